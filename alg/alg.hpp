@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The interface of an application layer gateway: bytes in; edits, pinholes and a verdict out. An ALG knows
+// nothing of packets, DPDK or workers. It sees one whole message, asks its Host about endpoints, and lists
+// what is to be replaced. It keeps no state of its own between messages: what lives longer lives with the
+// host.
+
+#include <cstdint>
+#include <string_view>
+
+#include "alg/edit.hpp"
+#include "nat/drop_reason.hpp"
+#include "nat/endpoint.hpp"
+
+namespace pinhole::alg {
+
+class Host;
+
+/// Outbound is from the inside zone to the outside zone.
+enum class Direction : std::uint8_t { outbound, inbound };
+
+/// The flow that carries a message. Outbound its source is `inside`, shown outside as `external`.
+struct Flow {
+  nat::Protocol protocol = nat::Protocol::udp;
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint remote;
+};
+
+/// One whole message: a datagram, or a message cut out of a stream. `bytes` lives until inspect() returns.
+struct Message {
+  std::string_view bytes;
+  Direction direction = Direction::outbound;
+  Flow flow;
+};
+
+enum class Verdict : std::uint8_t {
+  forward,  // apply the edits (there may be none) and send it on
+  drop,     // Answer::reason says why
+  wait,     // the host answered `wait`: park the message, and inspect it again when the answer is there
+};
+
+struct Answer {
+  Verdict verdict = Verdict::forward;
+  nat::DropReason reason = nat::DropReason::none;
+};
+
+class Alg {
+ public:
+  /// Reads one message and lists the edits that make it right on the other side.
+  /// Errors: anything the ALG cannot read is forwarded untouched or dropped with a reason, by its policy.
+  /// Thread: the worker that owns the flow. No allocation, no throw.
+  virtual Answer inspect(const Message& message, Host& host, EditList& edits) noexcept = 0;
+
+ protected:
+  ~Alg() = default;
+};
+
+}  // namespace pinhole::alg

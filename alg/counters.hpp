@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Counters of the application layer gateways.
+
+#include "nat/counters.hpp"
+
+namespace pinhole::alg {
+
+#define PINHOLE_ALG_COUNTERS(X)                                                \
+  X(sip_request, "SIP requests inspected")                                     \
+  X(sip_response, "SIP responses inspected")                                   \
+  X(sip_edited, "SIP messages in which something was replaced")                \
+  X(sip_untouched, "SIP messages forwarded bit for bit")                       \
+  X(sip_not_sip, "datagrams on a SIP port that are not SIP, forwarded")        \
+  X(sip_keepalive, "keep-alives on a SIP port (CRLF, empty, STUN), forwarded") \
+  X(sip_media_opened, "media streams for which pinholes were opened")
+
+enum class Counter : std::uint8_t { PINHOLE_ALG_COUNTERS(PINHOLE_COUNTER_ENUMERATOR) };
+
+}  // namespace pinhole::alg
+
+template <>
+struct pinhole::nat::CounterTraits<pinhole::alg::Counter> {
+  static constexpr std::array kInfo = {PINHOLE_ALG_COUNTERS(PINHOLE_COUNTER_INFO)};
+};

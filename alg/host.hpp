@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What an ALG may ask of the place it runs in: the endpoints that stand for one another, pinholes for media,
+// and to make a call or a registration known. The worker implements it; tests implement it over a few
+// std::maps.
+
+#include <cstdint>
+
+#include "alg/alg.hpp"
+#include "alg/sip/summary.hpp"
+#include "nat/endpoint.hpp"
+
+namespace pinhole::alg {
+
+enum class LookupState : std::uint8_t {
+  found,
+  none,       // stands for nothing: leave the token alone
+  wait,       // another worker was asked: answer Verdict::wait
+  exhausted,  // no port or mapping could be had: answer Verdict::drop
+};
+
+struct Lookup {
+  LookupState state = LookupState::none;
+  nat::Endpoint endpoint;
+};
+
+/// A media stream that SDP announced, as the inside sees it: RTP with its RTCP (the next port unless a=rtcp
+/// says otherwise). For media that has no RTCP (m=image, rtcp-mux agreed) `rtcp` equals `rtp`.
+struct MediaRequest {
+  nat::Endpoint rtp;
+  nat::Endpoint rtcp;
+};
+
+struct MediaLookup {
+  LookupState state = LookupState::none;
+  nat::Endpoint rtp;   // external; even when a fresh pair could be had
+  nat::Endpoint rtcp;  // external; the next port when a fresh pair could be had
+};
+
+class Host {
+ public:
+  /// True for an address that lies on the inside (routed to an inside interface).
+  [[nodiscard]] virtual bool is_inside(nat::Ipv4Address address) const noexcept = 0;
+  /// True for an address of the external pool.
+  [[nodiscard]] virtual bool is_external(nat::Ipv4Address address) const noexcept = 0;
+
+  /// The external endpoint of a signalling endpoint inside; makes the mapping when there is none.
+  [[nodiscard]] virtual Lookup external_of(nat::Protocol protocol, nat::Endpoint inside) noexcept = 0;
+  /// The inside endpoint that an external endpoint of ours stands for; never makes a mapping.
+  [[nodiscard]] virtual Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept = 0;
+
+  /// Says what the message is. Called once an inspection, before open_media(), so that media belongs to its
+  /// call.
+  virtual void announce(const sip::Summary& summary) noexcept = 0;
+  /// Mappings for a stream announced from inside, owned by the announced call, open when this returns.
+  /// The same inside endpoints get the same external ones for as long as they are open.
+  [[nodiscard]] virtual MediaLookup open_media(const MediaRequest& request) noexcept = 0;
+  /// A registrar granted (expires_s > 0) or ended (0) a binding of an inside contact.
+  virtual void grant(const sip::Binding& binding) noexcept = 0;
+
+ protected:
+  ~Host() = default;
+};
+
+}  // namespace pinhole::alg

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What the rest of the house needs to know of a SIP message: the identity of its call and what it does to it.
+// Views point into the message and live as long as its bytes.
+
+#include <cstdint>
+#include <string_view>
+
+#include "nat/endpoint.hpp"
+
+namespace pinhole::alg::sip {
+
+enum class Method : std::uint8_t {
+  other,
+  invite,
+  ack,
+  bye,
+  cancel,
+  register_,
+  options,
+  prack,
+  update,
+  info,
+  subscribe,
+  notify,
+  refer,
+  message,
+  publish
+};
+
+/// A request has status 0. In a response `method` is the one of its CSeq.
+struct Summary {
+  Method method = Method::other;
+  std::uint16_t status = 0;
+  std::uint32_t cseq = 0;
+  bool has_sdp = false;
+  std::string_view method_text;  // of the request line or CSeq, as written
+  std::string_view reason;       // of the status line
+  std::string_view call_id;
+  std::string_view from_tag;
+  std::string_view to_tag;
+  std::string_view from_uri;  // addr-spec without parameters, "sip:alice@example.com"
+  std::string_view to_uri;
+
+  [[nodiscard]] constexpr bool is_request() const noexcept { return status == 0; }
+};
+
+/// One contact of a 2xx to REGISTER that points to the inside.
+struct Binding {
+  std::string_view aor;  // addr-spec of To
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint registrar;
+  std::uint32_t expires_s = 0;
+};
+
+}  // namespace pinhole::alg::sip

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The configuration as plain data. Every default stands here and nowhere else; load.hpp reads a file into it,
+// validate.hpp says whether it can be run. Both processes and pinholectl use it.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nat/endpoint.hpp"
+#include "nat/mapping.hpp"
+
+namespace pinhole::config {
+
+enum class Zone : std::uint8_t { inside, outside };
+
+struct Interface {
+  std::string name;
+  std::string device;  // a PCI address, or a DPDK virtual device: "net_af_packet0,iface=eth1"
+  Zone zone = Zone::inside;
+  nat::Prefix address;                      // own address with the length of its subnet
+  std::optional<nat::Ipv4Address> gateway;  // default gateway by this interface
+  std::uint16_t vlan = 0;                   // 0: untagged
+  std::uint16_t mtu = 1500;
+};
+
+struct Route {
+  nat::Prefix prefix;
+  nat::Ipv4Address via;
+};
+
+enum class Idle : std::uint8_t {
+  automatic,  // spin when every worker has a CPU of its own, yield otherwise
+  spin,
+  yield,
+};
+
+struct Workers {
+  unsigned count = 1;
+  std::vector<unsigned>
+      cpus;  // CPU of each worker in order; empty: 1, 2, ... (CPU 0 serves the rest); may repeat
+  Idle idle = Idle::automatic;
+};
+
+struct Dpdk {
+  std::string file_prefix = "pinhole";
+  unsigned memory_mb = 512;
+};
+
+struct PortForward {
+  nat::Protocol protocol = nat::Protocol::udp;
+  nat::Endpoint external;
+  nat::Endpoint inside;
+};
+
+struct Timeouts {
+  std::uint32_t udp_s = 300;
+  std::uint32_t tcp_established_s = 7440;
+  std::uint32_t tcp_transitory_s = 240;
+  std::uint32_t icmp_s = 60;
+  std::uint32_t media_s = 120;  // RTP and RTCP pinholes, unless control keeps the call
+};
+
+struct Nat {
+  std::vector<nat::Ipv4Address> pool;  // empty: the address of the first outside interface
+  std::vector<PortForward> forwards;
+  nat::Filter filtering = nat::Filter::address_dependent;
+  Timeouts timeouts;
+  std::uint32_t mappings_per_worker = 65536;
+};
+
+struct Sip {
+  bool enabled = true;
+  std::vector<std::uint16_t> ports = {5060};
+  std::uint32_t calls_per_worker = 8192;
+  std::uint32_t registrations_per_worker = 8192;
+};
+
+struct Icmp {
+  std::uint32_t errors_per_s = 100;  // each worker
+};
+
+struct Control {
+  std::string socket = "/run/pinhole/control.sock";
+  std::string group;           // of the socket; empty: root
+  std::uint32_t linger_s = 4;  // a call's media ports stay open this long after its end
+};
+
+struct Config {
+  std::vector<Interface> interfaces;
+  std::vector<Route> routes;
+  Workers workers;
+  Dpdk dpdk;
+  Nat nat;
+  Sip sip;
+  Icmp icmp;
+  Control control;
+};
+
+}  // namespace pinhole::config

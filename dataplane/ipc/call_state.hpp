@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The life of a call as both processes see it: one table, so that a worker's card and control's record agree.
+// Source: RFC 3261 sections 12 to 17, seen from the middle.
+
+#include <cstdint>
+#include <string_view>
+
+#include "alg/sip/summary.hpp"
+
+namespace pinhole::ipc {
+
+enum class CallState : std::uint8_t {
+  inviting,   // INVITE seen, no answer yet
+  ringing,    // 18x seen
+  answered,   // 2xx to INVITE seen, ACK not yet
+  confirmed,  // ACK seen
+  ending,     // BYE seen, its answer not yet
+  ended,      // over: `EndReason` says why
+};
+
+enum class EndReason : std::uint8_t {
+  none,
+  bye,
+  cancelled,
+  failed,         // 3xx to 6xx to the first INVITE
+  no_answer,      // set up but never answered nor refused in time
+  media_silence,  // every pinhole of the call was idle for longer than its time-out
+  lost,           // nothing was heard of it for so long that it must be over
+};
+
+struct CallStep {
+  CallState state = CallState::inviting;
+  EndReason reason = EndReason::none;
+};
+
+[[nodiscard]] std::string_view name(CallState state) noexcept;
+[[nodiscard]] std::string_view name(EndReason reason) noexcept;
+
+/// The state after a message of the call. A failed call that is tried again with the same Call-ID (401, 407,
+/// 422...) goes back to inviting; a failed re-INVITE leaves a confirmed call as it is.
+[[nodiscard]] CallStep next(CallStep now, const alg::sip::Summary& message) noexcept;
+
+}  // namespace pinhole::ipc

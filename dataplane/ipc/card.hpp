@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Cards: what a worker writes down of a live call or registration, in shared memory. Invariant: a card is
+// written by its worker only, between begin() and end() of its sequence lock; control reads copies. After a
+// restart control has every call back by reading the cards; between restarts it follows the events.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <type_traits>
+
+#include "dataplane/ipc/call_state.hpp"
+#include "dataplane/ipc/text.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/mapping.hpp"
+#include "nat/tick.hpp"
+
+namespace pinhole::ipc {
+
+/// One pinhole: an RTP or RTCP mapping of a call.
+struct PinholeRef {
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::MappingIndex mapping = nat::kNoMapping;
+  std::uint32_t generation = 0;  // of the mapping when it was opened
+};
+
+inline constexpr std::size_t kMaxPinholes = 16;  // eight streams with RTCP
+
+struct CallCard {
+  std::uint64_t call_hash = 0;   // of the whole Call-ID; identifies the call, with its text
+  std::uint32_t generation = 0;  // grows each time that this place is used again
+  CallStep step;
+  bool in_use = false;
+  bool outbound = false;  // the first INVITE came from inside
+  std::uint8_t pinhole_count = 0;
+  nat::Endpoint inside;  // of the signalling flow
+  nat::Endpoint external;
+  nat::Endpoint remote;
+  nat::Tick created = 0;
+  nat::Tick answered = 0;  // 0: not yet
+  nat::Tick last_message = 0;
+  nat::Tick keep_until = 0;  // until when control promised the call alive; 0: no promise
+  Text<126> call_id;
+  Text<62> from_tag;
+  Text<62> to_tag;
+  Text<94> from_uri;
+  Text<94> to_uri;
+  std::array<PinholeRef, kMaxPinholes> pinholes{};
+};
+static_assert(std::is_trivially_copyable_v<CallCard>);
+
+struct RegistrationCard {
+  std::uint64_t aor_hash = 0;
+  std::uint32_t generation = 0;
+  bool in_use = false;
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint registrar;
+  nat::Tick expires = 0;
+  Text<94> aor;
+};
+static_assert(std::is_trivially_copyable_v<RegistrationCard>);
+
+/// A card behind a sequence lock. Thread: begin/end/edit by the owner, read by anyone in any process.
+template <typename Card>
+class Shared {
+ public:
+  /// The owner's own view; call through write() to change it.
+  [[nodiscard]] const Card& own() const noexcept { return card_; }
+
+  template <typename Change>
+  void write(Change&& change) noexcept {
+    const auto sequence = sequence_.load(std::memory_order_relaxed);
+    sequence_.store(sequence + 1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    change(card_);
+    sequence_.store(sequence + 2, std::memory_order_release);
+  }
+
+  /// \return a copy that no write tore; none when the owner kept writing (try again later).
+  [[nodiscard]] std::optional<Card> read() const noexcept {
+    for (int attempt = 0; attempt < 16; ++attempt) {
+      const auto before = sequence_.load(std::memory_order_acquire);
+      if (before & 1U) continue;
+      Card copy;
+      std::memcpy(static_cast<void*>(&copy), &card_, sizeof copy);
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (sequence_.load(std::memory_order_relaxed) == before) return copy;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::atomic<std::uint32_t> sequence_{0};
+  Card card_;
+};
+
+}  // namespace pinhole::ipc

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Commands: what control asks of a worker, over one ring a worker (control pushes, the worker pops on its
+// tick). A command names a card by index and generation, so that one which comes too late does nothing. A
+// control process that died in the middle of a push leaves a message whose two sequence numbers differ: the
+// worker counts and skips it (`command_refused`).
+
+#include <cstdint>
+#include <type_traits>
+
+namespace pinhole::ipc {
+
+enum class CommandType : std::uint8_t {
+  close_call,  // shut the pinholes of a call and free its card
+  keep_call,   // the call lives: its pinholes may be idle for `seconds` from now
+};
+
+struct Command {
+  std::uint32_t sequence = 0;
+  std::uint16_t abi_version = 0;
+  CommandType type = CommandType::close_call;
+  std::uint8_t reserved = 0;
+  std::uint32_t card = 0;
+  std::uint32_t card_generation = 0;
+  std::uint32_t seconds = 0;
+  std::uint32_t sequence_again = 0;  // equals `sequence` in a whole message
+};
+static_assert(std::is_trivially_copyable_v<Command>);
+static_assert(sizeof(Command) == 24);
+
+}  // namespace pinhole::ipc

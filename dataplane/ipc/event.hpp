@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Events: what a worker tells control, one fixed-size message each, over one ring a worker (worker pushes,
+// control pops). A full ring loses the event and counts it (`event_lost`); control then reads the cards
+// again.
+
+#include <cstdint>
+#include <type_traits>
+
+#include "alg/alg.hpp"
+#include "alg/sip/summary.hpp"
+#include "dataplane/ipc/call_state.hpp"
+#include "dataplane/ipc/card.hpp"
+#include "dataplane/ipc/text.hpp"
+#include "nat/endpoint.hpp"
+
+namespace pinhole::ipc {
+
+enum class EventType : std::uint8_t {
+  sip_message,   // a SIP message of a call passed (payload: sip)
+  call_closed,   // the worker freed a call card and its pinholes (payload: closed)
+  registration,  // a binding was granted, refreshed or ended (payload: registration)
+};
+
+/// One line of a call's ladder, and what it did to the call.
+struct SipMessageEvent {
+  std::uint64_t call_hash = 0;
+  std::uint32_t card = 0;  // index in the worker's call table
+  std::uint32_t card_generation = 0;
+  alg::Direction direction = alg::Direction::outbound;
+  alg::sip::Method method = alg::sip::Method::other;
+  bool has_sdp = false;
+  std::uint8_t edits = 0;    // tokens replaced
+  std::uint16_t status = 0;  // 0: a request
+  std::uint32_t cseq = 0;
+  CallStep step;  // of the card after this message
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint remote;
+  Text<62> start;  // "INVITE", "180 Ringing"
+};
+
+struct CallClosedEvent {
+  std::uint64_t call_hash = 0;
+  std::uint32_t card = 0;
+  std::uint32_t card_generation = 0;
+  EndReason reason = EndReason::none;
+};
+
+struct RegistrationEvent {
+  std::uint32_t card = 0;
+  std::uint32_t card_generation = 0;
+  std::uint32_t expires_s = 0;  // 0: ended
+};
+
+struct Event {
+  std::uint16_t abi_version = 0;
+  EventType type = EventType::sip_message;
+  std::uint8_t worker = 0;
+  std::uint32_t sequence = 0;  // of this worker, without gaps unless events were lost
+  std::uint64_t tsc = 0;       // when it happened
+  SipMessageEvent sip;
+  CallClosedEvent closed;
+  RegistrationEvent registration;
+};
+static_assert(std::is_trivially_copyable_v<Event>);
+static_assert(sizeof(Event) % 8 == 0 && sizeof(Event) <= 256);
+
+}  // namespace pinhole::ipc

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Every way in which Pinhole drops a packet. It is one list for the whole product, in the module that all
+// others see, because a packet dies once wherever it dies. `none` is not counted: it means that the packet
+// lives.
+
+#include "nat/counters.hpp"
+
+namespace pinhole::nat {
+
+#define PINHOLE_DROP_REASONS(X)                                                                         \
+  X(none, "not dropped")                                                                                \
+  X(drop_truncated, "a header or length field runs past the end of the frame")                          \
+  X(drop_not_ip, "an EtherType other than IPv4 and ARP, or an unknown VLAN")                            \
+  X(drop_bad_ip_header, "IPv4 version, header length or total length is wrong")                         \
+  X(drop_bad_ip_checksum, "the IPv4 header checksum is wrong")                                          \
+  X(drop_fragment, "an IP fragment (reassembly is not done)")                                           \
+  X(drop_unsupported_protocol, "an IP protocol that is not translated")                                 \
+  X(drop_unsupported_icmp, "an ICMP type that is not translated")                                       \
+  X(drop_bad_address, "a source or destination address that may not be on the wire here")               \
+  X(drop_not_for_us, "the frame's destination MAC address is not ours")                                 \
+  X(drop_ttl_expired, "the TTL ran out")                                                                \
+  X(drop_no_route, "no route to the destination")                                                       \
+  X(drop_no_mapping, "from outside, to an external port that stands for nobody")                        \
+  X(drop_filtered, "from outside, to a mapping whose filter does not admit the sender")                 \
+  X(drop_no_port, "no free external port for a new mapping")                                            \
+  X(drop_table_full, "no free mapping")                                                                 \
+  X(drop_icmp_error_no_mapping, "an ICMP error about a packet that belongs to no mapping")              \
+  X(drop_not_translatable, "between two zones, but of a kind that makes no mapping")                    \
+  X(drop_too_big, "larger than the MTU of the way out after translation")                               \
+  X(drop_handoff_full, "the ring to the worker that owns the flow was full")                            \
+  X(drop_neighbor_queue_full, "too many packets wait for the neighbour's MAC address")                  \
+  X(drop_neighbor_unresolved, "the neighbour did not answer ARP in time")                               \
+  X(drop_tx_full, "the transmit queue of the port was full")                                            \
+  X(drop_icmp_rate, "an ICMP answer over its rate limit")                                               \
+  X(drop_for_own_address, "for one of our own addresses, and nothing here answers it")                  \
+  X(drop_no_mbuf, "no packet buffer was free")                                                          \
+  X(drop_sip_malformed, "a SIP message that cannot be translated without guessing")                     \
+  X(drop_sip_no_port, "a SIP message whose media got no external ports")                                \
+  X(drop_sip_too_big, "a SIP message that does not fit the packet buffer or the MTU after translation") \
+  X(drop_sip_parked_full, "a SIP message that had to wait for another worker, and no place to wait")    \
+  X(drop_sip_parked_timeout, "a SIP message that waited for another worker for too long")
+
+enum class DropReason : std::uint8_t { PINHOLE_DROP_REASONS(PINHOLE_COUNTER_ENUMERATOR) };
+template <>
+struct CounterTraits<DropReason> {
+  static constexpr std::array kInfo = {PINHOLE_DROP_REASONS(PINHOLE_COUNTER_INFO)};
+};
+
+}  // namespace pinhole::nat

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "nat/endpoint.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+namespace pinhole::nat {
+
+TEST_CASE("an IPv4 address is read only when it is a dotted quad and nothing else", "[nat][endpoint]") {
+  struct Row {
+    const char* text;
+    bool valid;
+    std::uint32_t host;
+  };
+  const Row rows[] = {
+      {"192.0.2.1", true, 0xC0000201},
+      {"0.0.0.0", true, 0},
+      {"255.255.255.255", true, 0xFFFFFFFF},
+      {"192.0.2", false, 0},
+      {"192.0.2.256", false, 0},
+      {"192.0.2.01", false, 0},
+      {"192.0.2.1 ", false, 0},
+      {" 192.0.2.1", false, 0},
+      {"192.0.2.1.5", false, 0},
+      {"", false, 0},
+      {"a.b.c.d", false, 0},
+      {"1..2.3", false, 0},
+      {"-1.0.2.3", false, 0},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION("\"" << row.text << "\"") {
+      const auto address = Ipv4Address::parse(row.text);
+      REQUIRE(address.has_value() == row.valid);
+      if (address) CHECK(address->host() == row.host);
+    }
+  }
+}
+
+TEST_CASE("a prefix contains exactly its addresses", "[nat][endpoint]") {
+  const auto prefix = Prefix::parse("192.0.2.130/25");
+  REQUIRE(prefix);
+  CHECK(prefix->contains(*Ipv4Address::parse("192.0.2.128")));
+  CHECK(prefix->contains(*Ipv4Address::parse("192.0.2.255")));
+  CHECK_FALSE(prefix->contains(*Ipv4Address::parse("192.0.2.127")));
+  CHECK(Prefix::parse("0.0.0.0/0")->contains(*Ipv4Address::parse("203.0.113.9")));
+  CHECK_FALSE(Prefix::parse("192.0.2.0/33"));
+  CHECK_FALSE(Prefix::parse("192.0.2.0/"));
+  CHECK(Prefix::parse("10.0.0.0/8")->overlaps(*Prefix::parse("10.9.0.0/16")));
+  CHECK(Prefix::parse("10.9.0.0/16")->overlaps(*Prefix::parse("10.0.0.0/8")));
+  CHECK_FALSE(Prefix::parse("10.8.0.0/16")->overlaps(*Prefix::parse("10.9.0.0/16")));
+}
+
+TEST_CASE("an endpoint prints as address:port", "[nat][endpoint]") {
+  const Endpoint endpoint{*Ipv4Address::parse("203.0.113.10"), Be16{5060}};
+  CHECK(std::string(EndpointText(endpoint).view()) == "203.0.113.10:5060");
+  CHECK(std::string(EndpointText(endpoint.address).view()) == "203.0.113.10");
+  const Endpoint longest{*Ipv4Address::parse("255.255.255.255"), Be16{65535}};
+  CHECK(std::string(EndpointText(longest).view()) == "255.255.255.255:65535");
+}
+
+}  // namespace pinhole::nat
