@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What control can show, as values: the read-only view that the commands render. Invariant: nothing here
+// points into shared memory; a row is a copy and stays as it was taken. The control process implements Model
+// over its stores and the data plane's memory; tests implement it over a few vectors. Thread: the one that
+// runs the server.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "alg/alg.hpp"
+#include "dataplane/config/structs.hpp"
+#include "dataplane/ipc/call_state.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/mapping.hpp"
+
+namespace pinhole::control {
+
+using Time = std::chrono::system_clock::time_point;
+
+enum class DataplaneState : std::uint8_t {
+  starting,  // control has not seen a data plane yet
+  up,        // attached, and its heart beats
+  lost,      // it was there, and its heart has stopped
+};
+
+struct InterfaceRow {
+  std::string name;
+  std::string device;
+  config::Zone zone = config::Zone::inside;
+  nat::Prefix address;
+  std::string mac;  // "02:00:00:00:00:01"
+};
+
+struct Status {
+  std::string version;      // of control
+  std::string config_path;  // of the file that control was started with
+  std::uint32_t control_pid = 0;
+  Time control_started;
+  Time now;
+
+  DataplaneState dataplane = DataplaneState::starting;
+  Time dataplane_since;  // when it came into this state
+  // What follows is of the last data plane that was attached, zero before the first.
+  std::uint32_t dataplane_pid = 0;
+  Time dataplane_started;
+  std::uint16_t abi_version = 0;
+  std::uint32_t workers = 0;
+  std::vector<InterfaceRow> interfaces;
+
+  std::uint64_t calls = 0;  // live
+  std::uint64_t registrations = 0;
+  std::uint64_t mappings = 0;
+  std::uint64_t pinholes = 0;
+  std::uint64_t mbufs_in_use = 0;
+  std::uint64_t events_received = 0;
+  std::uint64_t events_lost = 0;
+};
+
+struct WorkerRow {
+  std::uint32_t worker = 0;
+  std::uint32_t lcore = 0;
+  std::uint64_t rx_packets = 0;
+  std::uint64_t rx_bytes = 0;
+  std::uint64_t tx_packets = 0;
+  std::uint64_t tx_bytes = 0;
+  std::uint64_t translated_out = 0;
+  std::uint64_t translated_in = 0;
+  std::uint64_t handoff_out = 0;
+  std::uint64_t handoff_in = 0;
+  std::uint64_t drops = 0;  // sum over all drop reasons
+  std::uint64_t mappings = 0;
+  std::uint64_t mapping_capacity = 0;
+  std::uint64_t calls = 0;
+  std::uint64_t pinholes = 0;
+  std::uint64_t registrations = 0;
+  std::uint64_t event_lost = 0;
+  std::uint64_t turns_busy = 0;
+  std::uint64_t turns_idle = 0;
+};
+
+/// Which rows of a long list are wanted.
+struct Page {
+  std::size_t offset = 0;
+  std::size_t limit = 100;
+};
+
+template <typename Row>
+struct Paged {
+  std::vector<Row> rows;
+  std::size_t total = 0;  // that match the filter, on all pages
+};
+
+/// An address, a subnet or one endpoint.
+struct EndpointFilter {
+  nat::Prefix prefix;
+  std::optional<std::uint16_t> port;
+
+  [[nodiscard]] bool matches(nat::Endpoint endpoint) const noexcept {
+    return prefix.contains(endpoint.address) && (!port || *port == endpoint.port.host());
+  }
+};
+
+struct MappingFilter {
+  std::optional<nat::Protocol> protocol;
+  std::optional<EndpointFilter> inside;
+  std::optional<EndpointFilter> external;
+  std::optional<EndpointFilter> remote;  // a mapping without a remote does not match
+};
+
+enum class MappingKind : std::uint8_t { dynamic, forward, pinhole };
+
+struct MappingRow {
+  std::uint32_t worker = 0;
+  nat::Protocol protocol = nat::Protocol::udp;
+  MappingKind kind = MappingKind::dynamic;
+  bool sip = false;
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  std::optional<nat::Endpoint> remote;
+  nat::Filter filter = nat::Filter::address_dependent;
+  nat::TimeoutClass timeout_class = nat::TimeoutClass::udp;
+  nat::TcpState tcp_state = nat::TcpState::none;
+  std::uint32_t idle_s = 0;
+  std::optional<std::uint32_t> expires_s;  // from now; none: never
+  std::uint64_t packets_out = 0;
+  std::uint64_t packets_in = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct CallRow {
+  std::string id;       // 16 hexadecimal digits made of the Call-ID: the same after every restart
+  std::string call_id;  // as in the messages; cut when very long
+  ipc::CallStep step;
+  bool outbound = false;  // the first INVITE came from inside
+  std::uint32_t worker = 0;
+  std::string from_uri;
+  std::string to_uri;
+  nat::Endpoint inside;  // of the signalling flow
+  nat::Endpoint external;
+  nat::Endpoint remote;
+  Time started;
+  std::optional<Time> answered;
+  std::optional<Time> ended;
+  std::uint32_t pinholes = 0;  // open now
+};
+
+/// One message of a call as it passed.
+struct LadderLine {
+  Time time;
+  alg::Direction direction = alg::Direction::outbound;
+  std::uint16_t status = 0;  // 0: a request
+  std::string start;         // "INVITE", "180 Ringing"
+  std::uint32_t cseq = 0;
+  bool has_sdp = false;
+  std::uint32_t edits = 0;  // tokens replaced
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint remote;
+};
+
+struct PinholeRow {
+  std::string call;  // CallRow::id
+  std::uint32_t worker = 0;
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  std::optional<nat::Endpoint> remote;  // who was heard or sent to last
+  std::uint32_t idle_s = 0;
+  std::uint64_t packets_out = 0;
+  std::uint64_t packets_in = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct CallDetail {
+  CallRow call;
+  std::string from_tag;
+  std::string to_tag;
+  std::vector<LadderLine> ladder;    // oldest first
+  std::uint64_t ladder_missing = 0;  // messages that passed but are not kept
+  std::vector<PinholeRow> pinholes;
+};
+
+struct RegistrationRow {
+  std::string aor;
+  std::uint32_t worker = 0;
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint registrar;
+  std::uint32_t expires_s = 0;  // from now
+};
+
+struct CallFilter {
+  bool live_only = true;                 // without the records of ended calls
+  std::optional<EndpointFilter> inside;  // of the signalling flow
+  std::string party;                     // part of the From or To URI; empty: any
+};
+
+struct CounterRow {
+  std::string module;  // "drop", "nat", "alg", "worker", "control"
+  std::string name;
+  std::string help;
+  std::uint64_t total = 0;
+  std::vector<std::uint64_t> per_worker;  // empty for control's own
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  /// Answers in every state; the rest are asked only while the data plane is up, but for calls, call details
+  /// and the configuration, which control holds itself.
+  [[nodiscard]] virtual Status status() const = 0;
+  [[nodiscard]] virtual std::vector<WorkerRow> workers() const = 0;
+  [[nodiscard]] virtual Paged<MappingRow> mappings(const MappingFilter& filter, Page page) const = 0;
+  /// Newest first.
+  [[nodiscard]] virtual Paged<CallRow> calls(const CallFilter& filter, Page page) const = 0;
+  /// Calls, ended ones too, whose id or Call-ID begins with `prefix`; an exact match comes alone.
+  [[nodiscard]] virtual std::vector<CallRow> find_calls(std::string_view prefix, std::size_t limit) const = 0;
+  /// \param id CallRow::id, whole.
+  [[nodiscard]] virtual std::optional<CallDetail> call(std::string_view id) const = 0;
+  /// \param call CallRow::id, whole; empty: of all calls.
+  [[nodiscard]] virtual Paged<PinholeRow> pinholes(std::string_view call, Page page) const = 0;
+  /// \param aor part of the address of record; empty: any.
+  [[nodiscard]] virtual Paged<RegistrationRow> registrations(std::string_view aor, Page page) const = 0;
+  /// Every counter of every module, drop reasons among them, in the order of their lists.
+  [[nodiscard]] virtual std::vector<CounterRow> counters() const = 0;
+  /// The effective configuration, defaults filled in, as a JSON document.
+  [[nodiscard]] virtual std::string configuration() const = 0;
+};
+
+}  // namespace pinhole::control
