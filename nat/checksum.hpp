@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The Internet checksum: in full (RFC 1071) and by difference (RFC 1624). Sums are taken over native words,
+// which RFC 1071 section 2(B) allows: a sum is only ever stored to the wire or compared with one that was
+// loaded from it, so Be16::from_raw() and raw() are the way in and out. Invariant: a checksum that was right
+// before apply() is right after it, and one that was wrong stays wrong by the same amount; nothing here
+// launders a damaged packet.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "nat/endpoint.hpp"
+#include "nat/headers.hpp"
+
+namespace pinhole::nat {
+
+/// Folds carries into 16 bits.
+[[nodiscard]] constexpr std::uint16_t fold(std::uint64_t sum) noexcept {
+  sum = (sum & 0xffffffffU) + (sum >> 32U);
+  sum = (sum & 0xffffffffU) + (sum >> 32U);
+  sum = (sum & 0xffffU) + (sum >> 16U);
+  sum = (sum & 0xffffU) + (sum >> 16U);
+  return static_cast<std::uint16_t>(sum);
+}
+
+/// The unfolded one's complement sum of bytes; an odd last byte is padded with zero (RFC 1071 section 1).
+/// Cost: about a byte in 1/16 cycle; the loop is left to the vectoriser.
+[[nodiscard]] inline std::uint64_t sum_bytes(std::span<const std::byte> bytes) noexcept {
+  std::uint64_t sum = 0;
+  const std::byte* at = bytes.data();
+  const std::size_t words = bytes.size() / 4;
+  for (std::size_t i = 0; i < words; ++i) sum += load<std::uint32_t>(at + 4 * i);
+  const std::size_t rest = bytes.size() % 4;
+  if (rest != 0) {
+    std::uint32_t last = 0;
+    std::memcpy(&last, at + 4 * words, rest);
+    sum += last;
+  }
+  return sum;
+}
+
+/// The checksum of bytes whose checksum field is zero; 0 when the field is in place and right.
+[[nodiscard]] inline std::uint16_t checksum(std::span<const std::byte> bytes) noexcept {
+  return static_cast<std::uint16_t>(~fold(sum_bytes(bytes)));
+}
+
+/// What a change of one word adds to a sum: ~old + new (RFC 1624, equation 3).
+[[nodiscard]] constexpr std::uint16_t delta(std::uint16_t old_raw, std::uint16_t new_raw) noexcept {
+  return fold(std::uint64_t{static_cast<std::uint16_t>(~old_raw)} + new_raw);
+}
+[[nodiscard]] constexpr std::uint16_t delta(Ipv4Address before, Ipv4Address after) noexcept {
+  return fold(std::uint64_t{~before.value.raw()} + after.value.raw());
+}
+[[nodiscard]] constexpr std::uint16_t delta(Be16 before, Be16 after) noexcept {
+  return delta(before.raw(), after.raw());
+}
+[[nodiscard]] constexpr std::uint16_t delta(Endpoint before, Endpoint after) noexcept {
+  return fold(std::uint64_t{delta(before.address, after.address)} + delta(before.port, after.port));
+}
+/// The change that undoes `of`.
+[[nodiscard]] constexpr std::uint16_t inverse(std::uint16_t of) noexcept {
+  return static_cast<std::uint16_t>(~of);
+}
+/// Two changes as one.
+[[nodiscard]] constexpr std::uint16_t combine(std::uint16_t a, std::uint16_t b) noexcept {
+  return fold(std::uint64_t{a} + b);
+}
+
+/// The checksum field after a change. \param raw  the field as it lies on the wire
+[[nodiscard]] constexpr std::uint16_t apply(std::uint16_t raw, std::uint16_t change) noexcept {
+  std::uint32_t sum = std::uint32_t{static_cast<std::uint16_t>(~raw)} + change;
+  sum = (sum & 0xffffU) + (sum >> 16U);
+  return static_cast<std::uint16_t>(~sum);
+}
+/// apply() for UDP: no checksum stays none, and a checksum that comes out as zero is sent as all ones.
+/// Source: RFC 768; RFC 3022 section 4.1.
+[[nodiscard]] constexpr std::uint16_t apply_udp(std::uint16_t raw, std::uint16_t change) noexcept {
+  const std::uint16_t changed = apply(raw, change);
+  if (raw == 0) return 0;
+  return changed == 0 ? std::uint16_t{0xffff} : changed;
+}
+
+/// What translation of `inside` to `external` adds to the IPv4 header's sum and to the transport's.
+struct Deltas {
+  std::uint16_t ip;  // the address
+  std::uint16_t
+      transport;  // address and port (UDP and TCP have a pseudo header), or the ICMP identifier alone
+};
+[[nodiscard]] constexpr Deltas deltas_for(Protocol protocol, Endpoint inside, Endpoint external) noexcept {
+  return {delta(inside.address, external.address),
+          protocol == Protocol::icmp ? delta(inside.port, external.port) : delta(inside, external)};
+}
+
+/// The unfolded sum of the pseudo header of UDP and TCP (RFC 768, RFC 9293 section 3.1).
+/// \param length  of the transport header and its payload, in bytes
+[[nodiscard]] constexpr std::uint64_t pseudo_header_sum(Ipv4Address source, Ipv4Address destination,
+                                                        std::uint8_t protocol,
+                                                        std::uint16_t length) noexcept {
+  return std::uint64_t{source.value.raw()} + destination.value.raw() + Be16{std::uint16_t{protocol}}.raw() +
+         Be16{length}.raw();
+}
+
+/// The transport checksum in full, with the field in `segment` counted as zero; ICMP has no pseudo header.
+/// \param segment  transport header and payload
+/// \param field    offset of the checksum field in `segment`, even
+/// \return the field's new bytes; never zero for UDP
+[[nodiscard]] inline std::uint16_t transport_checksum(Protocol protocol, Ipv4Address source,
+                                                      Ipv4Address destination,
+                                                      std::span<const std::byte> segment,
+                                                      std::size_t field) noexcept {
+  std::uint64_t sum = sum_bytes(segment);
+  // The old field is taken out of the 32-bit word that it was summed in, so that nothing is written first.
+  sum -= std::uint64_t{load<std::uint16_t>(segment.data() + field)} << (field % 4 == 0 ? 0U : 16U);
+  if (protocol != Protocol::icmp) {
+    sum += pseudo_header_sum(source, destination, ip_protocol(protocol),
+                             static_cast<std::uint16_t>(segment.size()));
+  }
+  const auto raw = static_cast<std::uint16_t>(~fold(sum));
+  return protocol == Protocol::udp && raw == 0 ? std::uint16_t{0xffff} : raw;
+}
+
+}  // namespace pinhole::nat
