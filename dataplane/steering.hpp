@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Steering: which worker a packet belongs to. Built once from the number of workers, the pool and the static
+// forwards; constant afterwards, and read by all workers. A block of external ports belongs to one worker
+// (nat/ownership.hpp), except that a static forward belongs to the owner of its inside host, wherever its
+// port lies: such a block is marked mixed, and the few forwards in it are looked up in a sorted list.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "dataplane/config/structs.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/ownership.hpp"
+
+namespace pinhole::dataplane {
+
+class Steering {
+ public:
+  /// \param workers 1..127
+  /// External addresses are numbered: the pool in its order first, then the addresses that only forwards
+  /// use.
+  Steering(unsigned workers, std::span<const nat::Ipv4Address> pool,
+           std::span<const config::PortForward> forwards);
+
+  /// The worker that owns an inside host. Cost: two multiplications.
+  [[nodiscard]] unsigned owner_of_inside(nat::Ipv4Address address) const noexcept {
+    return nat::owner_of_inside(address, workers_);
+  }
+
+  /// The worker that owns an external port. Cost: one load; in a block with a foreign forward a binary
+  /// search.
+  [[nodiscard]] unsigned owner_of_external(std::uint16_t pool_index, nat::Protocol protocol,
+                                           std::uint16_t port) const noexcept {
+    const std::uint8_t block = blocks_[pool_index * nat::kPortBlocks + nat::port_block(port)];
+    if ((block & kMixed) != 0) [[unlikely]]
+      return owner_in_mixed_block(pool_index, protocol, port, block & ~unsigned{kMixed});
+    return block;
+  }
+
+  /// The number of an external address; none when the address is not ours. Cost: one probe, rarely two.
+  [[nodiscard]] std::optional<std::uint16_t> pool_index(nat::Ipv4Address address) const noexcept {
+    for (std::uint32_t at = slot_of(address);; at = (at + 1) & slot_mask_) {
+      const Slot& slot = slots_[at];
+      if (slot.index == kEmpty) return std::nullopt;
+      if (slot.address == address) return slot.index;
+    }
+  }
+
+  [[nodiscard]] unsigned workers() const noexcept { return workers_; }
+  /// All external addresses by their number.
+  [[nodiscard]] std::span<const nat::Ipv4Address> addresses() const noexcept { return addresses_; }
+  /// How many of them, from the first on, are the pool that mappings are made from.
+  [[nodiscard]] std::uint16_t pool_size() const noexcept { return pool_size_; }
+
+ private:
+  static constexpr std::uint8_t kMixed = 0x80;
+  static constexpr std::uint16_t kEmpty = 0xffff;
+
+  struct Slot {  // of an open-addressed hash table that is at most a quarter full
+    nat::Ipv4Address address;
+    std::uint16_t index = kEmpty;
+  };
+  struct ForwardOwner {
+    std::uint64_t key = 0;
+    std::uint8_t owner = 0;
+  };
+
+  [[nodiscard]] static constexpr std::uint64_t forward_key(std::uint16_t pool_index, nat::Protocol protocol,
+                                                           std::uint16_t port) noexcept {
+    return std::uint64_t{pool_index} << 24U | std::uint64_t{static_cast<std::uint8_t>(protocol)} << 16U |
+           port;
+  }
+  [[nodiscard]] std::uint32_t slot_of(nat::Ipv4Address address) const noexcept {
+    return nat::hash_address(address, 0) & slot_mask_;
+  }
+  [[nodiscard]] unsigned owner_in_mixed_block(std::uint16_t pool_index, nat::Protocol protocol,
+                                              std::uint16_t port, unsigned block_owner) const noexcept;
+  void number_addresses(std::span<const config::PortForward> forwards);
+  void deal_blocks(std::span<const config::PortForward> forwards);
+
+  unsigned workers_;
+  std::uint16_t pool_size_;
+  std::vector<nat::Ipv4Address> addresses_;
+  std::uint32_t slot_mask_ = 0;
+  std::vector<Slot> slots_;
+  std::vector<std::uint8_t> blocks_;   // [external address][block]: owner, with kMixed
+  std::vector<ForwardOwner> foreign_;  // forwards whose owner is not that of their block, sorted by key
+};
+
+}  // namespace pinhole::dataplane

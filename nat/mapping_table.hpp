@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The mappings of one worker and how they are found.
+//
+// Mappings are an array of 64-byte lines; an index into it names a mapping. From inside, (protocol, inside
+// endpoint) is hashed to a line of the outbound index: ten 16-bit tags, compared all at once, and the ten
+// mapping indices that belong to them. The index has twice as many places as there are mappings, so that one
+// line is nearly always enough; a key whose line was full lies further along its own probe sequence, and the
+// line counts such keys, so that a look-up goes on only when there is a reason. From outside there is no
+// hash: the inbound index is an array by external address, protocol and port.
+//
+// Invariant: a mapping is in the outbound index exactly while it is taken. Owned by one worker; control reads
+// the mappings and the high-water mark.
+
+#include <array>
+#include <atomic>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "nat/endpoint.hpp"
+#include "nat/mapping.hpp"
+#include "nat/memory.hpp"
+
+namespace pinhole::nat {
+
+/// What a look-up from inside goes by.
+struct OutboundKey {
+  Endpoint inside;
+  Protocol protocol = Protocol::udp;
+};
+
+/// What a look-up from outside goes by: the external endpoint with its address as a number.
+struct InboundKey {
+  std::uint16_t pool_index = 0;
+  std::uint16_t port = 0;
+  Protocol protocol = Protocol::udp;
+};
+
+/// The most keys that a burst look-up takes.
+inline constexpr std::size_t kLookupBurst = 64;
+
+/// The array from external ports to mappings, one for all workers. Invariant: an entry is touched only by
+/// the owner of its port. It is a view: copies share the memory.
+class InboundIndex {
+ public:
+  /// Memory for so many external addresses, all zero at first: 768 KiB each.
+  [[nodiscard]] static constexpr std::size_t bytes_needed(std::size_t addresses) noexcept {
+    return carved_bytes<MappingIndex>(addresses * kEntriesPerAddress);
+  }
+  InboundIndex(std::size_t addresses, std::span<std::byte> zeroed) noexcept
+      : entries_{reinterpret_cast<MappingIndex*>(zeroed.data())} {
+    assert(zeroed.size() >= bytes_needed(addresses));
+    static_cast<void>(addresses);
+  }
+
+  [[nodiscard]] MappingIndex find(InboundKey key) const noexcept { return entries_[at(key)] - 1; }
+  void prefetch(InboundKey key) const noexcept { __builtin_prefetch(&entries_[at(key)]); }
+  void set(InboundKey key, MappingIndex mapping) noexcept { entries_[at(key)] = mapping + 1; }
+  void clear(InboundKey key) noexcept { entries_[at(key)] = 0; }
+
+ private:
+  static constexpr std::size_t kEntriesPerAddress = kProtocols * 65536;
+  [[nodiscard]] static constexpr std::size_t at(InboundKey key) noexcept {
+    return (key.pool_index * kProtocols + static_cast<std::size_t>(key.protocol)) * 65536 + key.port;
+  }
+  MappingIndex* entries_;  // index + 1, so that fresh memory says kNoMapping: 0 - 1
+};
+
+class MappingTable {
+ public:
+  using Hash = std::uint64_t;
+
+  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
+    return carved_bytes<Header>(1) + carved_bytes<Mapping>(capacity) +
+           carved_bytes<Line>(lines_for(capacity));
+  }
+  /// \param capacity mappings, at least 1
+  /// \param seed secret, so that nobody can choose keys that share a line
+  MappingTable(std::uint32_t capacity, std::uint64_t seed, std::span<std::byte> memory) noexcept;
+
+  /// Cost: one multiplication.
+  [[nodiscard]] Hash hash(Protocol protocol, Endpoint inside) const noexcept {
+    const auto product = static_cast<Wide>(key_of(protocol, inside) ^ seed_) * 0x9fb21c651e98df25U;
+    return static_cast<Hash>(product) ^ static_cast<Hash>(product >> 64U);
+  }
+  /// Fetches the line that find() will read.
+  void prefetch(Hash hash) const noexcept { __builtin_prefetch(&lines_[home_of(hash)]); }
+  void prefetch_mapping(MappingIndex index) const noexcept {
+    __builtin_prefetch(&mappings_[index], 1);  // for writing: a packet stores its tick and counts itself
+  }
+
+  /// The mapping of an inside endpoint, or kNoMapping.
+  [[nodiscard]] MappingIndex find(Hash hash, Protocol protocol, Endpoint inside) const noexcept;
+  [[nodiscard]] MappingIndex find(Protocol protocol, Endpoint inside) const noexcept {
+    return find(hash(protocol, inside), protocol, inside);
+  }
+  /// Up to kLookupBurst look-ups at once; `found[i]` is the mapping of `keys[i]`, or kNoMapping. The lines of
+  /// the mappings found are in the cache afterwards. Cost: the latency of memory three times a burst.
+  void find_burst(std::span<const OutboundKey> keys, std::span<MappingIndex> found) const noexcept;
+
+  /// Takes a free mapping, sets its protocol and inside endpoint, and makes it findable; there must be no
+  /// mapping of that key. The rest of the line is as new. Readers see it after publish().
+  /// \return kNoMapping when all are taken
+  [[nodiscard]] MappingIndex insert(Protocol protocol, Endpoint inside) noexcept;
+  /// Shows a filled-in mapping to readers in other processes.
+  void publish(MappingIndex index) noexcept;
+  /// Frees a mapping.
+  void erase(MappingIndex index) noexcept;
+  /// Gives a live mapping its next even generation: whoever remembers the former one no longer means it.
+  void renew(MappingIndex index) noexcept;
+
+  [[nodiscard]] Mapping& operator[](MappingIndex index) noexcept { return mappings_[index]; }
+  [[nodiscard]] const Mapping& operator[](MappingIndex index) const noexcept { return mappings_[index]; }
+  /// True for a mapping that is taken and published.
+  [[nodiscard]] bool is_live(MappingIndex index) const noexcept {
+    return index < capacity_ && (mappings_[index].generation.load(std::memory_order_relaxed) & 1U) == 0;
+  }
+  [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+  [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] const Mapping* mappings() const noexcept { return mappings_; }
+  /// No mapping at or above this was ever taken. Thread: any may read.
+  [[nodiscard]] std::atomic<MappingIndex>& high_water() const noexcept { return header_->high_water; }
+
+ private:
+  using Wide = unsigned __int128;
+  static constexpr std::uint32_t kPlaces = 10;
+  static constexpr std::uint32_t kMaxProbes = 16;  // lines; the chance to need more is nil below full
+  struct Header {
+    alignas(kCacheLine) std::atomic<MappingIndex> high_water{0};
+  };
+  struct alignas(kCacheLine) Line {
+    std::array<std::uint16_t, kPlaces> tags{};  // 0: empty
+    std::uint32_t passed_on = 0;  // keys that came by while this line was full, and lie further on
+    std::array<MappingIndex, kPlaces> indices{};
+  };
+  static_assert(sizeof(Line) == kCacheLine);
+
+  /// Half of all places stay empty.
+  [[nodiscard]] static constexpr std::uint32_t lines_for(std::uint32_t capacity) noexcept {
+    return capacity / (kPlaces / 2) + 1;
+  }
+  [[nodiscard]] static std::uint64_t key_of(Protocol protocol, Endpoint inside) noexcept {
+    return inside.address.value.raw() | std::uint64_t{inside.port.raw()} << 32U |
+           std::uint64_t{static_cast<std::uint8_t>(protocol)} << 48U;
+  }
+  // A hash is spent thus: the upper half picks the home line, the lower half the stride, its last 16 bits
+  // the tag.
+  [[nodiscard]] std::uint32_t home_of(Hash hash) const noexcept {
+    return static_cast<std::uint32_t>(((hash >> 32U) * line_count_) >> 32U);
+  }
+  [[nodiscard]] std::uint32_t stride_of(Hash hash) const noexcept {
+    return 1 + static_cast<std::uint32_t>(((hash & 0xffffffffU) * (line_count_ - 1)) >> 32U);
+  }
+  [[nodiscard]] static std::uint16_t tag_of(Hash hash) noexcept {
+    return static_cast<std::uint16_t>(hash | 1U);
+  }
+  [[nodiscard]] std::uint32_t step(std::uint32_t line, std::uint32_t stride) const noexcept {
+    const std::uint32_t next = line + stride;
+    return next >= line_count_ ? next - line_count_ : next;
+  }
+  [[nodiscard]] static std::uint32_t match(const Line& line, std::uint16_t tag) noexcept;
+  [[nodiscard]] bool is_for(MappingIndex index, Protocol protocol, Endpoint inside) const noexcept {
+    const Mapping& mapping = mappings_[index];
+    return mapping.inside == inside && mapping.protocol == protocol;
+  }
+  [[nodiscard]] MappingIndex find_in(const Line& line, std::uint16_t tag, Protocol protocol,
+                                     Endpoint inside) const noexcept;
+  [[nodiscard]] MappingIndex find_further(Hash hash, Protocol protocol, Endpoint inside) const noexcept;
+  [[nodiscard]] bool add_to_index(Hash hash, MappingIndex index) noexcept;
+  void remove_from_index(Hash hash, MappingIndex index) noexcept;
+  [[nodiscard]] MappingIndex take_free() noexcept;
+  void put_free(MappingIndex index) noexcept;
+
+  std::uint32_t capacity_;
+  std::uint32_t line_count_;
+  std::uint64_t seed_;
+  Header* header_;
+  Mapping* mappings_;
+  Line* lines_;
+  MappingIndex first_free_ = kNoMapping;  // a stack through `parent` of the free mappings
+  std::uint32_t size_ = 0;
+};
+
+}  // namespace pinhole::nat

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The translator of one worker: its mappings, ports, filters and timers behind one door.
+//
+// Theory of operation. An inside endpoint has one external endpoint, whoever it speaks to (RFC 4787 REQ-1).
+// The first packet from inside makes the mapping: the host's external address (REQ-2), a random port of this
+// worker's blocks, checksum deltas. From then on a packet costs a look-up and one touch of the mapping's
+// line, which stores the tick and counts. The timing wheel looks at a mapping when it could be idle, and
+// frees what is. A media pinhole is a mapping made, or taken over, for a call: it lets anyone in and names
+// its call.
+//
+// Invariant: a mapping that exists has a port taken (or reserved), an entry in the outbound and in the
+// inbound index, and a link in the wheel unless it is permanent; a mapping that is freed has given all of
+// them back. Owned by one worker, which alone calls it.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "nat/counters.hpp"
+#include "nat/drop_reason.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/filter.hpp"
+#include "nat/mapping.hpp"
+#include "nat/mapping_table.hpp"
+#include "nat/ownership.hpp"
+#include "nat/port_pool.hpp"
+#include "nat/random.hpp"
+#include "nat/tcp_state.hpp"
+#include "nat/tick.hpp"
+#include "nat/timeouts.hpp"
+#include "nat/timer_wheel.hpp"
+
+namespace pinhole::nat {
+
+struct TranslatorConfig {
+  unsigned worker = 0;
+  unsigned workers = 1;
+  std::span<const Ipv4Address> external;  // all external addresses by number, kept as a view; see Steering
+  std::uint16_t pool_size = 0;            // mappings are made from so many of them, from the first on
+  std::uint32_t mappings = 0;             // capacity, at least 1
+  Filter filtering = Filter::address_dependent;
+  Timeouts timeouts;
+  RandomKey key{};  // secret; may be the same for all workers
+};
+
+/// What came of creating a mapping: `reason` is none, or why `index` is kNoMapping.
+struct Created {
+  MappingIndex index = kNoMapping;
+  DropReason reason = DropReason::none;
+};
+struct CreatedPair {
+  MappingIndex rtp = kNoMapping;
+  MappingIndex rtcp = kNoMapping;  // equals `rtp` when one port was asked for
+  DropReason reason = DropReason::none;
+};
+
+enum class ForwardResult : std::uint8_t {
+  added,
+  reserved,  // the inside host is another worker's: its port is kept out of this worker's pool
+  taken,     // the inside or the external endpoint has a forward already
+  no_room,   // the table is full
+  unknown,   // the external address is none of ours
+};
+
+class Translator {
+ public:
+  [[nodiscard]] static std::size_t bytes_needed(const TranslatorConfig& config) noexcept;
+  /// \param memory   bytes_needed(), aligned to a cache line, the worker's alone to write
+  /// \param inbound  shared by all workers, over all of `config.external`
+  Translator(const TranslatorConfig& config, std::span<std::byte> memory, InboundIndex inbound,
+             CounterBlock<Counter>& counters, Tick now) noexcept;
+  Translator(const Translator&) = delete;
+  Translator& operator=(const Translator&) = delete;
+
+  // Looking up.
+
+  [[nodiscard]] MappingIndex find_outbound(Protocol protocol, Endpoint inside) const noexcept {
+    return table_.find(protocol, inside);
+  }
+  /// Up to kLookupBurst at once; see MappingTable::find_burst().
+  void find_outbound(std::span<const OutboundKey> keys, std::span<MappingIndex> found) const noexcept {
+    table_.find_burst(keys, found);
+  }
+  /// \param key  of an external port that this worker owns
+  [[nodiscard]] MappingIndex find_inbound(InboundKey key) const noexcept { return inbound_.find(key); }
+  /// Up to kLookupBurst at once; the mappings' lines are being fetched when it returns.
+  void find_inbound(std::span<const InboundKey> keys, std::span<MappingIndex> found) const noexcept;
+
+  [[nodiscard]] Mapping& operator[](MappingIndex index) noexcept { return table_[index]; }
+  [[nodiscard]] const Mapping& operator[](MappingIndex index) const noexcept { return table_[index]; }
+
+  // Packets.
+
+  /// Whether a packet from `remote` may come in through a mapping.
+  [[nodiscard]] bool admits(MappingIndex index, Endpoint remote, Tick now) const noexcept {
+    const Mapping& mapping = table_[index];
+    return nat::admits(mapping, remote) ||
+           remotes_.knows(index, mapping.generation.load(std::memory_order_relaxed), remote.address,
+                          timeouts_[mapping.timeout_class], now);
+  }
+  /// Accounts for a packet from inside. It refreshes the mapping (RFC 4787 REQ-6) and lets the remote in.
+  /// \param tcp_flags  of the TCP header; not read for other protocols
+  void touch_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, std::uint8_t tcp_flags,
+                      Tick now) noexcept {
+    Mapping& mapping = table_[index];
+    mapping.last_seen = now;
+    ++mapping.packets_out;
+    mapping.bytes += ip_bytes;
+    if (mapping.remote != remote || (mapping.flags & MappingFlags::kHasRemote) == 0) [[unlikely]]
+      note_remote(index, remote, now);
+    if (mapping.protocol == Protocol::tcp) track_tcp(index, remote, tcp_event(tcp_flags, true), now);
+  }
+  /// Accounts for a packet from outside that was admitted. Only media and TCP are refreshed by it: otherwise
+  /// whoever knows a port could keep it open for ever (RFC 4787 REQ-6, section 12).
+  void touch_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, std::uint8_t tcp_flags,
+                     Tick now) noexcept {
+    Mapping& mapping = table_[index];
+    ++mapping.packets_in;
+    mapping.bytes += ip_bytes;
+    const bool is_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
+    if (is_pinhole || (mapping.flags & MappingFlags::kHasRemote) == 0) {
+      mapping.remote = remote;
+      mapping.flags |= MappingFlags::kHasRemote;
+    }
+    if (is_pinhole || mapping.protocol == Protocol::tcp) mapping.last_seen = now;
+    if (mapping.protocol == Protocol::tcp) track_tcp(index, remote, tcp_event(tcp_flags, false), now);
+  }
+
+  // Making and ending mappings.
+
+  /// A mapping for an inside endpoint that has none, made by a packet to `remote`.
+  [[nodiscard]] Created create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now) noexcept;
+  /// Media pinholes for a call. An inside endpoint that has a mapping keeps it: an ordinary one is turned
+  /// into a pinhole, another call's passes over to this one (and gets a new generation, so that the end of
+  /// the former call no longer closes it), a static one is left as it is. What is missing gets an even port
+  /// and the next one; when no pair is free, two ports of the right parity. All or nothing.
+  /// \param inside_rtcp  equals `inside_rtp` when there is no RTCP
+  /// \param parent       index of the call
+  [[nodiscard]] CreatedPair create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent,
+                                        Tick now) noexcept;
+  /// A static forward; to be told to every worker, so that each keeps the port out of its pool. The mapping
+  /// is made by the owner of the inside host, is permanent, and admits everyone.
+  /// \param flags  MappingFlags beyond kStatic: kSip
+  [[nodiscard]] ForwardResult add_forward(Protocol protocol, Endpoint external, Endpoint inside,
+                                          std::uint8_t flags, Tick now) noexcept;
+  /// Keeps a mapping until `tick` at least, idle or not. A mapping that is static stays anyhow.
+  void keep(MappingIndex index, Tick tick) noexcept;
+  /// Ends a mapping before its time. Static ones, and those of another generation, are left alone.
+  /// \return whether it was closed
+  bool close(MappingIndex index, std::uint32_t generation) noexcept;
+  /// Frees what has been idle for too long. \param on_expired `void(MappingIndex, const Mapping&)`, noexcept,
+  /// is called just before each is freed. \param budget steps of the wheel
+  /// \return how much of the budget was used; all of it: there is more to do
+  template <typename OnExpired>
+  std::uint32_t expire(Tick now, std::uint32_t budget, OnExpired&& on_expired) noexcept {
+    const auto visit = [&](MappingIndex index) noexcept -> std::optional<Tick> {
+      const Tick deadline = deadline_of(table_[index], timeouts_);
+      if (!reached(deadline, now)) return deadline;
+      on_expired(index, static_cast<const Mapping&>(table_[index]));
+      free_mapping(index);
+      counters_.add(Counter::mapping_expired);
+      return std::nullopt;
+    };
+    return wheel_.advance(now, budget, visit,
+                          [this](MappingIndex next) noexcept { table_.prefetch_mapping(next); });
+  }
+
+  // What others read.
+
+  [[nodiscard]] const MappingTable& table() const noexcept { return table_; }
+  [[nodiscard]] std::uint32_t ports_in_use() const noexcept { return ports_.in_use(); }
+
+ private:
+  struct Media {  // one side of create_pair(): what there is already, and the port for what there is not
+    MappingIndex index = kNoMapping;
+    std::optional<std::uint16_t> port;
+  };
+
+  Translator(const TranslatorConfig& config, Carver memory, Random random, InboundIndex inbound,
+             CounterBlock<Counter>& counters, Tick now) noexcept;
+  void note_remote(MappingIndex index, Endpoint remote, Tick now) noexcept;
+  void track_tcp(MappingIndex index, Endpoint remote, TcpEvent event, Tick now) noexcept {
+    const Mapping& mapping = table_[index];
+    // Nearly every segment changes nothing.
+    if (mapping.remote != remote || next_state(mapping.tcp_state, event) != mapping.tcp_state) [[unlikely]]
+      change_tcp_state(index, remote, event, now);
+  }
+  void change_tcp_state(MappingIndex index, Endpoint remote, TcpEvent event, Tick now) noexcept;
+  [[nodiscard]] MappingIndex insert(Protocol protocol, Endpoint inside, std::uint16_t pool_index,
+                                    std::uint16_t port, Tick now) noexcept;
+  void start(MappingIndex index) noexcept;
+  void free_mapping(MappingIndex index) noexcept;
+  void pick_media_ports(Endpoint inside_rtp, Endpoint inside_rtcp, Media& rtp, Media& rtcp) noexcept;
+  void make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept;
+  void show_gauges() noexcept;
+
+  std::span<const Ipv4Address> external_;
+  std::uint16_t pool_size_;
+  unsigned worker_;
+  unsigned workers_;
+  Filter filtering_;
+  Timeouts timeouts_;
+  MappingTable table_;
+  InboundIndex inbound_;
+  PortPool ports_;
+  RemoteTable remotes_;
+  TimerWheel wheel_;
+  CounterBlock<Counter>& counters_;
+};
+
+}  // namespace pinhole::nat
