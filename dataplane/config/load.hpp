@@ -4,11 +4,11 @@
 // not known, a value of another kind or out of range, a key written twice are each refused with the path in
 // the document, what was found and what is allowed. Schema.hpp holds the table that this is checked against.
 
-#include <string>
-#include <string_view>
-
 #include "dataplane/config/error.hpp"
 #include "dataplane/config/structs.hpp"
+
+#include <string>
+#include <string_view>
 
 namespace pinhole::config {
 

@@ -3,13 +3,13 @@
 // The configuration as plain data. Every default stands here and nowhere else; load.hpp reads a file into it,
 // validate.hpp says whether it can be run. Both processes and pinholectl use it.
 
+#include "nat/endpoint.hpp"
+#include "nat/mapping.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "nat/endpoint.hpp"
-#include "nat/mapping.hpp"
 
 namespace pinhole::config {
 
@@ -23,11 +23,15 @@ struct Interface {
   std::optional<nat::Ipv4Address> gateway;  // default gateway by this interface
   std::uint16_t vlan = 0;                   // 0: untagged
   std::uint16_t mtu = 1500;
+
+  friend bool operator==(const Interface&, const Interface&) = default;
 };
 
 struct Route {
   nat::Prefix prefix;
   nat::Ipv4Address via;
+
+  friend bool operator==(const Route&, const Route&) = default;
 };
 
 enum class Idle : std::uint8_t {
@@ -38,20 +42,26 @@ enum class Idle : std::uint8_t {
 
 struct Workers {
   unsigned count = 1;
-  std::vector<unsigned>
-      cpus;  // CPU of each worker in order; empty: 1, 2, ... (CPU 0 serves the rest); may repeat
+  // The CPU of each worker in order, may repeat; empty: 1, 2, ... (CPU 0 serves the rest).
+  std::vector<unsigned> cpus;
   Idle idle = Idle::automatic;
+
+  friend bool operator==(const Workers&, const Workers&) = default;
 };
 
 struct Dpdk {
   std::string file_prefix = "pinhole";
   unsigned memory_mb = 512;
+
+  friend bool operator==(const Dpdk&, const Dpdk&) = default;
 };
 
 struct PortForward {
   nat::Protocol protocol = nat::Protocol::udp;
   nat::Endpoint external;
   nat::Endpoint inside;
+
+  friend bool operator==(const PortForward&, const PortForward&) = default;
 };
 
 struct Timeouts {
@@ -60,6 +70,8 @@ struct Timeouts {
   std::uint32_t tcp_transitory_s = 240;
   std::uint32_t icmp_s = 60;
   std::uint32_t media_s = 120;  // RTP and RTCP pinholes, unless control keeps the call
+
+  friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };
 
 struct Nat {
@@ -68,6 +80,8 @@ struct Nat {
   nat::Filter filtering = nat::Filter::address_dependent;
   Timeouts timeouts;
   std::uint32_t mappings_per_worker = 65536;
+
+  friend bool operator==(const Nat&, const Nat&) = default;
 };
 
 struct Sip {
@@ -75,16 +89,22 @@ struct Sip {
   std::vector<std::uint16_t> ports = {5060};
   std::uint32_t calls_per_worker = 8192;
   std::uint32_t registrations_per_worker = 8192;
+
+  friend bool operator==(const Sip&, const Sip&) = default;
 };
 
 struct Icmp {
   std::uint32_t errors_per_s = 100;  // each worker
+
+  friend bool operator==(const Icmp&, const Icmp&) = default;
 };
 
 struct Control {
   std::string socket = "/run/pinhole/control.sock";
   std::string group;           // of the socket; empty: root
   std::uint32_t linger_s = 4;  // a call's media ports stay open this long after its end
+
+  friend bool operator==(const Control&, const Control&) = default;
 };
 
 struct Config {
@@ -96,6 +116,8 @@ struct Config {
   Sip sip;
   Icmp icmp;
   Control control;
+
+  friend bool operator==(const Config&, const Config&) = default;
 };
 
 }  // namespace pinhole::config

@@ -3,10 +3,10 @@
 // Whether the parts of a configuration fit each other. load.hpp has seen to each value by itself; what needs
 // two values to be wrong is found here, before anything is started.
 
-#include <vector>
-
 #include "dataplane/config/error.hpp"
 #include "dataplane/config/structs.hpp"
+
+#include <vector>
 
 namespace pinhole::config {
 

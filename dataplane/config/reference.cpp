@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/config/reference.hpp"
+
+#include "dataplane/config/value.hpp"
+#include "dataplane/config/walk.hpp"
+
+namespace pinhole::config {
+
+namespace {
+
+/// The bounds of a list in words.
+std::string list_of(Bounds bounds, std::string_view items) {
+  return bounds.min == 0 ? fmt::format("a list of up to {} items, each {}", bounds.max, items)
+                         : fmt::format("a list of {} to {} items, each {}", bounds.min, bounds.max, items);
+}
+
+template <typename T>
+std::string allowed(Bounds bounds, Bounds each) {
+  if constexpr (Object<T>) {
+    return "an object";
+  } else if constexpr (kIsList<T>) {
+    return list_of(bounds, allowed<typename T::value_type>(each, {}));
+  } else if constexpr (kIsOptional<T>) {
+    return allowed<typename T::value_type>(bounds, each) + ", or null";
+  } else {
+    return Kind<T>::allowed(bounds);
+  }
+}
+
+template <typename T>
+std::string fallback(const T& value) {
+  if constexpr (Object<T>) {
+    return {};
+  } else if constexpr (kIsList<T>) {
+    OrderedJson list = OrderedJson::array();
+    if constexpr (!Object<typename T::value_type>) {
+      for (const auto& item : value) list.push_back(Kind<typename T::value_type>::write(item));
+    }
+    return list.dump();
+  } else if constexpr (kIsOptional<T>) {
+    return value ? fallback(*value) : "null";
+  } else {
+    return Kind<T>::write(value).dump();
+  }
+}
+
+template <Object T>
+void add_keys(const std::string& path, std::vector<KeyReference>& rows) {
+  static const T defaults{};
+  for_each_key<T>([&](const auto& key) {
+    using Value = std::remove_cvref_t<decltype(defaults.*key.member)>;
+    const auto place = join_path(path, key.name);
+    rows.push_back({place, allowed<Value>(key.bounds, key.each),
+                    key.required ? std::string{} : fallback(defaults.*key.member), key.help, key.required});
+    if constexpr (Object<Value>) {
+      add_keys<Value>(place, rows);
+    } else if constexpr (kIsList<Value>) {
+      if constexpr (Object<typename Value::value_type>) {
+        add_keys<typename Value::value_type>(place + "[]", rows);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+std::vector<KeyReference> key_reference() {
+  std::vector<KeyReference> rows;
+  add_keys<Config>("", rows);
+  return rows;
+}
+
+}  // namespace pinhole::config

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The table of every key of the configuration: its name, the member it fills, its bounds and its help.
+// Loading, rendering, the unknown-key hints, the reference in the docs and the tests all walk this table, so
+// that a key added here is added everywhere. Invariant: a key is named as the member it fills.
+
+#include "dataplane/config/structs.hpp"
+
+#include <cstdint>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+namespace pinhole::config {
+
+/// Both ends are allowed. For a number its value, for a text its length in bytes, for a list its length.
+struct Bounds {
+  std::uint64_t min = 0;
+  std::uint64_t max = ~std::uint64_t{0};
+};
+
+template <typename Owner, typename Value>
+struct Key {
+  std::string_view name;
+  Value Owner::* member;
+  std::string_view help;
+  Bounds bounds{};
+  Bounds each{};  // lists: the bounds of each item
+  bool required = false;
+};
+
+/// Specialised for each struct of the configuration: kKeys is a tuple of Key.
+template <typename T>
+struct Schema;
+
+template <typename T>
+concept Object = requires { Schema<T>::kKeys; };
+
+template <Object T, typename Function>
+constexpr void for_each_key(Function&& function) {
+  std::apply([&](const auto&... key) { (function(key), ...); }, Schema<T>::kKeys);
+}
+
+// Bounds that another part of the house has set.
+inline constexpr std::uint64_t kMaxInterfaces = 16;     // ipc::Layout
+inline constexpr std::uint64_t kMaxWorkers = 16;        // ipc::Layout
+inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
+inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
+inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator
+inline constexpr std::uint64_t kMaxCpu = 1023;
+inline constexpr std::uint64_t kWeek_s = 7 * 24 * 3600;
+
+template <>
+struct Schema<Interface> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "name",
+          .member = &Interface::name,
+          .help = "what people and counters call it; unique",
+          .bounds = {1, kMaxInterfaceName},
+          .required = true},
+      Key{.name = "device",
+          .member = &Interface::device,
+          .help =
+              "the PCI address of a NIC bound to a DPDK driver (\"0000:03:00.0\") or a DPDK virtual device "
+              "with its arguments (\"net_af_packet0,iface=eth1\"); unique",
+          .bounds = {1, kMaxDevice},
+          .required = true},
+      Key{.name = "zone",
+          .member = &Interface::zone,
+          .help = "the side that the interface is on; traffic between the two sides is translated",
+          .required = true},
+      Key{.name = "address",
+          .member = &Interface::address,
+          .help = "Pinhole's own address on the interface, with the length of its subnet",
+          .required = true},
+      Key{.name = "gateway",
+          .member = &Interface::gateway,
+          .help = "the default gateway, in the subnet of the interface; one interface at most has one"},
+      Key{.name = "vlan",
+          .member = &Interface::vlan,
+          .help = "the VLAN (802.1Q) that frames carry; 0: untagged",
+          .bounds = {0, 4094}},
+      Key{.name = "mtu",
+          .member = &Interface::mtu,
+          .help = "the largest IP packet, in bytes",
+          .bounds = {576, 9216}},
+  };
+};
+
+template <>
+struct Schema<Route> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "prefix", .member = &Route::prefix, .help = "the destinations", .required = true},
+      Key{.name = "via",
+          .member = &Route::via,
+          .help = "the next hop, in the subnet of an interface",
+          .required = true},
+  };
+};
+
+template <>
+struct Schema<Workers> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "count",
+          .member = &Workers::count,
+          .help = "how many workers forward packets",
+          .bounds = {1, kMaxWorkers}},
+      Key{.name = "cpus",
+          .member = &Workers::cpus,
+          .help =
+              "the CPU of each worker in order, as many as workers; may repeat, for labs; empty: CPUs 1, 2 "
+              "and so on, CPU 0 serves everything else",
+          .bounds = {0, kMaxWorkers},
+          .each = {0, kMaxCpu}},
+      Key{.name = "idle",
+          .member = &Workers::idle,
+          .help =
+              "what a worker without packets does; auto: spin when every worker has a CPU of its own, yield "
+              "otherwise"},
+  };
+};
+
+template <>
+struct Schema<Dpdk> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "file_prefix",
+          .member = &Dpdk::file_prefix,
+          .help =
+              "the name under which DPDK shares its memory; the same for both processes, different for each "
+              "Pinhole on a machine; letters, digits, '_' and '-'",
+          .bounds = {1, 32}},
+      Key{.name = "memory_mb",
+          .member = &Dpdk::memory_mb,
+          .help = "hugepage memory to take, in MiB",
+          .bounds = {64, 1048576}},
+  };
+};
+
+template <>
+struct Schema<PortForward> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "protocol", .member = &PortForward::protocol, .help = "the protocol that is let in"},
+      Key{.name = "external",
+          .member = &PortForward::external,
+          .help = "where packets arrive: an address of nat.pool or of an outside interface, and a port",
+          .required = true},
+      Key{.name = "inside",
+          .member = &PortForward::inside,
+          .help = "where they go: a host inside and its port",
+          .required = true},
+  };
+};
+
+template <>
+struct Schema<Timeouts> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "udp_s",
+          .member = &Timeouts::udp_s,
+          .help = "an idle UDP mapping, in seconds (RFC 4787 REQ-5: 120 at least, 300 or more recommended)",
+          .bounds = {1, kWeek_s}},
+      Key{.name = "tcp_established_s",
+          .member = &Timeouts::tcp_established_s,
+          .help = "an idle established TCP session, in seconds (RFC 5382 REQ-5: 7440 at least)",
+          .bounds = {1, kWeek_s}},
+      Key{.name = "tcp_transitory_s",
+          .member = &Timeouts::tcp_transitory_s,
+          .help = "a TCP session that is opening or closing, in seconds (RFC 5382 REQ-5: 240 at least)",
+          .bounds = {1, kWeek_s}},
+      Key{.name = "icmp_s",
+          .member = &Timeouts::icmp_s,
+          .help = "an idle ICMP query, in seconds (RFC 5508 REQ-2: 60 at least)",
+          .bounds = {1, kWeek_s}},
+      Key{.name = "media_s",
+          .member = &Timeouts::media_s,
+          .help = "an idle RTP or RTCP pinhole that no live call keeps open, in seconds",
+          .bounds = {1, kWeek_s}},
+  };
+};
+
+template <>
+struct Schema<Nat> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "pool",
+          .member = &Nat::pool,
+          .help = "the external addresses that inside hosts share; empty: the address of the first outside "
+                  "interface",
+          .bounds = {0, 64}},
+      Key{.name = "forwards",
+          .member = &Nat::forwards,
+          .help = "external endpoints that always stand for an inside endpoint",
+          .bounds = {0, 1024}},
+      Key{.name = "filtering",
+          .member = &Nat::filtering,
+          .help =
+              "who may send to a mapping from outside (RFC 4787 section 5): anybody, or the remote address "
+              "that the inside host talks to"},
+      Key{.name = "timeouts", .member = &Nat::timeouts, .help = "how long what is idle lives"},
+      Key{.name = "mappings_per_worker",
+          .member = &Nat::mappings_per_worker,
+          .help = "the size of each worker's table of mappings; a mapping takes 64 bytes",
+          .bounds = {64, 16777216}},
+  };
+};
+
+template <>
+struct Schema<Sip> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "enabled",
+          .member = &Sip::enabled,
+          .help = "read and translate SIP; false: SIP is forwarded like any other traffic"},
+      Key{.name = "ports",
+          .member = &Sip::ports,
+          .help = "the UDP ports where SIP is looked for",
+          .bounds = {1, 16},
+          .each = {1, 65535}},
+      Key{.name = "calls_per_worker",
+          .member = &Sip::calls_per_worker,
+          .help = "the size of each worker's table of calls",
+          .bounds = {1, 1048576}},
+      Key{.name = "registrations_per_worker",
+          .member = &Sip::registrations_per_worker,
+          .help = "the size of each worker's table of registrations",
+          .bounds = {1, 1048576}},
+  };
+};
+
+template <>
+struct Schema<Icmp> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "errors_per_s",
+          .member = &Icmp::errors_per_s,
+          .help = "how many ICMP errors (time exceeded, unreachable) each worker sends a second; 0: none",
+          .bounds = {0, 100000}},
+  };
+};
+
+template <>
+struct Schema<Control> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "socket",
+          .member = &Control::socket,
+          .help = "the Unix socket that pinholectl talks to: an absolute path",
+          .bounds = {2, kMaxSocketPath}},
+      Key{.name = "group",
+          .member = &Control::group,
+          .help = "the group whose members may use the socket; empty: root only",
+          .bounds = {0, 32}},
+      Key{.name = "linger_s",
+          .member = &Control::linger_s,
+          .help = "how long a call's media ports stay open after its end, in seconds",
+          .bounds = {0, 30}},
+  };
+};
+
+template <>
+struct Schema<Config> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "interfaces",
+          .member = &Config::interfaces,
+          .help = "the ports of the appliance: one inside and one outside at least",
+          .bounds = {2, kMaxInterfaces},
+          .required = true},
+      Key{.name = "routes",
+          .member = &Config::routes,
+          .help = "what is reached through a router other than the default gateway",
+          .bounds = {0, 256}},
+      Key{.name = "workers", .member = &Config::workers, .help = "the threads that forward packets"},
+      Key{.name = "dpdk", .member = &Config::dpdk, .help = "what both processes share through DPDK"},
+      Key{.name = "nat", .member = &Config::nat, .help = "address and port translation"},
+      Key{.name = "sip", .member = &Config::sip, .help = "the SIP application layer gateway"},
+      Key{.name = "icmp", .member = &Config::icmp, .help = "ICMP that Pinhole itself sends"},
+      Key{.name = "control", .member = &Config::control, .help = "the control process"},
+  };
+};
+
+}  // namespace pinhole::config

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/config/validate.hpp"
+
+#include "dataplane/config/value.hpp"
+#include "dataplane/config/walk.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string>
+#include <string_view>
+
+namespace pinhole::config {
+
+namespace {
+
+using nat::Ipv4Address;
+using nat::Prefix;
+
+std::string text(Ipv4Address address) {
+  return std::string{nat::EndpointText{address}.view()};
+}
+std::string text(nat::Endpoint endpoint) {
+  return std::string{nat::EndpointText{endpoint}.view()};
+}
+std::string text(Prefix prefix) {
+  return Kind<Prefix>::write(prefix).get<std::string>();
+}
+
+Ipv4Address network_of(Prefix prefix) {
+  return Ipv4Address::from_host(prefix.address.host() & prefix.mask());
+}
+Prefix subnet_of(Prefix prefix) {
+  return {network_of(prefix), prefix.length};
+}
+
+/// The first and the last address of a subnet name the subnet and everybody in it (RFC 1122 3.2.1.3); with
+/// two addresses or fewer both are hosts (RFC 3021).
+bool is_host_of(Prefix subnet, Ipv4Address address) {
+  if (!subnet.contains(address)) return false;
+  if (subnet.length >= 31) return true;
+  return address != network_of(subnet) && address.host() != (network_of(subnet).host() | ~subnet.mask());
+}
+
+/// Whether one host may have the address: not 0.0.0.0/8, loopback, multicast or reserved (RFC 6890).
+bool is_unicast(Ipv4Address address) {
+  const auto first = address.host() >> 24U;
+  return first != 0 && first != 127 && first < 224;
+}
+
+std::string interface_path(std::size_t index, std::string_view key) {
+  return join_path(item_path("interfaces", index), key);
+}
+
+const Interface* connected(const Config& config, Ipv4Address address) {
+  for (const auto& interface : config.interfaces) {
+    if (interface.address.contains(address)) return &interface;
+  }
+  return nullptr;
+}
+
+bool is_own_address(const Config& config, Ipv4Address address) {
+  return std::any_of(config.interfaces.begin(), config.interfaces.end(),
+                     [address](const auto& interface) { return interface.address.address == address; });
+}
+
+/// The interface that packets to `address` leave by: the longest of connected, static and default routes.
+const Interface* way_out(const Config& config, Ipv4Address address) {
+  if (const auto* interface = connected(config, address); interface != nullptr) return interface;
+  const Route* best = nullptr;
+  for (const auto& route : config.routes) {
+    if (route.prefix.contains(address) && (best == nullptr || route.prefix.length > best->prefix.length)) {
+      best = &route;
+    }
+  }
+  if (best != nullptr) return connected(config, best->via);
+  for (const auto& interface : config.interfaces) {
+    if (interface.gateway) return &interface;
+  }
+  return nullptr;
+}
+
+Result<void> check_names(const Config& config) {
+  for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
+    for (std::size_t other = 0; other < i; ++other) {
+      const auto& first = config.interfaces[other];
+      const auto& second = config.interfaces[i];
+      if (first.name == second.name) {
+        return config_conflict(
+            interface_path(i, "name"),
+            fmt::format("\"{}\" is the name of {} already", second.name, item_path("interfaces", other)),
+            "give each interface a name of its own");
+      }
+      // The arguments of a virtual device do not make it another one.
+      if (first.device.substr(0, first.device.find(',')) ==
+          second.device.substr(0, second.device.find(','))) {
+        return config_conflict(
+            interface_path(i, "device"),
+            fmt::format("\"{}\" is the device of {} already",
+                        second.device.substr(0, second.device.find(',')), item_path("interfaces", other)),
+            "give each interface a device of its own");
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> check_zones(const Config& config) {
+  for (const auto zone : {Zone::inside, Zone::outside}) {
+    const bool present = std::any_of(config.interfaces.begin(), config.interfaces.end(),
+                                     [zone](const auto& interface) { return interface.zone == zone; });
+    if (!present) {
+      const auto word = Kind<Zone>::write(zone).dump();
+      return config_conflict("interfaces", fmt::format("none has the zone {}", word),
+                             fmt::format("set the zone of one of them to {}", word));
+    }
+  }
+  return {};
+}
+
+Result<void> check_addresses(const Config& config) {
+  for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
+    const auto address = config.interfaces[i].address;
+    const auto path = interface_path(i, "address");
+    if (address.length < 8 || address.length > 31) {
+      return config_conflict(path, fmt::format("{} is no subnet to live in", text(address)),
+                             "give a prefix length from 8 to 31");
+    }
+    if (!is_unicast(address.address) || !is_host_of(address, address.address)) {
+      return config_conflict(path, fmt::format("{} is not the address of a host", text(address)),
+                             "give an address between the first and the last of its subnet");
+    }
+    for (std::size_t other = 0; other < i; ++other) {
+      if (!address.overlaps(config.interfaces[other].address)) continue;
+      return config_conflict(
+          path,
+          fmt::format("{} overlaps {} of {}", text(subnet_of(address)),
+                      text(subnet_of(config.interfaces[other].address)), item_path("interfaces", other)),
+          "give each interface a subnet of its own");
+    }
+  }
+  return {};
+}
+
+Result<void> check_gateways(const Config& config) {
+  const Interface* first = nullptr;
+  for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
+    const auto& interface = config.interfaces[i];
+    if (!interface.gateway) continue;
+    const auto path = interface_path(i, "gateway");
+    if (!is_host_of(interface.address, *interface.gateway)) {
+      return config_conflict(path,
+                             fmt::format("{} is not a host of the subnet {}", text(*interface.gateway),
+                                         text(subnet_of(interface.address))),
+                             "give the router's address in that subnet");
+    }
+    if (*interface.gateway == interface.address.address) {
+      return config_conflict(path, fmt::format("{} is Pinhole's own address", text(*interface.gateway)),
+                             "give the router's address");
+    }
+    if (first != nullptr) {
+      return config_conflict(path,
+                             fmt::format("interface \"{}\" has the default gateway already", first->name),
+                             "keep one gateway and write routes for what lies behind the other");
+    }
+    first = &interface;
+  }
+  return {};
+}
+
+Result<void> check_routes(const Config& config) {
+  for (std::size_t i = 0; i < config.routes.size(); ++i) {
+    const auto& route = config.routes[i];
+    const auto prefix_path = join_path(item_path("routes", i), "prefix");
+    const auto via_path = join_path(item_path("routes", i), "via");
+    if (route.prefix != subnet_of(route.prefix)) {
+      return config_conflict(prefix_path, fmt::format("{} has bits set after its prefix", text(route.prefix)),
+                             fmt::format("write {}", text(subnet_of(route.prefix))));
+    }
+    for (std::size_t other = 0; other < i; ++other) {
+      if (route.prefix != config.routes[other].prefix) continue;
+      return config_conflict(prefix_path,
+                             fmt::format("{} has {} already", text(route.prefix), item_path("routes", other)),
+                             "keep one of the two");
+    }
+    for (std::size_t other = 0; other < config.interfaces.size(); ++other) {
+      const auto& interface = config.interfaces[other];
+      if (interface.gateway && route.prefix.length == 0) {
+        return config_conflict(
+            prefix_path, fmt::format("{} is the default gateway already", interface_path(other, "gateway")),
+            "keep one of the two");
+      }
+      if (interface.address.length <= route.prefix.length && interface.address.overlaps(route.prefix)) {
+        return config_conflict(
+            prefix_path,
+            fmt::format("{} lies in {} of {}, which is reached without a router", text(route.prefix),
+                        text(subnet_of(interface.address)), item_path("interfaces", other)),
+            "remove the route or make that subnet smaller");
+      }
+    }
+    const auto* interface = connected(config, route.via);
+    if (interface == nullptr || !is_host_of(interface->address, route.via)) {
+      return config_conflict(via_path,
+                             fmt::format("{} is not a host of any interface's subnet", text(route.via)),
+                             "give the address of a router that is a neighbour");
+    }
+    if (is_own_address(config, route.via)) {
+      return config_conflict(via_path, fmt::format("{} is Pinhole's own address", text(route.via)),
+                             "give the router's address");
+    }
+  }
+  return {};
+}
+
+Result<void> check_workers(const Config& config) {
+  const auto& workers = config.workers;
+  if (!workers.cpus.empty() && workers.cpus.size() != workers.count) {
+    return config_conflict("workers.cpus",
+                           fmt::format("lists {} CPUs for {} workers", workers.cpus.size(), workers.count),
+                           "list one CPU for each worker, or none");
+  }
+  for (std::size_t i = 0; i < workers.cpus.size(); ++i) {
+    const auto before = workers.cpus.begin() + static_cast<std::ptrdiff_t>(i);
+    if (workers.idle != Idle::spin || std::find(workers.cpus.begin(), before, workers.cpus[i]) == before)
+      continue;
+    return config_conflict(
+        item_path("workers.cpus", i),
+        fmt::format("CPU {} has a worker already, and workers.idle is \"spin\"", workers.cpus[i]),
+        "give each worker a CPU of its own, or set workers.idle to \"yield\"");
+  }
+  return {};
+}
+
+Result<void> check_dpdk(const Config& config) {
+  const auto& prefix = config.dpdk.file_prefix;
+  const bool plain = std::all_of(prefix.begin(), prefix.end(), [](unsigned char character) {
+    return std::isalnum(character) != 0 || character == '_' || character == '-';
+  });
+  if (!plain) {
+    return config_error(ErrorCode::range, "dpdk.file_prefix", fmt::format("\"{}\"", prefix),
+                        "letters, digits, '_' and '-'");
+  }
+  return {};
+}
+
+Result<void> check_pool(const Config& config) {
+  const auto& pool = config.nat.pool;
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    const auto path = item_path("nat.pool", i);
+    if (std::find(pool.begin(), pool.begin() + static_cast<std::ptrdiff_t>(i), pool[i]) !=
+        pool.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return config_conflict(path, fmt::format("{} is in the pool already", text(pool[i])),
+                             "keep one of the two");
+    }
+    if (!is_unicast(pool[i])) {
+      return config_conflict(path, fmt::format("{} is not the address of a host", text(pool[i])),
+                             "give an address that the outside network routes to Pinhole");
+    }
+    if (const auto* interface = connected(config, pool[i]); interface != nullptr) {
+      if (interface->zone == Zone::inside) {
+        return config_conflict(
+            path,
+            fmt::format("{} lies in the subnet {} of the inside interface \"{}\"", text(pool[i]),
+                        text(subnet_of(interface->address)), interface->name),
+            "give an address of the outside");
+      }
+      if (!is_host_of(interface->address, pool[i])) {
+        return config_conflict(path,
+                               fmt::format("{} is not the address of a host of {}", text(pool[i]),
+                                           text(subnet_of(interface->address))),
+                               "give an address between the first and the last of that subnet");
+      }
+    }
+    const bool router = std::any_of(config.interfaces.begin(), config.interfaces.end(),
+                                    [&](const auto& interface) { return interface.gateway == pool[i]; }) ||
+                        std::any_of(config.routes.begin(), config.routes.end(),
+                                    [&](const auto& route) { return route.via == pool[i]; });
+    if (router) {
+      return config_conflict(path, fmt::format("{} is the address of a router", text(pool[i])),
+                             "give an address that nobody else has");
+    }
+  }
+  return {};
+}
+
+Result<void> check_forward(const Config& config, std::size_t index) {
+  const auto& forward = config.nat.forwards[index];
+  const auto path = item_path("nat.forwards", index);
+  const auto pool = external_addresses(config);
+  const auto address = forward.external.address;
+  const bool outside_address =
+      std::any_of(config.interfaces.begin(), config.interfaces.end(), [address](const auto& interface) {
+        return interface.zone == Zone::outside && interface.address.address == address;
+      });
+  if (!outside_address && std::find(pool.begin(), pool.end(), address) == pool.end()) {
+    return config_conflict(join_path(path, "external"),
+                           fmt::format("{} is not an external address", text(address)),
+                           fmt::format("give an address of nat.pool or of an outside interface, such as {}",
+                                       text(pool.front())));
+  }
+  const auto inside = forward.inside.address;
+  const auto* interface = way_out(config, inside);
+  if (interface == nullptr || interface->zone != Zone::inside || is_own_address(config, inside) ||
+      !is_unicast(inside)) {
+    return config_conflict(
+        join_path(path, "inside"), fmt::format("{} is not a host inside", text(inside)),
+        "give the address of a host in the subnet of an inside interface or behind a route "
+        "through one");
+  }
+  for (std::size_t other = 0; other < index; ++other) {
+    const auto& earlier = config.nat.forwards[other];
+    if (earlier.protocol != forward.protocol) continue;
+    if (earlier.external == forward.external) {
+      return config_conflict(
+          join_path(path, "external"),
+          fmt::format("{} belongs to {} already", text(forward.external), item_path("nat.forwards", other)),
+          "give each forward an external endpoint of its own");
+    }
+    if (earlier.inside == forward.inside) {
+      return config_conflict(join_path(path, "inside"),
+                             fmt::format("{} has the external endpoint {} already", text(forward.inside),
+                                         text(earlier.external)),
+                             "give each forward an inside endpoint of its own");
+    }
+  }
+  return {};
+}
+
+Result<void> check_forwards(const Config& config) {
+  for (std::size_t i = 0; i < config.nat.forwards.size(); ++i) {
+    if (auto result = check_forward(config, i); !result) return result;
+  }
+  return {};
+}
+
+Result<void> check_sip(const Config& config) {
+  const auto& ports = config.sip.ports;
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    const auto here = ports.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(ports.begin(), here, ports[i]) == here) continue;
+    return config_conflict(item_path("sip.ports", i), fmt::format("{} is listed already", ports[i]),
+                           "keep one of the two");
+  }
+  return {};
+}
+
+Result<void> check_control(const Config& config) {
+  const auto& socket = config.control.socket;
+  if (socket.front() != '/' || socket.back() == '/') {
+    return config_error(ErrorCode::range, "control.socket", fmt::format("\"{}\"", socket),
+                        "the absolute path of a file such as \"/run/pinhole/control.sock\"");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> validate(const Config& config) {
+  // Later checks rely on earlier ones: addresses before what is looked up in them.
+  constexpr std::array kChecks = {check_names,    check_zones,   check_addresses, check_gateways,
+                                  check_routes,   check_workers, check_dpdk,      check_pool,
+                                  check_forwards, check_sip,     check_control};
+  for (const auto check : kChecks) {
+    if (auto result = check(config); !result) return result;
+  }
+  return {};
+}
+
+std::vector<nat::Ipv4Address> external_addresses(const Config& config) {
+  if (!config.nat.pool.empty()) return config.nat.pool;
+  for (const auto& interface : config.interfaces) {
+    if (interface.zone == Zone::outside) return {interface.address.address};
+  }
+  return {};
+}
+
+}  // namespace pinhole::config

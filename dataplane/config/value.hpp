@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The kinds of single values that a configuration is made of. Kind<T> says for a type what is allowed in
+// words, which JSON is of this kind at all, and how one becomes the other. Invariant: read(write(x)) is x.
+
+#include "dataplane/config/schema.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <charconv>
+#include <concepts>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pinhole::config {
+
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
+
+/// The words of an enum, specialised below; only what is listed may be written.
+template <typename Enum>
+struct Words;
+
+template <typename Enum>
+struct Word {
+  std::string_view text;
+  Enum value;
+};
+
+template <>
+struct Words<Zone> {
+  static constexpr std::array kAll = {Word{"inside", Zone::inside}, Word{"outside", Zone::outside}};
+};
+template <>
+struct Words<Idle> {
+  static constexpr std::array kAll = {Word{"auto", Idle::automatic}, Word{"spin", Idle::spin},
+                                      Word{"yield", Idle::yield}};
+};
+template <>
+struct Words<nat::Filter> {
+  static constexpr std::array kAll = {Word{"endpoint_independent", nat::Filter::endpoint_independent},
+                                      Word{"address_dependent", nat::Filter::address_dependent}};
+};
+template <>
+struct Words<nat::Protocol> {
+  // ICMP has no ports to forward.
+  static constexpr std::array kAll = {Word{"udp", nat::Protocol::udp}, Word{"tcp", nat::Protocol::tcp}};
+};
+
+template <typename T>
+struct Kind;
+
+template <>
+struct Kind<bool> {
+  static std::string allowed(Bounds) { return "true or false"; }
+  static bool matches(const Json& json) { return json.is_boolean(); }
+  static std::optional<bool> read(const Json& json, Bounds) { return json.get<bool>(); }
+  static OrderedJson write(bool value) { return value; }
+};
+
+template <std::unsigned_integral T>
+struct Kind<T> {
+  static std::uint64_t max(Bounds bounds) {
+    return std::min<std::uint64_t>(bounds.max, std::numeric_limits<T>::max());
+  }
+  static std::string allowed(Bounds bounds) {
+    return fmt::format("a whole number from {} to {}", bounds.min, max(bounds));
+  }
+  static bool matches(const Json& json) { return json.is_number_integer(); }
+  static std::optional<T> read(const Json& json, Bounds bounds) {
+    if (!json.is_number_unsigned()) return std::nullopt;  // negative
+    const auto value = json.get<std::uint64_t>();
+    if (value < bounds.min || value > max(bounds)) return std::nullopt;
+    return static_cast<T>(value);
+  }
+  static OrderedJson write(T value) { return value; }
+};
+
+template <>
+struct Kind<std::string> {
+  static std::string allowed(Bounds bounds) {
+    return fmt::format("a text of {} to {} printable characters", bounds.min, bounds.max);
+  }
+  static bool matches(const Json& json) { return json.is_string(); }
+  static std::optional<std::string> read(const Json& json, Bounds bounds) {
+    const auto& text = json.get_ref<const std::string&>();
+    if (text.size() < bounds.min || text.size() > bounds.max) return std::nullopt;
+    for (const char character : text) {
+      // Texts end up in paths, in device arguments and on terminals.
+      if (character < ' ' || character > '~') return std::nullopt;
+    }
+    return text;
+  }
+  static OrderedJson write(const std::string& value) { return value; }
+};
+
+template <typename Enum>
+  requires std::is_enum_v<Enum>
+struct Kind<Enum> {
+  static std::string allowed(Bounds) {
+    std::string text;
+    for (const auto& word : Words<Enum>::kAll) {
+      if (!text.empty()) text += &word == &Words<Enum>::kAll.back() ? " or " : ", ";
+      text += fmt::format("\"{}\"", word.text);
+    }
+    return text;
+  }
+  static bool matches(const Json& json) { return json.is_string(); }
+  static std::optional<Enum> read(const Json& json, Bounds) {
+    const auto& text = json.get_ref<const std::string&>();
+    for (const auto& word : Words<Enum>::kAll) {
+      if (word.text == text) return word.value;
+    }
+    return std::nullopt;
+  }
+  static OrderedJson write(Enum value) {
+    for (const auto& word : Words<Enum>::kAll) {
+      if (word.value == value) return std::string{word.text};
+    }
+    return nullptr;
+  }
+};
+
+template <>
+struct Kind<nat::Ipv4Address> {
+  static std::string allowed(Bounds) { return "an IPv4 address such as \"192.0.2.1\""; }
+  static bool matches(const Json& json) { return json.is_string(); }
+  static std::optional<nat::Ipv4Address> read(const Json& json, Bounds) {
+    return nat::Ipv4Address::parse(json.get_ref<const std::string&>());
+  }
+  static OrderedJson write(nat::Ipv4Address value) { return std::string{nat::EndpointText{value}.view()}; }
+};
+
+template <>
+struct Kind<nat::Prefix> {
+  static std::string allowed(Bounds) {
+    return "an IPv4 address and the length of its prefix such as \"192.0.2.1/24\"";
+  }
+  static bool matches(const Json& json) { return json.is_string(); }
+  static std::optional<nat::Prefix> read(const Json& json, Bounds) {
+    const auto& text = json.get_ref<const std::string&>();
+    // The length is never guessed: an address without one is a forgotten one more often than a host.
+    if (text.find('/') == std::string::npos) return std::nullopt;
+    return nat::Prefix::parse(text);
+  }
+  static OrderedJson write(nat::Prefix value) {
+    return fmt::format("{}/{}", nat::EndpointText{value.address}.view(), value.length);
+  }
+};
+
+template <>
+struct Kind<nat::Endpoint> {
+  static std::string allowed(Bounds) {
+    return "an IPv4 address and a port from 1 to 65535 such as \"192.0.2.1:5060\"";
+  }
+  static bool matches(const Json& json) { return json.is_string(); }
+  static std::optional<nat::Endpoint> read(const Json& json, Bounds) {
+    const std::string_view text = json.get_ref<const std::string&>();
+    const auto colon = text.find(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    const auto address = nat::Ipv4Address::parse(text.substr(0, colon));
+    const auto digits = text.substr(colon + 1);
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    const bool whole = error == std::errc{} && end == digits.data() + digits.size() && port != 0;
+    if (!address || !whole) return std::nullopt;
+    return nat::Endpoint{*address, nat::Be16{port}};
+  }
+  static OrderedJson write(nat::Endpoint value) { return std::string{nat::EndpointText{value}.view()}; }
+};
+
+}  // namespace pinhole::config
