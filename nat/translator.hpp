@@ -13,6 +13,7 @@
 // inbound index, and a link in the wheel unless it is permanent; a mapping that is freed has given all of
 // them back. Owned by one worker, which alone calls it.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -176,6 +177,8 @@ class Translator {
   struct Media {  // one side of create_pair(): what there is already, and the port for what there is not
     MappingIndex index = kNoMapping;
     std::optional<std::uint16_t> port;
+    std::uint16_t pool_index = 0;
+    bool is_new = false;
   };
 
   Translator(const TranslatorConfig& config, Carver memory, Random random, InboundIndex inbound,
@@ -192,7 +195,8 @@ class Translator {
                                     std::uint16_t port, Tick now) noexcept;
   void start(MappingIndex index) noexcept;
   void free_mapping(MappingIndex index) noexcept;
-  void pick_media_ports(Endpoint inside_rtp, Endpoint inside_rtcp, Media& rtp, Media& rtcp) noexcept;
+  void pick_media_ports(Media& rtp, Media& rtcp) noexcept;
+  void take_back(const Media& media) noexcept;
   void make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept;
   void show_gauges() noexcept;
 

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "nat/translator.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "nat/checksum.hpp"
+
+namespace pinhole::nat {
+
+namespace {
+
+// What PortPool::take() is asked to be like when media needs a parity: RTP is even, RTCP odd (RFC 3550
+// section 11).
+constexpr std::uint16_t kLikeRtp = 1024;
+constexpr std::uint16_t kLikeRtcp = 1025;
+
+constexpr TimeoutClass first_timeout_class(Protocol protocol) noexcept {
+  switch (protocol) {
+    case Protocol::tcp:
+      return TimeoutClass::tcp_transitory;
+    case Protocol::icmp:
+      return TimeoutClass::icmp;
+    case Protocol::udp:
+      break;
+  }
+  return TimeoutClass::udp;
+}
+
+InboundKey inbound_key(const Mapping& mapping) noexcept {
+  return {
+      .pool_index = mapping.pool_index, .port = mapping.external.port.host(), .protocol = mapping.protocol};
+}
+
+bool is_static(const Mapping& mapping) noexcept {
+  return (mapping.flags & MappingFlags::kStatic) != 0;
+}
+
+}  // namespace
+
+std::size_t Translator::bytes_needed(const TranslatorConfig& config) noexcept {
+  return MappingTable::bytes_needed(config.mappings) +
+         PortPool::bytes_needed(config.pool_size, config.workers) +
+         RemoteTable::bytes_needed(config.mappings) + TimerWheel::bytes_needed(config.mappings);
+}
+
+Translator::Translator(const TranslatorConfig& config, std::span<std::byte> memory, InboundIndex inbound,
+                       CounterBlock<Counter>& counters, Tick now) noexcept
+    : Translator(config, Carver(memory), Random(config.key, config.worker), inbound, counters, now) {
+}
+
+Translator::Translator(const TranslatorConfig& config, Carver memory, Random random, InboundIndex inbound,
+                       CounterBlock<Counter>& counters, Tick now) noexcept
+    : external_(config.external),
+      pool_size_(config.pool_size),
+      worker_(config.worker),
+      workers_(config.workers),
+      filtering_(config.filtering),
+      timeouts_(config.timeouts),
+      table_(config.mappings, random.next64(),
+             memory.take_bytes(MappingTable::bytes_needed(config.mappings))),
+      inbound_(inbound),
+      ports_(config.pool_size, config.worker, config.workers, random,
+             memory.take_bytes(PortPool::bytes_needed(config.pool_size, config.workers))),
+      remotes_(config.mappings, memory.take_bytes(RemoteTable::bytes_needed(config.mappings))),
+      wheel_(config.mappings, now, memory.take_bytes(TimerWheel::bytes_needed(config.mappings))),
+      counters_(counters) {
+  assert(config.pool_size <= config.external.size() && config.worker < config.workers);
+}
+
+void Translator::find_inbound(std::span<const InboundKey> keys,
+                              std::span<MappingIndex> found) const noexcept {
+  assert(found.size() >= keys.size());
+  for (const InboundKey& key : keys) inbound_.prefetch(key);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    found[i] = inbound_.find(keys[i]);
+    if (found[i] != kNoMapping) table_.prefetch_mapping(found[i]);
+  }
+}
+
+Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now) noexcept {
+  if (pool_size_ == 0) return {.reason = DropReason::drop_no_port};
+  const std::uint16_t pool_index = pool_index_of_inside(inside.address, pool_size_);
+  const auto port = ports_.take(protocol, pool_index, inside.port.host());
+  if (!port) return {.reason = DropReason::drop_no_port};
+  const MappingIndex index = insert(protocol, inside, pool_index, *port, now);
+  if (index == kNoMapping) {
+    ports_.give_back(protocol, pool_index, *port);
+    return {.reason = DropReason::drop_table_full};
+  }
+  if (!remote.address.is_unspecified()) {
+    table_[index].remote = remote;
+    table_[index].flags |= MappingFlags::kHasRemote;
+  }
+  start(index);
+  return {.index = index};
+}
+
+CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent,
+                                    Tick now) noexcept {
+  if (pool_size_ == 0) return {.reason = DropReason::drop_no_port};
+  const bool single = inside_rtp == inside_rtcp;
+  const std::array<Endpoint, 2> inside = {inside_rtp, inside_rtcp};
+  const std::size_t sides = single ? 1 : 2;
+  std::array<Media, 2> media;
+  for (std::size_t i = 0; i < sides; ++i) {
+    media[i].index = table_.find(Protocol::udp, inside[i]);
+    media[i].pool_index = pool_index_of_inside(inside[i].address, pool_size_);
+    media[i].is_new = media[i].index == kNoMapping;
+  }
+  if (single) {
+    if (media[0].is_new)
+      media[0].port = ports_.take(Protocol::udp, media[0].pool_index, inside_rtp.port.host());
+  } else {
+    pick_media_ports(media[0], media[1]);
+  }
+
+  DropReason reason = DropReason::none;
+  for (std::size_t i = 0; i < sides && reason == DropReason::none; ++i) {
+    if (!media[i].is_new) continue;
+    if (!media[i].port) {
+      reason = DropReason::drop_no_port;
+      continue;
+    }
+    media[i].index = insert(Protocol::udp, inside[i], media[i].pool_index, *media[i].port, now);
+    if (media[i].index == kNoMapping) reason = DropReason::drop_table_full;
+  }
+  if (reason != DropReason::none) {
+    for (std::size_t i = 0; i < sides; ++i) take_back(media[i]);
+    return {.reason = reason};
+  }
+  for (std::size_t i = 0; i < sides; ++i) {
+    make_pinhole(media[i].index, parent, now);
+    if (media[i].is_new) start(media[i].index);
+  }
+  return {.rtp = media[0].index, .rtcp = media[sides - 1].index};
+}
+
+/// Takes ports for what is new of RTP and RTCP: together if both are, else beside the one that exists.
+void Translator::pick_media_ports(Media& rtp, Media& rtcp) noexcept {
+  const bool same_address = rtp.pool_index == rtcp.pool_index;
+  if (rtp.is_new && rtcp.is_new && same_address) {
+    if (const auto even = ports_.take_pair(rtp.pool_index)) {
+      rtp.port = *even;
+      rtcp.port = static_cast<std::uint16_t>(*even + 1);
+      return;
+    }
+  }
+  const auto take_beside = [this](const Media& wanted, const Media& other, int distance,
+                                  std::uint16_t like) noexcept -> std::optional<std::uint16_t> {
+    if (!other.is_new && table_[other.index].pool_index == wanted.pool_index) {
+      const auto beside = static_cast<std::uint16_t>(table_[other.index].external.port.host() + distance);
+      if ((beside & 1U) == (like & 1U) && ports_.take_exactly(Protocol::udp, wanted.pool_index, beside))
+        return beside;
+    }
+    return ports_.take(Protocol::udp, wanted.pool_index, like);
+  };
+  if (rtp.is_new) rtp.port = take_beside(rtp, rtcp, -1, kLikeRtp);
+  if (rtcp.is_new) rtcp.port = take_beside(rtcp, rtp, 1, kLikeRtcp);
+}
+
+/// Undoes what was taken for one side of a pair that could not be completed.
+void Translator::take_back(const Media& media) noexcept {
+  if (!media.is_new) return;
+  if (media.index != kNoMapping) {
+    free_mapping(media.index);
+  } else if (media.port) {
+    ports_.give_back(Protocol::udp, media.pool_index, *media.port);
+  }
+}
+
+void Translator::make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept {
+  Mapping& mapping = table_[index];
+  if (is_static(mapping)) return;
+  const bool was_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
+  if (was_pinhole && mapping.parent != parent) table_.renew(index);
+  mapping.flags |= MappingFlags::kPinhole;
+  mapping.parent = parent;
+  mapping.filter = Filter::endpoint_independent;
+  mapping.timeout_class = TimeoutClass::media;
+  mapping.last_seen = now;
+  wheel_.set(index, deadline_of(mapping, timeouts_));
+}
+
+ForwardResult Translator::add_forward(Protocol protocol, Endpoint external, Endpoint inside,
+                                      std::uint8_t flags, Tick now) noexcept {
+  const auto address = std::ranges::find(external_, external.address);
+  if (address == external_.end()) return ForwardResult::unknown;
+  const auto pool_index = static_cast<std::uint16_t>(address - external_.begin());
+  const std::uint16_t port = external.port.host();
+  ports_.reserve(protocol, pool_index, port);
+  if (owner_of_inside(inside.address, workers_) != worker_) return ForwardResult::reserved;
+  const InboundKey key = {.pool_index = pool_index, .port = port, .protocol = protocol};
+  if (inbound_.find(key) != kNoMapping || table_.find(protocol, inside) != kNoMapping)
+    return ForwardResult::taken;
+  const MappingIndex index = insert(protocol, inside, pool_index, port, now);
+  if (index == kNoMapping) return ForwardResult::no_room;
+  Mapping& mapping = table_[index];
+  mapping.flags = flags | MappingFlags::kStatic;
+  mapping.filter = Filter::endpoint_independent;
+  mapping.timeout_class = TimeoutClass::permanent;
+  start(index);
+  return ForwardResult::added;
+}
+
+void Translator::keep(MappingIndex index, Tick tick) noexcept {
+  if (!table_.is_live(index)) return;
+  Mapping& mapping = table_[index];
+  if (mapping.timeout_class == TimeoutClass::permanent) return;
+  mapping.keep_until = tick;
+  wheel_.set(index, deadline_of(mapping, timeouts_));
+}
+
+bool Translator::close(MappingIndex index, std::uint32_t generation) noexcept {
+  if (!table_.is_live(index)) return false;
+  const Mapping& mapping = table_[index];
+  if (mapping.generation.load(std::memory_order_relaxed) != generation || is_static(mapping)) return false;
+  free_mapping(index);
+  counters_.add(Counter::mapping_closed);
+  return true;
+}
+
+void Translator::note_remote(MappingIndex index, Endpoint remote, Tick now) noexcept {
+  Mapping& mapping = table_[index];
+  if ((mapping.flags & MappingFlags::kHasRemote) == 0) {
+    mapping.remote = remote;
+    mapping.flags |= MappingFlags::kHasRemote;
+  } else if (mapping.filter == Filter::address_dependent && mapping.remote.address != remote.address) {
+    remotes_.remember(index, mapping.generation.load(std::memory_order_relaxed), remote.address, now);
+  }
+}
+
+void Translator::change_tcp_state(MappingIndex index, Endpoint remote, TcpEvent event, Tick now) noexcept {
+  Mapping& mapping = table_[index];
+  if (mapping.remote != remote) {
+    // Another connection through the same mapping. The line follows the first one until that is over, then
+    // the next one that speaks from inside.
+    const bool is_over = mapping.tcp_state == TcpState::closing || mapping.tcp_state == TcpState::reset;
+    if (!is_over || event >= TcpEvent::syn_in) return;
+    const Ipv4Address former = mapping.remote.address;
+    mapping.remote = remote;
+    mapping.tcp_state = TcpState::none;
+    if (mapping.filter == Filter::address_dependent && former != remote.address)
+      remotes_.remember(index, mapping.generation.load(std::memory_order_relaxed), former, now);
+  }
+  mapping.tcp_state = next_state(mapping.tcp_state, event);
+  const TimeoutClass timeout_class = timeout_class_of(mapping.tcp_state);
+  if (timeout_class == mapping.timeout_class || mapping.timeout_class == TimeoutClass::permanent) return;
+  mapping.timeout_class = timeout_class;
+  wheel_.set(index, deadline_of(mapping, timeouts_));
+}
+
+/// A mapping that is complete but for what its kind adds; its port is taken already. Not shown to readers nor
+/// timed before start().
+MappingIndex Translator::insert(Protocol protocol, Endpoint inside, std::uint16_t pool_index,
+                                std::uint16_t port, Tick now) noexcept {
+  const MappingIndex index = table_.insert(protocol, inside);
+  if (index == kNoMapping) return kNoMapping;
+  Mapping& mapping = table_[index];
+  mapping.external = {.address = external_[pool_index], .port = Be16{port}};
+  const Deltas deltas = deltas_for(protocol, inside, mapping.external);
+  mapping.ip_delta = deltas.ip;
+  mapping.transport_delta = deltas.transport;
+  mapping.pool_index = pool_index;
+  mapping.timeout_class = first_timeout_class(protocol);
+  mapping.filter = filtering_;
+  mapping.last_seen = now;
+  mapping.keep_until = now;
+  inbound_.set(inbound_key(mapping), index);
+  return index;
+}
+
+void Translator::start(MappingIndex index) noexcept {
+  const Mapping& mapping = table_[index];
+  if (mapping.timeout_class != TimeoutClass::permanent) wheel_.set(index, deadline_of(mapping, timeouts_));
+  table_.publish(index);
+  counters_.add(Counter::mapping_created);
+  show_gauges();
+}
+
+void Translator::free_mapping(MappingIndex index) noexcept {
+  const Mapping& mapping = table_[index];
+  wheel_.remove(index);
+  inbound_.clear(inbound_key(mapping));
+  ports_.give_back(mapping.protocol, mapping.pool_index, mapping.external.port.host());
+  table_.erase(index);
+  show_gauges();
+}
+
+void Translator::show_gauges() noexcept {
+  counters_.set(Counter::mapping_live, table_.size());
+  counters_.set(Counter::port_in_use, ports_.in_use());
+}
+
+}  // namespace pinhole::nat
