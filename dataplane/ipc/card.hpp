@@ -25,6 +25,7 @@ struct PinholeRef {
   nat::Endpoint external;
   nat::MappingIndex mapping = nat::kNoMapping;
   std::uint32_t generation = 0;  // of the mapping when it was opened
+  std::uint8_t worker = 0;       // that owns the mapping: the inside host of the media may not be the call's
 };
 
 inline constexpr std::size_t kMaxPinholes = 16;  // eight streams with RTCP

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The worker as an application layer gateway sees it, and the keeper of the worker's calls and registrations.
+//
+// A message is one transaction. begin() says which message is looked at; the gateway asks and announces; then
+// commit() writes the call and the registrations down and tells control, or abandon() takes back what the
+// message alone had opened. So a message that has to wait is inspected again as if for the first time, a
+// message that is dropped leaves nothing behind, and a retransmission finds all that the first one opened.
+//
+// Endpoints of own hosts and ports come from the worker's translator; those of others are asked for
+// (dataplane/foreign.hpp), and the gateway is told to wait. Owned by one worker, which alone calls it.
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "alg/alg.hpp"
+#include "alg/host.hpp"
+#include "dataplane/call_table.hpp"
+#include "dataplane/foreign.hpp"
+#include "dataplane/ipc/event.hpp"
+#include "dataplane/local_endpoints.hpp"
+#include "dataplane/registration_table.hpp"
+#include "dataplane/stats.hpp"
+#include "dataplane/steering.hpp"
+#include "nat/tick.hpp"
+
+namespace pinhole::dataplane {
+
+/// Where events go. Implemented by the worker over its ring to control.
+class EventSink {
+ public:
+  /// Stamps an event (version, worker, sequence, time) and sends it.
+  /// \return false when it was lost: the sink has counted it, and control will read the cards.
+  virtual bool push(ipc::Event& event) noexcept = 0;
+
+ protected:
+  ~EventSink() = default;
+};
+
+/// Which addresses lie on the inside. Implemented by the worker over its routes.
+class Zones {
+ public:
+  [[nodiscard]] virtual bool is_inside(nat::Ipv4Address address) const noexcept = 0;
+
+ protected:
+  ~Zones() = default;
+};
+
+/// What an AlgHost works with; all of it outlives it.
+struct AlgHostParts {
+  std::uint8_t worker = 0;
+  const Zones& zones;
+  const Steering& steering;
+  LocalEndpoints& endpoints;
+  CallTable& calls;
+  RegistrationTable& registrations;
+  QuestionTable& questions;
+  EventSink& events;
+  PeerLink& peers;
+};
+
+class AlgHost final : public alg::Host {
+ public:
+  explicit AlgHost(const AlgHostParts& parts) noexcept : parts_(parts) {}
+  AlgHost(const AlgHost&) = delete;
+  AlgHost& operator=(const AlgHost&) = delete;
+
+  // One message: begin, inspect, then commit or abandon.
+
+  /// \param message lives until commit() or abandon()
+  void begin(const alg::Message& message, nat::Tick now) noexcept;
+  /// The message goes on. To be called while its bytes are still as they were inspected: before the edits are
+  /// applied, and after it is known that they fit. \param edits how many
+  void commit(std::size_t edits) noexcept;
+  /// The message waits or was dropped.
+  void abandon() noexcept;
+  /// After Verdict::wait: the answer that the message waits for; kNoTicket when nobody could be asked.
+  [[nodiscard]] Ticket ticket() const noexcept { return ticket_; }
+
+  // alg::Host, for the gateway.
+
+  [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept override;
+  [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept override;
+  [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override;
+  [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override;
+  void announce(const alg::sip::Summary& summary) noexcept override;
+  [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override;
+  void grant(const alg::sip::Binding& binding) noexcept override;
+
+  // Commands of control, messages of other workers, time.
+
+  /// Closes a call and its pinholes. \param reason none: the one on its card
+  /// \return false when that call is gone already
+  bool close_call(CardIndex card, std::uint32_t generation, ipc::EndReason reason) noexcept;
+  /// Keeps a call and its pinholes until `until`, however silent. \return false when that call is gone
+  /// already
+  bool keep_call(CardIndex card, std::uint32_t generation, nat::Tick until) noexcept;
+  /// Takes a message of another worker: answers a question, or notes an answer.
+  /// \return the ticket whose waiting messages are to be inspected again; kNoTicket: none
+  Ticket take(PeerMessage message, nat::Tick now) noexcept;
+  /// Closes calls and registrations that are overdue, and forgets old questions. To be called every turn or
+  /// tick.
+  /// \param budget places looked at in each table, at most
+  void tick(nat::Tick now, std::uint32_t budget) noexcept;
+
+ private:
+  static constexpr std::size_t kMaxBindings = 16;  // inside contacts in one 2xx to REGISTER
+  static constexpr std::size_t kMaxAnswers = ipc::kMaxPinholes / 2;
+
+  /// What the message in hand has done so far.
+  struct Transaction {
+    alg::sip::Summary summary;
+    bool announced = false;
+    bool opens = false;     // a card is to be opened
+    bool has_refs = false;  // refs were copied from the card, or begun
+    std::uint64_t call_hash = 0;
+    CardIndex card = kNoCard;  // that the message belongs to; when `opens`, the one that will be opened
+    std::uint8_t ref_count = 0;
+    std::uint32_t in_use = 0;  // a bit for each ref that the message names
+    std::uint8_t fresh_count = 0;
+    std::uint8_t evicted_count = 0;
+    std::uint8_t answer_count = 0;
+    std::uint8_t binding_count = 0;
+    std::array<ipc::PinholeRef, ipc::kMaxPinholes> refs;
+    std::array<MappingRef, ipc::kMaxPinholes> fresh;         // to be closed when abandoned
+    std::array<ipc::PinholeRef, ipc::kMaxPinholes> evicted;  // to be closed when committed
+    std::array<Ticket, kMaxAnswers> answers;                 // to be forgotten when committed
+    std::array<alg::sip::Binding, kMaxBindings> bindings;
+  };
+
+  [[nodiscard]] CallKey call_key() const noexcept;
+  [[nodiscard]] bool begins_call() noexcept;
+  [[nodiscard]] const PeerMessage* ask(PeerMessage& question) noexcept;
+  [[nodiscard]] bool join_call() noexcept;
+  [[nodiscard]] MediaPorts open_ports(const alg::MediaRequest& request) noexcept;
+  [[nodiscard]] bool add_ref(nat::Endpoint inside, const MediaPort& port, std::uint8_t worker) noexcept;
+  void tell_message(std::size_t edits) noexcept;
+  void apply(const alg::sip::Binding& binding) noexcept;
+  void end_registration(CardIndex card) noexcept;
+  void tell_registration(CardIndex card, std::uint32_t generation, std::uint32_t expires_s) noexcept;
+  void keep_signalling(nat::Endpoint inside, nat::Tick until) noexcept;
+  void close_pinhole(const ipc::PinholeRef& pinhole) noexcept;
+  void keep_pinhole(const ipc::PinholeRef& pinhole, nat::Tick until) noexcept;
+  [[nodiscard]] bool media_live(CardIndex card) noexcept;
+  void take_probe(const PeerMessage& message) noexcept;
+  void release(const PeerMessage& answer) noexcept;
+
+  AlgHostParts parts_;
+  const alg::Message* message_ = nullptr;
+  nat::Tick now_ = 0;
+  Ticket ticket_ = kNoTicket;
+  Transaction transaction_;
+};
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The calls of one worker: cards in shared memory, and the private index that finds them.
+//
+// A card is found by Call-ID and inside host, so that two phones which happen to use one Call-ID, or the two
+// sides of a call that an outside proxy sends back in, do not end each other. A message of the call that
+// comes from another inside host (a phone that speaks past its proxy) is recognised by the tags.
+//
+// Invariant: a card that is in use is in the index; one that is not is on the free list. A call ends here by
+// close() alone; whatever control forgets or never hears of, tick() finds overdue, so that a lost message
+// turns into a time-out and never into a leak. Written by its worker only; control reads the cards.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "alg/sip/summary.hpp"
+#include "dataplane/hash_chains.hpp"
+#include "dataplane/ipc/call_state.hpp"
+#include "dataplane/ipc/card.hpp"
+#include "dataplane/stats.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/memory.hpp"
+#include "nat/tick.hpp"
+
+namespace pinhole::dataplane {
+
+/// A place in the table of calls or of registrations of a worker.
+using CardIndex = std::uint32_t;
+inline constexpr CardIndex kNoCard = HashChains::kNone;
+
+/// What a call is looked up by.
+struct CallKey {
+  std::uint64_t hash = 0;  // text_hash() of the whole Call-ID
+  std::string_view call_id;
+  nat::Ipv4Address inside;  // host of the signalling flow
+  std::string_view from_tag;
+  std::string_view to_tag;  // empty: the request that begins a dialog
+};
+
+/// What is written down when a call is seen for the first time.
+struct CallOpening {
+  CallKey key;
+  ipc::CallStep step;
+  bool outbound = false;
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint remote;
+  std::string_view from_uri;
+  std::string_view to_uri;
+};
+
+/// Backstops: how long a worker lets a call be when nobody tells it anything.
+/// 64*T1 (RFC 3261 section 17): nothing of a transaction, hence of an ended call, comes later.
+inline constexpr nat::Tick kEndedLinger = nat::ticks_from_s(32);
+/// Timer C (RFC 3261 section 16.6, more than 3 minutes) and 64*T1 for its own answer.
+inline constexpr nat::Tick kUnansweredLimit = nat::ticks_from_s(180 + 32);
+/// A call without media of ours costs nothing but its card: four times the session interval that RFC 4028
+/// section 4 recommends.
+inline constexpr nat::Tick kUnheardLimit = nat::ticks_from_s(4 * 1800);
+
+/// Whether a call is to be closed although nobody asked for it, and why.
+/// \param ended when it ended; read in state `ended` only
+/// \param media_live whether a pinhole of the call is open
+[[nodiscard]] std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended,
+                                                    bool media_live, nat::Tick now) noexcept;
+
+class CallTable {
+ public:
+  /// Bytes of private memory beside the cards.
+  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
+    return HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
+           nat::carved_bytes<Watch>(capacity);
+  }
+  /// \param cards at least one, none in use
+  /// \param memory bytes_needed(cards.size()), aligned to a cache line
+  CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed, std::span<std::byte> memory,
+            nat::CounterBlock<WorkerCounter>& counters) noexcept;
+  CallTable(const CallTable&) = delete;
+  CallTable& operator=(const CallTable&) = delete;
+
+  /// \return kNoCard when there is none. Cost: the calls of one Call-ID.
+  [[nodiscard]] CardIndex find(const CallKey& key) const noexcept;
+  /// The card that open() will take next; kNoCard when all are in use.
+  [[nodiscard]] CardIndex next_free() const noexcept;
+  /// Opens a card. \return kNoCard when all are in use
+  CardIndex open(const CallOpening& opening, nat::Tick now) noexcept;
+  /// A message of the call passed. \return where the call stands now
+  ipc::CallStep step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept;
+  /// Replaces the list of pinholes. \param pinholes at most ipc::kMaxPinholes
+  void set_pinholes(CardIndex index, std::span<const ipc::PinholeRef> pinholes) noexcept;
+  /// The call is not to be closed for silence before `until`.
+  void keep(CardIndex index, nat::Tick until) noexcept;
+  /// Frees a card that is in use.
+  void close(CardIndex index) noexcept;
+
+  /// True when the place is in use and was not used again since `generation` was read.
+  [[nodiscard]] bool is_current(CardIndex index, std::uint32_t generation) const noexcept {
+    return index < cards_.size() && watches_[index].live && card(index).generation == generation;
+  }
+  [[nodiscard]] const ipc::CallCard& card(CardIndex index) const noexcept { return cards_[index].own(); }
+  [[nodiscard]] std::uint32_t size() const noexcept { return capacity() - free_count_; }
+  [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(cards_.size()); }
+
+  /// Applies the backstops to some cards, going round; call it again and again.
+  /// \param budget cards looked at, at most
+  /// \param media_live `bool(CardIndex)`, noexcept: whether a pinhole of the call is open
+  /// \param on_close `void(CardIndex, ipc::EndReason)`, noexcept: is to close() the card
+  template <typename MediaLive, typename OnClose>
+  void tick(nat::Tick now, std::uint32_t budget, MediaLive&& media_live, OnClose&& on_close) noexcept {
+    if (size() == 0) return;
+    for (std::uint32_t left = std::min(budget, capacity()); left > 0; --left) {
+      const CardIndex index = cursor_;
+      cursor_ = index + 1 == capacity() ? 0 : index + 1;
+      auto& watch = watches_[index];
+      if (!watch.live || !nat::reached(watch.due, now)) continue;
+      const bool ended = card(index).step.state == ipc::CallState::ended;
+      if (const auto reason = overdue(card(index), watch.ended, !ended && media_live(index), now)) {
+        on_close(index, *reason);
+      } else {
+        watch.due = now + kRecheck;
+      }
+    }
+  }
+
+ private:
+  static constexpr nat::Tick kRecheck = nat::ticks_from_s(5);
+
+  /// What tick() reads, apart from the cards: a sweep over calls that are not due stays off their lines.
+  struct Watch {
+    nat::Tick due = 0;
+    nat::Tick ended = 0;
+    bool live = false;
+  };
+
+  CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed, nat::Carver memory,
+            nat::CounterBlock<WorkerCounter>& counters) noexcept;
+  void watch_step(CardIndex index, ipc::CallState before, ipc::CallState after, nat::Tick now) noexcept;
+  void show_size() noexcept;
+
+  std::span<ipc::Shared<ipc::CallCard>> cards_;
+  HashChains chains_;
+  std::span<CardIndex> free_;  // a stack: the first free_count_ are free
+  std::span<Watch> watches_;
+  nat::CounterBlock<WorkerCounter>& counters_;
+  std::uint32_t free_count_;
+  CardIndex cursor_ = 0;
+};
+
+}  // namespace pinhole::dataplane

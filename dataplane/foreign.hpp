@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What workers ask each other about inside hosts and external ports, one message of fixed size each, over one
+// ring into each worker.
+//
+// Theory of operation. A SIP message may name an endpoint that another worker owns. The asker sends a
+// question, notes it in its QuestionTable, and parks the message. The owner fills the question in and sends
+// it back (answer()); the asker keeps the answer in the table and inspects the message again, which now finds
+// it.
+//
+// A media pinhole opened for another worker's call is the owner's, but the call's card, with the asker, names
+// it: the asker keeps it, asks whether it still is open, and closes it, by messages that nobody waits for.
+// Whatever is lost on the way turns into a time-out: a question that is not answered is forgotten and its
+// message dropped; a pinhole that nobody closes falls silent and expires.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "alg/host.hpp"
+#include "dataplane/call_table.hpp"
+#include "dataplane/local_endpoints.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/tick.hpp"
+
+namespace pinhole::dataplane {
+
+/// Names a question that was asked; unique for as long as anybody may wait for it.
+using Ticket = std::uint32_t;
+inline constexpr Ticket kNoTicket = 0;
+
+enum class PeerMessageType : std::uint8_t {
+  // With an answer that a message waits for:
+  external_of,  // `first` inside, `second` remote → `first` external
+  inside_of,    // `first` external → `first` inside
+  open_media,   // `first` and `second` inside RTP and RTCP → external; refs of the pinholes
+  // With an answer that nobody waits for:
+  probe_media,  // is the pinhole `first_ref` of the call `card` open?
+  // Without answer:
+  keep_media,       // keep the pinhole `first_ref` until `until`
+  close_media,      // close the pinhole `first_ref`
+  keep_signalling,  // keep the mapping of `first` until `until`
+};
+
+/// A question, or its answer: the same message with the blanks filled in.
+struct PeerMessage {
+  PeerMessageType type = PeerMessageType::external_of;
+  bool is_answer = false;
+  alg::LookupState state = alg::LookupState::none;  // of an answer
+  nat::Protocol protocol = nat::Protocol::udp;
+  std::uint8_t asker = 0;  // worker
+  std::uint8_t owner = 0;  // worker that is asked
+  Ticket ticket = kNoTicket;
+  nat::Endpoint first;
+  nat::Endpoint second;
+  MappingRef first_ref;
+  MappingRef second_ref;
+  std::uint64_t call_hash = 0;  // open_media: the call, by its Call-ID
+  CardIndex card = kNoCard;     // probe_media: the asker's card
+  std::uint32_t card_generation = 0;
+  nat::Tick until = 0;
+};
+static_assert(std::is_trivially_copyable_v<PeerMessage>);
+static_assert(sizeof(PeerMessage) <= 64);
+
+/// Sends a message to `message.owner`, or an answer to `message.asker`. Implemented by the worker over its
+/// rings.
+class PeerLink {
+ public:
+  /// \return false when the ring is full: the message is lost.
+  [[nodiscard]] virtual bool send(const PeerMessage& message) noexcept = 0;
+
+ protected:
+  ~PeerLink() = default;
+};
+
+/// `Mapping::parent` of a pinhole without a card of its own worker: a call of another worker, or none. It is
+/// the same for all pinholes of a Call-ID, and no index of a card.
+inline constexpr std::uint32_t kGuestParent = 0x80000000U;
+[[nodiscard]] constexpr std::uint32_t guest_parent(std::uint64_t call_hash) noexcept {
+  return kGuestParent | static_cast<std::uint32_t>(call_hash >> 32U);
+}
+
+/// The owner's side: does what a question asks.
+/// \return true when `message` is now an answer, to be sent back.
+[[nodiscard]] bool answer(PeerMessage& message, LocalEndpoints& endpoints, const Steering& steering,
+                          nat::Tick now) noexcept;
+
+/// The asker's side: what was asked, and what came back. Bounded; a question whose place is needed by older
+/// ones is refused. Owned by one worker.
+class QuestionTable {
+ public:
+  static constexpr std::uint32_t kCapacity = 512;
+  /// How long a question may be open, and how long an answer is kept for the message that waits: as long as a
+  /// message may be parked.
+  static constexpr nat::Tick kLifetime = nat::ticks_from_s(2);
+
+  enum class State : std::uint8_t {
+    unknown,   // not asked, or forgotten
+    asked,     // `ticket` says what to wait for
+    answered,  // `answer`, valid until the table is changed
+  };
+  struct Found {
+    State state = State::unknown;
+    Ticket ticket = kNoTicket;
+    const PeerMessage* answer = nullptr;
+  };
+
+  /// What became of the question that `message` would ask.
+  [[nodiscard]] Found find(const PeerMessage& message, nat::Tick now) const noexcept;
+  /// Notes a question and gives it its ticket. \return false when there is no place
+  [[nodiscard]] bool add(PeerMessage& message, nat::Tick now) noexcept;
+  /// Takes an answer. \return false when nobody waits for it any more
+  [[nodiscard]] bool take(const PeerMessage& message, nat::Tick now) noexcept;
+  /// Forgets a question, or an answer that was used.
+  void forget(Ticket ticket) noexcept;
+
+  /// Forgets what is too old. \param budget places looked at, at most
+  /// \param on_unused `void(const PeerMessage&)`, noexcept: an answer that no message came for
+  template <typename OnUnused>
+  void expire(nat::Tick now, std::uint32_t budget, OnUnused&& on_unused) noexcept {
+    for (; budget > 0 && size_ > 0; --budget) {
+      auto& entry = entries_[cursor_];
+      cursor_ = (cursor_ + 1) % kCapacity;
+      if (entry.message.ticket == kNoTicket || !nat::reached(entry.deadline, now)) continue;
+      if (entry.message.is_answer) on_unused(static_cast<const PeerMessage&>(entry.message));
+      clear(entry);
+    }
+  }
+  [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+
+ private:
+  // A question may lie in any of the places of its set.
+  static constexpr std::uint32_t kWays = 8;
+  static constexpr std::uint32_t kSets = kCapacity / kWays;
+  static_assert((kCapacity & (kCapacity - 1)) == 0);
+
+  struct Entry {
+    PeerMessage message;        // its ticket is kNoTicket: free
+    nat::Endpoint first_asked;  // as the question had them
+    nat::Endpoint second_asked;
+    nat::Tick deadline = 0;
+  };
+
+  [[nodiscard]] static std::uint32_t set_of(const PeerMessage& message) noexcept;
+  [[nodiscard]] static bool asks_the_same(const Entry& entry, const PeerMessage& message) noexcept;
+  void clear(Entry& entry) noexcept;
+
+  std::array<Entry, kCapacity> entries_{};
+  std::uint32_t size_ = 0;
+  std::uint32_t cursor_ = 0;
+  std::uint32_t sequence_ = 0;  // upper part of the next ticket
+};
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What SIP wants of the worker's own translator: the endpoints that stand for one another, and media
+// pinholes. The worker's gateway asks for its own hosts here, and answers other workers out of it. Invariant:
+// pinhole_live counts the mappings with kPinhole, so whoever frees one says so: close() does, and the worker
+// reports what expired by mapping_expired(). Owned by one worker.
+
+#include <cstdint>
+
+#include "alg/host.hpp"
+#include "dataplane/stats.hpp"
+#include "dataplane/steering.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/mapping.hpp"
+#include "nat/tick.hpp"
+#include "nat/translator.hpp"
+
+namespace pinhole::dataplane {
+
+/// A mapping as it was when somebody took note of it.
+struct MappingRef {
+  nat::MappingIndex mapping = nat::kNoMapping;
+  std::uint32_t generation = 0;
+
+  friend constexpr bool operator==(MappingRef, MappingRef) noexcept = default;
+};
+
+/// One port of a media stream. Without a `ref` it is open, but no pinhole: a static forward, or a mapping
+/// that carries signalling.
+struct MediaPort {
+  nat::Endpoint external;
+  MappingRef ref;
+  bool fresh = false;  // nothing stood for the inside endpoint before
+};
+
+struct MediaPorts {
+  alg::LookupState state = alg::LookupState::exhausted;
+  MediaPort rtp;
+  MediaPort rtcp;  // equals `rtp` when one port was asked for
+};
+
+class LocalEndpoints {
+ public:
+  LocalEndpoints(nat::Translator& translator, const Steering& steering,
+                 nat::CounterBlock<WorkerCounter>& counters) noexcept
+      : translator_(translator), steering_(steering), counters_(counters) {}
+
+  /// The external endpoint of a signalling endpoint of an own host; makes the mapping when there is none. A
+  /// message that names an endpoint promises that it can be reached, so it refreshes the mapping and lets
+  /// `remote` in, as a packet would.
+  [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
+                                        nat::Tick now) noexcept;
+  /// The inside endpoint behind an external port that this worker owns. \param pool_index of its address
+  [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external,
+                                      std::uint16_t pool_index) const noexcept;
+  /// Opens a stream of an own host, or keeps what is open. \param parent see nat::Mapping
+  [[nodiscard]] MediaPorts open_media(const alg::MediaRequest& request, std::uint32_t parent,
+                                      nat::Tick now) noexcept;
+
+  [[nodiscard]] bool is_open(MappingRef pinhole) const noexcept;
+  /// Keeps a pinhole until `tick` at least; nothing happens when it is gone.
+  void keep(MappingRef pinhole, nat::Tick tick) noexcept;
+  void close(MappingRef pinhole) noexcept;
+  /// Keeps the way in to a signalling endpoint until `tick`, however idle; a tick that has passed lets it go.
+  void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick tick) noexcept;
+  /// The translator is about to free a mapping that was idle.
+  void mapping_expired(const nat::Mapping& mapping) noexcept;
+
+ private:
+  [[nodiscard]] bool is_plain(nat::Endpoint inside) const noexcept;
+  [[nodiscard]] MediaPort port_of(nat::MappingIndex index) const noexcept;
+  void add_live(std::uint64_t opened) noexcept;
+
+  nat::Translator& translator_;
+  const Steering& steering_;
+  nat::CounterBlock<WorkerCounter>& counters_;
+  std::uint64_t pinholes_live_ = 0;
+};
+
+}  // namespace pinhole::dataplane

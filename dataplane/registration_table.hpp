@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The registrations of one worker: cards in shared memory, each a binding of an address of record to an
+// inside endpoint, and the private indexes that find them. A registration ends when its contact is withdrawn
+// or its time is up, whichever comes first. Invariant: a card in use is in both indexes; one that is not is
+// on the free list. Written by its worker only; control reads the cards.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "dataplane/call_table.hpp"
+#include "dataplane/hash_chains.hpp"
+#include "dataplane/ipc/card.hpp"
+#include "dataplane/stats.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/memory.hpp"
+#include "nat/tick.hpp"
+
+namespace pinhole::dataplane {
+
+struct Registration {
+  std::string_view aor;
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint registrar;
+};
+
+class RegistrationTable {
+ public:
+  /// Bytes of private memory beside the cards.
+  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
+    return 2 * HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
+           nat::carved_bytes<Watch>(capacity);
+  }
+  /// \param cards at least one, none in use
+  /// \param memory bytes_needed(cards.size()), aligned to a cache line
+  RegistrationTable(std::span<ipc::Shared<ipc::RegistrationCard>> cards, std::uint64_t seed,
+                    std::span<std::byte> memory, nat::CounterBlock<WorkerCounter>& counters) noexcept;
+  RegistrationTable(const RegistrationTable&) = delete;
+  RegistrationTable& operator=(const RegistrationTable&) = delete;
+
+  /// \return kNoCard when this address of record is not bound to this inside endpoint
+  [[nodiscard]] CardIndex find(std::string_view aor, nat::Endpoint inside) const noexcept;
+  /// Writes down a binding, or refreshes it. \return kNoCard when there is no free card
+  CardIndex grant(const Registration& registration, nat::Tick expires) noexcept;
+  /// Frees a card that is in use.
+  void remove(CardIndex index) noexcept;
+  /// Whether any binding points to an inside endpoint. Cost: one probe.
+  [[nodiscard]] bool has_any(nat::Endpoint inside) const noexcept;
+
+  [[nodiscard]] const ipc::RegistrationCard& card(CardIndex index) const noexcept {
+    return cards_[index].own();
+  }
+  [[nodiscard]] std::uint32_t size() const noexcept { return capacity() - free_count_; }
+  [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(cards_.size()); }
+
+  /// Looks at some cards, going round. \param budget cards looked at, at most
+  /// \param on_expired `void(CardIndex)`, noexcept: is to remove() the card
+  template <typename OnExpired>
+  void tick(nat::Tick now, std::uint32_t budget, OnExpired&& on_expired) noexcept {
+    if (size() == 0) return;
+    for (std::uint32_t left = std::min(budget, capacity()); left > 0; --left) {
+      const CardIndex index = cursor_;
+      cursor_ = index + 1 == capacity() ? 0 : index + 1;
+      if (watches_[index].live && nat::reached(watches_[index].expires, now)) on_expired(index);
+    }
+  }
+
+ private:
+  struct Watch {
+    nat::Tick expires = 0;
+    bool live = false;
+  };
+
+  RegistrationTable(std::span<ipc::Shared<ipc::RegistrationCard>> cards, std::uint64_t seed,
+                    nat::Carver memory, nat::CounterBlock<WorkerCounter>& counters) noexcept;
+  void show_size() noexcept;
+
+  std::span<ipc::Shared<ipc::RegistrationCard>> cards_;
+  HashChains by_binding_;      // address of record and inside endpoint
+  HashChains by_inside_;       // inside endpoint alone
+  std::span<CardIndex> free_;  // a stack: the first free_count_ are free
+  std::span<Watch> watches_;
+  nat::CounterBlock<WorkerCounter>& counters_;
+  std::uint32_t free_count_;
+  CardIndex cursor_ = 0;
+};
+
+}  // namespace pinhole::dataplane
