@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Captures of a link, and a reader that trusts nothing: it checks every length and checksum by itself."""
+
+import collections
+import ipaddress
+import re
+import signal
+import socket
+import struct
+import subprocess
+
+from support.lab import INSIDE_NETWORK, LabError
+
+ETHER_IPV4, ETHER_ARP = 0x0800, 0x0806
+ICMP, TCP, UDP = 1, 6, 17
+
+Packet = collections.namedtuple("Packet", "time protocol source source_port target target_port payload ttl raw")
+
+
+class Capture:
+    """tcpdump on eth0 of a namespace, from construction to stop()."""
+
+    def __init__(self, lab, namespace, name, expression=""):
+        self.path = lab.directory / f"{name}.pcap"
+        self._popen = namespace.start("tcpdump", "-i", "eth0", "-n", "-s", "0", "-B", "32768", "-U", "-Z", "root",
+                                      "-w", self.path, *expression.split(), stderr=subprocess.PIPE, text=True)
+        line = self._popen.stderr.readline()
+        while line and "listening on" not in line:
+            line = self._popen.stderr.readline()
+        if not line:
+            raise LabError("tcpdump did not start")
+        lab.own(self)
+
+    def close(self):
+        if self._popen.poll() is None:
+            self._popen.send_signal(signal.SIGINT)
+        _, report = self._popen.communicate(timeout=20)
+        return report
+
+    def stop(self):
+        """Ends the capture. Returns its frames; a capture that lost some proves nothing, so that is an error."""
+        report = self.close()
+        lost = re.search(r"(\d+) packets? dropped by kernel", report)
+        if not lost or int(lost.group(1)):
+            raise LabError(f"the capture is not complete: {report}")
+        return list(frames(self.path))
+
+
+def frames(path):
+    """(seconds, frame) of each frame of a capture file."""
+    data = path.read_bytes()
+    if struct.unpack_from("<I", data)[0] != 0xA1B2C3D4:
+        raise LabError(f"{path} is no capture file of this machine's byte order")
+    at = 24
+    while at + 16 <= len(data):
+        seconds, micros, captured, length = struct.unpack_from("<IIII", data, at)
+        if captured != length:
+            raise LabError(f"a frame of {length} bytes was captured with {captured}")
+        yield seconds + micros / 1e6, data[at + 16:at + 16 + captured]
+        at += 16 + captured
+
+
+def ones_sum(data):
+    """The one's complement sum of 16-bit words: 2^16 is 1 modulo 2^16 - 1. 0 stands for 0xffff too."""
+    if len(data) % 2:
+        data += b"\0"
+    return int.from_bytes(data, "big") % 0xFFFF
+
+
+class Problems(list):
+    """What is wrong with the frames of a capture, as sentences."""
+
+    def check(self, condition, sentence):
+        if not condition:
+            self.append(sentence)
+
+
+def packets(captured):
+    """The IPv4 packets among frames, as Packet rows. Frames that do not parse are left out; see problems()."""
+    for when, frame in captured:
+        packet = parse(when, frame, Problems())
+        if packet:
+            yield packet
+
+
+def problems(captured, forbidden=INSIDE_NETWORK):
+    """Every wrong checksum or length among frames, and every address of the forbidden network wherever it hides:
+    in headers, in ARP, in packets quoted by ICMP errors, and in payloads as text or as bytes. The network's prefix
+    is of whole bytes."""
+    found = Problems()
+    network = ipaddress.ip_network(forbidden)
+    for when, frame in captured:
+        parse(when, frame, found)
+        leak = find_leak(frame, network)
+        found.check(leak is None, f"at {when:.6f}: {leak}")
+    return found
+
+
+def find_leak(frame, network):
+    """Where a frame names an address of the network, as a phrase; None when it does not."""
+    kind = struct.unpack_from(">H", frame, 12)[0]
+    if kind == ETHER_ARP:
+        for at in (28, 38):
+            if ipaddress.ip_address(frame[at:at + 4]) in network:
+                return f"an ARP message names {ipaddress.ip_address(frame[at:at + 4])}"
+        return None
+    if kind != ETHER_IPV4:
+        return None
+    ip = frame[14:]
+    for at in (12, 16):
+        if ipaddress.ip_address(ip[at:at + 4]) in network:
+            return f"an IPv4 header names {ipaddress.ip_address(ip[at:at + 4])}"
+    length = (ip[0] & 15) * 4
+    payload = ip[length:int.from_bytes(ip[2:4], "big")]
+    skip = {UDP: 8, TCP: (payload[12] >> 4) * 4 if len(payload) > 12 else 0, ICMP: 8}.get(ip[9], 0)
+    payload = payload[skip:]
+    prefix = network.network_address.packed[:network.prefixlen // 8]
+    text = ".".join(map(str, prefix)).encode() + b"."
+    if re.search(rb"(?<![0-9.])" + re.escape(text) + rb"[0-9]", payload):
+        return f"a payload holds the text {text.decode()}: {payload[:200]!r}"
+    at = payload.find(prefix)
+    if 0 <= at < len(payload) - len(prefix):
+        return f"a payload holds the bytes of {ipaddress.ip_address(payload[at:at + 4])}"
+    return None
+
+
+def parse(when, frame, found):
+    """One frame as a Packet, or None; adds what is wrong with it to `found`."""
+    where = f"at {when:.6f}"
+    if len(frame) < 14:
+        found.append(f"{where}: a frame of {len(frame)} bytes")
+        return None
+    kind = struct.unpack_from(">H", frame, 12)[0]
+    if kind == ETHER_ARP:
+        return None
+    if kind != ETHER_IPV4:
+        found.append(f"{where}: a frame of EtherType {kind:04x}")
+        return None
+    ip = frame[14:]
+    header = (ip[0] & 15) * 4
+    total = int.from_bytes(ip[2:4], "big")
+    if ip[0] >> 4 != 4 or header < 20 or total < header or total > len(ip):
+        found.append(f"{where}: an IPv4 header with wrong lengths")
+        return None
+    source, target = socket.inet_ntoa(ip[12:16]), socket.inet_ntoa(ip[16:20])
+    flow = f"{where}, {source} to {target}"
+    found.check(ones_sum(ip[:header]) == 0, f"{flow}: the IPv4 checksum is wrong")
+    if int.from_bytes(ip[6:8], "big") & 0x3FFF:
+        found.append(f"{flow}: a fragment")
+        return None
+    return _parse_transport(when, flow, ip, header, total, found)
+
+
+def _parse_transport(when, flow, ip, header, total, found):
+    protocol, body = ip[9], ip[header:total]
+    source, target = socket.inet_ntoa(ip[12:16]), socket.inet_ntoa(ip[16:20])
+    pseudo = ip[12:20] + bytes([0, protocol]) + len(body).to_bytes(2, "big")
+    source_port = target_port = 0
+    if protocol == UDP:
+        source_port, target_port, length = struct.unpack_from(">HHH", body)
+        found.check(length == len(body), f"{flow}: the UDP length is wrong")
+        found.check(body[6:8] != b"\0\0", f"{flow}: the UDP checksum is missing")
+        found.check(ones_sum(pseudo + body) == 0, f"{flow}: the UDP checksum is wrong")
+        payload = body[8:]
+    elif protocol == TCP:
+        source_port, target_port = struct.unpack_from(">HH", body)
+        found.check(ones_sum(pseudo + body) == 0, f"{flow}: the TCP checksum is wrong")
+        payload = body[(body[12] >> 4) * 4:]
+    elif protocol == ICMP:
+        found.check(ones_sum(body) == 0, f"{flow}: the ICMP checksum is wrong")
+        payload = body
+    else:
+        found.append(f"{flow}: IP protocol {protocol}")
+        return None
+    return Packet(when, protocol, source, source_port, target, target_port, payload, ip[8], ip[:total])

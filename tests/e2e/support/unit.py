@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The runner's result: each test is printed as a sentence with its time."""
+
+import time
+import unittest
+
+
+class Result(unittest.TestResult):
+    """Prints one line a test. A skipped test has shown nothing, so it counts as failed."""
+
+    def __init__(self):
+        super().__init__()
+        self.passed = 0
+        self.failed = 0
+        self._began = 0.0
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._began = time.monotonic()
+
+    def _line(self, outcome, test, detail=""):
+        seconds = time.monotonic() - self._began
+        print(f"{outcome:<6} {seconds:6.1f} s  {test.shortDescription() or test.id()}", flush=True)
+        if detail:
+            print(detail, flush=True)
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.passed += 1
+        self._line("ok", test)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._fail(test, self.failures[-1][1])
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._fail(test, self.errors[-1][1])
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._fail(test, f"skipped: {reason}")
+
+    def _fail(self, test, detail):
+        self.failed += 1
+        self._line("FAILED", test, detail)

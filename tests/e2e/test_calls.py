@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Many calls at once, with media both ways, through one, two and three workers."""
+
+import unittest
+
+from support import capture
+from support.lab import INSIDE, OUTSIDE, PINHOLE, Lab
+from support.media import Media
+from support.sipp import MEDIA_STEP, RTP_PACKETS, Sipp
+
+CALLS = 200
+RATE = 20
+HOLD_MS = 3000
+CALLER_MEDIA = 20000
+ANSWERER_MEDIA = 30000
+
+
+class Calls(unittest.TestCase):
+
+    def _two_hundred_calls(self, workers):
+        with Lab(workers) as lab:
+            lab.start()
+            link = capture.Capture(lab, lab.outside, "outside")
+            hears = Media(lab, lab.inside, INSIDE, CALLER_MEDIA, CALLS, MEDIA_STEP)
+            echoes = Media(lab, lab.outside, OUTSIDE, ANSWERER_MEDIA, CALLS, MEDIA_STEP, echo=True)
+            answerer = Sipp(lab, lab.outside, "answerer", OUTSIDE, 5060, calls=CALLS, media_port=ANSWERER_MEDIA)
+            caller = Sipp(lab, lab.inside, "caller", INSIDE, 5060, remote=f"{OUTSIDE}:5060", calls=CALLS, rate=RATE,
+                          hold_ms=HOLD_MS, media_port=CALLER_MEDIA, play=True)
+            caller.wait(60)
+            answerer.wait(10)
+            caller.check(self, CALLS)
+            answerer.check(self, CALLS)
+            counters = lab.counters()
+            self._media_went_both_ways(hears.stop(), echoes.stop())
+            captured = link.stop()
+            self.assertEqual(capture.problems(captured)[:5], [])
+            self._each_call_had_ports_of_its_own(captured)
+            self.assertEqual(counters["call_opened"], CALLS)
+            self.assertEqual(counters["event_lost"], 0)
+            return counters
+
+    def _media_went_both_ways(self, inside, outside):
+        for heard, first, side in ((outside, ANSWERER_MEDIA, "outside"), (inside, CALLER_MEDIA, "inside")):
+            ports = range(first, first + CALLS * MEDIA_STEP, MEDIA_STEP)
+            wrong = {port: heard.get(port, {}).get("packets", 0) for port in ports
+                     if heard.get(port, {}).get("packets") != RTP_PACKETS}
+            self.assertEqual(wrong, {}, f"RTP packets heard {side}, by port: {RTP_PACKETS} were sent to each")
+        for port, row in outside.items():
+            self.assertEqual(len(row["senders"]), 1, f"{port} heard {row['senders']}")
+
+    def _each_call_had_ports_of_its_own(self, captured):
+        media = {(packet.source_port, packet.target_port) for packet in capture.packets(captured)
+                 if packet.source == PINHOLE and packet.target_port >= ANSWERER_MEDIA}
+        self.assertEqual(len(media), CALLS)
+        self.assertEqual(len({source for source, _ in media}), CALLS, "two calls shared an external media port")
+        self.assertEqual([source for source, _ in media if source % 2], [], "RTP from odd ports")
+
+    def test_one_worker(self):
+        """calls: 200 calls with RTP through one worker; nothing fails, is repeated, is lost or leaks"""
+        self._two_hundred_calls(1)
+
+    def test_two_workers(self):
+        """calls: 200 calls with RTP through two workers; nothing fails, is repeated, is lost or leaks"""
+        counters = self._two_hundred_calls(2)
+        self.assertGreater(counters["handoff_in"], 0, "no packet changed hands, so only one worker was tried")
+
+    def test_three_workers(self):
+        """calls: 200 calls with RTP through three workers; nothing fails, is repeated, is lost or leaks"""
+        counters = self._two_hundred_calls(3)
+        self.assertGreater(counters["handoff_in"], 0, "no packet changed hands, so only one worker was tried")
