@@ -8,18 +8,15 @@ namespace pinhole::config {
 
 namespace {
 
-/// The bounds of a list in words.
-std::string list_of(Bounds bounds, std::string_view items) {
-  return bounds.min == 0 ? fmt::format("a list of up to {} items, each {}", bounds.max, items)
-                         : fmt::format("a list of {} to {} items, each {}", bounds.min, bounds.max, items);
-}
-
 template <typename T>
 std::string allowed(Bounds bounds, Bounds each) {
   if constexpr (Object<T>) {
     return "an object";
   } else if constexpr (kIsList<T>) {
-    return list_of(bounds, allowed<typename T::value_type>(each, {}));
+    using Item = typename T::value_type;
+    const auto least = bounds.min == 0 ? std::string{"up"} : std::to_string(bounds.min);
+    const auto what = Object<Item> ? "objects" : fmt::format("items, each {}", allowed<Item>(each, {}));
+    return fmt::format("a list of {} to {} {}", least, bounds.max, what);
   } else if constexpr (kIsOptional<T>) {
     return allowed<typename T::value_type>(bounds, each) + ", or null";
   } else {

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/config/validate.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace pinhole::config {
+
+namespace {
+
+nat::Ipv4Address address(const char* text) {
+  return nat::Ipv4Address::parse(text).value();
+}
+nat::Prefix prefix(const char* text) {
+  return nat::Prefix::parse(text).value();
+}
+nat::Endpoint endpoint(const char* text, std::uint16_t port) {
+  return {address(text), nat::Be16{port}};
+}
+
+/// An office: phones and a branch behind a router inside, one provider outside, two external addresses.
+Config office() {
+  Config config;
+  config.interfaces = {
+      {.name = "lan",
+       .device = "net_tap0",
+       .zone = Zone::inside,
+       .address = prefix("192.168.1.1/24"),
+       .gateway = {}},
+      {.name = "wan",
+       .device = "net_tap1",
+       .zone = Zone::outside,
+       .address = prefix("203.0.113.2/24"),
+       .gateway = address("203.0.113.1")},
+  };
+  config.routes = {{prefix("10.20.0.0/16"), address("192.168.1.254")}};
+  config.nat.pool = {address("203.0.113.2"), address("203.0.113.3")};
+  config.nat.forwards = {{nat::Protocol::udp, endpoint("203.0.113.3", 5060), endpoint("192.168.1.10", 5060)}};
+  return config;
+}
+
+struct Change {
+  const char* what;
+  std::function<void(Config&)> apply;
+  const char* message;  // null: still valid
+};
+
+void expect(const std::vector<Change>& cases) {
+  for (const auto& row : cases) {
+    DYNAMIC_SECTION(row.what) {
+      auto config = office();
+      row.apply(config);
+      const auto result = validate(config);
+      if (row.message == nullptr) {
+        CHECK((result ? std::string{} : result.error().message) == "");
+      } else {
+        REQUIRE(result.has_error());
+        CHECK(result.error().message == row.message);
+        CHECK(exit_status(result.error().code) == 2);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the office that the cases change is valid", "[config][validate]") {
+  expect({{"unchanged", [](Config&) {}, nullptr}});
+}
+
+TEST_CASE("interfaces have names, devices and zones of their own", "[config][validate]") {
+  expect({
+      {"a name twice", [](Config& c) { c.interfaces[1].name = "lan"; },
+       "interfaces[1].name: \"lan\" is the name of interfaces[0] already; give each interface a name of its "
+       "own"},
+      {"a device twice", [](Config& c) { c.interfaces[1].device = "net_tap0"; },
+       "interfaces[1].device: \"net_tap0\" is the device of interfaces[0] already; give each interface a "
+       "device of "
+       "its own"},
+      {"a device twice with other arguments", [](Config& c) { c.interfaces[1].device = "net_tap0,iface=x"; },
+       "interfaces[1].device: \"net_tap0\" is the device of interfaces[0] already; give each interface a "
+       "device of "
+       "its own"},
+      {"nothing outside", [](Config& c) { c.interfaces[1].zone = Zone::inside; },
+       "interfaces: none has the zone \"outside\"; set the zone of one of them to \"outside\""},
+      {"nothing inside", [](Config& c) { c.interfaces[0].zone = Zone::outside; },
+       "interfaces: none has the zone \"inside\"; set the zone of one of them to \"inside\""},
+  });
+}
+
+TEST_CASE("interfaces have hosts' addresses in subnets that do not overlap", "[config][validate]") {
+  expect({
+      {"the same subnet", [](Config& c) { c.interfaces[1].address = prefix("192.168.1.2/24"); },
+       "interfaces[1].address: 192.168.1.0/24 overlaps 192.168.1.0/24 of interfaces[0]; give each interface "
+       "a "
+       "subnet of its own"},
+      {"a subnet in a subnet", [](Config& c) { c.interfaces[1].address = prefix("192.168.1.130/25"); },
+       "interfaces[1].address: 192.168.1.128/25 overlaps 192.168.1.0/24 of interfaces[0]; give each "
+       "interface a "
+       "subnet of its own"},
+      {"a subnet around a subnet", [](Config& c) { c.interfaces[1].address = prefix("192.168.2.1/16"); },
+       "interfaces[1].address: 192.168.0.0/16 overlaps 192.168.1.0/24 of interfaces[0]; give each interface "
+       "a "
+       "subnet of its own"},
+      {"a subnet of one", [](Config& c) { c.interfaces[0].address = prefix("192.168.1.1/32"); },
+       "interfaces[0].address: 192.168.1.1/32 is no subnet to live in; give a prefix length from 8 to 31"},
+      {"everything", [](Config& c) { c.interfaces[0].address = prefix("192.168.1.1/0"); },
+       "interfaces[0].address: 192.168.1.1/0 is no subnet to live in; give a prefix length from 8 to 31"},
+      {"the name of the subnet", [](Config& c) { c.interfaces[0].address = prefix("192.168.1.0/24"); },
+       "interfaces[0].address: 192.168.1.0/24 is not the address of a host; give an address between the "
+       "first and "
+       "the last of its subnet"},
+      {"the broadcast address", [](Config& c) { c.interfaces[0].address = prefix("192.168.1.255/24"); },
+       "interfaces[0].address: 192.168.1.255/24 is not the address of a host; give an address between the "
+       "first and "
+       "the last of its subnet"},
+      {"a multicast address", [](Config& c) { c.interfaces[0].address = prefix("224.0.0.5/24"); },
+       "interfaces[0].address: 224.0.0.5/24 is not the address of a host; give an address between the first "
+       "and "
+       "the last of its subnet"},
+      {"loopback", [](Config& c) { c.interfaces[0].address = prefix("127.0.0.1/8"); },
+       "interfaces[0].address: 127.0.0.1/8 is not the address of a host; give an address between the first "
+       "and the "
+       "last of its subnet"},
+      {"a point-to-point link",
+       [](Config& c) {
+         c.interfaces[1].address = prefix("198.51.100.0/31");
+         c.interfaces[1].gateway = address("198.51.100.1");
+       },
+       nullptr},
+  });
+}
+
+TEST_CASE("the default gateway is one neighbour", "[config][validate]") {
+  expect({
+      {"in another subnet", [](Config& c) { c.interfaces[1].gateway = address("203.0.114.1"); },
+       "interfaces[1].gateway: 203.0.114.1 is not a host of the subnet 203.0.113.0/24; give the router's "
+       "address in "
+       "that subnet"},
+      {"the broadcast address", [](Config& c) { c.interfaces[1].gateway = address("203.0.113.255"); },
+       "interfaces[1].gateway: 203.0.113.255 is not a host of the subnet 203.0.113.0/24; give the router's "
+       "address "
+       "in that subnet"},
+      {"ourselves", [](Config& c) { c.interfaces[1].gateway = address("203.0.113.2"); },
+       "interfaces[1].gateway: 203.0.113.2 is Pinhole's own address; give the router's address"},
+      {"a second one", [](Config& c) { c.interfaces[0].gateway = address("192.168.1.254"); },
+       "interfaces[1].gateway: interface \"lan\" has the default gateway already; keep one gateway and write "
+       "routes "
+       "for what lies behind the other"},
+  });
+}
+
+TEST_CASE("routes lead to neighbours and do not contradict", "[config][validate]") {
+  expect({
+      {"bits after the prefix", [](Config& c) { c.routes[0].prefix = prefix("10.20.30.0/16"); },
+       "routes[0].prefix: 10.20.30.0/16 has bits set after its prefix; write 10.20.0.0/16"},
+      {"a prefix twice", [](Config& c) { c.routes.push_back(c.routes[0]); },
+       "routes[1].prefix: 10.20.0.0/16 has routes[0] already; keep one of the two"},
+      {"a second default", [](Config& c) { c.routes[0].prefix = prefix("0.0.0.0/0"); },
+       "routes[0].prefix: interfaces[1].gateway is the default gateway already; keep one of the two"},
+      {"a default without a gateway",
+       [](Config& c) {
+         c.interfaces[1].gateway.reset();
+         c.routes.push_back({prefix("0.0.0.0/0"), address("203.0.113.1")});
+       },
+       nullptr},
+      {"a subnet that is connected", [](Config& c) { c.routes[0].prefix = prefix("192.168.1.128/25"); },
+       "routes[0].prefix: 192.168.1.128/25 lies in 192.168.1.0/24 of interfaces[0], which is reached without "
+       "a "
+       "router; remove the route or make that subnet smaller"},
+      {"around a subnet that is connected", [](Config& c) { c.routes[0].prefix = prefix("192.168.0.0/16"); },
+       nullptr},
+      {"a router nowhere near", [](Config& c) { c.routes[0].via = address("172.16.0.1"); },
+       "routes[0].via: 172.16.0.1 is not a host of any interface's subnet; give the address of a router that "
+       "is a "
+       "neighbour"},
+      {"ourselves", [](Config& c) { c.routes[0].via = address("192.168.1.1"); },
+       "routes[0].via: 192.168.1.1 is Pinhole's own address; give the router's address"},
+  });
+}
+
+TEST_CASE("the CPUs fit the workers", "[config][validate]") {
+  expect({
+      {"too few", [](Config& c) { c.workers = {2, {1}, Idle::automatic}; },
+       "workers.cpus: lists 1 CPUs for 2 workers; list one CPU for each worker, or none"},
+      {"none", [](Config& c) { c.workers = {16, {}, Idle::automatic}; }, nullptr},
+      {"shared by workers that yield", [](Config& c) { c.workers = {3, {0, 1, 1}, Idle::yield}; }, nullptr},
+      {"shared by workers that spin", [](Config& c) { c.workers = {3, {0, 1, 1}, Idle::spin}; },
+       "workers.cpus[2]: CPU 1 has a worker already, and workers.idle is \"spin\"; give each worker a CPU of "
+       "its own, "
+       "or set workers.idle to \"yield\""},
+  });
+}
+
+TEST_CASE("DPDK's prefix can be part of a file name", "[config][validate]") {
+  expect({
+      {"a path", [](Config& c) { c.dpdk.file_prefix = "../x"; },
+       "dpdk.file_prefix: found \"../x\"; allowed is letters, digits, '_' and '-'"},
+      {"a plain word", [](Config& c) { c.dpdk.file_prefix = "lab_2-b"; }, nullptr},
+  });
+}
+
+TEST_CASE("the pool holds addresses that only Pinhole can have", "[config][validate]") {
+  expect({
+      {"an inside address", [](Config& c) { c.nat.pool.push_back(address("192.168.1.9")); },
+       "nat.pool[2]: 192.168.1.9 lies in the subnet 192.168.1.0/24 of the inside interface \"lan\"; give an "
+       "address "
+       "of the outside"},
+      {"our own inside address", [](Config& c) { c.nat.pool.push_back(address("192.168.1.1")); },
+       "nat.pool[2]: 192.168.1.1 lies in the subnet 192.168.1.0/24 of the inside interface \"lan\"; give an "
+       "address "
+       "of the outside"},
+      {"an address twice", [](Config& c) { c.nat.pool.push_back(address("203.0.113.3")); },
+       "nat.pool[2]: 203.0.113.3 is in the pool already; keep one of the two"},
+      {"no host", [](Config& c) { c.nat.pool.push_back(address("0.0.0.0")); },
+       "nat.pool[2]: 0.0.0.0 is not the address of a host; give an address that the outside network routes "
+       "to "
+       "Pinhole"},
+      {"the broadcast address outside", [](Config& c) { c.nat.pool.push_back(address("203.0.113.255")); },
+       "nat.pool[2]: 203.0.113.255 is not the address of a host of 203.0.113.0/24; give an address between "
+       "the first "
+       "and the last of that subnet"},
+      {"the gateway", [](Config& c) { c.nat.pool.push_back(address("203.0.113.1")); },
+       "nat.pool[2]: 203.0.113.1 is the address of a router; give an address that nobody else has"},
+      {"an address that is routed to us", [](Config& c) { c.nat.pool.push_back(address("198.51.100.7")); },
+       nullptr},
+  });
+}
+
+TEST_CASE("forwards lead from external endpoints to inside hosts, one to one", "[config][validate]") {
+  const auto forward = [](const char* external, std::uint16_t port, const char* inside,
+                          std::uint16_t inside_port) {
+    return [=](Config& config) {
+      config.nat.forwards.push_back(
+          {nat::Protocol::udp, endpoint(external, port), endpoint(inside, inside_port)});
+    };
+  };
+  expect({
+      {"a second one", forward("203.0.113.3", 5061, "192.168.1.10", 5061), nullptr},
+      {"behind a router", forward("203.0.113.3", 5061, "10.20.1.1", 5060), nullptr},
+      {"the same endpoints of another protocol",
+       [](Config& c) {
+         c.nat.forwards.push_back(c.nat.forwards[0]);
+         c.nat.forwards[1].protocol = nat::Protocol::tcp;
+       },
+       nullptr},
+      {"from the address of the outside interface",
+       [&](Config& c) {
+         c.nat.pool = {address("203.0.113.3")};
+         forward("203.0.113.2", 5060, "192.168.1.11", 5060)(c);
+       },
+       nullptr},
+      {"without a pool",
+       [&](Config& c) {
+         c.nat.pool.clear();
+         c.nat.forwards.clear();
+         forward("203.0.113.2", 5060, "192.168.1.11", 5060)(c);
+       },
+       nullptr},
+      {"from a strange address", forward("203.0.113.9", 5060, "192.168.1.11", 5060),
+       "nat.forwards[1].external: 203.0.113.9 is not an external address; give an address of nat.pool or of "
+       "an "
+       "outside interface, such as 203.0.113.2"},
+      {"from an inside address", forward("192.168.1.1", 5060, "192.168.1.11", 5060),
+       "nat.forwards[1].external: 192.168.1.1 is not an external address; give an address of nat.pool or of "
+       "an "
+       "outside interface, such as 203.0.113.2"},
+      {"to the outside", forward("203.0.113.3", 5061, "198.51.100.1", 5060),
+       "nat.forwards[1].inside: 198.51.100.1 is not a host inside; give the address of a host in the subnet "
+       "of an "
+       "inside interface or behind a route through one"},
+      {"to ourselves", forward("203.0.113.3", 5061, "192.168.1.1", 5060),
+       "nat.forwards[1].inside: 192.168.1.1 is not a host inside; give the address of a host in the subnet "
+       "of an "
+       "inside interface or behind a route through one"},
+      {"from an endpoint that is taken", forward("203.0.113.3", 5060, "192.168.1.11", 5060),
+       "nat.forwards[1].external: 203.0.113.3:5060 belongs to nat.forwards[0] already; give each forward an "
+       "external "
+       "endpoint of its own"},
+      {"to an endpoint that has one", forward("203.0.113.3", 5061, "192.168.1.10", 5060),
+       "nat.forwards[1].inside: 192.168.1.10:5060 has the external endpoint 203.0.113.3:5060 already; give "
+       "each "
+       "forward an inside endpoint of its own"},
+  });
+}
+
+TEST_CASE("SIP ports are listed once and the socket is a path", "[config][validate]") {
+  expect({
+      {"a port twice", [](Config& c) { c.sip.ports = {5060, 5070, 5060}; },
+       "sip.ports[2]: 5060 is listed already; keep one of the two"},
+      {"a relative socket", [](Config& c) { c.control.socket = "control.sock"; },
+       "control.socket: found \"control.sock\"; allowed is the absolute path of a file such as "
+       "\"/run/pinhole/control.sock\""},
+      {"a directory", [](Config& c) { c.control.socket = "/run/pinhole/"; },
+       "control.socket: found \"/run/pinhole/\"; allowed is the absolute path of a file such as "
+       "\"/run/pinhole/control.sock\""},
+  });
+}
+
+TEST_CASE("the external addresses are the pool or the first outside interface's", "[config][validate]") {
+  auto config = office();
+  CHECK(external_addresses(config) == std::vector{address("203.0.113.2"), address("203.0.113.3")});
+  config.nat.pool.clear();
+  CHECK(external_addresses(config) == std::vector{address("203.0.113.2")});
+  config.interfaces.pop_back();
+  CHECK(external_addresses(config).empty());
+}
+
+}  // namespace pinhole::config
