@@ -29,8 +29,8 @@ class Inbound(unittest.TestCase):
             self.assertEqual({row["inside"] for row in rows}, {f"{phone}:5060" for phone in phones})
             for row in rows:
                 self.assertTrue(500 < row["expires_s"] <= 600, row)
-            for number, phone in enumerate(phones):
-                self._call(lab, phone, contacts[phone], 5100 + number)
+            for call in [self._start_call(lab, phone, contacts[phone], number) for number, phone in enumerate(phones)]:
+                self._finish_call(*call)
             self.assertEqual(capture.problems(link.stop())[:5], [])
 
     def _register(self, lab, phones):
@@ -54,19 +54,23 @@ class Inbound(unittest.TestCase):
         reply = lab.ctl("registrations")
         return reply["registrations"] if len(reply["registrations"]) == count else None
 
-    def _call(self, lab, phone, contact, port):
+    def _start_call(self, lab, phone, contact, number):
         """A call from the registrar's address to the contact of a phone, with media both ways."""
-        echoes = Media(lab, lab.inside, phone, 30000, 1, MEDIA_STEP, echo=True)
-        hears = Media(lab, lab.outside, OUTSIDE, 20000, 1, MEDIA_STEP)
-        answerer = Sipp(lab, lab.inside, "answerer", phone, 5060, calls=1, media_port=30000)
-        caller = Sipp(lab, lab.outside, "caller", OUTSIDE, port, remote=contact, calls=1, hold_ms=2700,
-                      media_port=20000, play=True)
+        media = 20000 + number * 100
+        peers = (Media(lab, lab.inside, phone, 30000, 1, MEDIA_STEP, echo=True),
+                 Media(lab, lab.outside, OUTSIDE, media, 1, MEDIA_STEP),
+                 Sipp(lab, lab.inside, "answerer", phone, 5060, calls=1, media_port=30000),
+                 Sipp(lab, lab.outside, "caller", OUTSIDE, 5100 + number, remote=contact, calls=1, hold_ms=2700,
+                      media_port=media, play=True))
+        return peers
+
+    def _finish_call(self, echoes, hears, answerer, caller):
         caller.wait(10)
         answerer.wait(10)
         caller.check(self, 1)
         answerer.check(self, 1)
-        self.assertEqual(echoes.stop()[30000]["packets"], RTP_PACKETS)
-        self.assertEqual(hears.stop()[20000]["packets"], RTP_PACKETS)
+        for heard in (echoes.stop(), hears.stop()):
+            self.assertEqual([row["packets"] for row in heard.values()], [RTP_PACKETS])
 
     def test_forwarded_port(self):
         """inbound: calls from anyone reach a server inside through a forwarded port"""

@@ -303,4 +303,4 @@ class Lab:
         status, counters = self.ctl("status"), self.counters()
         return {"mappings": counters["mapping_live"], "ports": counters["port_in_use"],
                 "calls": counters["call_live"], "pinholes": counters["pinhole_live"],
-                "mbufs": status["mbufs_in_use"]}
+                "mbufs": status["live"]["mbufs"]}
