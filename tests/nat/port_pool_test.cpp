@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "nat/port_pool.hpp"
+
+#include "tests/nat/table_memory.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <random>
+#include <set>
+#include <vector>
+
+using namespace pinhole::nat;
+
+namespace {
+
+struct Pool {
+  explicit Pool(unsigned worker = 0, unsigned workers = 1, std::uint16_t addresses = 1, std::uint32_t key = 1)
+      : memory(PortPool::bytes_needed(addresses, workers)),
+        pool(addresses, worker, workers, Random({key}), memory.span()) {}
+  TableMemory memory;
+  PortPool pool;
+};
+
+}  // namespace
+
+TEST_CASE("a port keeps the range and the parity of the inside port",
+          "[nat][port_pool][rfc4787-req3][rfc4787-req4]") {
+  struct Case {
+    std::uint16_t inside;
+    bool low;
+    bool odd;
+  };
+  for (const Case& row : {Case{1, true, true},
+                          {512, true, false},
+                          {1023, true, true},
+                          {1024, false, false},
+                          {5060, false, false},
+                          {5061, false, true},
+                          {65535, false, true}}) {
+    DYNAMIC_SECTION("inside port " << row.inside) {
+      Pool p;
+      for (int i = 0; i < 400; ++i) {
+        const auto port = p.pool.take(Protocol::udp, 0, row.inside);
+        REQUIRE(port);
+        CHECK((*port < 1024) == row.low);
+        CHECK((*port % 2 == 1) == row.odd);
+      }
+    }
+  }
+}
+
+TEST_CASE("when a parity has run out the other is given, and at last nothing",
+          "[nat][port_pool][rfc4787-req4]") {
+  Pool p;
+  for (int i = 0; i < (65536 - 1024) / 2; ++i) REQUIRE(*p.pool.take(Protocol::tcp, 0, 5000) % 2 == 0);
+  for (int i = 0; i < (65536 - 1024) / 2; ++i) {
+    const auto port = p.pool.take(Protocol::tcp, 0, 5000);
+    REQUIRE(port);
+    REQUIRE(*port % 2 == 1);
+    REQUIRE(*port >= 1024);
+  }
+  CHECK_FALSE(p.pool.take(Protocol::tcp, 0, 5000));
+  CHECK_FALSE(p.pool.take(Protocol::tcp, 0, 5001));
+  CHECK(p.pool.take(Protocol::tcp, 0, 1023));  // low ports were never given to others
+  CHECK(p.pool.take(Protocol::udp, 0, 5000));  // another protocol is another pool
+  CHECK(p.pool.in_use() == 65536 - 1024 + 2);
+  p.pool.give_back(Protocol::tcp, 0, 2000);
+  CHECK(p.pool.take(Protocol::tcp, 0, 5001) == 2000);
+}
+
+TEST_CASE("a low inside port gets a high one when all low ones are taken", "[nat][port_pool][rfc4787-req3]") {
+  Pool p;
+  for (int i = 0; i < 1023; ++i) REQUIRE(*p.pool.take(Protocol::udp, 0, 100) < 1024);
+  const auto port = p.pool.take(Protocol::udp, 0, 100);
+  REQUIRE(port);
+  CHECK(*port >= 1024);
+  CHECK(*port % 2 == 0);
+}
+
+TEST_CASE("an RTP/RTCP pair gets an even port and the next one", "[nat][port_pool][rfc4787-req4]") {
+  Pool p;
+  std::set<std::uint16_t> taken;
+  for (int i = 0; i < (65536 - 1024) / 2; ++i) {
+    const auto even = p.pool.take_pair(0);
+    REQUIRE(even);
+    REQUIRE(*even % 2 == 0);
+    REQUIRE(*even >= 1024);
+    REQUIRE(taken.insert(*even).second);
+  }
+  CHECK_FALSE(p.pool.take_pair(0));
+  CHECK(p.pool.in_use() == 65536 - 1024);
+  p.pool.give_back(Protocol::udp, 0, 30000);
+  CHECK_FALSE(p.pool.take_pair(0));  // half a pair is none
+  p.pool.give_back(Protocol::udp, 0, 30001);
+  CHECK(p.pool.take_pair(0) == 30000);
+}
+
+TEST_CASE("reserved ports and port 0 are never given", "[nat][port_pool]") {
+  Pool p;
+  p.pool.reserve(Protocol::udp, 0, 5060);
+  p.pool.reserve(Protocol::udp, 0, 5060);  // twice is once
+  p.pool.reserve(Protocol::udp, 0, 443);
+  p.pool.reserve(Protocol::udp, 1, 443);  // an address that is not of the pool
+  CHECK(p.pool.in_use() == 0);
+  CHECK_FALSE(p.pool.take_exactly(Protocol::udp, 0, 5060));
+  CHECK_FALSE(p.pool.take_exactly(Protocol::udp, 0, 0));
+  CHECK(p.pool.take_exactly(Protocol::tcp, 0, 5060));
+  std::set<std::uint16_t> seen;
+  while (const auto port = p.pool.take(Protocol::udp, 0, 80)) seen.insert(*port);
+  CHECK(seen.size() == 65536 - 3);
+  CHECK_FALSE(seen.contains(0));
+  CHECK_FALSE(seen.contains(443));
+  CHECK_FALSE(seen.contains(5060));
+}
+
+TEST_CASE("ICMP identifiers come from the whole space", "[nat][port_pool]") {
+  Pool p;
+  std::set<std::uint16_t> seen;
+  while (const auto identifier = p.pool.take(Protocol::icmp, 0, 7)) seen.insert(*identifier);
+  CHECK(seen.size() == 65536);
+}
+
+TEST_CASE("workers share a pool without a common port and without a gap", "[nat][port_pool][ownership]") {
+  for (const unsigned workers : {1U, 2U, 3U, 7U, 16U}) {
+    DYNAMIC_SECTION(workers << " workers") {
+      for (const std::uint16_t address : {std::uint16_t{0}, std::uint16_t{1}, std::uint16_t{4}}) {
+        std::vector<bool> seen(65536);
+        std::size_t count = 0;
+        for (unsigned worker = 0; worker < workers; ++worker) {
+          Pool p(worker, workers, 5);
+          while (const auto port = p.pool.take(Protocol::udp, address, 80)) {
+            REQUIRE(owner_of_block(address, port_block(*port), workers) == worker);
+            REQUIRE_FALSE(seen[*port]);
+            seen[*port] = true;
+            ++count;
+          }
+        }
+        CHECK(count == 65535);
+      }
+    }
+  }
+}
+
+TEST_CASE("ports are chosen at random", "[nat][port_pool][rfc6056]") {
+  Pool a(0, 1, 1, 1);
+  Pool b(0, 1, 1, 2);
+  int equal = 0;
+  int neighbours = 0;
+  std::array<int, 16> spread{};
+  int last = 0;
+  for (int i = 0; i < 16000; ++i) {
+    const int port = *a.pool.take(Protocol::udp, 0, 5000);
+    equal += port == *b.pool.take(Protocol::udp, 0, 5000);
+    neighbours += std::abs(port - last) <= 2;
+    ++spread.at(static_cast<std::size_t>(port) / 4096);
+    last = port;
+    a.pool.give_back(Protocol::udp, 0, static_cast<std::uint16_t>(port));
+  }
+  CHECK(equal < 10);
+  CHECK(neighbours < 10);
+  for (std::size_t i = 1; i < spread.size(); ++i) {
+    CHECK(spread[i] > 800);
+    CHECK(spread[i] < 1200);
+  }
+}
+
+TEST_CASE("under random use the pool agrees with a set of taken ports", "[nat][port_pool]") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  Random random({seed});
+  Pool p(1, 3, 2, seed);
+  std::array<std::set<std::uint16_t>, 2> taken;
+  const auto owned = [](std::uint16_t address, std::uint32_t port) {
+    return owner_of_block(address, port_block(static_cast<std::uint16_t>(port)), 3) == 1;
+  };
+  for (int i = 0; i < 200000; ++i) {
+    const auto address = static_cast<std::uint16_t>(random.next() % 2);
+    auto& mine = taken.at(address);
+    const bool fill = i / 50000 % 2 == 0;
+    const auto any = static_cast<std::uint16_t>(random.next());
+    if (random.next() % 8 < (fill ? 6U : 2U)) {
+      if (random.next() % 2 == 0) {
+        if (const auto port = p.pool.take(Protocol::udp, address, any)) {
+          REQUIRE(owned(address, *port));
+          REQUIRE(mine.insert(*port).second);
+        }
+      } else if (random.next() % 2 == 0) {
+        const bool free = owned(address, any) && any != 0 && !mine.contains(any);
+        REQUIRE(p.pool.take_exactly(Protocol::udp, address, any) == free);
+        if (free) mine.insert(any);
+      } else if (const auto even = p.pool.take_pair(address)) {
+        REQUIRE(mine.insert(*even).second);
+        REQUIRE(mine.insert(static_cast<std::uint16_t>(*even + 1)).second);
+      }
+    } else if (!mine.empty()) {
+      auto victim = mine.lower_bound(any);
+      if (victim == mine.end()) victim = mine.begin();
+      p.pool.give_back(Protocol::udp, address, *victim);
+      mine.erase(victim);
+    }
+    REQUIRE(p.pool.in_use() == taken[0].size() + taken[1].size());
+  }
+}
