@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/server/unix_server.hpp"
+
+#include <fmt/format.h>
+
+#include <grp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "control/log.hpp"
+
+namespace pinhole::control {
+namespace {
+
+constexpr mode_t kSocketMode = 0660;
+constexpr int kBacklog = 64;
+// After accept() failed for want of descriptors or memory: trying at once would spin.
+constexpr std::chrono::seconds kAcceptPause{1};
+
+/// Owns a descriptor until it is handed on.
+class Descriptor {
+ public:
+  explicit Descriptor(int descriptor) noexcept : descriptor_(descriptor) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  [[nodiscard]] int get() const noexcept { return descriptor_; }
+  [[nodiscard]] int release() noexcept { return std::exchange(descriptor_, -1); }
+
+ private:
+  int descriptor_;
+};
+
+Error system_error(std::string_view what, const std::string& path) {
+  return {ErrorCode::system, fmt::format("control.socket: cannot {} {}: {}", what, path,
+                                         std::generic_category().message(errno))};
+}
+
+Result<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    return Error{ErrorCode::range,
+                 fmt::format("control.socket: found \"{}\"; allowed is a path of 1 to {} bytes", path,
+                             sizeof address.sun_path - 1)};
+  }
+  path.copy(address.sun_path, path.size());
+  return address;
+}
+
+Result<gid_t> group_id(const std::string& name) {
+  if (name.empty()) return ::getegid();
+  // Thread: start-up has one thread, so the static buffer of getgrnam() is ours.
+  const group* const entry = ::getgrnam(name.c_str());
+  if (entry == nullptr) {
+    return Error{ErrorCode::conflict,
+                 fmt::format("control.group: there is no group \"{}\"; make it (groupadd {}) or name another",
+                             name, name)};
+  }
+  return entry->gr_gid;
+}
+
+Result<void> make_directory(const std::string& path) {
+  const auto directory = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (!directory.empty()) std::filesystem::create_directories(directory, error);
+  if (error) {
+    return Error{ErrorCode::system, fmt::format("control.socket: cannot make the directory {}: {}",
+                                                directory.native(), error.message())};
+  }
+  return {};
+}
+
+/// Removes what a control that was killed left behind, and nothing else.
+Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return {};
+    return system_error("look at", path);
+  }
+  if (!S_ISSOCK(status.st_mode)) {
+    return Error{
+        ErrorCode::conflict,
+        fmt::format("control.socket: {} is there and is no socket; remove it or choose another path", path)};
+  }
+  const Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (probe.get() < 0) return system_error("probe", path);
+  const int connected = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  if (connected == 0 || errno != ECONNREFUSED) {
+    return Error{
+        ErrorCode::conflict,
+        fmt::format("control.socket: another process serves {}; stop it or choose another path", path)};
+  }
+  if (::unlink(path.c_str()) != 0) return system_error("remove the stale", path);
+  return {};
+}
+
+Result<int> listen_on(const std::string& path, const sockaddr_un& address, gid_t group) {
+  Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (listener.get() < 0) return system_error("make a socket for", path);
+  // On Linux the file takes its mode from the socket's, so it is never open to others, not for a moment.
+  if (::fchmod(listener.get(), S_IRUSR | S_IWUSR) != 0) return system_error("set the mode of", path);
+  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return system_error("bind", path);
+  }
+  if (::chown(path.c_str(), static_cast<uid_t>(-1), group) != 0 || ::chmod(path.c_str(), kSocketMode) != 0) {
+    const auto error = system_error("set group and mode of", path);
+    ::unlink(path.c_str());
+    return error;
+  }
+  if (::listen(listener.get(), kBacklog) != 0) {
+    const auto error = system_error("listen on", path);
+    ::unlink(path.c_str());
+    return error;
+  }
+  return listener.release();
+}
+
+std::optional<Peer> peer_of(int socket) noexcept {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return std::nullopt;
+  return Peer{credentials.pid, credentials.uid, credentials.gid};
+}
+
+/// The groups of the peer as it connected; nothing is looked up in a directory service.
+std::vector<gid_t> groups_of(int socket) {
+  std::vector<gid_t> groups(64);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    const int result = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+    if (result != 0 && errno != ERANGE) size = 0;
+    groups.resize(size / sizeof(gid_t));  // ERANGE: as many as there are, for the second attempt
+    if (result == 0 || groups.empty()) return groups;
+  }
+  return {};
+}
+
+/// Says why, as far as that goes in without waiting. The socket closes when it goes out of scope.
+void refuse(int socket, RpcCode code, std::string_view why) {
+  const auto line = error_line(code, why) + '\n';
+  static_cast<void>(::send(socket, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+}  // namespace
+
+bool may_connect(const Peer& peer, std::span<const gid_t> groups, uid_t own_user,
+                 gid_t socket_group) noexcept {
+  return peer.uid == 0 || peer.uid == own_user || peer.gid == socket_group ||
+         std::find(groups.begin(), groups.end(), socket_group) != groups.end();
+}
+
+Result<std::unique_ptr<UnixServer>> UnixServer::open(boost::asio::io_context& context, ServerOptions options,
+                                                     Call call) {
+  const auto address = address_of(options.path);
+  if (!address) return address.error();
+  const auto group = group_id(options.group);
+  if (!group) return group.error();
+  if (const auto made = make_directory(options.path); !made) return made.error();
+  if (const auto removed = remove_stale(options.path, *address); !removed) return removed.error();
+  const auto listener = listen_on(options.path, *address, *group);
+  if (!listener) return listener.error();
+  std::unique_ptr<UnixServer> server(
+      new UnixServer(context, std::move(options), std::move(call), *listener, *group));
+  server->accept();
+  return server;
+}
+
+UnixServer::UnixServer(boost::asio::io_context& context, ServerOptions options, Call call, int listener,
+                       gid_t group)
+    : options_(std::move(options)),
+      call_(std::move(call)),
+      group_(group),
+      acceptor_(context, Protocol(), listener),
+      retry_(context) {
+}
+
+UnixServer::~UnixServer() {
+  boost::system::error_code ignored;
+  acceptor_.close(ignored);
+  retry_.cancel();
+  for (const auto& connection : std::exchange(connections_, {})) connection->close();
+  ::unlink(options_.path.c_str());
+}
+
+// A handler that was queued before the acceptor closed runs when `this` is gone: it asks `alive` first.
+void UnixServer::accept() {
+  const std::weak_ptr<const bool> alive = alive_;
+  acceptor_.async_accept([this, alive](boost::system::error_code error, Protocol::socket socket) {
+    if (alive.expired() || error == boost::asio::error::operation_aborted) return;
+    if (!error) {
+      admit(std::move(socket));
+      return accept();
+    }
+    log_warning("accept_failed", {{"error", error.message()}});
+    retry_.expires_after(kAcceptPause);
+    retry_.async_wait([this, alive](boost::system::error_code stopped) {
+      if (!alive.expired() && !stopped) accept();
+    });
+  });
+}
+
+void UnixServer::admit(Protocol::socket socket) {
+  const int descriptor = socket.native_handle();
+  const auto peer = peer_of(descriptor);
+  if (!peer || !may_connect(*peer, groups_of(descriptor), ::geteuid(), group_)) {
+    if (peer) log_warning("client_refused", {{"uid", peer->uid}, {"pid", peer->pid}});
+    return refuse(descriptor, RpcCode::forbidden,
+                  "this user may not use the control socket; use root or join the group of the socket");
+  }
+  if (connections_.size() >= options_.max_connections) {
+    log_warning("too_many_clients", {{"limit", options_.max_connections}, {"pid", peer->pid}});
+    return refuse(descriptor, RpcCode::busy, "too many clients are connected; try again later");
+  }
+  auto connection = std::make_shared<Connection>(
+      std::move(socket), options_.connection, call_, [this](const Connection& closed) {
+        std::erase_if(connections_, [&](const auto& c) { return c.get() == &closed; });
+      });
+  connections_.insert(connection);
+  connection->start();
+}
+
+}  // namespace pinhole::control
