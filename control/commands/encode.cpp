@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/commands/encode.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace pinhole::control {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Json text(nat::Endpoint endpoint) {
+  return std::string(nat::EndpointText(endpoint).view());
+}
+
+Json text(const std::optional<nat::Endpoint>& endpoint) {
+  return endpoint ? text(*endpoint) : Json(nullptr);
+}
+
+Json text(nat::Prefix prefix) {
+  return fmt::format("{}/{}", nat::EndpointText(prefix.address).view(), prefix.length);
+}
+
+Json text(const std::optional<Time>& time) {
+  return time ? Json(utc(*time)) : Json(nullptr);
+}
+
+template <typename T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+// A clock that was set back in between shows nothing negative.
+std::int64_t seconds_between(Time from, Time to) {
+  return std::max<std::int64_t>(0, duration_cast<seconds>(to - from).count());
+}
+
+std::string_view name(DataplaneState state) noexcept {
+  constexpr std::array<std::string_view, 3> kNames = {"starting", "up", "lost"};
+  return kNames.at(static_cast<std::size_t>(state));
+}
+
+std::string_view name(MappingKind kind) noexcept {
+  constexpr std::array<std::string_view, 3> kNames = {"dynamic", "forward", "pinhole"};
+  return kNames.at(static_cast<std::size_t>(kind));
+}
+
+std::string_view name(nat::Filter filter) noexcept {
+  constexpr std::array<std::string_view, 2> kNames = {"endpoint_independent", "address_dependent"};
+  return kNames.at(static_cast<std::size_t>(filter));
+}
+
+std::string_view name(nat::TimeoutClass timeout) noexcept {
+  constexpr std::array<std::string_view, 6> kNames = {"udp",  "tcp_established", "tcp_transitory",
+                                                      "icmp", "media",           "permanent"};
+  return kNames.at(static_cast<std::size_t>(timeout));
+}
+
+Json name(nat::TcpState state) {
+  constexpr std::array<std::string_view, 8> kNames = {"none",    "syn_out", "syn_in",  "established",
+                                                      "fin_out", "fin_in",  "closing", "reset"};
+  if (state == nat::TcpState::none) return nullptr;
+  return kNames.at(static_cast<std::size_t>(state));
+}
+
+std::string_view name(config::Zone zone) noexcept {
+  return zone == config::Zone::inside ? "inside" : "outside";
+}
+
+std::string_view name(alg::Direction direction) noexcept {
+  return direction == alg::Direction::outbound ? "outbound" : "inbound";
+}
+
+Json encode(const InterfaceRow& row) {
+  return Json{{"name", row.name},
+              {"zone", name(row.zone)},
+              {"address", text(row.address)},
+              {"device", row.device},
+              {"mac", row.mac}};
+}
+
+template <typename Row>
+Json encode_all(const std::vector<Row>& rows) {
+  Json list = Json::array();
+  for (const auto& row : rows) list.push_back(encode(row));
+  return list;
+}
+
+Json encode_ladder(const std::vector<LadderLine>& ladder) {
+  Json list = Json::array();
+  for (const auto& line : ladder) {
+    const auto offset = duration_cast<milliseconds>(line.time - ladder.front().time);
+    list.push_back(Json{{"time", utc(line.time)},
+                        {"offset_ms", offset.count()},
+                        {"direction", name(line.direction)},
+                        {"start", line.start},
+                        {"status", line.status == 0 ? Json(nullptr) : Json(line.status)},
+                        {"cseq", line.cseq},
+                        {"has_sdp", line.has_sdp},
+                        {"edits", line.edits},
+                        {"inside", text(line.inside)},
+                        {"external", text(line.external)},
+                        {"remote", text(line.remote)}});
+  }
+  return list;
+}
+
+Json encode_dataplane(const Status& status) {
+  Json document = {{"state", name(status.dataplane)}, {"since", utc(status.dataplane_since)}};
+  const bool is_known = status.dataplane != DataplaneState::starting;
+  const bool is_up = status.dataplane == DataplaneState::up;
+  document["pid"] = is_known ? Json(status.dataplane_pid) : Json(nullptr);
+  document["started"] = is_known ? Json(utc(status.dataplane_started)) : Json(nullptr);
+  document["uptime_s"] = is_up ? Json(seconds_between(status.dataplane_started, status.now)) : Json(nullptr);
+  document["abi_version"] = is_known ? Json(status.abi_version) : Json(nullptr);
+  document["workers"] = is_known ? Json(status.workers) : Json(nullptr);
+  return document;
+}
+
+}  // namespace
+
+std::string utc(Time time) {
+  const auto since_epoch = duration_cast<milliseconds>(time.time_since_epoch());
+  const auto whole = std::chrono::floor<seconds>(since_epoch);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(whole.count())),
+                     (since_epoch - whole).count());
+}
+
+Json encode(const Status& status) {
+  return Json{{"version", status.version},
+              {"config_path", status.config_path},
+              {"time", utc(status.now)},
+              {"control",
+               {{"pid", status.control_pid},
+                {"started", utc(status.control_started)},
+                {"uptime_s", seconds_between(status.control_started, status.now)}}},
+              {"dataplane", encode_dataplane(status)},
+              {"interfaces", encode_all(status.interfaces)},
+              {"live",
+               {{"calls", status.calls},
+                {"registrations", status.registrations},
+                {"mappings", status.mappings},
+                {"pinholes", status.pinholes},
+                {"mbufs", status.mbufs_in_use}}},
+              {"events", {{"received", status.events_received}, {"lost", status.events_lost}}}};
+}
+
+Json encode(const WorkerRow& row) {
+  return Json{{"worker", row.worker},
+              {"lcore", row.lcore},
+              {"rx_packets", row.rx_packets},
+              {"rx_bytes", row.rx_bytes},
+              {"tx_packets", row.tx_packets},
+              {"tx_bytes", row.tx_bytes},
+              {"translated_out", row.translated_out},
+              {"translated_in", row.translated_in},
+              {"handoff_out", row.handoff_out},
+              {"handoff_in", row.handoff_in},
+              {"drops", row.drops},
+              {"mappings", row.mappings},
+              {"mapping_capacity", row.mapping_capacity},
+              {"calls", row.calls},
+              {"pinholes", row.pinholes},
+              {"registrations", row.registrations},
+              {"event_lost", row.event_lost},
+              {"turns_busy", row.turns_busy},
+              {"turns_idle", row.turns_idle}};
+}
+
+Json encode(const MappingRow& row) {
+  return Json{{"worker", row.worker},
+              {"protocol", nat::name(row.protocol)},
+              {"kind", name(row.kind)},
+              {"sip", row.sip},
+              {"inside", text(row.inside)},
+              {"external", text(row.external)},
+              {"remote", text(row.remote)},
+              {"filter", name(row.filter)},
+              {"timeout_class", name(row.timeout_class)},
+              {"tcp_state", name(row.tcp_state)},
+              {"idle_s", row.idle_s},
+              {"expires_s", or_null(row.expires_s)},
+              {"packets_out", row.packets_out},
+              {"packets_in", row.packets_in},
+              {"bytes", row.bytes}};
+}
+
+Json encode(const CallRow& row, Time now) {
+  const bool has_ended = row.step.state == ipc::CallState::ended;
+  const auto duration =
+      row.answered ? Json(seconds_between(*row.answered, row.ended.value_or(now))) : Json(nullptr);
+  return Json{{"id", row.id},
+              {"call_id", row.call_id},
+              {"state", ipc::name(row.step.state)},
+              {"end_reason", has_ended ? Json(ipc::name(row.step.reason)) : Json(nullptr)},
+              {"direction", row.outbound ? "outbound" : "inbound"},
+              {"worker", row.worker},
+              {"from", row.from_uri},
+              {"to", row.to_uri},
+              {"inside", text(row.inside)},
+              {"external", text(row.external)},
+              {"remote", text(row.remote)},
+              {"started", utc(row.started)},
+              {"answered", text(row.answered)},
+              {"ended", text(row.ended)},
+              {"duration_s", duration},
+              {"pinholes", row.pinholes}};
+}
+
+Json encode(const CallDetail& detail, Time now) {
+  return Json{{"call", encode(detail.call, now)},
+              {"from_tag", detail.from_tag},
+              {"to_tag", detail.to_tag},
+              {"ladder_missing", detail.ladder_missing},
+              {"ladder", encode_ladder(detail.ladder)},
+              {"pinholes", encode_all(detail.pinholes)}};
+}
+
+Json encode(const PinholeRow& row) {
+  return Json{{"call", row.call},
+              {"worker", row.worker},
+              {"inside", text(row.inside)},
+              {"external", text(row.external)},
+              {"remote", text(row.remote)},
+              {"idle_s", row.idle_s},
+              {"packets_out", row.packets_out},
+              {"packets_in", row.packets_in},
+              {"bytes", row.bytes}};
+}
+
+Json encode(const RegistrationRow& row) {
+  return Json{{"aor", row.aor},
+              {"worker", row.worker},
+              {"inside", text(row.inside)},
+              {"external", text(row.external)},
+              {"registrar", text(row.registrar)},
+              {"expires_s", row.expires_s}};
+}
+
+Json encode(const CounterRow& row) {
+  return Json{{"module", row.module},
+              {"name", row.name},
+              {"total", row.total},
+              {"per_worker", row.per_worker},
+              {"help", row.help}};
+}
+
+}  // namespace pinhole::control

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// From the rows of the model to JSON: the names, units and order of every key that the socket shows. What is
+// not known or does not apply is null, so that every row of a list has the same keys.
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "control/model.hpp"
+
+namespace pinhole::control {
+
+using Json = nlohmann::ordered_json;
+
+/// "2026-01-31T23:59:59.123Z"
+[[nodiscard]] std::string utc(Time time);
+
+[[nodiscard]] Json encode(const Status& status);
+[[nodiscard]] Json encode(const WorkerRow& row);
+[[nodiscard]] Json encode(const MappingRow& row);
+/// \param now for the duration of a call that has not ended
+[[nodiscard]] Json encode(const CallRow& row, Time now);
+[[nodiscard]] Json encode(const CallDetail& detail, Time now);
+[[nodiscard]] Json encode(const PinholeRow& row);
+[[nodiscard]] Json encode(const RegistrationRow& row);
+[[nodiscard]] Json encode(const CounterRow& row);
+
+}  // namespace pinhole::control

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The table of commands and their handlers. A handler asks the model and encodes what it says; it checks
+// nothing that its row can say.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "control/commands/command.hpp"
+#include "control/commands/encode.hpp"
+
+namespace pinhole::control {
+namespace {
+
+constexpr std::size_t kShownCandidates = 5;
+
+constexpr Argument kOffset = {"offset", ArgumentType::offset, "leave out so many rows"};
+constexpr Argument kLimit = {"limit", ArgumentType::limit,
+                             "show so many rows (100 unless told, 1000 at most)"};
+
+constexpr std::array kMappingArguments = {
+    Argument{"inside", ArgumentType::endpoint, "only of this inside address, subnet or address:port", false,
+             true},
+    Argument{"external", ArgumentType::endpoint, "only of this external address, subnet or address:port",
+             false, true},
+    Argument{"remote", ArgumentType::endpoint, "only with this remote address, subnet or address:port", false,
+             true},
+    Argument{"protocol", ArgumentType::protocol, "only of this protocol: udp, tcp or icmp", false, true},
+    kOffset,
+    kLimit,
+};
+constexpr std::array kCallsArguments = {
+    Argument{"all", ArgumentType::flag, "ended calls too, as long as they are remembered"},
+    Argument{"inside", ArgumentType::endpoint, "only of this inside address, subnet or address:port", false,
+             true},
+    Argument{"party", ArgumentType::text, "only with this text in the From or To URI", false, true},
+    kOffset,
+    kLimit,
+};
+constexpr std::array kCallArguments = {
+    Argument{"id", ArgumentType::text, "the call's id or Call-ID, or the beginning of one", true, true},
+};
+constexpr std::array kPinholesArguments = {
+    Argument{"call", ArgumentType::text, "only of this call: its id or Call-ID, or the beginning of one",
+             false, true},
+    kOffset,
+    kLimit,
+};
+constexpr std::array kRegistrationsArguments = {
+    Argument{"aor", ArgumentType::text, "only with this text in the address of record", false, true},
+    kOffset,
+    kLimit,
+};
+constexpr std::array kStatsArguments = {
+    Argument{"drops", ArgumentType::flag, "only the drop reasons"},
+    Argument{"nonzero", ArgumentType::flag, "only what has counted anything"},
+    Argument{"name", ArgumentType::text, "only with this text in the name", false, true},
+};
+constexpr std::array kHelpArguments = {
+    Argument{"command", ArgumentType::text, "only this command", false, true},
+};
+
+template <typename Row>
+Json encode_page(const char* key, const Paged<Row>& paged, Page page) {
+  Json list = Json::array();
+  for (const auto& row : paged.rows) list.push_back(encode(row));
+  return Json{{"total", paged.total}, {"offset", page.offset}, {key, std::move(list)}};
+}
+
+/// The one call that `prefix` is the beginning of.
+Result<CallRow> resolve_call(const Model& model, const std::string& prefix) {
+  const auto found = model.find_calls(prefix, kShownCandidates + 1);
+  if (found.empty()) {
+    return Error{
+        ErrorCode::not_found,
+        fmt::format("no call has an id or Call-ID that begins with \"{}\"; \"calls\" with \"all\" lists them",
+                    prefix)};
+  }
+  if (found.size() == 1) return found.front();
+  std::vector<std::string_view> ids;
+  for (const auto& row : found) ids.push_back(row.id);
+  const bool is_cut = ids.size() > kShownCandidates;
+  if (is_cut) ids.resize(kShownCandidates);
+  return Error{ErrorCode::conflict, fmt::format("several calls begin with \"{}\": {}{}; give more of the id",
+                                                prefix, fmt::join(ids, ", "), is_cut ? " and more" : "")};
+}
+
+Result<Json> show_status(const Model& model, const Arguments&) {
+  return encode(model.status());
+}
+
+Result<Json> show_workers(const Model& model, const Arguments&) {
+  Json list = Json::array();
+  for (const auto& row : model.workers()) list.push_back(encode(row));
+  return Json{{"workers", std::move(list)}};
+}
+
+Result<Json> show_mappings(const Model& model, const Arguments& arguments) {
+  const MappingFilter filter{.protocol = arguments.get<nat::Protocol>("protocol"),
+                             .inside = arguments.get<EndpointFilter>("inside"),
+                             .external = arguments.get<EndpointFilter>("external"),
+                             .remote = arguments.get<EndpointFilter>("remote")};
+  return encode_page("mappings", model.mappings(filter, arguments.page()), arguments.page());
+}
+
+Result<Json> show_calls(const Model& model, const Arguments& arguments) {
+  const CallFilter filter{.live_only = !arguments.flag("all"),
+                          .inside = arguments.get<EndpointFilter>("inside"),
+                          .party = arguments.text("party")};
+  const auto paged = model.calls(filter, arguments.page());
+  const auto now = model.status().now;
+  Json list = Json::array();
+  for (const auto& row : paged.rows) list.push_back(encode(row, now));
+  return Json{{"total", paged.total}, {"offset", arguments.page().offset}, {"calls", std::move(list)}};
+}
+
+Result<Json> show_call(const Model& model, const Arguments& arguments) {
+  const auto row = resolve_call(model, arguments.text("id"));
+  if (!row) return row.error();
+  const auto detail = model.call(row->id);
+  if (!detail) return Error{ErrorCode::not_found, fmt::format("the call {} is over and forgotten", row->id)};
+  return encode(*detail, model.status().now);
+}
+
+Result<Json> show_pinholes(const Model& model, const Arguments& arguments) {
+  std::string call;
+  if (const auto prefix = arguments.text("call"); !prefix.empty()) {
+    const auto row = resolve_call(model, prefix);
+    if (!row) return row.error();
+    call = row->id;
+  }
+  return encode_page("pinholes", model.pinholes(call, arguments.page()), arguments.page());
+}
+
+Result<Json> show_registrations(const Model& model, const Arguments& arguments) {
+  return encode_page("registrations", model.registrations(arguments.text("aor"), arguments.page()),
+                     arguments.page());
+}
+
+Result<Json> show_stats(const Model& model, const Arguments& arguments) {
+  const auto part = arguments.text("name");
+  Json list = Json::array();
+  for (const auto& row : model.counters()) {
+    if (arguments.flag("drops") && row.module != "drop") continue;
+    if (arguments.flag("nonzero") && row.total == 0) continue;
+    if (row.name.find(part) == std::string::npos) continue;
+    list.push_back(encode(row));
+  }
+  return Json{{"counters", std::move(list)}};
+}
+
+Result<Json> show_config(const Model& model, const Arguments&) {
+  return Json{{"config", Json::parse(model.configuration())}};
+}
+
+Json describe(const Argument& argument) {
+  return Json{{"name", argument.name},
+              {"type", name(argument.type)},
+              {"required", argument.required},
+              {"help", argument.help}};
+}
+
+Json describe(const Command& command) {
+  Json arguments = Json::array();
+  for (const auto& argument : command.arguments) arguments.push_back(describe(argument));
+  return Json{{"name", command.name},
+              {"summary", command.summary},
+              {"access", name(command.access)},
+              {"arguments", std::move(arguments)}};
+}
+
+Result<Json> show_help(const Model&, const Arguments& arguments) {
+  const auto only = arguments.text("command");
+  Json list = Json::array();
+  for (const auto& command : commands()) {
+    if (only.empty() || command.name == only) list.push_back(describe(command));
+  }
+  if (list.empty()) {
+    return Error{
+        ErrorCode::not_found,
+        fmt::format("there is no command \"{}\"; \"help\" without a name lists those there are", only)};
+  }
+  return Json{{"commands", std::move(list)}};
+}
+
+Result<Json> show_version(const Model& model, const Arguments&) {
+  return Json{{"version", model.status().version}};
+}
+
+constexpr std::array kCommands = {
+    Command{"status",
+            "what runs, since when, and how much is live",
+            Access::read,
+            Needs::nothing,
+            {},
+            show_status},
+    Command{
+        "workers", "what each worker has done and holds", Access::read, Needs::dataplane, {}, show_workers},
+    Command{"mappings", "inside endpoints and the external endpoints that stand for them", Access::read,
+            Needs::dataplane, kMappingArguments, show_mappings},
+    Command{"calls", "calls, the newest first", Access::read, Needs::nothing, kCallsArguments, show_calls},
+    Command{"call", "one call with its messages and pinholes", Access::read, Needs::nothing, kCallArguments,
+            show_call},
+    Command{"pinholes", "media ports that calls hold open", Access::read, Needs::dataplane,
+            kPinholesArguments, show_pinholes},
+    Command{"registrations", "phones that registrars know, and until when", Access::read, Needs::dataplane,
+            kRegistrationsArguments, show_registrations},
+    Command{"stats", "every counter and every drop reason", Access::read, Needs::dataplane, kStatsArguments,
+            show_stats},
+    Command{"config.show",
+            "the configuration in force, defaults filled in",
+            Access::read,
+            Needs::nothing,
+            {},
+            show_config},
+    Command{"help", "the commands and their parameters", Access::read, Needs::nothing, kHelpArguments,
+            show_help},
+    Command{"version", "the version of control", Access::read, Needs::nothing, {}, show_version},
+};
+
+}  // namespace
+
+std::span<const Command> commands() noexcept {
+  return kCommands;
+}
+
+}  // namespace pinhole::control
