@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/ctl/render.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "control/ctl/ladder.hpp"
+#include "control/ctl/table.hpp"
+
+namespace pinhole::control {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Align = Table::Align;
+
+constexpr std::size_t kShortId = 8;  // digits of a call's id in lists; enough to name it again
+constexpr std::size_t kUriWidth = 36;
+constexpr std::string_view kNone = "-";
+
+/// A value as it stands in a cell: strings as they are, null as a dash.
+std::string cell(const Json& row, const char* key) {
+  const auto& value = row.at(key);
+  if (value.is_null()) return std::string(kNone);
+  if (value.is_string()) return value.get<std::string>();
+  return value.dump();
+}
+
+std::string duration(const Json& row, const char* key) {
+  const auto& value = row.at(key);
+  return value.is_null() ? std::string(kNone) : duration_text(value.get<std::int64_t>());
+}
+
+std::string bytes(const Json& row, const char* key) {
+  return bytes_text(row.at(key).get<std::uint64_t>());
+}
+
+std::string plural(std::uint64_t count, std::string_view one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
+std::string short_id(const Json& row, const char* key) {
+  return cell(row, key).substr(0, kShortId);
+}
+
+/// The table and what of the whole it shows: "100 of 2345 mappings; --offset 100 shows more".
+std::string with_total(const Table& table, const Json& result, const char* key, std::string_view one) {
+  const auto total = result.at("total").get<std::uint64_t>();
+  const auto offset = result.at("offset").get<std::uint64_t>();
+  const auto shown = result.at(key).size();
+  if (total == 0) return fmt::format("no {}s\n", one);
+  if (shown == total) return fmt::format("{}{}\n", table.text(), plural(total, one));
+  const auto end = offset + shown;
+  const auto more = end < total ? fmt::format("; --offset {} shows more", end) : std::string();
+  return fmt::format("{}{} of {}{}\n", table.text(), shown, plural(total, one), more);
+}
+
+std::string render_dataplane(const Json& dataplane) {
+  const auto state = cell(dataplane, "state");
+  const auto since = cell(dataplane, "since");
+  if (state == "up") {
+    return fmt::format("up for {}, pid {}, {}\n", duration(dataplane, "uptime_s"), cell(dataplane, "pid"),
+                       plural(dataplane.at("workers").get<std::uint64_t>(), "worker"));
+  }
+  if (state == "lost") {
+    return fmt::format("LOST since {} (was pid {}); control attaches when it is started again\n", since,
+                       cell(dataplane, "pid"));
+  }
+  return fmt::format("not there yet, waited for since {}\n", since);
+}
+
+std::string render_status(const Json& result) {
+  const auto& control = result.at("control");
+  const auto& live = result.at("live");
+  const auto& events = result.at("events");
+  auto out = "data plane  " + render_dataplane(result.at("dataplane"));
+  out += fmt::format("control     up for {}, pid {}, version {}\n", duration(control, "uptime_s"),
+                     cell(control, "pid"), printable(cell(result, "version")));
+  out += fmt::format("config      {}\n", printable(cell(result, "config_path")));
+  out += fmt::format("live        calls {}, registrations {}, mappings {}, pinholes {}, mbufs {}\n",
+                     cell(live, "calls"), cell(live, "registrations"), cell(live, "mappings"),
+                     cell(live, "pinholes"), cell(live, "mbufs"));
+  out += fmt::format("events      received {}, lost {}\n", cell(events, "received"), cell(events, "lost"));
+  Table table({{"INTERFACE"}, {"ZONE"}, {"ADDRESS"}, {"MAC"}, {"DEVICE"}});
+  for (const auto& row : result.at("interfaces")) {
+    table.add(
+        {cell(row, "name"), cell(row, "zone"), cell(row, "address"), cell(row, "mac"), cell(row, "device")});
+  }
+  if (!table.empty()) out += '\n' + table.text();
+  return out;
+}
+
+/// How much of its turns a worker found packets in.
+std::string busy(const Json& row) {
+  const auto found = row.at("turns_busy").get<double>();
+  const auto turns = found + row.at("turns_idle").get<double>();
+  return turns > 0 ? fmt::format("{:.0f} %", 100 * found / turns) : std::string(kNone);
+}
+
+std::string render_workers(const Json& result) {
+  Table table({{"WORKER", Align::right},
+               {"LCORE", Align::right},
+               {"RX", Align::right},
+               {"TX", Align::right},
+               {"OUT", Align::right},
+               {"IN", Align::right},
+               {"HANDED OFF", Align::right},
+               {"DROPS", Align::right},
+               {"MAPPINGS", Align::right},
+               {"CALLS", Align::right},
+               {"PINHOLES", Align::right},
+               {"PHONES", Align::right},
+               {"BUSY", Align::right}});
+  for (const auto& row : result.at("workers")) {
+    table.add({cell(row, "worker"), cell(row, "lcore"), cell(row, "rx_packets"), cell(row, "tx_packets"),
+               cell(row, "translated_out"), cell(row, "translated_in"), cell(row, "handoff_out"),
+               cell(row, "drops"), cell(row, "mappings"), cell(row, "calls"), cell(row, "pinholes"),
+               cell(row, "registrations"), busy(row)});
+  }
+  return table.text();
+}
+
+std::string mapping_kind(const Json& row) {
+  return cell(row, "kind") + (row.at("sip").get<bool>() ? " sip" : "");
+}
+
+std::string render_mappings(const Json& result) {
+  Table table({{"PROTOCOL"},
+               {"INSIDE"},
+               {"EXTERNAL"},
+               {"REMOTE"},
+               {"KIND"},
+               {"TCP STATE"},
+               {"IDLE", Align::right},
+               {"EXPIRES", Align::right},
+               {"OUT", Align::right},
+               {"IN", Align::right},
+               {"BYTES", Align::right},
+               {"WORKER", Align::right}});
+  for (const auto& row : result.at("mappings")) {
+    table.add({cell(row, "protocol"), cell(row, "inside"), cell(row, "external"), cell(row, "remote"),
+               mapping_kind(row), cell(row, "tcp_state"), duration(row, "idle_s"), duration(row, "expires_s"),
+               cell(row, "packets_out"), cell(row, "packets_in"), bytes(row, "bytes"), cell(row, "worker")});
+  }
+  return with_total(table, result, "mappings", "mapping");
+}
+
+std::string call_state(const Json& row) {
+  auto state = cell(row, "state");
+  if (!row.at("end_reason").is_null()) state += ": " + cell(row, "end_reason");
+  return state;
+}
+
+std::string render_calls(const Json& result) {
+  Table table({{"ID"},
+               {"STATE"},
+               {"DIRECTION"},
+               {"FROM", Align::left, kUriWidth},
+               {"TO", Align::left, kUriWidth},
+               {"INSIDE"},
+               {"OUTSIDE"},
+               {"STARTED"},
+               {"TALK", Align::right},
+               {"PINHOLES", Align::right}});
+  for (const auto& row : result.at("calls")) {
+    table.add({short_id(row, "id"), call_state(row), cell(row, "direction"), cell(row, "from"),
+               cell(row, "to"), cell(row, "inside"), cell(row, "remote"), cell(row, "started"),
+               duration(row, "duration_s"), cell(row, "pinholes")});
+  }
+  return with_total(table, result, "calls", "call");
+}
+
+Table pinhole_table(const Json& pinholes) {
+  Table table({{"CALL"},
+               {"INSIDE"},
+               {"EXTERNAL"},
+               {"REMOTE"},
+               {"IDLE", Align::right},
+               {"OUT", Align::right},
+               {"IN", Align::right},
+               {"BYTES", Align::right},
+               {"WORKER", Align::right}});
+  for (const auto& row : pinholes) {
+    table.add({short_id(row, "call"), cell(row, "inside"), cell(row, "external"), cell(row, "remote"),
+               duration(row, "idle_s"), cell(row, "packets_out"), cell(row, "packets_in"),
+               bytes(row, "bytes"), cell(row, "worker")});
+  }
+  return table;
+}
+
+std::string render_call(const Json& result) {
+  const auto& call = result.at("call");
+  auto out = fmt::format("call      {}  {}, {}, worker {}\n", cell(call, "id"), call_state(call),
+                         cell(call, "direction"), cell(call, "worker"));
+  out += fmt::format("Call-ID   {}\n", printable(cell(call, "call_id")));
+  out += fmt::format("from      {}  tag {}\n", printable(cell(call, "from")),
+                     printable(cell(result, "from_tag")));
+  out +=
+      fmt::format("to        {}  tag {}\n", printable(cell(call, "to")), printable(cell(result, "to_tag")));
+  out += fmt::format("started   {}\n", cell(call, "started"));
+  out += fmt::format("answered  {}\n", cell(call, "answered"));
+  out += fmt::format("ended     {}\n", cell(call, "ended"));
+  out += fmt::format("talk      {}\n", duration(call, "duration_s"));
+  if (const auto ladder = draw_ladder(result); !ladder.empty()) out += '\n' + ladder;
+  const auto pinholes = pinhole_table(result.at("pinholes"));
+  out += pinholes.empty() ? "\nno pinholes\n" : '\n' + pinholes.text();
+  return out;
+}
+
+std::string render_pinholes(const Json& result) {
+  return with_total(pinhole_table(result.at("pinholes")), result, "pinholes", "pinhole");
+}
+
+std::string render_registrations(const Json& result) {
+  Table table({{"ADDRESS OF RECORD"},
+               {"INSIDE"},
+               {"EXTERNAL"},
+               {"REGISTRAR"},
+               {"EXPIRES", Align::right},
+               {"WORKER", Align::right}});
+  for (const auto& row : result.at("registrations")) {
+    table.add({cell(row, "aor"), cell(row, "inside"), cell(row, "external"), cell(row, "registrar"),
+               duration(row, "expires_s"), cell(row, "worker")});
+  }
+  return with_total(table, result, "registrations", "registration");
+}
+
+std::string render_stats(const Json& result) {
+  const auto& counters = result.at("counters");
+  if (counters.empty()) return "no counters\n";
+  std::size_t workers = 0;
+  for (const auto& row : counters) workers = std::max(workers, row.at("per_worker").size());
+  // With one worker its column would repeat the total.
+  if (workers == 1) workers = 0;
+  std::vector<std::string> titles;
+  for (std::size_t worker = 0; worker < workers; ++worker) titles.push_back(fmt::format("W{}", worker));
+
+  std::vector<Table::Column> columns = {{"MODULE"}, {"COUNTER"}, {"TOTAL", Align::right}};
+  for (const auto& title : titles) columns.push_back({title, Align::right});
+  columns.push_back({"WHAT IT COUNTS", Align::left, 100});
+  Table table(std::move(columns));
+  for (const auto& row : counters) {
+    std::vector<std::string> cells = {cell(row, "module"), cell(row, "name"), cell(row, "total")};
+    const auto& per_worker = row.at("per_worker");
+    for (std::size_t worker = 0; worker < workers; ++worker) {
+      cells.push_back(worker < per_worker.size() ? per_worker[worker].dump() : std::string(kNone));
+    }
+    cells.push_back(cell(row, "help"));
+    table.add(cells);
+  }
+  return table.text();
+}
+
+std::string render_config(const Json& result) {
+  return json_text(result.at("config"));
+}
+
+std::string render_version(const Json& result) {
+  return fmt::format("pinhole-control {}\n", printable(cell(result, "version")));
+}
+
+struct Renderer {
+  std::string_view command;
+  std::string (*render)(const Json& result);
+};
+
+constexpr std::array kRenderers = {
+    Renderer{"status", render_status},
+    Renderer{"workers", render_workers},
+    Renderer{"mappings", render_mappings},
+    Renderer{"calls", render_calls},
+    Renderer{"call", render_call},
+    Renderer{"pinholes", render_pinholes},
+    Renderer{"registrations", render_registrations},
+    Renderer{"stats", render_stats},
+    Renderer{"config.show", render_config},
+    Renderer{"version", render_version},
+};
+
+}  // namespace
+
+std::string json_text(const Json& document) {
+  return document.dump(2, ' ', true, Json::error_handler_t::replace) + '\n';
+}
+
+std::string render(std::string_view command, const Json& result) {
+  const auto* const found = std::find_if(kRenderers.begin(), kRenderers.end(),
+                                         [&](const Renderer& r) { return r.command == command; });
+  return found == kRenderers.end() ? json_text(result) : found->render(result);
+}
+
+bool is_empty_list(const Json& result) {
+  if (!result.is_object()) return false;
+  if (const auto total = result.find("total"); total != result.end()) return *total == 0;
+  const auto counters = result.find("counters");
+  return counters != result.end() && counters->empty();
+}
+
+}  // namespace pinhole::control
