@@ -42,7 +42,7 @@ struct TranslatorConfig {
   std::uint16_t pool_size = 0;            // mappings are made from so many of them, from the first on
   std::uint32_t mappings = 0;             // capacity, at least 1
   Filter filtering = Filter::address_dependent;
-  Timeouts timeouts;
+  Timeouts timeouts{};
   RandomKey key{};  // secret; may be the same for all workers
 };
 
