@@ -113,6 +113,11 @@ class Translator {
       note_remote(index, remote, now);
     if (mapping.protocol == Protocol::tcp) track_tcp(index, remote, tcp_event(tcp_flags, true), now);
   }
+  /// Lets a remote in without a packet, because an ALG announced the mapping to it.
+  void let_in(MappingIndex index, Endpoint remote, Tick now) noexcept {
+    table_[index].last_seen = now;
+    note_remote(index, remote, now);
+  }
   /// Accounts for a packet from outside that was admitted. Only media and TCP are refreshed by it: otherwise
   /// whoever knows a port could keep it open for ever (RFC 4787 REQ-6, section 12).
   void touch_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, std::uint8_t tcp_flags,

@@ -294,6 +294,16 @@ TEST_CASE("a mapping made without a remote lets nobody in until it has sent", "[
   CHECK(n.nat.admits(created.index, kServer, 0));
 }
 
+TEST_CASE("an ALG may let a remote in without a packet", "[nat][translator]") {
+  Nat n;
+  const MappingIndex index = n.open(Protocol::udp, inside(1, 5060));
+  n.nat.let_in(index, kStranger, 50);
+  CHECK(n.nat.admits(index, kStranger, 50));
+  CHECK(n.nat.admits(index, kServer, 50));
+  CHECK(n.nat[index].packets_out == 1);
+  CHECK(n.nat[index].last_seen == 50);
+}
+
 TEST_CASE("TCP has a long time-out while established and a short one before and after",
           "[nat][translator][rfc5382-req5]") {
   Nat n;
