@@ -129,22 +129,28 @@ class AlgHost final : public alg::Host {
     std::array<alg::sip::Binding, kMaxBindings> bindings;
   };
 
+  void open_call() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;
-  [[nodiscard]] bool begins_call() noexcept;
+  void open_on_commit() noexcept;
+  [[nodiscard]] alg::Lookup ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
+                                         nat::Endpoint endpoint) noexcept;
+  [[nodiscard]] PeerMessage question_to(unsigned owner, PeerMessageType type) const noexcept;
   [[nodiscard]] const PeerMessage* ask(PeerMessage& question) noexcept;
-  [[nodiscard]] bool join_call() noexcept;
-  [[nodiscard]] MediaPorts open_ports(const alg::MediaRequest& request) noexcept;
-  [[nodiscard]] bool add_ref(nat::Endpoint inside, const MediaPort& port, std::uint8_t worker) noexcept;
+  [[nodiscard]] alg::MediaLookup open_ports(unsigned owner, const alg::MediaRequest& request) noexcept;
+  [[nodiscard]] nat::Tick promised_until() const noexcept;
+  void use_answer(Ticket ticket) noexcept;
+  [[nodiscard]] bool note_port(nat::Endpoint inside, const MediaPort& port, std::uint8_t worker) noexcept;
+  [[nodiscard]] bool add_ref(const ipc::PinholeRef& added) noexcept;
   void tell_message(std::size_t edits) noexcept;
-  void apply(const alg::sip::Binding& binding) noexcept;
-  void end_registration(CardIndex card) noexcept;
-  void tell_registration(CardIndex card, std::uint32_t generation, std::uint32_t expires_s) noexcept;
-  void keep_signalling(nat::Endpoint inside, nat::Tick until) noexcept;
   void close_pinhole(const ipc::PinholeRef& pinhole) noexcept;
   void keep_pinhole(const ipc::PinholeRef& pinhole, nat::Tick until) noexcept;
   [[nodiscard]] bool media_live(CardIndex card) noexcept;
+  void apply(const alg::sip::Binding& binding) noexcept;
+  void end_registration(CardIndex card) noexcept;
+  void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick until) noexcept;
+  void tell_registration(CardIndex card, std::uint32_t expires_s) noexcept;
   void take_probe(const PeerMessage& message) noexcept;
-  void release(const PeerMessage& answer) noexcept;
+  void release(const PeerMessage& unused) noexcept;
 
   AlgHostParts parts_;
   const alg::Message* message_ = nullptr;

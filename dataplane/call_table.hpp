@@ -84,9 +84,9 @@ class CallTable {
 
   /// \return kNoCard when there is none. Cost: the calls of one Call-ID.
   [[nodiscard]] CardIndex find(const CallKey& key) const noexcept;
-  /// The card that open() will take next; kNoCard when all are in use.
-  [[nodiscard]] CardIndex next_free() const noexcept;
-  /// Opens a card. \return kNoCard when all are in use
+  /// The card that open() will take next; kNoCard, which is counted, when all are in use.
+  [[nodiscard]] CardIndex next_free() noexcept;
+  /// Opens a card; there is a free one.
   CardIndex open(const CallOpening& opening, nat::Tick now) noexcept;
   /// A message of the call passed. \return where the call stands now
   ipc::CallStep step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept;
@@ -99,7 +99,7 @@ class CallTable {
 
   /// True when the place is in use and was not used again since `generation` was read.
   [[nodiscard]] bool is_current(CardIndex index, std::uint32_t generation) const noexcept {
-    return index < cards_.size() && watches_[index].live && card(index).generation == generation;
+    return index < capacity() && watches_[index].live && card(index).generation == generation;
   }
   [[nodiscard]] const ipc::CallCard& card(CardIndex index) const noexcept { return cards_[index].own(); }
   [[nodiscard]] std::uint32_t size() const noexcept { return capacity() - free_count_; }

@@ -34,13 +34,13 @@ enum class PeerMessageType : std::uint8_t {
   // With an answer that a message waits for:
   external_of,  // `first` inside, `second` remote → `first` external
   inside_of,    // `first` external → `first` inside
-  open_media,   // `first` and `second` inside RTP and RTCP → external; refs of the pinholes
+  open_media,   // `first` and `second` inside RTP and RTCP, to be kept until `until` → external, refs
   // With an answer that nobody waits for:
   probe_media,  // is the pinhole `first_ref` of the call `card` open?
   // Without answer:
-  keep_media,       // keep the pinhole `first_ref` until `until`
+  keep_media,       // keep the pinhole `first_ref` until `until` at least
   close_media,      // close the pinhole `first_ref`
-  keep_signalling,  // keep the mapping of `first` until `until`
+  keep_signalling,  // keep the mapping of `first` until `until`; see LocalEndpoints
 };
 
 /// A question, or its answer: the same message with the blanks filled in.
@@ -48,6 +48,8 @@ struct PeerMessage {
   PeerMessageType type = PeerMessageType::external_of;
   bool is_answer = false;
   alg::LookupState state = alg::LookupState::none;  // of an answer
+  bool first_fresh = false;                         // of an answer: see MediaPort
+  bool second_fresh = false;
   nat::Protocol protocol = nat::Protocol::udp;
   std::uint8_t asker = 0;  // worker
   std::uint8_t owner = 0;  // worker that is asked
@@ -84,8 +86,7 @@ inline constexpr std::uint32_t kGuestParent = 0x80000000U;
 
 /// The owner's side: does what a question asks.
 /// \return true when `message` is now an answer, to be sent back.
-[[nodiscard]] bool answer(PeerMessage& message, LocalEndpoints& endpoints, const Steering& steering,
-                          nat::Tick now) noexcept;
+[[nodiscard]] bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept;
 
 /// The asker's side: what was asked, and what came back. Bounded; a question whose place is needed by older
 /// ones is refused. Owned by one worker.
@@ -150,7 +151,7 @@ class QuestionTable {
   std::array<Entry, kCapacity> entries_{};
   std::uint32_t size_ = 0;
   std::uint32_t cursor_ = 0;
-  std::uint32_t sequence_ = 0;  // upper part of the next ticket
+  std::uint32_t sequence_ = 0;  // upper part of the last ticket
 };
 
 }  // namespace pinhole::dataplane

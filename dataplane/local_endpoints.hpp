@@ -50,9 +50,8 @@ class LocalEndpoints {
   /// `remote` in, as a packet would.
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
                                         nat::Tick now) noexcept;
-  /// The inside endpoint behind an external port that this worker owns. \param pool_index of its address
-  [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external,
-                                      std::uint16_t pool_index) const noexcept;
+  /// The inside endpoint behind an external port that this worker owns.
+  [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept;
   /// Opens a stream of an own host, or keeps what is open. \param parent see nat::Mapping
   [[nodiscard]] MediaPorts open_media(const alg::MediaRequest& request, std::uint32_t parent,
                                       nat::Tick now) noexcept;
@@ -61,15 +60,25 @@ class LocalEndpoints {
   /// Keeps a pinhole until `tick` at least; nothing happens when it is gone.
   void keep(MappingRef pinhole, nat::Tick tick) noexcept;
   void close(MappingRef pinhole) noexcept;
-  /// Keeps the way in to a signalling endpoint until `tick`, however idle; a tick that has passed lets it go.
-  void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick tick) noexcept;
+  /// Keeps the way in to a signalling endpoint until `tick` at least, however idle; a tick that is not later
+  /// than `now` takes all such promises back.
+  void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick tick, nat::Tick now) noexcept;
   /// The translator is about to free a mapping that was idle.
   void mapping_expired(const nat::Mapping& mapping) noexcept;
 
  private:
-  [[nodiscard]] bool is_plain(nat::Endpoint inside) const noexcept;
-  [[nodiscard]] MediaPort port_of(nat::MappingIndex index) const noexcept;
-  void add_live(std::uint64_t opened) noexcept;
+  /// What stood for an inside endpoint before media was opened for it.
+  struct Before {
+    nat::MappingIndex index = nat::kNoMapping;
+    bool is_pinhole = false;
+    bool is_signalling = false;
+  };
+
+  [[nodiscard]] Before before(nat::Endpoint inside) const noexcept;
+  [[nodiscard]] MediaPorts open_beside_signalling(const alg::MediaRequest& request, std::uint32_t parent,
+                                                  nat::Tick now) noexcept;
+  [[nodiscard]] MediaPort opened(nat::MappingIndex index, const Before& before) noexcept;
+  void show_live() noexcept;
 
   nat::Translator& translator_;
   const Steering& steering_;

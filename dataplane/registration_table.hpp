@@ -23,6 +23,7 @@ namespace pinhole::dataplane {
 
 struct Registration {
   std::string_view aor;
+  nat::Protocol protocol = nat::Protocol::udp;
   nat::Endpoint inside;
   nat::Endpoint external;
   nat::Endpoint registrar;

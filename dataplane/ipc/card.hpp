@@ -57,6 +57,7 @@ struct RegistrationCard {
   std::uint64_t aor_hash = 0;
   std::uint32_t generation = 0;
   bool in_use = false;
+  nat::Protocol protocol = nat::Protocol::udp;  // that the binding was made over
   nat::Endpoint inside;
   nat::Endpoint external;
   nat::Endpoint registrar;

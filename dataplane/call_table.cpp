@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/call_table.hpp"
+
+#include <cassert>
+
+namespace pinhole::dataplane {
+
+namespace {
+
+/// Whether a text is the one that was written down, which may have been cut.
+template <std::size_t Capacity>
+bool same_text(const ipc::Text<Capacity>& written, std::string_view text) noexcept {
+  return written.view() == text.substr(0, Capacity);
+}
+
+/// Whether a message within a dialog belongs to the dialog of a card, seen from either end.
+bool same_dialog(const ipc::CallCard& card, const CallKey& key) noexcept {
+  if (key.to_tag.empty()) return false;
+  return same_text(card.from_tag, key.from_tag) || same_text(card.from_tag, key.to_tag);
+}
+
+bool accepts_call(const alg::sip::Summary& message) noexcept {
+  return message.method == alg::sip::Method::invite && message.status >= 200 && message.status < 300;
+}
+
+}  // namespace
+
+std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended, bool media_live,
+                                      nat::Tick now) noexcept {
+  const auto silent_for = [&](nat::Tick limit) noexcept {
+    return nat::reached(card.last_message + limit, now);
+  };
+  if (card.step.state == ipc::CallState::ended)
+    return nat::reached(ended + kEndedLinger, now) ? std::optional(card.step.reason) : std::nullopt;
+  if (card.keep_until != 0 && !nat::reached(card.keep_until, now)) return std::nullopt;
+  switch (card.step.state) {
+    case ipc::CallState::ending:
+      if (silent_for(kEndedLinger)) return ipc::EndReason::bye;
+      break;
+    case ipc::CallState::inviting:
+    case ipc::CallState::ringing:
+      // An announcement may be played for longer, as early media.
+      if (!media_live && silent_for(kUnansweredLimit)) return ipc::EndReason::no_answer;
+      break;
+    case ipc::CallState::answered:
+    case ipc::CallState::confirmed:
+      if (media_live) break;
+      if (card.pinhole_count == 0) {
+        if (silent_for(kUnheardLimit)) return ipc::EndReason::lost;
+      } else if (silent_for(kEndedLinger)) {
+        return ipc::EndReason::media_silence;
+      }
+      break;
+    case ipc::CallState::ended:
+      break;
+  }
+  return std::nullopt;
+}
+
+CallTable::CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed,
+                     std::span<std::byte> memory, nat::CounterBlock<WorkerCounter>& counters) noexcept
+    : CallTable(cards, seed, nat::Carver(memory), counters) {
+}
+
+CallTable::CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed, nat::Carver memory,
+                     nat::CounterBlock<WorkerCounter>& counters) noexcept
+    : cards_(cards),
+      chains_(static_cast<std::uint32_t>(cards.size()), seed, memory),
+      free_(memory.take<CardIndex>(cards.size())),
+      watches_(memory.take<Watch>(cards.size())),
+      counters_(counters),
+      free_count_(static_cast<std::uint32_t>(cards.size())) {
+  for (std::uint32_t i = 0; i < free_count_; ++i) free_[i] = free_count_ - 1 - i;
+}
+
+CardIndex CallTable::find(const CallKey& key) const noexcept {
+  CardIndex other_host = kNoCard;
+  for (CardIndex index = chains_.first(key.hash); index != kNoCard; index = chains_.next(index)) {
+    const auto& candidate = card(index);
+    if (candidate.call_hash != key.hash || !same_text(candidate.call_id, key.call_id)) continue;
+    if (candidate.inside.address == key.inside) return index;
+    if (other_host == kNoCard && same_dialog(candidate, key)) other_host = index;
+  }
+  return other_host;
+}
+
+CardIndex CallTable::next_free() noexcept {
+  if (free_count_ > 0) return free_[free_count_ - 1];
+  counters_.add(WorkerCounter::call_table_full);
+  return kNoCard;
+}
+
+CardIndex CallTable::open(const CallOpening& opening, nat::Tick now) noexcept {
+  assert(free_count_ > 0);
+  const CardIndex index = free_[--free_count_];
+  cards_[index].write([&](ipc::CallCard& card) noexcept {
+    const auto generation = card.generation + 1;
+    card = {};
+    card.call_hash = opening.key.hash;
+    card.generation = generation;
+    card.step = opening.step;
+    card.in_use = true;
+    card.outbound = opening.outbound;
+    card.inside = opening.inside;
+    card.external = opening.external;
+    card.remote = opening.remote;
+    card.created = card.last_message = now;
+    card.call_id.assign(opening.key.call_id);
+    card.from_tag.assign(opening.key.from_tag);
+    card.to_tag.assign(opening.key.to_tag);
+    card.from_uri.assign(opening.from_uri);
+    card.to_uri.assign(opening.to_uri);
+  });
+  chains_.add(index, opening.key.hash);
+  watches_[index].live = true;
+  watch_step(index, ipc::CallState::inviting, opening.step.state, now);
+  counters_.add(WorkerCounter::call_opened);
+  show_size();
+  return index;
+}
+
+ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept {
+  const auto before = card(index).step;
+  const auto after = ipc::next(before, message);
+  cards_[index].write([&](ipc::CallCard& card) noexcept {
+    card.step = after;
+    card.last_message = now;
+    const bool accepted = accepts_call(message) && card.answered == 0;
+    if (accepted) card.answered = now;
+    // The first answer names the callee; of several that rang, the one that accepts.
+    if (accepted || (!message.is_request() && card.to_tag.view().empty())) card.to_tag.assign(message.to_tag);
+  });
+  watch_step(index, before.state, after.state, now);
+  return after;
+}
+
+void CallTable::set_pinholes(CardIndex index, std::span<const ipc::PinholeRef> pinholes) noexcept {
+  assert(pinholes.size() <= ipc::kMaxPinholes);
+  cards_[index].write([&](ipc::CallCard& card) noexcept {
+    std::copy(pinholes.begin(), pinholes.end(), card.pinholes.begin());
+    card.pinhole_count = static_cast<std::uint8_t>(pinholes.size());
+  });
+}
+
+void CallTable::keep(CardIndex index, nat::Tick until) noexcept {
+  cards_[index].write([until](ipc::CallCard& card) noexcept { card.keep_until = until; });
+}
+
+void CallTable::close(CardIndex index) noexcept {
+  assert(watches_[index].live);
+  chains_.remove(index, card(index).call_hash);
+  cards_[index].write([](ipc::CallCard& card) noexcept {
+    card.in_use = false;
+    card.pinhole_count = 0;
+  });
+  watches_[index].live = false;
+  free_[free_count_++] = index;
+  counters_.add(WorkerCounter::call_closed);
+  show_size();
+}
+
+void CallTable::watch_step(CardIndex index, ipc::CallState before, ipc::CallState after,
+                           nat::Tick now) noexcept {
+  auto& watch = watches_[index];
+  if (after != ipc::CallState::ended) {
+    watch.due = now + kRecheck;
+  } else if (before != ipc::CallState::ended) {
+    watch.ended = now;
+    watch.due = now + kEndedLinger;
+  }
+}
+
+void CallTable::show_size() noexcept {
+  counters_.set(WorkerCounter::call_live, size());
+}
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/foreign.hpp"
+
+namespace pinhole::dataplane {
+
+namespace {
+
+void answer_with(PeerMessage& message, alg::Lookup lookup) noexcept {
+  message.state = lookup.state;
+  message.first = lookup.endpoint;
+}
+
+void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
+  const auto ports =
+      endpoints.open_media({message.first, message.second}, guest_parent(message.call_hash), now);
+  message.state = ports.state;
+  message.first = ports.rtp.external;
+  message.second = ports.rtcp.external;
+  message.first_ref = ports.rtp.ref;
+  message.second_ref = ports.rtcp.ref;
+  message.first_fresh = ports.rtp.fresh;
+  message.second_fresh = ports.rtcp.fresh;
+  if (message.until == 0) return;
+  endpoints.keep(ports.rtp.ref, message.until);
+  endpoints.keep(ports.rtcp.ref, message.until);
+}
+
+}  // namespace
+
+bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
+  switch (message.type) {
+    case PeerMessageType::external_of:
+      answer_with(message, endpoints.external_of(message.protocol, message.first, message.second, now));
+      break;
+    case PeerMessageType::inside_of:
+      answer_with(message, endpoints.inside_of(message.protocol, message.first));
+      break;
+    case PeerMessageType::open_media:
+      open_for_guest(message, endpoints, now);
+      break;
+    case PeerMessageType::probe_media:
+      message.state = endpoints.is_open(message.first_ref) ? alg::LookupState::found : alg::LookupState::none;
+      break;
+    case PeerMessageType::keep_media:
+      endpoints.keep(message.first_ref, message.until);
+      return false;
+    case PeerMessageType::close_media:
+      endpoints.close(message.first_ref);
+      return false;
+    case PeerMessageType::keep_signalling:
+      endpoints.keep_signalling(message.protocol, message.first, message.until, now);
+      return false;
+  }
+  message.is_answer = true;
+  return true;
+}
+
+QuestionTable::Found QuestionTable::find(const PeerMessage& message, nat::Tick now) const noexcept {
+  const auto first = set_of(message) * kWays;
+  for (auto slot = first; slot < first + kWays; ++slot) {
+    const auto& entry = entries_[slot];
+    if (entry.message.ticket == kNoTicket || nat::reached(entry.deadline, now) ||
+        !asks_the_same(entry, message))
+      continue;
+    return {entry.message.is_answer ? State::answered : State::asked, entry.message.ticket, &entry.message};
+  }
+  return {};
+}
+
+bool QuestionTable::add(PeerMessage& message, nat::Tick now) noexcept {
+  const auto first = set_of(message) * kWays;
+  for (auto slot = first; slot < first + kWays; ++slot) {
+    auto& entry = entries_[slot];
+    const bool is_free = entry.message.ticket == kNoTicket;
+    if (!is_free && !nat::reached(entry.deadline, now)) continue;
+    if (is_free) ++size_;
+    if (++sequence_ == (1U << 31U) / (kCapacity / 2)) sequence_ = 1;  // a ticket is never kNoTicket
+    message.ticket = sequence_ * kCapacity + slot;
+    entry = {message, message.first, message.second, now + kLifetime};
+    return true;
+  }
+  return false;
+}
+
+bool QuestionTable::take(const PeerMessage& message, nat::Tick now) noexcept {
+  auto& entry = entries_[message.ticket % kCapacity];
+  if (message.ticket == kNoTicket || entry.message.ticket != message.ticket || entry.message.is_answer)
+    return false;
+  entry.message = message;
+  entry.deadline = now + kLifetime;
+  return true;
+}
+
+void QuestionTable::forget(Ticket ticket) noexcept {
+  auto& entry = entries_[ticket % kCapacity];
+  if (ticket != kNoTicket && entry.message.ticket == ticket) clear(entry);
+}
+
+std::uint32_t QuestionTable::set_of(const PeerMessage& message) noexcept {
+  const std::uint64_t key = message.first.address.value.raw() | std::uint64_t{message.first.port.raw()}
+                                                                    << 32U;
+  const std::uint64_t mixed = (key ^ message.call_hash) * 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
+  return static_cast<std::uint32_t>(mixed >> 32U) % kSets;
+}
+
+bool QuestionTable::asks_the_same(const Entry& entry, const PeerMessage& message) noexcept {
+  return entry.message.type == message.type && entry.message.protocol == message.protocol &&
+         entry.first_asked == message.first && entry.second_asked == message.second &&
+         entry.message.call_hash == message.call_hash;
+}
+
+void QuestionTable::clear(Entry& entry) noexcept {
+  entry.message.ticket = kNoTicket;
+  --size_;
+}
+
+}  // namespace pinhole::dataplane

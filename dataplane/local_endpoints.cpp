@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/local_endpoints.hpp"
+
+namespace pinhole::dataplane {
+
+namespace {
+
+using nat::MappingFlags;
+
+bool has(const nat::Mapping& mapping, std::uint8_t flag) noexcept {
+  return (mapping.flags & flag) != 0;
+}
+
+/// From now on SIP is looked for in its packets. A pinhole stays what it is: media, and its call's.
+void mark_signalling(nat::Mapping& mapping) noexcept {
+  if (!has(mapping, MappingFlags::kPinhole)) mapping.flags |= MappingFlags::kSip;
+}
+
+}  // namespace
+
+alg::Lookup LocalEndpoints::external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
+                                        nat::Tick now) noexcept {
+  auto index = translator_.find_outbound(protocol, inside);
+  if (index == nat::kNoMapping) {
+    index = translator_.create(protocol, inside, remote, now).index;
+    if (index == nat::kNoMapping) return {alg::LookupState::exhausted, {}};
+  } else if (protocol == nat::Protocol::udp) {
+    translator_.touch_outbound(index, remote, 0, 0, now);
+  }
+  auto& mapping = translator_[index];
+  mark_signalling(mapping);
+  return {alg::LookupState::found, mapping.external};
+}
+
+alg::Lookup LocalEndpoints::inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept {
+  const auto pool_index = steering_.pool_index(external.address);
+  if (!pool_index) return {};
+  const auto index = translator_.find_inbound({*pool_index, external.port.host(), protocol});
+  if (index == nat::kNoMapping) return {};
+  return {alg::LookupState::found, translator_[index].inside};
+}
+
+MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uint32_t parent,
+                                      nat::Tick now) noexcept {
+  const Before rtp = before(request.rtp);
+  const Before rtcp = before(request.rtcp);
+  if (rtp.is_signalling || rtcp.is_signalling) return open_beside_signalling(request, parent, now);
+  const auto pair = translator_.create_pair(request.rtp, request.rtcp, parent, now);
+  if (pair.rtp == nat::kNoMapping) return {};
+  MediaPorts ports{alg::LookupState::found, opened(pair.rtp, rtp), {}};
+  ports.rtcp = pair.rtcp == pair.rtp ? ports.rtp : opened(pair.rtcp, rtcp);
+  show_live();
+  return ports;
+}
+
+/// Media announced on an endpoint that carries signalling goes through the mapping that is there, which no
+/// call may open to strangers or close. The other one of the pair, if there is one, is opened by itself.
+MediaPorts LocalEndpoints::open_beside_signalling(const alg::MediaRequest& request, std::uint32_t parent,
+                                                  nat::Tick now) noexcept {
+  MediaPorts ports{alg::LookupState::found, {}, {}};
+  const auto open_one = [&](nat::Endpoint inside, MediaPort& port) noexcept {
+    const Before was = before(inside);
+    if (was.is_signalling) {
+      port.external = translator_[was.index].external;
+      return true;
+    }
+    const auto single = translator_.create_pair(inside, inside, parent, now);
+    if (single.rtp == nat::kNoMapping) return false;
+    port = opened(single.rtp, was);
+    return true;
+  };
+  if (!open_one(request.rtp, ports.rtp)) return {};
+  if (request.rtcp == request.rtp) {
+    ports.rtcp = ports.rtp;
+  } else if (!open_one(request.rtcp, ports.rtcp)) {
+    if (ports.rtp.fresh) close(ports.rtp.ref);
+    return {};
+  }
+  show_live();
+  return ports;
+}
+
+LocalEndpoints::Before LocalEndpoints::before(nat::Endpoint inside) const noexcept {
+  const auto index = translator_.find_outbound(nat::Protocol::udp, inside);
+  if (index == nat::kNoMapping) return {};
+  const auto& mapping = translator_[index];
+  return {index, has(mapping, MappingFlags::kPinhole), has(mapping, MappingFlags::kSip)};
+}
+
+MediaPort LocalEndpoints::opened(nat::MappingIndex index, const Before& before) noexcept {
+  const auto& mapping = translator_[index];
+  if (has(mapping, MappingFlags::kStatic)) return {mapping.external, {}, false};
+  if (!before.is_pinhole) {
+    ++pinholes_live_;
+    counters_.add(WorkerCounter::pinhole_opened);
+  }
+  return {mapping.external,
+          {index, mapping.generation.load(std::memory_order_relaxed)},
+          before.index == nat::kNoMapping};
+}
+
+bool LocalEndpoints::is_open(MappingRef pinhole) const noexcept {
+  return translator_.table().is_live(pinhole.mapping) &&
+         translator_[pinhole.mapping].generation.load(std::memory_order_relaxed) == pinhole.generation;
+}
+
+void LocalEndpoints::keep(MappingRef pinhole, nat::Tick tick) noexcept {
+  if (!is_open(pinhole) || nat::reached(tick, translator_[pinhole.mapping].keep_until)) return;
+  translator_.keep(pinhole.mapping, tick);
+}
+
+void LocalEndpoints::close(MappingRef pinhole) noexcept {
+  if (!is_open(pinhole)) return;
+  const bool was_pinhole = has(translator_[pinhole.mapping], MappingFlags::kPinhole);
+  if (!translator_.close(pinhole.mapping, pinhole.generation) || !was_pinhole) return;
+  --pinholes_live_;
+  show_live();
+}
+
+void LocalEndpoints::keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick tick,
+                                     nat::Tick now) noexcept {
+  const auto index = translator_.find_outbound(protocol, inside);
+  if (index == nat::kNoMapping) return;
+  auto& mapping = translator_[index];
+  mark_signalling(mapping);
+  if (nat::reached(tick, now)) {
+    translator_.keep(index, now);
+  } else if (!nat::reached(tick, mapping.keep_until)) {
+    translator_.keep(index, tick);
+  }
+}
+
+void LocalEndpoints::mapping_expired(const nat::Mapping& mapping) noexcept {
+  if (!has(mapping, MappingFlags::kPinhole)) return;
+  --pinholes_live_;
+  show_live();
+}
+
+void LocalEndpoints::show_live() noexcept {
+  counters_.set(WorkerCounter::pinhole_live, pinholes_live_);
+}
+
+}  // namespace pinhole::dataplane

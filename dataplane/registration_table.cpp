@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/registration_table.hpp"
+
+#include <cassert>
+
+#include "dataplane/text_hash.hpp"
+
+namespace pinhole::dataplane {
+
+namespace {
+
+constexpr std::size_t kAorCapacity =
+    94;  // of RegistrationCard::aor; a longer one is identified by its hash too
+
+std::uint64_t inside_hash(nat::Endpoint inside) noexcept {
+  const std::uint64_t key = inside.address.value.raw() | std::uint64_t{inside.port.raw()} << 32U;
+  return key * 0xd6e8feb86659fd93U;  // odd, half its bits set
+}
+
+std::uint64_t binding_hash(std::uint64_t aor_hash, nat::Endpoint inside) noexcept {
+  return aor_hash ^ inside_hash(inside);
+}
+
+}  // namespace
+
+RegistrationTable::RegistrationTable(std::span<ipc::Shared<ipc::RegistrationCard>> cards, std::uint64_t seed,
+                                     std::span<std::byte> memory,
+                                     nat::CounterBlock<WorkerCounter>& counters) noexcept
+    : RegistrationTable(cards, seed, nat::Carver(memory), counters) {
+}
+
+RegistrationTable::RegistrationTable(std::span<ipc::Shared<ipc::RegistrationCard>> cards, std::uint64_t seed,
+                                     nat::Carver memory, nat::CounterBlock<WorkerCounter>& counters) noexcept
+    : cards_(cards),
+      by_binding_(static_cast<std::uint32_t>(cards.size()), seed, memory),
+      by_inside_(static_cast<std::uint32_t>(cards.size()), seed, memory),
+      free_(memory.take<CardIndex>(cards.size())),
+      watches_(memory.take<Watch>(cards.size())),
+      counters_(counters),
+      free_count_(static_cast<std::uint32_t>(cards.size())) {
+  for (std::uint32_t i = 0; i < free_count_; ++i) free_[i] = free_count_ - 1 - i;
+}
+
+CardIndex RegistrationTable::find(std::string_view aor, nat::Endpoint inside) const noexcept {
+  const auto aor_hash = text_hash(aor);
+  const auto hash = binding_hash(aor_hash, inside);
+  for (CardIndex index = by_binding_.first(hash); index != kNoCard; index = by_binding_.next(index)) {
+    const auto& candidate = card(index);
+    if (candidate.aor_hash == aor_hash && candidate.inside == inside &&
+        candidate.aor.view() == aor.substr(0, kAorCapacity))
+      return index;
+  }
+  return kNoCard;
+}
+
+CardIndex RegistrationTable::grant(const Registration& registration, nat::Tick expires) noexcept {
+  CardIndex index = find(registration.aor, registration.inside);
+  const bool is_new = index == kNoCard;
+  if (is_new) {
+    if (free_count_ == 0) {
+      counters_.add(WorkerCounter::registration_table_full);
+      return kNoCard;
+    }
+    index = free_[--free_count_];
+  }
+  cards_[index].write([&](ipc::RegistrationCard& card) noexcept {
+    if (is_new) {
+      card.aor_hash = text_hash(registration.aor);
+      ++card.generation;
+      card.in_use = true;
+      card.inside = registration.inside;
+      card.aor.assign(registration.aor);
+    }
+    card.protocol = registration.protocol;
+    card.external = registration.external;
+    card.registrar = registration.registrar;
+    card.expires = expires;
+  });
+  watches_[index] = {expires, true};
+  if (is_new) {
+    by_binding_.add(index, binding_hash(card(index).aor_hash, registration.inside));
+    by_inside_.add(index, inside_hash(registration.inside));
+    show_size();
+  }
+  return index;
+}
+
+void RegistrationTable::remove(CardIndex index) noexcept {
+  assert(watches_[index].live);
+  const auto& gone = card(index);
+  by_binding_.remove(index, binding_hash(gone.aor_hash, gone.inside));
+  by_inside_.remove(index, inside_hash(gone.inside));
+  cards_[index].write([](ipc::RegistrationCard& card) noexcept { card.in_use = false; });
+  watches_[index].live = false;
+  free_[free_count_++] = index;
+  show_size();
+}
+
+bool RegistrationTable::has_any(nat::Endpoint inside) const noexcept {
+  for (CardIndex index = by_inside_.first(inside_hash(inside)); index != kNoCard;
+       index = by_inside_.next(index)) {
+    if (card(index).inside == inside) return true;
+  }
+  return false;
+}
+
+void RegistrationTable::show_size() noexcept {
+  counters_.set(WorkerCounter::registration_live, size());
+}
+
+}  // namespace pinhole::dataplane
