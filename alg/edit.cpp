@@ -32,4 +32,38 @@ std::ptrdiff_t EditList::growth() const noexcept {
   return growth;
 }
 
+std::optional<std::size_t> EditList::apply(std::span<char> buffer, std::size_t size) const noexcept {
+  const auto list = edits();
+  if (!list.empty() && std::size_t{list.back().offset} + list.back().removed > size) return std::nullopt;
+  const auto new_size = size + static_cast<std::size_t>(growth());
+  if (size > buffer.size() || new_size > buffer.size()) return std::nullopt;
+
+  // Each run of bytes between two edits moves by the growth before it, once: those that go left from the
+  // left, those that go right from the right. The runs keep their order, so neither overwrites a run that has
+  // not moved.
+  const auto run_begin = [&](std::size_t i) { return std::size_t{list[i].offset} + list[i].removed; };
+  const auto run_end = [&](std::size_t i) { return i + 1 < list.size() ? list[i + 1].offset : size; };
+  const auto move = [&](std::size_t i, std::ptrdiff_t shift) {
+    auto* const from = buffer.data() + run_begin(i);
+    std::memmove(from + shift, from, run_end(i) - run_begin(i));
+  };
+  const auto growth_of = [](const Edit& edit) {
+    return static_cast<std::ptrdiff_t>(edit.text_size) - static_cast<std::ptrdiff_t>(edit.removed);
+  };
+  std::ptrdiff_t shift = 0;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    shift += growth_of(list[i]);
+    if (shift < 0) move(i, shift);
+  }
+  for (std::size_t i = list.size(); i-- > 0;) {
+    if (shift > 0) move(i, shift);
+    shift -= growth_of(list[i]);
+  }
+  for (const auto& edit : list) {
+    std::memcpy(buffer.data() + edit.offset + shift, text_.data() + edit.text_offset, edit.text_size);
+    shift += growth_of(edit);
+  }
+  return new_size;
+}
+
 }  // namespace pinhole::alg

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Characters and small pieces of text, as SIP and SDP see them. Views are cut without
+// std::string_view::substr, which may throw; whoever cuts has checked the bounds.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+namespace pinhole::alg::sip {
+
+namespace chars {
+
+inline constexpr std::uint8_t kAlpha = 1;
+inline constexpr std::uint8_t kDigit = 2;
+inline constexpr std::uint8_t kBlank = 4;       // space and tab
+inline constexpr std::uint8_t kLineEnd = 8;     // CR and LF: white space inside a folded value
+inline constexpr std::uint8_t kTokenMark = 16;  // RFC 3261 section 25.1, `token` without alphanum
+inline constexpr std::uint8_t kHostMark = 32;   // of a host name; "_" is not in the RFC but in the field
+inline constexpr std::uint8_t kSpace = kBlank | kLineEnd;
+inline constexpr std::uint8_t kToken = kAlpha | kDigit | kTokenMark;
+inline constexpr std::uint8_t kHost = kAlpha | kDigit | kHostMark;
+
+consteval std::array<std::uint8_t, 256> classes() {
+  std::array<std::uint8_t, 256> table{};
+  const auto mark = [&table](std::string_view characters, std::uint8_t bit) {
+    for (const char c : characters) table[static_cast<unsigned char>(c)] |= bit;
+  };
+  mark("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", kAlpha);
+  mark("0123456789", kDigit);
+  mark(" \t", kBlank);
+  mark("\r\n", kLineEnd);
+  mark("-.!%*_+`'~", kTokenMark);
+  mark("-._", kHostMark);
+  return table;
+}
+inline constexpr auto kClasses = classes();
+
+}  // namespace chars
+
+[[nodiscard]] constexpr bool is(char c, std::uint8_t any_of) noexcept {
+  return (chars::kClasses[static_cast<unsigned char>(c)] & any_of) != 0;
+}
+
+[[nodiscard]] constexpr char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+/// \param lower_case the text to compare with, in lower case.
+[[nodiscard]] constexpr bool equals(std::string_view text, std::string_view lower_case) noexcept {
+  if (text.size() != lower_case.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (lower(text[i]) != lower_case[i]) return false;
+  }
+  return true;
+}
+
+/// The part [begin, end) of a text. Shape: begin <= end <= text.size().
+[[nodiscard]] constexpr std::string_view slice(std::string_view text, std::size_t begin,
+                                               std::size_t end) noexcept {
+  return {text.data() + begin, end - begin};
+}
+[[nodiscard]] constexpr std::string_view slice(std::string_view text, std::size_t begin) noexcept {
+  return slice(text, begin, text.size());
+}
+
+/// The place of the first character at or after `from` that is (not) of a class; text.size() when there is
+/// none.
+[[nodiscard]] constexpr std::size_t skip(std::string_view text, std::size_t from,
+                                         std::uint8_t any_of) noexcept {
+  while (from < text.size() && is(text[from], any_of)) ++from;
+  return from;
+}
+[[nodiscard]] constexpr std::size_t skip_to(std::string_view text, std::size_t from,
+                                            std::uint8_t any_of) noexcept {
+  while (from < text.size() && !is(text[from], any_of)) ++from;
+  return from;
+}
+
+/// Without white space at either end.
+[[nodiscard]] constexpr std::string_view trim(std::string_view text) noexcept {
+  while (!text.empty() && is(text.front(), chars::kSpace)) text.remove_prefix(1);
+  while (!text.empty() && is(text.back(), chars::kSpace)) text.remove_suffix(1);
+  return text;
+}
+
+/// A decimal number and nothing else. \return none when it is empty, has another character or is above `max`.
+[[nodiscard]] constexpr std::optional<std::uint32_t> number(
+    std::string_view text, std::uint32_t max = std::numeric_limits<std::uint32_t>::max()) noexcept {
+  if (text.empty()) return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : text) {
+    if (!is(c, chars::kDigit)) return std::nullopt;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+    if (value > max) return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(value);
+}
+
+/// A port number: 0 to 65535.
+[[nodiscard]] constexpr std::optional<std::uint16_t> port_number(std::string_view text) noexcept {
+  const auto value = number(text, 65535);
+  if (!value) return std::nullopt;
+  return static_cast<std::uint16_t>(*value);
+}
+
+/// Skips a quoted string (RFC 3261 section 25.1, backslash escapes). \param from the opening quote.
+/// \return the place after the closing quote; text.size() when there is none.
+[[nodiscard]] constexpr std::size_t skip_quoted(std::string_view text, std::size_t from) noexcept {
+  for (std::size_t i = from + 1; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      return i + 1;
+    }
+  }
+  return text.size();
+}
+
+}  // namespace pinhole::alg::sip

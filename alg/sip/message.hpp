@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// A SIP message taken apart without a copy. Invariant: every view points into the bytes that were parsed, so
+// that a view is also a place to edit. One pass, linear in the size of the message, bounded in memory: of the
+// headers only those that Pinhole reads are noted.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "alg/sip/summary.hpp"
+
+namespace pinhole::alg::sip {
+
+/// The headers that Pinhole reads, whichever way they are written (RFC 3261 section 7.3.3, compact forms).
+enum class HeaderId : std::uint8_t {
+  other,
+  via,
+  from,
+  to,
+  call_id,
+  cseq,
+  contact,
+  record_route,
+  route,
+  path,
+  service_route,
+  refer_to,
+  referred_by,
+  reply_to,
+  p_asserted_identity,
+  p_preferred_identity,
+  remote_party_id,
+  diversion,
+  expires,
+  content_type,
+  content_encoding,
+  content_length,
+};
+
+/// \param name as written, without white space.
+[[nodiscard]] HeaderId header_id(std::string_view name) noexcept;
+
+struct Header {
+  HeaderId id = HeaderId::other;
+  std::string_view value;  // without white space around; a folded value has line ends inside
+};
+
+/// Reads header lines up to the empty line, in a message or in a part of a multipart body.
+class HeaderReader {
+ public:
+  /// \param text begins with the first header line.
+  explicit HeaderReader(std::string_view text) noexcept : text_(text) {}
+
+  /// \return false at the empty line, or at the end of the text when there is none.
+  [[nodiscard]] bool next(Header& header) noexcept;
+  /// True once the empty line has been read.
+  [[nodiscard]] bool terminated() const noexcept { return terminated_; }
+  /// Once terminated: what follows the empty line.
+  [[nodiscard]] std::string_view rest() const noexcept {
+    return {text_.data() + offset_, text_.size() - offset_};
+  }
+
+ private:
+  std::string_view text_;
+  std::size_t offset_ = 0;
+  bool terminated_ = false;
+};
+
+enum class ParseResult : std::uint8_t {
+  message,
+  keepalive,  // empty, line ends, zero bytes, or STUN
+  not_sip,    // does not begin like SIP
+  malformed,  // begins like SIP, but cannot be read as a whole, or lacks what identifies it
+};
+
+class MessageView {
+ public:
+  static constexpr std::size_t kMaxHeaders = 160;
+
+  /// Reads a datagram.
+  /// Source: RFC 3261 sections 7 and 18.3; lines may end with LF alone, which endpoints accept.
+  [[nodiscard]] ParseResult parse(std::string_view bytes) noexcept;
+
+  [[nodiscard]] bool is_request() const noexcept { return status_ == 0; }
+  /// Of a response: the method that it answers.
+  [[nodiscard]] Method method() const noexcept { return method_; }
+  [[nodiscard]] std::uint16_t status() const noexcept { return status_; }
+  [[nodiscard]] std::string_view request_uri() const noexcept { return request_uri_; }
+  [[nodiscard]] std::span<const Header> headers() const noexcept { return {headers_.data(), header_count_}; }
+  /// The value of the first header of a kind; empty when there is none.
+  [[nodiscard]] std::string_view value(HeaderId id) const noexcept;
+  /// The body: Content-Length bytes, or all that follows the headers when there is no such header.
+  [[nodiscard]] std::string_view body() const noexcept { return body_; }
+
+  /// `has_sdp` is for the caller to say.
+  [[nodiscard]] Summary summary() const noexcept;
+
+ private:
+  [[nodiscard]] ParseResult parse_start_line(std::string_view line) noexcept;
+  [[nodiscard]] bool note_header(const Header& header) noexcept;
+  [[nodiscard]] bool parse_identity() noexcept;
+  [[nodiscard]] bool parse_body(std::string_view rest) noexcept;
+
+  std::array<Header, kMaxHeaders> headers_;
+  std::size_t header_count_ = 0;
+  std::uint32_t present_ = 0;  // a bit for each HeaderId
+  Method method_ = Method::other;
+  std::uint16_t status_ = 0;
+  std::uint32_t cseq_ = 0;
+  std::string_view method_text_;
+  std::string_view request_uri_;
+  std::string_view reason_;
+  std::string_view body_;
+};
+
+}  // namespace pinhole::alg::sip

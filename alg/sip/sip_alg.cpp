@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "alg/sip/sip_alg.hpp"
+
+#include "alg/host.hpp"
+#include "alg/sip/body.hpp"
+#include "alg/sip/chars.hpp"
+#include "alg/sip/header_rewrite.hpp"
+#include "alg/sip/registration.hpp"
+#include "alg/sip/sdp_rewrite.hpp"
+#include "alg/sip/translator.hpp"
+
+namespace pinhole::alg::sip {
+
+namespace {
+
+// Offers and answers ride in these methods and in their answers up to 2xx (RFC 3264, 3261, 3262, 3311).
+SdpPurpose purpose_of(const MessageView& view) noexcept {
+  if (view.status() >= 300) return SdpPurpose::information;
+  switch (view.method()) {
+    case Method::invite:
+    case Method::ack:
+    case Method::prack:
+    case Method::update:
+      return SdpPurpose::session;
+    default:
+      return SdpPurpose::information;
+  }
+}
+
+// A length that a message or part did not say stays unsaid (requirement AC-06).
+void rewrite_length(std::string_view token, std::ptrdiff_t growth, Translator& translator) noexcept {
+  if (token.empty() || growth == 0) return;
+  const auto length = number(token);
+  if (!length) return;
+  translator.replace_number(token, static_cast<std::uint32_t>(*length + growth));
+}
+
+std::uint32_t rewrite_body(const MessageView& view, Translator& translator) noexcept {
+  const auto before = translator.growth();
+  std::uint32_t opened = 0;
+  SdpReader reader(view);
+  while (const auto part = reader.next()) {
+    const auto part_before = translator.growth();
+    opened += rewrite_sdp(part->sdp, purpose_of(view), translator);
+    rewrite_length(part->content_length, translator.growth() - part_before, translator);
+  }
+  rewrite_length(view.value(HeaderId::content_length), translator.growth() - before, translator);
+  return opened;
+}
+
+Answer answer_of(Outcome outcome) noexcept {
+  switch (outcome) {
+    case Outcome::fine:
+      return {};
+    case Outcome::wait:
+      return {Verdict::wait, nat::DropReason::none};
+    case Outcome::no_port:
+      return {Verdict::drop, nat::DropReason::drop_sip_no_port};
+    case Outcome::untranslatable:
+      return {Verdict::drop, nat::DropReason::drop_sip_malformed};
+  }
+  return {Verdict::drop, nat::DropReason::drop_sip_malformed};
+}
+
+}  // namespace
+
+Answer SipAlg::inspect(const Message& message, Host& host, EditList& edits) noexcept {
+  edits.clear();
+  MessageView view;
+  switch (view.parse(message.bytes)) {
+    case ParseResult::keepalive:
+      counters_.add(Counter::sip_keepalive);
+      return {};
+    case ParseResult::not_sip:
+      counters_.add(Counter::sip_not_sip);
+      return {};
+    case ParseResult::malformed:
+      return answer_of(Outcome::untranslatable);
+    case ParseResult::message:
+      break;
+  }
+  return translate(view, message, host, edits);
+}
+
+Answer SipAlg::translate(const MessageView& view, const Message& message, Host& host,
+                         EditList& edits) noexcept {
+  auto summary = view.summary();
+  summary.has_sdp = SdpReader(view).next().has_value();
+  host.announce(summary);
+
+  Translator translator(message, host, edits);
+  rewrite_headers(view, translator);
+  const auto opened = rewrite_body(view, translator);
+  if (translator.outcome() == Outcome::fine) grant_bindings(view, translator);
+
+  const auto answer = answer_of(translator.outcome());
+  if (answer.verdict != Verdict::forward) edits.clear();
+  if (answer.verdict == Verdict::wait) return answer;
+  counters_.add(view.is_request() ? Counter::sip_request : Counter::sip_response);
+  if (answer.verdict == Verdict::drop) return answer;
+  counters_.add(edits.empty() ? Counter::sip_untouched : Counter::sip_edited);
+  counters_.add(Counter::sip_media_opened, opened);
+  return answer;
+}
+
+}  // namespace pinhole::alg::sip

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What the rewriters of headers and of SDP share: the way of the message, the host's answers, and the edits.
+// Invariant: the first failure that forbids to send the message stays; after `wait` the work goes on, so that
+// one inspection asks for everything that the message needs.
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "alg/alg.hpp"
+#include "alg/edit.hpp"
+#include "alg/host.hpp"
+#include "alg/sip/uri.hpp"
+
+namespace pinhole::alg::sip {
+
+enum class Outcome : std::uint8_t { fine, wait, no_port, untranslatable };
+
+class Translator {
+ public:
+  Translator(const Message& message, Host& host, EditList& edits) noexcept
+      : message_(message), host_(host), edits_(edits) {}
+
+  [[nodiscard]] Direction direction() const noexcept { return message_.direction; }
+  [[nodiscard]] const Flow& flow() const noexcept { return message_.flow; }
+  [[nodiscard]] Host& host() noexcept { return host_; }
+  [[nodiscard]] Outcome outcome() const noexcept { return outcome_; }
+  [[nodiscard]] std::ptrdiff_t growth() const noexcept { return edits_.growth(); }
+
+  /// True when an address belongs to the realm that this message leaves: only these may be replaced.
+  [[nodiscard]] bool is_ours(nat::Ipv4Address address) const noexcept {
+    return direction() == Direction::outbound ? host_.is_inside(address) : host_.is_external(address);
+  }
+
+  /// The endpoint on the other side that stands for one on this side.
+  /// \return none when it is not ours or stands for nothing: the token stays as it is.
+  [[nodiscard]] std::optional<nat::Endpoint> counterpart(nat::Protocol protocol,
+                                                         nat::Endpoint endpoint) noexcept;
+
+  /// Notes what the host answered. \return true when it found something.
+  [[nodiscard]] bool note(LookupState state) noexcept;
+
+  /// The message cannot be made right.
+  void refuse() noexcept { outcome_ = Outcome::untranslatable; }
+
+  /// Replaces a view into the message; the same text again is no edit.
+  void replace(std::string_view token, std::string_view text) noexcept;
+  /// Inserts at a place in the message.
+  void insert(const char* place, std::string_view text) noexcept;
+  void replace_address(std::string_view token, nat::Ipv4Address address) noexcept;
+  void replace_number(std::string_view token, std::uint32_t value) noexcept;
+  /// Writes an endpoint over host[:port]. A port that was not written is added only if it is not the default.
+  void replace_endpoint(const HostPort& token, nat::Endpoint endpoint, std::uint16_t default_port) noexcept;
+  /// Writes only the port of host[:port].
+  void replace_port(const HostPort& token, std::uint16_t port, std::uint16_t default_port) noexcept;
+
+ private:
+  const Message& message_;
+  Host& host_;
+  EditList& edits_;
+  Outcome outcome_ = Outcome::fine;
+};
+
+}  // namespace pinhole::alg::sip

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// URIs and the host[:port] that addresses stand in. Views point into the message.
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "nat/endpoint.hpp"
+
+namespace pinhole::alg::sip {
+
+inline constexpr std::uint16_t kSipPort = 5060;
+inline constexpr std::uint16_t kSipsPort = 5061;  // sips: and TLS
+
+/// host[:port] as written.
+struct HostPort {
+  std::string_view host;                    // an IPv6 reference with its brackets
+  std::string_view port;                    // digits; empty when absent
+  std::optional<nat::Ipv4Address> address;  // when the host is an IPv4 address
+
+  /// The port that is meant: the one written, or the default.
+  [[nodiscard]] std::uint16_t port_or(std::uint16_t default_port) const noexcept;
+};
+
+/// Reads host[:port] at the beginning of a text; white space may stand around the colon (sent-by of Via).
+/// \param end set to the place after it.
+[[nodiscard]] std::optional<HostPort> parse_host_port(std::string_view text, std::size_t& end) noexcept;
+
+enum class Scheme : std::uint8_t { sip, sips, other };
+
+struct Uri {
+  Scheme scheme = Scheme::other;
+  std::string_view user;                        // with its password, as written; empty when absent
+  HostPort host_port;                           // of sip and sips only
+  std::string_view params;                      // after the first ";", without headers
+  nat::Protocol protocol = nat::Protocol::udp;  // tcp for sips and for transport=tcp, tls and the like
+  std::uint16_t default_port = kSipPort;
+};
+
+/// \return none when it is no URI, or a sip or sips one that breaks the grammar of RFC 3261 section 19.1.
+[[nodiscard]] std::optional<Uri> parse_uri(std::string_view text) noexcept;
+
+/// A URI up to its parameters and headers: "sip:alice@example.com".
+[[nodiscard]] std::string_view without_params(std::string_view uri) noexcept;
+
+}  // namespace pinhole::alg::sip

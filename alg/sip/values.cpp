@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "alg/sip/values.hpp"
+
+#include <algorithm>
+
+#include "alg/sip/chars.hpp"
+
+namespace pinhole::alg::sip {
+
+namespace {
+
+// The place of the first `mark` outside of quoted strings and angle brackets; text.size() when there is none.
+std::size_t find_outside(std::string_view text, char mark) noexcept {
+  bool in_brackets = false;
+  for (std::size_t i = 0; i < text.size();) {
+    const char c = text[i];
+    if (c == '"' && !in_brackets) {
+      i = skip_quoted(text, i);
+      continue;
+    }
+    if (c == mark && !in_brackets) return i;
+    if (c == '<') in_brackets = true;
+    if (c == '>') in_brackets = false;
+    ++i;
+  }
+  return text.size();
+}
+
+// Takes the text up to `mark` off the front, and the mark with it.
+std::string_view take_until(std::string_view& rest, char mark) noexcept {
+  const auto end = find_outside(rest, mark);
+  const auto item = trim(slice(rest, 0, end));
+  rest = slice(rest, std::min(end + 1, rest.size()));
+  return item;
+}
+
+}  // namespace
+
+std::optional<std::string_view> ListReader::next() noexcept {
+  while (!rest_.empty()) {
+    const auto item = take_until(rest_, ',');
+    if (!item.empty()) return item;
+  }
+  return std::nullopt;
+}
+
+std::optional<Param> ParamReader::next() noexcept {
+  while (!rest_.empty()) {
+    const auto item = take_until(rest_, ';');
+    if (item.empty()) continue;
+    const auto equals_sign = std::min(item.find('='), item.size());
+    return Param{trim(slice(item, 0, equals_sign)),
+                 trim(slice(item, std::min(equals_sign + 1, item.size())))};
+  }
+  return std::nullopt;
+}
+
+std::optional<Param> find_param(std::string_view params, std::string_view lower_case_name) noexcept {
+  ParamReader reader(params);
+  while (const auto param = reader.next()) {
+    if (equals(param->name, lower_case_name)) return param;
+  }
+  return std::nullopt;
+}
+
+std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept {
+  // Outside of quotes a display name has neither "<" nor ":", so the first "<" begins the URI.
+  std::size_t open = 0;
+  while (open < item.size() && item[open] != '<') {
+    open = item[open] == '"' ? skip_quoted(item, open) : open + 1;
+  }
+  NameAddr result;
+  std::string_view rest;
+  if (open < item.size()) {
+    const auto close = item.find('>', open);
+    if (close == std::string_view::npos) return std::nullopt;
+    result.uri = trim(slice(item, open + 1, close));
+    rest = trim(slice(item, close + 1));
+  } else {
+    const auto end = std::min(item.find_first_of("; \t\r\n\""), item.size());
+    result.uri = slice(item, 0, end);
+    rest = trim(slice(item, end));
+  }
+  if (result.uri.find(':') == std::string_view::npos) return std::nullopt;
+  if (!rest.empty() && rest.front() == ';') result.params = slice(rest, 1);
+  return result;
+}
+
+std::optional<Via> parse_via(std::string_view item) noexcept {
+  // sent-protocol: three tokens with slashes between them, the last one the transport.
+  std::size_t at = 0;
+  std::string_view transport;
+  for (int part = 0; part < 3; ++part) {
+    if (part > 0) {
+      at = skip(item, at, chars::kSpace);
+      if (at == item.size() || item[at] != '/') return std::nullopt;
+      ++at;
+    }
+    at = skip(item, at, chars::kSpace);
+    const auto end = skip(item, at, chars::kToken);
+    if (end == at) return std::nullopt;
+    transport = slice(item, at, end);
+    at = end;
+  }
+  const auto begin = skip(item, at, chars::kSpace);
+  if (begin == at) return std::nullopt;
+
+  Via via;
+  if (!equals(transport, "udp")) via.protocol = nat::Protocol::tcp;
+  if (equals(transport, "tls")) via.default_port = kSipsPort;
+  std::size_t size = 0;
+  const auto sent_by = parse_host_port(slice(item, begin), size);
+  if (!sent_by) return std::nullopt;
+  via.sent_by = *sent_by;
+  const auto semicolon = skip(item, begin + size, chars::kSpace);
+  if (semicolon == item.size()) return via;
+  if (item[semicolon] != ';') return std::nullopt;
+  ParamReader params(slice(item, semicolon + 1));
+  while (const auto param = params.next()) {
+    if (equals(param->name, "received")) via.received = param->value;
+    if (equals(param->name, "rport")) via.rport = param->value;
+    if (equals(param->name, "maddr")) via.maddr = param->value;
+  }
+  return via;
+}
+
+std::optional<CSeq> parse_cseq(std::string_view value) noexcept {
+  const auto digits_end = skip(value, 0, chars::kDigit);
+  const auto count = number(slice(value, 0, digits_end));
+  const auto method_begin = skip(value, digits_end, chars::kSpace);
+  if (!count || method_begin == digits_end) return std::nullopt;
+  const auto method = slice(value, method_begin);
+  if (method.empty() || skip(method, 0, chars::kToken) != method.size()) return std::nullopt;
+  return CSeq{*count, method};
+}
+
+}  // namespace pinhole::alg::sip

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The values of SIP headers: comma lists, parameters, name-addr and addr-spec, Via, CSeq. White space may
+// stand wherever the grammar lets it, folded lines included. Views point into the message.
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "alg/sip/uri.hpp"
+
+namespace pinhole::alg::sip {
+
+/// Cuts a header value at its commas; those in quoted strings and angle brackets do not count.
+class ListReader {
+ public:
+  explicit ListReader(std::string_view value) noexcept : rest_(value) {}
+  /// \return the next item that is not empty, without white space around; none at the end.
+  [[nodiscard]] std::optional<std::string_view> next() noexcept;
+
+ private:
+  std::string_view rest_;
+};
+
+struct Param {
+  std::string_view name;
+  std::string_view value;  // a quoted string keeps its quotes; empty when there is no "="
+};
+
+/// Reads `name [= value]` separated by semicolons.
+class ParamReader {
+ public:
+  explicit ParamReader(std::string_view params) noexcept : rest_(params) {}
+  [[nodiscard]] std::optional<Param> next() noexcept;
+
+ private:
+  std::string_view rest_;
+};
+
+/// \param lower_case_name of the parameter.
+[[nodiscard]] std::optional<Param> find_param(std::string_view params,
+                                              std::string_view lower_case_name) noexcept;
+
+/// One item of Contact, Route and their like.
+struct NameAddr {
+  std::string_view uri;
+  std::string_view params;  // of the header, after the first ";"
+};
+
+/// Source: RFC 3261 section 20.10: without angle brackets every parameter belongs to the header.
+/// \return none when no URI can be told ("*" is none too).
+[[nodiscard]] std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept;
+
+/// One item of Via.
+struct Via {
+  nat::Protocol protocol = nat::Protocol::udp;
+  std::uint16_t default_port = kSipPort;
+  HostPort sent_by;
+  std::string_view received;
+  std::string_view rport;  // its value; empty when it has none or is absent
+  std::string_view maddr;
+};
+
+[[nodiscard]] std::optional<Via> parse_via(std::string_view item) noexcept;
+
+struct CSeq {
+  std::uint32_t number = 0;
+  std::string_view method;
+};
+
+[[nodiscard]] std::optional<CSeq> parse_cseq(std::string_view value) noexcept;
+
+}  // namespace pinhole::alg::sip
