@@ -19,6 +19,12 @@ bool same_dialog(const ipc::CallCard& card, const CallKey& key) noexcept {
   return same_text(card.from_tag, key.from_tag) || same_text(card.from_tag, key.to_tag);
 }
 
+/// Whether a message begins another call with the Call-ID of one that is over.
+bool is_successor(const ipc::CallCard& card, const CallKey& key) noexcept {
+  return card.step.state == ipc::CallState::ended && key.to_tag.empty() &&
+         !same_text(card.from_tag, key.from_tag);
+}
+
 bool accepts_call(const alg::sip::Summary& message) noexcept {
   return message.method == alg::sip::Method::invite && message.status >= 200 && message.status < 300;
 }
@@ -77,7 +83,9 @@ CardIndex CallTable::find(const CallKey& key) const noexcept {
   CardIndex other_host = kNoCard;
   for (CardIndex index = chains_.first(key.hash); index != kNoCard; index = chains_.next(index)) {
     const auto& candidate = card(index);
-    if (candidate.call_hash != key.hash || !same_text(candidate.call_id, key.call_id)) continue;
+    if (candidate.call_hash != key.hash || !same_text(candidate.call_id, key.call_id) ||
+        is_successor(candidate, key))
+      continue;
     if (candidate.inside.address == key.inside) return index;
     if (other_host == kNoCard && same_dialog(candidate, key)) other_host = index;
   }

@@ -82,7 +82,8 @@ class CallTable {
   CallTable(const CallTable&) = delete;
   CallTable& operator=(const CallTable&) = delete;
 
-  /// \return kNoCard when there is none. Cost: the calls of one Call-ID.
+  /// The newest call that a message belongs to. \return kNoCard when there is none. Cost: the calls of one
+  /// Call-ID.
   [[nodiscard]] CardIndex find(const CallKey& key) const noexcept;
   /// The card that open() will take next; kNoCard, which is counted, when all are in use.
   [[nodiscard]] CardIndex next_free() noexcept;

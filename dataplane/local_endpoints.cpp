@@ -24,8 +24,8 @@ alg::Lookup LocalEndpoints::external_of(nat::Protocol protocol, nat::Endpoint in
   if (index == nat::kNoMapping) {
     index = translator_.create(protocol, inside, remote, now).index;
     if (index == nat::kNoMapping) return {alg::LookupState::exhausted, {}};
-  } else if (protocol == nat::Protocol::udp) {
-    translator_.touch_outbound(index, remote, 0, 0, now);
+  } else {
+    translator_.let_in(index, remote, now);
   }
   auto& mapping = translator_[index];
   mark_signalling(mapping);

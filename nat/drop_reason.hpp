@@ -15,6 +15,7 @@ namespace pinhole::nat {
   X(drop_bad_ip_header, "IPv4 version, header length or total length is wrong")                         \
   X(drop_bad_ip_checksum, "the IPv4 header checksum is wrong")                                          \
   X(drop_fragment, "an IP fragment (reassembly is not done)")                                           \
+  X(drop_bad_udp_checksum, "a UDP checksum that is wrong, where the payload had to be read")            \
   X(drop_unsupported_protocol, "an IP protocol that is not translated")                                 \
   X(drop_unsupported_icmp, "an ICMP type that is not translated")                                       \
   X(drop_bad_address, "a source or destination address that may not be on the wire here")               \

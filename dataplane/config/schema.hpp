@@ -48,7 +48,7 @@ inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator
 inline constexpr std::uint64_t kMaxCpu = 1023;
-inline constexpr std::uint64_t kWeek_s = 7 * 24 * 3600;
+inline constexpr std::uint64_t kWeekSeconds = 7 * 24 * 3600;
 
 template <>
 struct Schema<Interface> {
@@ -157,23 +157,23 @@ struct Schema<Timeouts> {
       Key{.name = "udp_s",
           .member = &Timeouts::udp_s,
           .help = "an idle UDP mapping, in seconds (RFC 4787 REQ-5: 120 at least, 300 or more recommended)",
-          .bounds = {1, kWeek_s}},
+          .bounds = {1, kWeekSeconds}},
       Key{.name = "tcp_established_s",
           .member = &Timeouts::tcp_established_s,
           .help = "an idle established TCP session, in seconds (RFC 5382 REQ-5: 7440 at least)",
-          .bounds = {1, kWeek_s}},
+          .bounds = {1, kWeekSeconds}},
       Key{.name = "tcp_transitory_s",
           .member = &Timeouts::tcp_transitory_s,
           .help = "a TCP session that is opening or closing, in seconds (RFC 5382 REQ-5: 240 at least)",
-          .bounds = {1, kWeek_s}},
+          .bounds = {1, kWeekSeconds}},
       Key{.name = "icmp_s",
           .member = &Timeouts::icmp_s,
           .help = "an idle ICMP query, in seconds (RFC 5508 REQ-2: 60 at least)",
-          .bounds = {1, kWeek_s}},
+          .bounds = {1, kWeekSeconds}},
       Key{.name = "media_s",
           .member = &Timeouts::media_s,
           .help = "an idle RTP or RTCP pinhole that no live call keeps open, in seconds",
-          .bounds = {1, kWeek_s}},
+          .bounds = {1, kWeekSeconds}},
   };
 };
 

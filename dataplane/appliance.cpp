@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/appliance.hpp"
+
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "dataplane/config/validate.hpp"
+#include "dataplane/eal.hpp"
+#include "dataplane/ipc/command.hpp"
+#include "dataplane/ipc/event.hpp"
+#include "dataplane/mbuf_view.hpp"
+#include "dataplane/port_setup.hpp"
+#include "dataplane/shared_memory.hpp"
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_ring_elem.h>
+
+#include <fmt/format.h>
+#include <fmt/printf.h>
+
+namespace pinhole::dataplane {
+
+namespace {
+
+using config::Error;
+using config::ErrorCode;
+
+// Room for what lies in devices and rings at worst: 2,048 descriptors a port and worker, and as much again on
+// the way between workers.
+constexpr unsigned kPacketsPerPortAndWorker = 4096;
+constexpr unsigned kPacketCache = 256;  // kept by each lcore, so that most buffers never leave it
+constexpr unsigned kHandoffRing = 4096;
+constexpr unsigned kUnresolvedRing = 512;
+constexpr unsigned kPeerRing = 1024;
+constexpr unsigned kEventRing = 8192;
+constexpr unsigned kCommandRing = 4096;
+
+Error no_memory(const std::string& what) {
+  return {ErrorCode::memory,
+          fmt::format("dpdk.memory_mb: no room for {} ({}); raise it", what, rte_strerror(rte_errno))};
+}
+
+/// A ring of many producers and one consumer.
+config::Result<rte_ring*> make_ring(const std::string& name, unsigned element_size, unsigned count,
+                                    unsigned flags) {
+  rte_ring* const ring = rte_ring_create_elem(name.c_str(), element_size, count, SOCKET_ID_ANY, flags);
+  if (ring == nullptr) return no_memory(name);
+  return ring;
+}
+
+template <typename T>
+void fill_with_random(T& value) {
+  // The kernel's pool is long initialised when a network appliance starts, and 256 bytes or less come whole.
+  static_assert(sizeof value <= 256 && std::is_trivially_copyable_v<T>);
+  if (getrandom(&value, sizeof value, 0) != static_cast<ssize_t>(sizeof value)) {
+    throw std::runtime_error("the kernel gave no random numbers");
+  }
+}
+
+nat::Timeouts timeouts_from(const config::Timeouts& seconds) {
+  nat::Timeouts timeouts;
+  timeouts.set_s(nat::TimeoutClass::udp, seconds.udp_s);
+  timeouts.set_s(nat::TimeoutClass::tcp_established, seconds.tcp_established_s);
+  timeouts.set_s(nat::TimeoutClass::tcp_transitory, seconds.tcp_transitory_s);
+  timeouts.set_s(nat::TimeoutClass::icmp, seconds.icmp_s);
+  timeouts.set_s(nat::TimeoutClass::media, seconds.media_s);
+  return timeouts;
+}
+
+std::uint64_t realtime_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+config::Result<std::unique_ptr<Appliance>> Appliance::build(const config::Config& config,
+                                                            const std::string& config_path) {
+  std::unique_ptr<Appliance> appliance(new Appliance);
+  auto built = appliance->make_packet_pool(config);
+  if (built) built = appliance->start_ports(config);
+  if (built) built = appliance->make_network(config);
+  if (built) built = appliance->make_layout(config, config_path);
+  if (built) built = appliance->make_workers(config);
+  if (!built) return built.error();
+  return appliance;
+}
+
+Appliance::~Appliance() {
+  // Packets that wait somewhere are given up with the memory that they lie in.
+  for (const auto& port : ports_) stop_port(port);
+}
+
+config::Result<void> Appliance::make_packet_pool(const config::Config& config) {
+  const unsigned wanted =
+      kPacketsPerPortAndWorker * static_cast<unsigned>(config.interfaces.size()) * (config.workers.count + 1);
+  packets_ = rte_pktmbuf_pool_create("pinhole_packets", wanted - 1, kPacketCache, kPacketNoteSize,
+                                     RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+  if (packets_ == nullptr) return no_memory(fmt::format("{} packet buffers", wanted));
+  return {};
+}
+
+config::Result<void> Appliance::start_ports(const config::Config& config) {
+  for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
+    const auto& interface = config.interfaces[i];
+    const auto same_device = [&](const Port& port) { return port.device == interface.device; };
+    if (std::any_of(ports_.begin(), ports_.end(), same_device)) continue;  // VLANs share a port
+    const auto id = probe_port(interface.device, fmt::format("interfaces[{}].device", i));
+    if (!id) return id.error();
+    std::uint16_t mtu = 0;
+    for (const auto& other : config.interfaces) {
+      if (other.device == interface.device) mtu = std::max(mtu, other.mtu);
+    }
+    auto port = start_port(*id, interface.device, static_cast<unsigned>(ports_.size()), config.workers.count,
+                           mtu, packets_);
+    if (!port) return port.error();
+    ports_.push_back(std::move(*port));
+  }
+  return {};
+}
+
+config::Result<void> Appliance::make_network(const config::Config& config) {
+  auto memory = reserve("pinhole_neighbors", NeighborTable::bytes_needed());
+  if (!memory) return memory.error();
+  auto neighbors = reserve_object<NeighborTable>("pinhole_neighbor_table", *memory);
+  if (!neighbors) return neighbors.error();
+  const auto pool = config::external_addresses(config);
+  network_ = std::make_unique<Network>(Network{.ports = ports_,
+                                               .interfaces = {},
+                                               .routes = RouteTable(config),
+                                               .arp_answers = ArpAnswers(config),
+                                               .steering = {config.workers.count, pool, config.nat.forwards},
+                                               .neighbors = *neighbors,
+                                               .rings = {}});
+  network_->only_interface.fill(kNoInterface);
+  for (const auto& interface : config.interfaces) {
+    const auto port = std::find_if(ports_.begin(), ports_.end(),
+                                   [&](const Port& each) { return each.device == interface.device; });
+    const auto number = static_cast<std::uint8_t>(network_->interfaces.size());
+    const auto shared = std::count_if(config.interfaces.begin(), config.interfaces.end(),
+                                      [&](const auto& each) { return each.device == interface.device; });
+    if (shared == 1) network_->only_interface[port->id] = number;
+    network_->interfaces.push_back({.port = static_cast<std::uint16_t>(port - ports_.begin()),
+                                    .vlan = interface.vlan,
+                                    .mtu = interface.mtu,
+                                    .inside = interface.zone == config::Zone::inside,
+                                    .mac = port->mac,
+                                    .address = interface.address});
+  }
+  return make_rings(config.workers.count);
+}
+
+config::Result<void> Appliance::make_rings(unsigned workers) {
+  for (unsigned worker = 0; worker < workers; ++worker) {
+    WorkerRings rings;
+    auto ring =
+        make_ring(fmt::format("pinhole_handoff_{}", worker), sizeof(void*), kHandoffRing, RING_F_SC_DEQ);
+    if (!ring) return ring.error();
+    rings.packets = *ring;
+    ring = make_ring(fmt::format("pinhole_peers_{}", worker), sizeof(PeerMessage), kPeerRing, RING_F_SC_DEQ);
+    if (!ring) return ring.error();
+    rings.peers = *ring;
+    if (worker == kNeighborOwner) {
+      ring = make_ring("pinhole_unresolved", sizeof(void*), kUnresolvedRing, RING_F_SC_DEQ);
+      if (!ring) return ring.error();
+      rings.unresolved = *ring;
+    }
+    network_->rings.push_back(rings);
+  }
+  return {};
+}
+
+config::Result<void> Appliance::make_layout(const config::Config& config, const std::string& config_path) {
+  auto layout = reserve_object<ipc::Layout>(ipc::kLayoutName);
+  if (!layout) return layout.error();
+  layout_ = *layout;
+  layout_->magic = ipc::kMagic;
+  layout_->abi_version = ipc::kAbiVersion;
+  layout_->worker_count = static_cast<std::uint16_t>(config.workers.count);
+  layout_->interface_count = static_cast<std::uint16_t>(config.interfaces.size());
+  layout_->pid = static_cast<std::uint32_t>(getpid());
+  layout_->tsc_hz = rte_get_tsc_hz();
+  layout_->start_tsc = rte_rdtsc();
+  layout_->start_realtime_ns = realtime_ns();
+  layout_->config_path.assign(config_path);
+  for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
+    auto& share = layout_->interfaces[i];
+    share.name.assign(config.interfaces[i].name);
+    share.device.assign(config.interfaces[i].device);
+    share.address = config.interfaces[i].address;
+    share.inside = network_->interfaces[i].inside;
+    share.port = ports_[network_->interfaces[i].port].id;
+    share.mac = network_->interfaces[i].mac.bytes;
+  }
+  return {};
+}
+
+config::Result<void> Appliance::make_workers(const config::Config& config) {
+  const auto addresses = network_->steering.addresses().size();
+  auto inbound_memory = reserve("pinhole_inbound", nat::InboundIndex::bytes_needed(addresses));
+  if (!inbound_memory) return inbound_memory.error();
+  const nat::InboundIndex inbound(addresses, *inbound_memory);
+  nat::RandomKey key{};
+  fill_with_random(key);
+  const bool yields = yields_when_idle(config.workers, std::max(1U, std::thread::hardware_concurrency()));
+  for (unsigned index = 0; index < config.workers.count; ++index) {
+    rx_queues_.push_back(rx_queues_of(ports_, index, config.workers.count));
+  }
+  for (unsigned index = 0; index < config.workers.count; ++index) {
+    auto context = make_context(config, index, inbound, key);
+    if (!context) return context.error();
+    contexts_.push_back(std::move(*context));
+    workers_.push_back(std::make_unique<Worker>(*contexts_.back(), rx_queues_[index], yields));
+  }
+  return add_forwards(config);
+}
+
+config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const config::Config& config,
+                                                                       unsigned worker,
+                                                                       nat::InboundIndex inbound,
+                                                                       const nat::RandomKey& key) {
+  const auto name = [worker](const char* what) { return fmt::format("pinhole_{}_{}", what, worker); };
+  const nat::TranslatorConfig translator{.worker = worker,
+                                         .workers = config.workers.count,
+                                         .external = network_->steering.addresses(),
+                                         .pool_size = network_->steering.pool_size(),
+                                         .mappings = config.nat.mappings_per_worker,
+                                         .filtering = config.nat.filtering,
+                                         .timeouts = timeouts_from(config.nat.timeouts),
+                                         .key = key};
+  auto stats = reserve_object<WorkerStats>(name("stats"));
+  if (!stats) return stats.error();
+  auto translator_memory = reserve(name("translator"), nat::Translator::bytes_needed(translator));
+  if (!translator_memory) return translator_memory.error();
+  auto calls = reserve_array<ipc::Shared<ipc::CallCard>>(name("calls"), config.sip.calls_per_worker);
+  if (!calls) return calls.error();
+  auto call_memory = reserve(name("call_index"), CallTable::bytes_needed(config.sip.calls_per_worker));
+  if (!call_memory) return call_memory.error();
+  const auto registration_count = config.sip.registrations_per_worker;
+  auto registrations =
+      reserve_array<ipc::Shared<ipc::RegistrationCard>>(name("registrations"), registration_count);
+  if (!registrations) return registrations.error();
+  auto registration_memory =
+      reserve(name("registration_index"), RegistrationTable::bytes_needed(registration_count));
+  if (!registration_memory) return registration_memory.error();
+  auto events = make_ring(fmt::sprintf(ipc::kEventRingName, worker), sizeof(ipc::Event), kEventRing,
+                          RING_F_SP_ENQ | RING_F_SC_DEQ);
+  if (!events) return events.error();
+  auto commands = make_ring(fmt::sprintf(ipc::kCommandRingName, worker), sizeof(ipc::Command), kCommandRing,
+                            RING_F_SP_ENQ | RING_F_SC_DEQ);
+  if (!commands) return commands.error();
+  std::uint64_t hash_seed = 0;
+  fill_with_random(hash_seed);
+
+  auto context = std::make_unique<WorkerContext>(
+      WorkerParts{.index = worker,
+                  .network = *network_,
+                  .stats = **stats,
+                  .packets = packets_,
+                  .events = *events,
+                  .commands = *commands,
+                  .translator = translator,
+                  .inbound = inbound,
+                  .translator_memory = *translator_memory,
+                  .call_cards = *calls,
+                  .call_memory = *call_memory,
+                  .registration_cards = *registrations,
+                  .registration_memory = *registration_memory,
+                  .hash_seed = hash_seed,
+                  .sip_ports = config.sip.enabled ? std::span<const std::uint16_t>(config.sip.ports)
+                                                  : std::span<const std::uint16_t>{},
+                  .icmp_errors_per_s = config.icmp.errors_per_s,
+                  .start_tsc = layout_->start_tsc,
+                  .tsc_hz = layout_->tsc_hz});
+  const auto& table = context->translator.table();
+  layout_->workers[worker] = {.stats = *stats,
+                              .mappings = table.mappings(),
+                              .mapping_capacity = table.capacity(),
+                              .lcore = lcore_of_worker(worker),
+                              .mapping_high_water = &table.high_water(),
+                              .calls = calls->data(),
+                              .call_capacity = static_cast<std::uint32_t>(calls->size()),
+                              .registrations = registrations->data(),
+                              .registration_capacity = static_cast<std::uint32_t>(registrations->size())};
+  return context;
+}
+
+config::Result<void> Appliance::add_forwards(const config::Config& config) {
+  for (std::size_t i = 0; i < config.nat.forwards.size(); ++i) {
+    const auto& forward = config.nat.forwards[i];
+    for (auto& context : contexts_) {
+      const auto result =
+          context->translator.add_forward(forward.protocol, forward.external, forward.inside, 0, 0);
+      if (result == nat::ForwardResult::added || result == nat::ForwardResult::reserved) continue;
+      return Error{ErrorCode::conflict,
+                   fmt::format("nat.forwards[{}]: the forward cannot be made: {}", i,
+                               result == nat::ForwardResult::no_room
+                                   ? "more forwards than nat.mappings_per_worker"
+                                   : "its inside or external endpoint is in use by another forward")};
+    }
+  }
+  return {};
+}
+
+void Appliance::publish() noexcept {
+  layout_->ready.store(true, std::memory_order_release);
+}
+
+void Appliance::beat() noexcept {
+  layout_->mbufs_in_use.store(rte_mempool_in_use_count(packets_), std::memory_order_relaxed);
+  layout_->heartbeat.fetch_add(1, std::memory_order_release);
+}
+
+}  // namespace pinhole::dataplane

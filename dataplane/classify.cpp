@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The stages parse and classify of dataplane/pipeline.hpp.
+#include "dataplane/mbuf_view.hpp"
+#include "dataplane/pipeline.hpp"
+#include "nat/headers.hpp"
+
+#include <rte_prefetch.h>
+
+namespace pinhole::dataplane {
+
+namespace {
+
+using nat::DropReason;
+using nat::PacketKind;
+
+/// How far ahead of the packet being parsed its successors' headers are fetched.
+constexpr unsigned kPrefetchAhead = 8;
+
+nat::Packet parse_one(rte_mbuf* mbuf, std::uint8_t& arrival, const WorkerContext& worker) noexcept {
+  nat::Packet packet;
+  const auto frame = frame_of(mbuf);
+  arrival = worker.network.arrival(mbuf->port, frame);
+  if (arrival == kNoInterface) {
+    packet.drop = DropReason::drop_not_ip;
+    return packet;
+  }
+  const auto& interface = worker.network.interfaces[arrival];
+  packet = nat::parse(frame, interface.vlan);
+  if (packet.kind == PacketKind::dropped) return packet;
+  const auto& destination = nat::header_at<nat::EthernetHeader>(frame.data(), 0).destination;
+  const bool for_all = packet.kind == PacketKind::arp && destination == nat::kBroadcastMac;
+  if (destination != interface.mac && !for_all) {
+    packet.kind = PacketKind::dropped;
+    packet.drop = DropReason::drop_not_for_us;
+  }
+  return packet;
+}
+
+/// True for a flow packet that a mapping can be made for or found by, seen from inside: replies to pings of
+/// ours never are.
+bool starts_outbound(const nat::Packet& packet) noexcept {
+  return packet.protocol != nat::Protocol::icmp || packet.icmp_type == nat::IcmpHeader::kEchoRequest;
+}
+bool may_be_inbound(const nat::Packet& packet) noexcept {
+  return packet.protocol != nat::Protocol::icmp || packet.icmp_type == nat::IcmpHeader::kEchoReply;
+}
+
+void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  const unsigned owner = worker.network.steering.owner_of_inside(packet.source.address);
+  if (owner != worker.index) return worker.handoff.add(owner, mbuf);
+
+  const auto route = worker.network.routes.find(packet.destination.address);
+  const bool ours = route.kind == RouteKind::local ||
+                    worker.network.steering.pool_index(packet.destination.address).has_value();
+  if (ours) return worker.slow_path.for_ourselves(mbuf, packet);
+  if (packet.ttl <= 1) return worker.slow_path.ttl_expired(mbuf, packet, burst.arrival[place]);
+  if (route.kind == RouteKind::none) return worker.slow_path.no_route(mbuf, packet, burst.arrival[place]);
+  burst.hops[place] = {route.next_hop, route.interface};
+  if (worker.network.interfaces[route.interface].inside) {
+    return worker.slow_path.forward_inside(mbuf, packet, burst.hops[place]);
+  }
+  if (!starts_outbound(packet)) return worker.transmitter.drop(mbuf, DropReason::drop_not_translatable);
+  burst.outbound.add(place);
+}
+
+void classify_from_outside(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  const auto pool_index = worker.network.steering.pool_index(packet.destination.address);
+  if (!pool_index || !may_be_inbound(packet)) {
+    return worker.slow_path.for_ourselves(mbuf, packet);
+  }
+  const unsigned owner =
+      worker.network.steering.owner_of_external(*pool_index, packet.protocol, packet.destination.port.host());
+  if (owner != worker.index) return worker.handoff.add(owner, mbuf);
+  burst.pool_index[place] = *pool_index;
+  burst.inbound.add(place);
+}
+
+}  // namespace
+
+void parse(Burst& burst, WorkerContext& worker) noexcept {
+  for (unsigned place = 0; place < burst.size && place < kPrefetchAhead; ++place) {
+    rte_prefetch0(bytes_of(burst.mbufs[place]));
+  }
+  for (unsigned place = 0; place < burst.size; ++place) {
+    if (place + kPrefetchAhead < burst.size) rte_prefetch0(bytes_of(burst.mbufs[place + kPrefetchAhead]));
+    burst.packets[place] = parse_one(burst.mbufs[place], burst.arrival[place], worker);
+  }
+}
+
+void classify(Burst& burst, WorkerContext& worker) noexcept {
+  burst.outbound.clear();
+  burst.inbound.clear();
+  for (unsigned place = 0; place < burst.size; ++place) {
+    const auto& packet = burst.packets[place];
+    rte_mbuf* const mbuf = burst.mbufs[place];
+    switch (packet.kind) {
+      case PacketKind::dropped:
+        worker.transmitter.drop(mbuf, packet.drop);
+        break;
+      case PacketKind::arp:
+        if (worker.index == kNeighborOwner) {
+          worker.slow_path.arp(mbuf, packet, burst.arrival[place]);
+        } else {
+          worker.handoff.add(kNeighborOwner, mbuf);
+        }
+        break;
+      case PacketKind::icmp_error:
+        worker.slow_path.icmp_error(mbuf, packet, burst.arrival[place]);
+        break;
+      case PacketKind::flow:
+        if (worker.network.interfaces[burst.arrival[place]].inside) [[likely]] {
+          classify_from_inside(burst, place, worker);
+        } else {
+          classify_from_outside(burst, place, worker);
+        }
+        break;
+    }
+  }
+  worker.handoff.flush();
+}
+
+}  // namespace pinhole::dataplane

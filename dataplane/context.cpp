@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/context.hpp"
+
+#include <algorithm>
+
+namespace pinhole::dataplane {
+
+SipPorts::SipPorts(std::span<const std::uint16_t> ports) noexcept {
+  if (ports.empty()) return;  // the range is then port 1 alone, and its bit is not set
+  const auto [lowest, highest] = std::minmax_element(ports.begin(), ports.end());
+  first_ = *lowest;
+  span_ = static_cast<std::uint16_t>(*highest - *lowest);
+  for (const auto port : ports) bits_[port / 64] |= std::uint64_t{1} << (port % 64);
+}
+
+WorkerContext::WorkerContext(const WorkerParts& parts)
+    : index(parts.index),
+      network(parts.network),
+      stats(parts.stats),
+      packets(parts.packets),
+      commands(parts.commands),
+      clock(parts.start_tsc, parts.tsc_hz),
+      transmitter(parts.index, parts.network, parts.stats),
+      handoff(parts.network, parts.stats),
+      slow_path(*this, parts.packets, parts.icmp_errors_per_s, parts.tsc_hz),
+      translator(parts.translator, parts.translator_memory, parts.inbound, parts.stats.nat, 0),
+      endpoints(translator, parts.network.steering, parts.stats.worker),
+      calls(parts.call_cards, parts.hash_seed, parts.call_memory, parts.stats.worker),
+      registrations(parts.registration_cards, parts.hash_seed, parts.registration_memory, parts.stats.worker),
+      events(parts.events, static_cast<std::uint8_t>(parts.index), clock, parts.stats.worker),
+      peers(parts.index, parts.network),
+      zones(parts.network.routes),
+      host({.worker = static_cast<std::uint8_t>(parts.index),
+            .zones = zones,
+            .steering = parts.network.steering,
+            .endpoints = endpoints,
+            .calls = calls,
+            .registrations = registrations,
+            .questions = questions,
+            .events = events,
+            .peers = peers}),
+      sip(parts.stats.alg),
+      sip_ports(parts.sip_ports) {
+}
+
+}  // namespace pinhole::dataplane

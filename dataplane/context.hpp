@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Everything that one worker owns, in the order in which it is built: what the stages of the pipeline get.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "alg/edit.hpp"
+#include "alg/sip/sip_alg.hpp"
+#include "dataplane/alg_host.hpp"
+#include "dataplane/call_table.hpp"
+#include "dataplane/clock.hpp"
+#include "dataplane/foreign.hpp"
+#include "dataplane/handoff.hpp"
+#include "dataplane/links.hpp"
+#include "dataplane/local_endpoints.hpp"
+#include "dataplane/network.hpp"
+#include "dataplane/parking.hpp"
+#include "dataplane/registration_table.hpp"
+#include "dataplane/slow_path.hpp"
+#include "dataplane/stats.hpp"
+#include "dataplane/transmit.hpp"
+#include "nat/translator.hpp"
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+namespace pinhole::dataplane {
+
+/// Ports on which SIP is looked for. A constant table of bits: one load a packet, and none for most packets,
+/// because the ports lie close together.
+class SipPorts {
+ public:
+  explicit SipPorts(std::span<const std::uint16_t> ports) noexcept;
+  [[nodiscard]] bool contains(nat::Be16 port) const noexcept {
+    const std::uint16_t number = port.host();
+    if (static_cast<std::uint16_t>(number - first_) > span_) [[likely]]
+      return false;
+    return (bits_[number / 64] >> (number % 64) & 1U) != 0;
+  }
+
+ private:
+  std::uint16_t first_ = 1;
+  std::uint16_t span_ = 0;  // from the first to the last
+  std::array<std::uint64_t, 65536 / 64> bits_{};
+};
+
+/// What main prepares for a worker; all of it outlives the worker.
+struct WorkerParts {
+  unsigned index = 0;
+  const Network& network;
+  WorkerStats& stats;
+  rte_mempool* packets = nullptr;
+  rte_ring* events = nullptr;
+  rte_ring* commands = nullptr;
+  nat::TranslatorConfig translator;
+  nat::InboundIndex inbound;
+  std::span<std::byte> translator_memory;
+  std::span<ipc::Shared<ipc::CallCard>> call_cards;
+  std::span<std::byte> call_memory;
+  std::span<ipc::Shared<ipc::RegistrationCard>> registration_cards;
+  std::span<std::byte> registration_memory;
+  std::uint64_t hash_seed = 0;
+  std::span<const std::uint16_t> sip_ports;
+  std::uint32_t icmp_errors_per_s = 0;
+  std::uint64_t start_tsc = 0;
+  std::uint64_t tsc_hz = 0;
+};
+
+struct WorkerContext {
+  explicit WorkerContext(const WorkerParts& parts);
+  WorkerContext(const WorkerContext&) = delete;
+  WorkerContext& operator=(const WorkerContext&) = delete;
+
+  unsigned index;
+  const Network& network;
+  WorkerStats& stats;
+  rte_mempool* packets;
+  rte_ring* commands;
+
+  Clock clock;
+  Transmitter transmitter;
+  Handoff handoff;
+  SlowPath slow_path;
+
+  nat::Translator translator;
+  LocalEndpoints endpoints;
+  CallTable calls;
+  RegistrationTable registrations;
+  QuestionTable questions;
+  EventRing events;
+  PeerRings peers;
+  RouteZones zones;
+  AlgHost host;
+
+  alg::sip::SipAlg sip;
+  SipPorts sip_ports;
+  alg::EditList edits;
+  ParkingLot<rte_mbuf> parking;
+  std::optional<nat::Tick>
+      resumed_deadline;  // while a message that waited is taken through the pipeline again
+};
+
+}  // namespace pinhole::dataplane

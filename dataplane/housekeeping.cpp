@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/housekeeping.hpp"
+
+#include "dataplane/ipc/command.hpp"
+#include "dataplane/ipc/layout.hpp"
+#include "dataplane/mbuf_view.hpp"
+#include "dataplane/pipeline.hpp"
+
+#include <rte_ring_elem.h>
+
+namespace pinhole::dataplane {
+
+namespace {
+
+using nat::DropReason;
+
+// Budgets. An expired mapping costs about two cache misses, so a turn's worth is a few microseconds; with a
+// turn of about 10 µs that frees more than a million mappings a second.
+constexpr std::uint32_t kExpiryBudget = 32;
+constexpr unsigned kPeerBudget = 32;
+constexpr unsigned kCommandBudget = 64;
+constexpr std::uint32_t kCardBudget = 256;  // a tick: 8,192 cards are looked at every 3.2 s
+
+void resume(rte_mbuf* mbuf, nat::Tick deadline, Burst& burst, WorkerContext& worker) noexcept {
+  burst.size = 1;
+  burst.mbufs[0] = mbuf;
+  worker.resumed_deadline = deadline;
+  run_pipeline(burst, worker);
+  worker.resumed_deadline.reset();
+}
+
+void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
+  auto& counters = worker.stats.worker;
+  const bool whole = command.sequence == command.sequence_again && command.abi_version == ipc::kAbiVersion;
+  if (!whole) return counters.add(WorkerCounter::command_refused);
+  bool done = false;
+  switch (command.type) {
+    case ipc::CommandType::close_call:
+      done = worker.host.close_call(command.card, command.card_generation, ipc::EndReason::none);
+      break;
+    case ipc::CommandType::keep_call:
+      done = worker.host.keep_call(command.card, command.card_generation,
+                                   worker.clock.tick() + nat::ticks_from_s(command.seconds));
+      break;
+    default:
+      return counters.add(WorkerCounter::command_refused);
+  }
+  counters.add(done ? WorkerCounter::command_done : WorkerCounter::command_stale);
+}
+
+/// Worker 0: packets whose next hop had no MAC address when they were to be sent.
+void resolve(WorkerContext& worker) noexcept {
+  auto& neighbors = *worker.network.neighbors;
+  std::array<rte_mbuf*, kBurst> mbufs;
+  rte_ring* const ring = worker.network.rings[kNeighborOwner].unresolved;
+  const unsigned size = rte_ring_dequeue_burst(ring, reinterpret_cast<void**>(mbufs.data()), kBurst, nullptr);
+  for (unsigned i = 0; i < size; ++i) {
+    const auto note = note_of(mbufs[i]);
+    switch (neighbors.enqueue(note.hop.interface, note.hop.next_hop, mbufs[i], worker.clock.tick())) {
+      case Enqueued::queued:
+        break;
+      case Enqueued::ask:
+        worker.slow_path.ask_neighbor({note.hop.interface, note.hop.next_hop, nat::kBroadcastMac});
+        break;
+      case Enqueued::full:
+        worker.transmitter.drop(mbufs[i], DropReason::drop_neighbor_queue_full);
+        break;
+      case Enqueued::resolved:
+        worker.transmitter.send(mbufs[i], note.l3_offset, note.hop);
+        break;
+    }
+  }
+}
+
+void look_after_neighbors(WorkerContext& worker) noexcept {
+  worker.network.neighbors->tick(
+      worker.clock.tick(),
+      [&](const NeighborQuestion& question) noexcept { worker.slow_path.ask_neighbor(question); },
+      [&](void* packet) noexcept {
+        worker.transmitter.drop(static_cast<rte_mbuf*>(packet), DropReason::drop_neighbor_unresolved);
+      });
+}
+
+}  // namespace
+
+void answer_workers(Burst& burst, WorkerContext& worker) noexcept {
+  PeerMessage message;
+  for (unsigned left = kPeerBudget; left > 0 && worker.peers.receive(message); --left) {
+    const Ticket ticket = worker.host.take(message, worker.clock.tick());
+    if (ticket == kNoTicket) continue;
+    while (const auto parked = worker.parking.take_ready(ticket)) {
+      resume(parked->packet, parked->deadline, burst, worker);
+    }
+  }
+}
+
+void keep_house(WorkerContext& worker) noexcept {
+  worker.translator.expire(worker.clock.tick(), kExpiryBudget,
+                           [&](nat::MappingIndex, const nat::Mapping& mapping) noexcept {
+                             worker.endpoints.mapping_expired(mapping);
+                           });
+  if (worker.index == kNeighborOwner) resolve(worker);
+}
+
+void begin_tick(WorkerContext& worker) noexcept {
+  ipc::Command command;
+  for (unsigned left = kCommandBudget;
+       left > 0 && rte_ring_dequeue_elem(worker.commands, &command, sizeof command) == 0; --left) {
+    obey(command, worker);
+  }
+  worker.host.tick(worker.clock.tick(), kCardBudget);
+  while (const auto parked = worker.parking.take_expired(worker.clock.tick())) {
+    worker.transmitter.drop(parked->packet, DropReason::drop_sip_parked_timeout);
+  }
+  if (worker.index == kNeighborOwner) look_after_neighbors(worker);
+}
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The stage inspect of dataplane/pipeline.hpp.
+#include <cstddef>
+#include <string_view>
+
+#include "alg/alg.hpp"
+#include "dataplane/mbuf_view.hpp"
+#include "dataplane/pipeline.hpp"
+#include "nat/checksum.hpp"
+#include "nat/headers.hpp"
+
+namespace pinhole::dataplane {
+
+namespace {
+
+using alg::Direction;
+using alg::Verdict;
+using nat::DropReason;
+using nat::MappingFlags;
+
+/// SIP is looked for where either end is a SIP port, and on mappings that signalling was announced for. A
+/// pinhole is media whatever its ports are.
+bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Direction direction,
+                      const SipPorts& ports) noexcept {
+  if (packet.protocol != nat::Protocol::udp || (mapping.flags & MappingFlags::kPinhole) != 0) return false;
+  const auto remote_port = direction == Direction::outbound ? packet.destination.port : packet.source.port;
+  return (mapping.flags & MappingFlags::kSip) != 0 || ports.contains(remote_port) ||
+         ports.contains(mapping.inside.port);
+}
+
+std::uint16_t udp_checksum(const std::byte* frame, const nat::Packet& packet) noexcept {
+  const std::size_t size = static_cast<std::size_t>(packet.payload_end - packet.l4_offset);
+  return nat::transport_checksum(nat::Protocol::udp, packet.source.address, packet.destination.address,
+                                 {frame + packet.l4_offset, size}, offsetof(nat::UdpHeader, checksum));
+}
+
+/// An edited datagram gets a new checksum, so a damaged one must not be edited: it would pass for sound.
+bool is_damaged(const std::byte* frame, const nat::Packet& packet) noexcept {
+  const auto stated = nat::header_at<nat::UdpHeader>(frame, packet.l4_offset).checksum.raw();
+  return stated != 0 && stated != udp_checksum(frame, packet);
+}
+
+/// Makes the lengths and checksums of a datagram right after its payload got another size or other bytes.
+/// \param payload_size what the payload is now
+void fit_headers(rte_mbuf* mbuf, nat::Packet& packet, std::uint16_t payload_size) noexcept {
+  std::byte* const frame = bytes_of(mbuf);
+  packet.payload_end = packet.ip_end = static_cast<std::uint16_t>(packet.payload_offset + payload_size);
+  resize(mbuf, packet.ip_end);
+  auto& ip = nat::header_at<nat::Ipv4Header>(frame, packet.l3_offset);
+  const nat::Be16 ip_size{packet.ip_size()};
+  ip.checksum = nat::Be16::from_raw(nat::apply(ip.checksum.raw(), nat::delta(ip.total_length, ip_size)));
+  ip.total_length = ip_size;
+  auto& udp = nat::header_at<nat::UdpHeader>(frame, packet.l4_offset);
+  udp.length = nat::Be16{static_cast<std::uint16_t>(packet.ip_end - packet.l4_offset)};
+  if (udp.checksum.raw() != 0) udp.checksum = nat::Be16::from_raw(udp_checksum(frame, packet));
+}
+
+/// Applies the edits. \return false when the message does not fit its buffer; it is then unchanged.
+bool apply_edits(rte_mbuf* mbuf, nat::Packet& packet, const alg::EditList& edits) noexcept {
+  const auto buffer = buffer_of(mbuf).subspan(packet.payload_offset);
+  const auto size =
+      edits.apply({reinterpret_cast<char*>(buffer.data()), buffer.size()}, packet.payload_size());
+  if (!size) return false;
+  fit_headers(mbuf, packet, static_cast<std::uint16_t>(*size));
+  return true;
+}
+
+bool fits_buffer(rte_mbuf* mbuf, const nat::Packet& packet, const alg::EditList& edits) noexcept {
+  constexpr std::ptrdiff_t kMaxIpSize = 65535;
+  const std::ptrdiff_t room = static_cast<std::ptrdiff_t>(buffer_of(mbuf).size()) - packet.payload_end;
+  return edits.growth() <= room && packet.ip_size() + edits.growth() <= kMaxIpSize;
+}
+
+/// A message that waits once more keeps its first deadline.
+bool park(rte_mbuf* mbuf, WorkerContext& worker) noexcept {
+  const auto deadline = worker.resumed_deadline.value_or(worker.clock.tick() + kParkingLimit);
+  if (!worker.parking.park({mbuf, worker.host.ticket(), deadline})) return false;
+  worker.stats.worker.add(WorkerCounter::parked);
+  return true;
+}
+
+/// \return true when the message goes on.
+bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContext& worker) noexcept {
+  auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  auto& mapping = worker.translator[burst.mappings[place]];
+  mapping.flags |= MappingFlags::kSip;
+  if (is_damaged(bytes_of(mbuf), packet)) {
+    worker.transmitter.drop(mbuf, DropReason::drop_bad_udp_checksum);
+    return false;
+  }
+
+  const std::string_view payload(reinterpret_cast<const char*>(bytes_of(mbuf)) + packet.payload_offset,
+                                 packet.payload_size());
+  const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
+  const alg::Message message{payload, direction, {packet.protocol, mapping.inside, mapping.external, remote}};
+  worker.edits.clear();
+  worker.host.begin(message, worker.clock.tick());
+  auto answer = worker.sip.inspect(message, worker.host, worker.edits);
+  if (answer.verdict == Verdict::forward && !fits_buffer(mbuf, packet, worker.edits)) {
+    answer = {Verdict::drop, DropReason::drop_sip_too_big};
+  }
+  switch (answer.verdict) {
+    case Verdict::forward:
+      worker.host.commit(worker.edits.edits().size());
+      if (worker.edits.empty() || apply_edits(mbuf, packet, worker.edits)) return true;
+      answer.reason = DropReason::drop_sip_too_big;
+      break;
+    case Verdict::wait:
+      if (park(mbuf, worker)) {
+        worker.host.abandon();
+        return false;
+      }
+      answer.reason = DropReason::drop_sip_parked_full;
+      worker.host.abandon();
+      break;
+    case Verdict::drop:
+      worker.host.abandon();
+      break;
+  }
+  worker.transmitter.drop(mbuf, answer.reason);
+  return false;
+}
+
+void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
+  lane.keep_if([&](unsigned place) noexcept {
+    const auto& mapping = worker.translator[burst.mappings[place]];
+    if (!wants_inspection(burst.packets[place], mapping, direction, worker.sip_ports)) [[likely]]
+      return true;
+    return inspect_one(burst, place, direction, worker);
+  });
+}
+
+}  // namespace
+
+void inspect(Burst& burst, WorkerContext& worker) noexcept {
+  inspect_lane(burst, burst.outbound, Direction::outbound, worker);
+  inspect_lane(burst, burst.inbound, Direction::inbound, worker);
+}
+
+}  // namespace pinhole::dataplane

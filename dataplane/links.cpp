@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/links.hpp"
+
+#include "dataplane/ipc/layout.hpp"
+
+#include <rte_ring_elem.h>
+
+namespace pinhole::dataplane {
+
+bool RouteZones::is_inside(nat::Ipv4Address address) const noexcept {
+  const auto route = routes_.find(address);
+  return route.kind == RouteKind::forward && route.zone == config::Zone::inside;
+}
+
+bool EventRing::push(ipc::Event& event) noexcept {
+  event.abi_version = ipc::kAbiVersion;
+  event.worker = worker_;
+  event.sequence = sequence_++;  // counts lost events too: control sees the gap
+  event.tsc = clock_.tsc();
+  const bool sent = rte_ring_enqueue_elem(ring_, &event, sizeof event) == 0;
+  counters_.add(sent ? WorkerCounter::event_sent : WorkerCounter::event_lost);
+  return sent;
+}
+
+bool PeerRings::send(const PeerMessage& message) noexcept {
+  const auto to = message.is_answer ? message.asker : message.owner;
+  return rte_ring_enqueue_elem(network_.rings[to].peers, const_cast<PeerMessage*>(&message),
+                               sizeof message) == 0;
+}
+
+bool PeerRings::receive(PeerMessage& message) noexcept {
+  return rte_ring_dequeue_elem(network_.rings[worker_].peers, &message, sizeof message) == 0;
+}
+
+}  // namespace pinhole::dataplane

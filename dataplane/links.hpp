@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What connects a worker's gateway host with the rest: the ring of events to control, the rings to the other
+// workers, and the routes that tell inside from outside. Each is owned by one worker.
+
+#include <cstdint>
+
+#include "dataplane/alg_host.hpp"
+#include "dataplane/clock.hpp"
+#include "dataplane/foreign.hpp"
+#include "dataplane/ipc/event.hpp"
+#include "dataplane/network.hpp"
+#include "dataplane/stats.hpp"
+
+#include <rte_ring.h>
+
+namespace pinhole::dataplane {
+
+class RouteZones final : public Zones {
+ public:
+  explicit RouteZones(const RouteTable& routes) noexcept : routes_(routes) {}
+  [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept override;
+
+ private:
+  const RouteTable& routes_;
+};
+
+class EventRing final : public EventSink {
+ public:
+  EventRing(rte_ring* ring, std::uint8_t worker, const Clock& clock,
+            nat::CounterBlock<WorkerCounter>& counters) noexcept
+      : ring_(ring), worker_(worker), clock_(clock), counters_(counters) {}
+  bool push(ipc::Event& event) noexcept override;
+
+ private:
+  rte_ring* ring_;
+  std::uint8_t worker_;
+  const Clock& clock_;
+  nat::CounterBlock<WorkerCounter>& counters_;
+  std::uint32_t sequence_ = 0;
+};
+
+class PeerRings final : public PeerLink {
+ public:
+  PeerRings(unsigned worker, const Network& network) noexcept : worker_(worker), network_(network) {}
+  [[nodiscard]] bool send(const PeerMessage& message) noexcept override;
+  /// Takes the next message for this worker. \return false when there is none
+  [[nodiscard]] bool receive(PeerMessage& message) noexcept;
+
+ private:
+  unsigned worker_;
+  const Network& network_;
+};
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// An mbuf as bytes, and the few words that Pinhole keeps in its private area. Pinhole's pools give every mbuf
+// one segment; a chain of segments (which no port is asked for) is seen up to the end of the first.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/burst.hpp"
+
+#include <rte_mbuf.h>
+
+namespace pinhole::dataplane {
+
+/// In the private area: where a packet that waits for its neighbour's MAC address is to go.
+struct PacketNote {
+  Hop hop;
+  std::uint8_t l3_offset = 0;
+};
+inline constexpr std::uint16_t kPacketNoteSize = 16;  // DPDK wants a multiple of 8
+static_assert(sizeof(PacketNote) <= kPacketNoteSize);
+
+[[nodiscard]] inline PacketNote& note_of(rte_mbuf* mbuf) noexcept {
+  return *static_cast<PacketNote*>(rte_mbuf_to_priv(mbuf));
+}
+[[nodiscard]] inline std::byte* bytes_of(rte_mbuf* mbuf) noexcept {
+  return rte_pktmbuf_mtod(mbuf, std::byte*);
+}
+[[nodiscard]] inline std::span<std::byte> frame_of(rte_mbuf* mbuf) noexcept {
+  return {bytes_of(mbuf), mbuf->data_len};
+}
+/// The frame with the room behind it.
+[[nodiscard]] inline std::span<std::byte> buffer_of(rte_mbuf* mbuf) noexcept {
+  return {bytes_of(mbuf), std::size_t{mbuf->data_len} + rte_pktmbuf_tailroom(mbuf)};
+}
+/// Sets the size of a one-segment frame. \param size at most buffer_of(mbuf).size()
+inline void resize(rte_mbuf* mbuf, std::uint16_t size) noexcept {
+  mbuf->data_len = size;
+  mbuf->pkt_len = size;
+}
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What all workers share: ports, interfaces, routes, steering, and the rings by which workers hand things to
+// each other. Built by main before the workers start and constant while they run; the neighbour table has one
+// writer (worker 0) and lock-free readers.
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "dataplane/arp.hpp"
+#include "dataplane/neighbor.hpp"
+#include "dataplane/port.hpp"
+#include "dataplane/route.hpp"
+#include "dataplane/steering.hpp"
+#include "nat/headers.hpp"
+
+#include <rte_ring.h>
+
+namespace pinhole::dataplane {
+
+struct Interface {
+  std::uint16_t port = 0;  // index into Network::ports
+  std::uint16_t vlan = 0;  // 0: untagged
+  std::uint16_t mtu = 1500;
+  bool inside = false;
+  nat::MacAddress mac;
+  nat::Prefix address;
+};
+
+/// The rings into one worker; any other worker pushes, it alone pops.
+struct WorkerRings {
+  rte_ring* packets = nullptr;     // rte_mbuf*: packets whose flow it owns, from the Ethernet header on
+  rte_ring* unresolved = nullptr;  // rte_mbuf*: worker 0 only; packets that wait for a neighbour (PacketNote)
+  rte_ring* peers = nullptr;       // PeerMessage: questions and answers of other workers
+};
+
+/// Worker 0 answers and resolves ARP for all.
+inline constexpr unsigned kNeighborOwner = 0;
+inline constexpr std::uint8_t kNoInterface = 0xff;
+/// Each interface may have a port of its own.
+inline constexpr std::size_t kMaxPorts = RouteTable::kMaxInterfaces;
+
+struct Network {
+  std::vector<Port> ports;
+  std::vector<Interface> interfaces;
+  RouteTable routes;
+  ArpAnswers arp_answers;
+  Steering steering;
+  NeighborTable* neighbors = nullptr;
+  std::vector<WorkerRings> rings;
+  // By DPDK port number: the only interface of the port, or kNoInterface where VLANs share it.
+  std::array<std::uint8_t, RTE_MAX_ETHPORTS> only_interface{};
+
+  /// The interface that a frame came in by. \return kNoInterface for a VLAN that nobody has.
+  [[nodiscard]] std::uint8_t arrival(std::uint16_t port, std::span<const std::byte> frame) const noexcept {
+    const auto only = only_interface[port];
+    if (only != kNoInterface) [[likely]]
+      return only;
+    return arrival_by_vlan(port, frame);
+  }
+
+ private:
+  [[nodiscard]] std::uint8_t arrival_by_vlan(std::uint16_t port,
+                                             std::span<const std::byte> frame) const noexcept;
+};
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/slow_path.hpp"
+
+#include "dataplane/arp.hpp"
+#include "dataplane/context.hpp"
+#include "dataplane/mbuf_view.hpp"
+#include "nat/headers.hpp"
+#include "nat/rewrite.hpp"
+
+namespace pinhole::dataplane {
+
+namespace {
+
+using nat::DropReason;
+
+/// Answers that may follow each other at once after a pause: a traceroute's three probes for a few hops.
+constexpr std::uint32_t kIcmpBurst = 20;
+
+}  // namespace
+
+SlowPath::SlowPath(WorkerContext& worker, rte_mempool* packets, unsigned errors_per_s, std::uint64_t tsc_hz)
+    : worker_(worker), packets_(packets), limit_(errors_per_s, kIcmpBurst, tsc_hz) {
+}
+
+void SlowPath::arp(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
+  const auto& network = worker_.network;
+  auto& counters = worker_.stats.worker;
+  const auto message = read_arp(bytes_of(mbuf), packet);
+  if (!message) return worker_.transmitter.drop(mbuf, DropReason::drop_not_ip);
+  const bool for_us = network.arp_answers.answers(arrival, message->target);
+  if (network.arp_answers.may_learn(arrival, message->sender)) {
+    network.neighbors->learn(arrival, message->sender, message->sender_mac, for_us, worker_.clock.tick(),
+                             [&](void* waiting) noexcept {
+                               auto* const packet_that_waited = static_cast<rte_mbuf*>(waiting);
+                               const auto note = note_of(packet_that_waited);
+                               worker_.transmitter.send_to(packet_that_waited, note.l3_offset,
+                                                           note.hop.interface, message->sender_mac);
+                             });
+  }
+  if (!message->request) counters.add(WorkerCounter::arp_reply_in);
+  if (!message->request || !for_us) {
+    rte_pktmbuf_free(mbuf);  // it has done its work
+    return;
+  }
+  counters.add(WorkerCounter::arp_request_in);
+  answer_arp_request(bytes_of(mbuf), packet, network.interfaces[arrival].mac);
+  worker_.transmitter.send_frame(mbuf, arrival);
+}
+
+void SlowPath::ask_neighbor(const NeighborQuestion& question) noexcept {
+  rte_mbuf* const mbuf = rte_pktmbuf_alloc(packets_);
+  if (mbuf == nullptr) return worker_.stats.drops.add(DropReason::drop_no_mbuf);
+  const auto& interface = worker_.network.interfaces[question.interface];
+  const auto size = build_arp_request(buffer_of(mbuf), {.own_mac = interface.mac,
+                                                        .own_address = interface.address.address,
+                                                        .target = question.address,
+                                                        .to = question.known,
+                                                        .vlan = interface.vlan});
+  resize(mbuf, static_cast<std::uint16_t>(size));
+  worker_.stats.worker.add(WorkerCounter::arp_request_out);
+  worker_.transmitter.send_frame(mbuf, question.interface);
+}
+
+void SlowPath::for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
+  auto& transmitter = worker_.transmitter;
+  const bool ours = worker_.network.steering.pool_index(packet.destination.address).has_value() ||
+                    worker_.network.routes.is_local(packet.destination.address);
+  if (!ours) {
+    // Only what comes from outside gets here: a packet for an address behind us that nobody may reach so.
+    return transmitter.drop(mbuf, DropReason::drop_no_mapping);
+  }
+  if (packet.protocol != nat::Protocol::icmp || packet.icmp_type != nat::IcmpHeader::kEchoRequest) {
+    return transmitter.drop(mbuf, DropReason::drop_for_own_address);
+  }
+  if (!limit_.take(worker_.clock.tsc())) return transmitter.drop(mbuf, DropReason::drop_icmp_rate);
+  nat::Packet reply = packet;
+  nat::answer_echo_request(bytes_of(mbuf), reply);
+  worker_.stats.worker.add(WorkerCounter::echo_answered);
+  resize(mbuf, reply.ip_end);
+  send_routed(mbuf, reply.l3_offset, reply.destination.address);
+}
+
+void SlowPath::ttl_expired(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
+  complain(mbuf, packet, arrival, DropReason::drop_ttl_expired, nat::kTtlExceeded);
+}
+
+void SlowPath::no_route(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
+  complain(mbuf, packet, arrival, DropReason::drop_no_route, nat::kNetUnreachable);
+}
+
+void SlowPath::too_big(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
+                       std::uint16_t mtu) noexcept {
+  const auto& ip = nat::header_at<nat::Ipv4Header>(bytes_of(mbuf), packet.l3_offset);
+  if ((ip.fragment.host() & nat::Ipv4Header::kDontFragment) == 0) {
+    // Its sender allowed fragments, so it would not understand the complaint.
+    return worker_.transmitter.drop(mbuf, DropReason::drop_too_big);
+  }
+  complain(mbuf, packet, arrival, DropReason::drop_too_big, nat::fragmentation_needed(mtu));
+}
+
+void SlowPath::forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, Hop hop) noexcept {
+  if (packet.ip_size() > worker_.network.interfaces[hop.interface].mtu) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_too_big);
+  }
+  nat::forward_untranslated(bytes_of(mbuf), packet);
+  resize(mbuf, packet.ip_end);
+  worker_.transmitter.send(mbuf, packet.l3_offset, hop);
+}
+
+void SlowPath::complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, DropReason reason,
+                        nat::IcmpError error) noexcept {
+  const std::byte* const frame = bytes_of(mbuf);
+  if (nat::may_answer_with_error(frame, packet)) {
+    rte_mbuf* const answer = limit_.take(worker_.clock.tsc()) ? rte_pktmbuf_alloc(packets_) : nullptr;
+    if (answer != nullptr) {
+      const auto own_address = worker_.network.interfaces[arrival].address.address;
+      const auto size = nat::build_icmp_error(buffer_of(answer), frame, packet, error, own_address);
+      resize(answer, static_cast<std::uint16_t>(size));
+      worker_.stats.worker.add(WorkerCounter::icmp_error_out);
+      send_routed(answer, 0, packet.source.address);
+    }
+  }
+  worker_.transmitter.drop(mbuf, reason);
+}
+
+void SlowPath::icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
+  if (packet.ttl <= 1) return worker_.transmitter.drop(mbuf, DropReason::drop_ttl_expired);
+  if (worker_.network.interfaces[arrival].inside) {
+    icmp_error_from_inside(mbuf, packet);
+  } else {
+    icmp_error_from_outside(mbuf, packet);
+  }
+}
+
+void SlowPath::icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
+  const auto& steering = worker_.network.steering;
+  const auto about = nat::embedded_flow(bytes_of(mbuf), packet);
+  const auto pool_index = steering.pool_index(packet.destination.address);
+  if (!about || !pool_index || about->source.address != packet.destination.address) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
+  }
+  const auto port = about->source.port.host();
+  const unsigned owner = steering.owner_of_external(*pool_index, about->protocol, port);
+  if (owner != worker_.index) return worker_.handoff.add(owner, mbuf);
+  const auto index = worker_.translator.find_inbound({*pool_index, port, about->protocol});
+  if (index == nat::kNoMapping) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
+  }
+  // It neither refreshes nor ends the mapping (RFC 4787 REQ-12, RFC 5508 REQ-6).
+  const auto& mapping = worker_.translator[index];
+  nat::rewrite_icmp_error_inbound(bytes_of(mbuf), packet, mapping);
+  resize(mbuf, packet.ip_end);
+  send_routed(mbuf, packet.l3_offset, mapping.inside.address);
+}
+
+void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
+  const auto about = nat::embedded_flow(bytes_of(mbuf), packet);
+  if (!about) return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
+  // The error may come from a router; the flow is that of the host that the quoted packet was for.
+  const unsigned owner = worker_.network.steering.owner_of_inside(about->destination.address);
+  if (owner != worker_.index) return worker_.handoff.add(owner, mbuf);
+  const auto index = worker_.translator.find_outbound(about->protocol, about->destination);
+  if (index == nat::kNoMapping) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
+  }
+  resize(mbuf, nat::rewrite_icmp_error_outbound(bytes_of(mbuf), packet, worker_.translator[index]));
+  send_routed(mbuf, packet.l3_offset, packet.destination.address);
+}
+
+void SlowPath::send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept {
+  const auto route = worker_.network.routes.find(destination);
+  if (route.kind == RouteKind::none || route.kind == RouteKind::local) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_no_route);
+  }
+  worker_.transmitter.send(mbuf, l3_offset, {route.next_hop, route.interface});
+}
+
+}  // namespace pinhole::dataplane

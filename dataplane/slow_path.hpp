@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The slow path: packets for the appliance itself, and what it says to hosts on its own account: ARP, echo
+// replies and ICMP errors. One a worker; only worker 0 gets ARP. Each function takes the packet.
+
+#include <cstdint>
+
+#include "dataplane/burst.hpp"
+#include "dataplane/network.hpp"
+#include "dataplane/transmit.hpp"
+#include "nat/drop_reason.hpp"
+#include "nat/icmp_error.hpp"
+#include "nat/packet.hpp"
+#include "nat/rate_limit.hpp"
+
+#include <rte_mempool.h>
+
+namespace pinhole::dataplane {
+
+struct WorkerContext;
+
+class SlowPath {
+ public:
+  /// \param errors_per_s ICMP errors and echo replies that this worker sends at most
+  SlowPath(WorkerContext& worker, rte_mempool* packets, unsigned errors_per_s, std::uint64_t tsc_hz);
+
+  /// Thread: worker 0.
+  void arp(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
+  /// Sends an ARP request. Thread: worker 0.
+  void ask_neighbor(const NeighborQuestion& question) noexcept;
+  /// Answers an echo request; drops everything else.
+  void for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet) noexcept;
+  void ttl_expired(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
+  void no_route(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
+  void too_big(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, std::uint16_t mtu) noexcept;
+  /// Between two inside interfaces nothing is translated.
+  void forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, Hop hop) noexcept;
+  /// Translates an ICMP error about a packet of one of our flows, or hands it to the owner of that flow.
+  void icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
+
+ private:
+  /// Drops a packet and tells its sender why, within the rate limit.
+  void complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, nat::DropReason reason,
+                nat::IcmpError error) noexcept;
+  void icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept;
+  void icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept;
+  void send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept;
+
+  WorkerContext& worker_;
+  rte_mempool* packets_;
+  nat::RateLimit limit_;
+};
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The last stage: the neighbour's MAC address, the link header, and a burst a port handed to the device. One
+// a worker. Frames for a device without enough queues go over its ring to the worker that owns its only
+// queue; packets whose neighbour is not known go to worker 0, which asks for it.
+
+#include <array>
+#include <cstdint>
+
+#include "dataplane/burst.hpp"
+#include "dataplane/network.hpp"
+#include "dataplane/stats.hpp"
+
+namespace pinhole::dataplane {
+
+class Transmitter {
+ public:
+  Transmitter(unsigned worker, const Network& network, WorkerStats& stats);
+
+  /// Takes the packet. It must fit the interface's MTU, and its IPv4 header starts at l3_offset.
+  void send(rte_mbuf* mbuf, std::uint8_t l3_offset, Hop hop) noexcept;
+  /// The same for a neighbour that is known already.
+  void send_to(rte_mbuf* mbuf, std::uint8_t l3_offset, std::uint8_t interface,
+               const nat::MacAddress& destination) noexcept;
+  /// A whole frame, its link header included.
+  void send_frame(rte_mbuf* mbuf, std::uint8_t interface) noexcept;
+
+  /// Hands everything to the devices. Called at the end of each turn.
+  void flush() noexcept;
+
+  /// Frees a packet and counts why.
+  void drop(rte_mbuf* mbuf, nat::DropReason reason) noexcept {
+    stats_.drops.add(reason);
+    rte_pktmbuf_free(mbuf);
+  }
+
+ private:
+  struct Queue {
+    std::uint16_t size = 0;
+    std::array<rte_mbuf*, kBurst> mbufs;
+  };
+  void push(unsigned port, rte_mbuf* mbuf) noexcept;
+  void flush(unsigned port) noexcept;
+  void drain_shared(const Port& port) noexcept;
+  void hand_to_device(std::uint16_t port, std::uint16_t queue, rte_mbuf** mbufs, std::uint16_t size) noexcept;
+  void drop_all(rte_mbuf** mbufs, unsigned size, nat::DropReason reason) noexcept;
+
+  unsigned worker_;
+  const Network& network_;
+  WorkerStats& stats_;
+  std::array<Queue, kMaxPorts> queues_{};  // by port index
+};
+
+}  // namespace pinhole::dataplane
