@@ -47,7 +47,8 @@ struct FrameSpec {
                                                  std::uint32_t start = 0);
 
 /// True when the IPv4 header's and the transport's checksums of the datagram at `l3_offset` are right; a UDP
-/// checksum of zero is right.
+/// checksum of zero is right, and so is that of an ICMP message of zeros alone: one's complement has two
+/// zeros.
 [[nodiscard]] bool checksums_right(const Frame& frame, std::size_t l3_offset = 14);
 
 /// A mapping between two endpoints with its deltas.
