@@ -293,8 +293,7 @@ bool AlgHost::add_ref(const ipc::PinholeRef& added) noexcept {
   }
   if (work.ref_count < work.refs.size()) return put(work.ref_count++);
   for (std::size_t i = 0; i < work.ref_count; ++i) {
-    const auto& ref = work.refs[i];
-    if (ref.worker == parts_.worker && !parts_.endpoints.is_open(ref_of(ref))) return put(i);
+    if (is_gone(work.refs[i])) return put(i);
   }
   for (std::size_t i = 0; i < work.ref_count; ++i) {
     if ((work.in_use >> i & 1U) != 0) continue;
@@ -356,6 +355,7 @@ bool AlgHost::keep_call(CardIndex card, std::uint32_t generation, nat::Tick unti
 
 void AlgHost::close_pinhole(const ipc::PinholeRef& pinhole) noexcept {
   if (pinhole.worker == parts_.worker) return parts_.endpoints.close(ref_of(pinhole));
+  if (is_gone(pinhole)) return;
   PeerMessage request = question_to(pinhole.worker, PeerMessageType::close_media);
   request.first_ref = ref_of(pinhole);
   static_cast<void>(parts_.peers.send(request));
@@ -363,10 +363,17 @@ void AlgHost::close_pinhole(const ipc::PinholeRef& pinhole) noexcept {
 
 void AlgHost::keep_pinhole(const ipc::PinholeRef& pinhole, nat::Tick until) noexcept {
   if (pinhole.worker == parts_.worker) return parts_.endpoints.keep(ref_of(pinhole), until);
+  if (is_gone(pinhole)) return;
   PeerMessage request = question_to(pinhole.worker, PeerMessageType::keep_media);
   request.first_ref = ref_of(pinhole);
   request.until = until;
   static_cast<void>(parts_.peers.send(request));
+}
+
+/// Whether a pinhole is known to be closed.
+bool AlgHost::is_gone(const ipc::PinholeRef& pinhole) const noexcept {
+  if (pinhole.worker == parts_.worker) return !parts_.endpoints.is_open(ref_of(pinhole));
+  return pinhole.mapping == nat::kNoMapping;
 }
 
 /// Whether a pinhole of a call is open. One of another worker counts as open until its owner has said that it
@@ -376,11 +383,9 @@ bool AlgHost::media_live(CardIndex index) noexcept {
   bool live = false;
   for (std::size_t i = 0; i < card.pinhole_count; ++i) {
     const auto& pinhole = card.pinholes[i];
-    if (pinhole.worker == parts_.worker) {
-      live = live || parts_.endpoints.is_open(ref_of(pinhole));
-      continue;
-    }
+    if (is_gone(pinhole)) continue;
     live = true;
+    if (pinhole.worker == parts_.worker) continue;
     PeerMessage probe = question_to(pinhole.worker, PeerMessageType::probe_media);
     probe.first_ref = ref_of(pinhole);
     probe.card = index;
@@ -459,18 +464,18 @@ Ticket AlgHost::take(PeerMessage message, nat::Tick now) noexcept {
   return parts_.questions.take(message, now) ? message.ticket : kNoTicket;
 }
 
-/// Another worker has said whether it still has a pinhole of a call; if not, the card forgets it.
+/// Another worker has said whether it still has a pinhole of a call. The card remembers that there was one:
+/// the call fell silent, which is something else than never having had media.
 void AlgHost::take_probe(const PeerMessage& message) noexcept {
   if (message.state == alg::LookupState::found) return;
   if (!parts_.calls.is_current(message.card, message.card_generation)) return;
   const auto& card = parts_.calls.card(message.card);
   auto pinholes = card.pinholes;
-  const auto end = pinholes.begin() + card.pinhole_count;
-  const auto rest = std::remove_if(pinholes.begin(), end, [&](const ipc::PinholeRef& pinhole) noexcept {
-    return pinhole.worker == message.owner && ref_of(pinhole) == message.first_ref;
-  });
-  parts_.calls.set_pinholes(message.card,
-                            {pinholes.data(), static_cast<std::size_t>(rest - pinholes.begin())});
+  for (auto& pinhole : pinholes) {
+    if (pinhole.worker == message.owner && ref_of(pinhole) == message.first_ref)
+      pinhole.mapping = nat::kNoMapping;
+  }
+  parts_.calls.set_pinholes(message.card, {pinholes.data(), card.pinhole_count});
 }
 
 void AlgHost::tick(nat::Tick now, std::uint32_t budget) noexcept {

@@ -144,6 +144,7 @@ class AlgHost final : public alg::Host {
   void tell_message(std::size_t edits) noexcept;
   void close_pinhole(const ipc::PinholeRef& pinhole) noexcept;
   void keep_pinhole(const ipc::PinholeRef& pinhole, nat::Tick until) noexcept;
+  [[nodiscard]] bool is_gone(const ipc::PinholeRef& pinhole) const noexcept;
   [[nodiscard]] bool media_live(CardIndex card) noexcept;
   void apply(const alg::sip::Binding& binding) noexcept;
   void end_registration(CardIndex card) noexcept;

@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The calls and registrations of one worker; for several workers see alg_host_foreign_test.cpp.
+#include "dataplane/alg_host.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/dataplane/calls_lab.hpp"
+
+using namespace pinhole;
+using namespace pinhole::dataplane;
+using alg::LookupState;
+using alg::Verdict;
+using alg::sip::Method;
+using ipc::CallState;
+using ipc::EndReason;
+using ipc::EventType;
+
+namespace {
+
+alg::MediaRequest media(nat::Endpoint phone, unsigned port) {
+  return {endpoint(phone.address, port), endpoint(phone.address, port + 1)};
+}
+
+TestMessage invite(nat::Endpoint phone, const std::string& call_id = "call-1@phone", unsigned port = 4000) {
+  TestMessage message;
+  message.phone = phone;
+  message.call_id = call_id;
+  message.media = {media(phone, port)};
+  return message;
+}
+
+TestMessage follow(const TestMessage& invite, Method method, std::uint16_t status = 0) {
+  TestMessage message;
+  message.phone = invite.phone;
+  message.call_id = invite.call_id;
+  message.method = method;
+  message.status = status;
+  message.to_tag = "callee";
+  if (status != 0) message.direction = alg::Direction::inbound;
+  return message;
+}
+
+void establish(Lab& lab, const TestMessage& message) {
+  REQUIRE(lab.inspect(0, message).verdict == Verdict::forward);
+  lab.inspect(0, follow(message, Method::invite, 200));
+  lab.inspect(0, follow(message, Method::ack));
+}
+
+/// The only call of a worker.
+const ipc::CallCard& only_call(LabWorker& worker) {
+  REQUIRE(worker.calls.size() == 1);
+  for (const auto& card : worker.call_cards) {
+    if (card.own().in_use) return card.own();
+  }
+  throw std::logic_error("the table and its cards disagree");
+}
+
+alg::sip::Binding binding(nat::Endpoint phone, std::string_view aor, std::uint32_t expires_s) {
+  return {aor, phone, endpoint(kPoolAddress, 40000), kProvider, expires_s};
+}
+
+TestMessage registered(nat::Endpoint phone, std::string_view aor, std::uint32_t expires_s) {
+  TestMessage message;
+  message.phone = phone;
+  message.method = Method::register_;
+  message.status = 200;
+  message.direction = alg::Direction::inbound;
+  message.bindings = {binding(phone, aor, expires_s)};
+  return message;
+}
+
+}  // namespace
+
+TEST_CASE("an INVITE with SDP opens a call and a pair of ports before it leaves",
+          "[dataplane][alg_host][AC-09]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  const auto seen = lab.inspect(0, invite(phone));
+  REQUIRE(seen.verdict == Verdict::forward);
+  const auto& ports = seen.media[0];
+  CHECK(ports.rtp.address == kPoolAddress);
+  CHECK(ports.rtp.port.host() % 2 == 0);
+  CHECK(ports.rtcp.port.host() == ports.rtp.port.host() + 1);
+
+  const auto& card = only_call(lab[0]);
+  CHECK(card.step.state == CallState::inviting);
+  CHECK(card.outbound);
+  CHECK(card.inside == phone);
+  CHECK(card.remote == kProvider);
+  REQUIRE(card.pinhole_count == 2);
+  CHECK(card.pinholes[0].inside == endpoint(phone.address, 4000));
+  CHECK(card.pinholes[0].external == ports.rtp);
+  CHECK(card.pinholes[1].external == ports.rtcp);
+  const auto& mapping = lab[0].translator[card.pinholes[0].mapping];
+  CHECK(mapping.parent == lab[0].calls.find({card.call_hash, "call-1@phone", phone.address, "caller", ""}));
+  CHECK((mapping.flags & nat::MappingFlags::kPinhole) != 0);
+
+  REQUIRE(lab[0].events.size() == 1);
+  const auto& event = lab[0].events[0];
+  CHECK(event.type == EventType::sip_message);
+  CHECK(event.sip.start.view() == "INVITE");
+  CHECK(event.sip.edits == 3);
+  CHECK(event.sip.has_sdp);
+  CHECK(event.sip.card_generation == card.generation);
+  CHECK(event.sip.external == card.external);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 2);
+}
+
+TEST_CASE("a retransmission finds all that the first message opened", "[dataplane][alg_host]") {
+  Lab lab;
+  const auto message = invite(lab.phone_of(0));
+  const auto first = lab.inspect(0, message);
+  const auto again = lab.inspect(0, message);
+  CHECK(again.media[0].rtp == first.media[0].rtp);
+  CHECK(again.media[0].rtcp == first.media[0].rtcp);
+  CHECK(only_call(lab[0]).pinhole_count == 2);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_opened) == 2);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::call_opened) == 1);
+  CHECK(lab[0].events.size() == 2);
+}
+
+TEST_CASE("a response is told with its status line", "[dataplane][alg_host]") {
+  Lab lab;
+  const auto message = invite(lab.phone_of(0));
+  lab.inspect(0, message);
+  lab.inspect(0, follow(message, Method::invite, 200));
+  const auto& event = lab[0].events.back();
+  CHECK(event.sip.start.view() == "200 OK");
+  CHECK(event.sip.status == 200);
+  CHECK(event.sip.direction == alg::Direction::inbound);
+  CHECK(event.sip.step.state == CallState::answered);
+}
+
+TEST_CASE("a message dropped for want of ports leaves nothing behind", "[dataplane][alg_host]") {
+  Lab lab({.mappings = 4});  // the flow, one pair, and one that is not enough for another
+  const auto phone = lab.phone_of(0);
+  auto message = invite(phone);
+  message.media.push_back(media(phone, 4002));
+  CHECK(lab.inspect(0, message).verdict == Verdict::drop);
+  CHECK(lab[0].calls.size() == 0);
+  CHECK(lab[0].translator.table().size() == 1);
+  CHECK(lab[0].translator.ports_in_use() == 1);
+  CHECK(lab[0].events.empty());
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 0);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::call_opened) == 0);
+}
+
+TEST_CASE("a re-INVITE dropped for want of ports leaves the call as it was", "[dataplane][alg_host]") {
+  Lab lab({.mappings = 4});
+  const auto phone = lab.phone_of(0);
+  const auto message = invite(phone);
+  establish(lab, message);
+  const auto before = only_call(lab[0]);
+  auto again = message;
+  again.to_tag = "callee";
+  again.media.push_back(media(phone, 4002));
+  CHECK(lab.inspect(0, again).verdict == Verdict::drop);
+  const auto& after = only_call(lab[0]);
+  CHECK(after.pinhole_count == 2);
+  CHECK(after.last_message == before.last_message);
+  CHECK(lab[0].endpoints.is_open({before.pinholes[0].mapping, before.pinholes[0].generation}));
+  CHECK(lab[0].translator.table().size() == 3);
+}
+
+TEST_CASE("when no card is free, media is refused and signalling goes on", "[dataplane][alg_host]") {
+  Lab lab({.calls = 1});
+  const auto phone = lab.phone_of(0);
+  lab.inspect(0, invite(phone, "one"));
+  CHECK(lab.inspect(0, invite(phone, "two", 4002)).verdict == Verdict::drop);
+  auto without_media = invite(phone, "three");
+  without_media.media.clear();
+  CHECK(lab.inspect(0, without_media).verdict == Verdict::forward);
+  CHECK(lab[0].calls.size() == 1);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::call_table_full) == 2);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 2);
+}
+
+TEST_CASE("closing a call shuts its ports and says why", "[dataplane][alg_host]") {
+  Lab lab;
+  const auto message = invite(lab.phone_of(0));
+  establish(lab, message);
+  lab.inspect(0, follow(message, Method::bye));
+  lab.inspect(0, follow(message, Method::bye, 200));
+  const auto card = only_call(lab[0]);
+  CHECK(card.step.state == CallState::ended);
+  const auto index = lab[0].events.back().sip.card;
+  REQUIRE(lab[0].host.close_call(index, card.generation, EndReason::none));
+  CHECK(lab[0].calls.size() == 0);
+  CHECK(lab[0].translator.table().size() == 1);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 0);
+  const auto& event = lab[0].events.back();
+  CHECK(event.type == EventType::call_closed);
+  CHECK(event.closed.reason == EndReason::bye);
+  CHECK(event.closed.card == index);
+  CHECK(event.closed.card_generation == card.generation);
+  CHECK(event.closed.call_hash == card.call_hash);
+}
+
+TEST_CASE("a command that names a former call does nothing", "[dataplane][alg_host]") {
+  Lab lab({.calls = 1});
+  const auto phone = lab.phone_of(0);
+  lab.inspect(0, invite(phone, "one"));
+  const auto former = only_call(lab[0]);
+  REQUIRE(lab[0].host.close_call(0, former.generation, EndReason::none));
+  CHECK_FALSE(lab[0].host.close_call(0, former.generation, EndReason::none));
+  lab.inspect(0, invite(phone, "two"));
+  const auto events = lab[0].events.size();
+  CHECK_FALSE(lab[0].host.close_call(0, former.generation, EndReason::none));
+  CHECK_FALSE(lab[0].host.keep_call(0, former.generation, lab.now + 1000));
+  CHECK_FALSE(lab[0].host.close_call(77, former.generation, EndReason::none));
+  CHECK(only_call(lab[0]).keep_until == 0);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 2);
+  CHECK(lab[0].events.size() == events);
+}
+
+TEST_CASE("a call that ended is closed by its worker when control does not", "[dataplane][alg_host]") {
+  Lab lab;
+  const auto message = invite(lab.phone_of(0));
+  establish(lab, message);
+  lab.inspect(0, follow(message, Method::bye));
+  lab.inspect(0, follow(message, Method::bye, 200));
+  lab.pass_s(31);
+  CHECK(lab[0].calls.size() == 1);
+  lab.pass_s(1);
+  CHECK(lab[0].calls.size() == 0);
+  CHECK(lab[0].events.back().closed.reason == EndReason::bye);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 0);
+}
+
+TEST_CASE("a call whose media fell silent is closed, unless control keeps it",
+          "[dataplane][alg_host][AC-27]") {
+  Lab lab;
+  establish(lab, invite(lab.phone_of(0)));
+  const auto card = only_call(lab[0]);
+  REQUIRE(lab[0].host.keep_call(0, card.generation, lab.now + nat::ticks_from_s(1000)));
+  lab.pass_s(999);
+  CHECK(lab[0].endpoints.is_open({card.pinholes[0].mapping, card.pinholes[0].generation}));
+  CHECK(only_call(lab[0]).generation == card.generation);
+  lab.pass_s(10);
+  CHECK(lab[0].calls.size() == 0);
+  CHECK(lab[0].events.back().type == EventType::call_closed);
+  CHECK(lab[0].events.back().closed.reason == EndReason::media_silence);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 0);
+}
+
+TEST_CASE("ports opened later share in a promise that control has given", "[dataplane][alg_host][AC-14]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  const auto message = invite(phone);
+  establish(lab, message);
+  REQUIRE(lab[0].host.keep_call(0, only_call(lab[0]).generation, lab.now + nat::ticks_from_s(500)));
+  auto again = message;
+  again.to_tag = "callee";
+  again.media = {media(phone, 6000)};
+  lab.inspect(0, again);
+  lab.pass_s(400);
+  const auto& card = only_call(lab[0]);
+  REQUIRE(card.pinhole_count == 4);
+  for (std::size_t i = 0; i < 4; ++i)
+    CHECK(lab[0].endpoints.is_open({card.pinholes[i].mapping, card.pinholes[i].generation}));
+}
+
+TEST_CASE("a call that is never answered is given up", "[dataplane][alg_host]") {
+  Lab lab;
+  lab.inspect(0, invite(lab.phone_of(0)));
+  lab.pass_s(211);
+  CHECK(lab[0].calls.size() == 1);
+  lab.pass_s(6);
+  CHECK(lab[0].calls.size() == 0);
+  CHECK(lab[0].events.back().closed.reason == EndReason::no_answer);
+}
+
+TEST_CASE("ten thousand calls leave ports, mappings and cards as they were", "[dataplane][alg_host]") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 engine(seed);
+  const auto random = [&] { return static_cast<unsigned>(engine()); };
+  Lab lab({.calls = 50, .mappings = 512});
+  std::vector<TestMessage> live;
+  unsigned opened = 0;
+  const auto end_one = [&] {
+    std::swap(live[random() % live.size()], live.back());
+    const auto& ending = live.back();
+    lab.inspect(0, follow(ending, Method::bye));
+    lab.inspect(0, follow(ending, Method::bye, 200));
+    const auto event = lab[0].events.back();
+    REQUIRE(event.sip.step.state == CallState::ended);
+    if (random() % 4 != 0)  // otherwise control has forgotten it
+      REQUIRE(lab[0].host.close_call(event.sip.card, event.sip.card_generation, EndReason::none));
+    live.pop_back();
+  };
+  while (opened < 10'000) {
+    lab[0].events.clear();
+    if (lab[0].calls.size() < 50 && (live.empty() || random() % 2 == 0)) {
+      const auto phone = lab.phone_of(0, random() % 20);
+      const auto port = 4000 + 2 * (random() % 1000);
+      live.push_back(invite(phone, "call-" + std::to_string(opened++), port));
+      if (random() % 8 == 0) live.back().media.push_back(live.back().media[0]);
+      establish(lab, live.back());
+    } else if (!live.empty()) {
+      end_one();
+    } else {
+      lab.pass_s(1);
+    }
+    if (lab[0].calls.size() == 50) lab.pass_s(1);
+  }
+  while (!live.empty()) end_one();
+  lab.pass_s(400);
+  CHECK(lab[0].calls.size() == 0);
+  CHECK(lab[0].translator.table().size() == 0);
+  CHECK(lab[0].translator.ports_in_use() == 0);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 0);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::call_opened) == 10'000);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::call_closed) == 10'000);
+}
+
+TEST_CASE("the end of a call spares a port that a later call has taken over", "[dataplane][alg_host]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  const auto first = invite(phone, "one");
+  establish(lab, first);
+  const auto first_card = only_call(lab[0]);
+  lab.inspect(0, follow(first, Method::bye));
+  const auto second = lab.inspect(0, invite(phone, "two"));  // the phone has one RTP port for all its calls
+  CHECK(second.media[0].rtp == first_card.pinholes[0].external);
+  REQUIRE(lab[0].host.close_call(0, first_card.generation, EndReason::none));
+  const auto& card = only_call(lab[0]);
+  CHECK(lab[0].endpoints.is_open({card.pinholes[0].mapping, card.pinholes[0].generation}));
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 2);
+}
+
+TEST_CASE("a call that offers new ports again and again keeps its last ones", "[dataplane][alg_host]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  auto message = invite(phone);
+  establish(lab, message);
+  message.to_tag = "callee";
+  for (unsigned i = 1; i < 20; ++i) {
+    message.media = {media(phone, 4000 + 2 * i)};
+    REQUIRE(lab.inspect(0, message).verdict == Verdict::forward);
+  }
+  const auto& card = only_call(lab[0]);
+  CHECK(card.pinhole_count == ipc::kMaxPinholes);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == ipc::kMaxPinholes);
+  for (unsigned port = 4024; port < 4040; ++port) {
+    INFO("port " << port);
+    CHECK(std::any_of(card.pinholes.begin(), card.pinholes.end(), [&](const ipc::PinholeRef& pinhole) {
+      return pinhole.inside == endpoint(phone.address, port) &&
+             lab[0].endpoints.is_open({pinhole.mapping, pinhole.generation});
+    }));
+  }
+}
+
+TEST_CASE("a message with more streams than a card holds is refused whole", "[dataplane][alg_host]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  auto message = invite(phone);
+  for (unsigned i = 1; i < 9; ++i) message.media.push_back(media(phone, 4000 + 2 * i));
+  CHECK(lab.inspect(0, message).verdict == Verdict::drop);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 0);
+  CHECK(lab[0].calls.size() == 0);
+  message.media.pop_back();
+  CHECK(lab.inspect(0, message).verdict == Verdict::forward);
+  CHECK(only_call(lab[0]).pinhole_count == ipc::kMaxPinholes);
+}
+
+TEST_CASE("only what belongs to calls opens one", "[dataplane][alg_host]") {
+  struct Case {
+    const char* what;
+    Method method;
+    std::uint16_t status;
+    bool with_media;
+    CallState state;
+    bool opens;
+  };
+  const auto row = GENERATE(Case{"an INVITE", Method::invite, 0, false, CallState::inviting, true},
+                            Case{"a late BYE", Method::bye, 0, false, CallState::ended, false},
+                            Case{"a REGISTER", Method::register_, 0, false, CallState::ended, false},
+                            Case{"an OPTIONS", Method::options, 0, false, CallState::ended, false},
+                            Case{"an answer to OPTIONS", Method::options, 200, true, CallState::ended, false},
+                            Case{"an answer with SDP", Method::invite, 200, true, CallState::answered, true},
+                            Case{"an ACK with SDP", Method::ack, 0, true, CallState::confirmed, true},
+                            Case{"an UPDATE with SDP", Method::update, 0, true, CallState::confirmed, true});
+  DYNAMIC_SECTION(row.what) {
+    Lab lab;
+    TestMessage message;
+    message.phone = lab.phone_of(0);
+    message.method = row.method;
+    message.status = row.status;
+    if (row.with_media) message.media = {media(message.phone, 4000)};
+    const auto seen = lab.inspect(0, message);
+    CHECK(seen.verdict == Verdict::forward);
+    CHECK(lab[0].calls.size() == (row.opens ? 1 : 0));
+    CHECK(lab[0].events.size() == (row.opens ? 1 : 0));
+    if (row.opens) CHECK(only_call(lab[0]).step.state == row.state);
+    CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == (row.with_media ? 2 : 0));
+    lab.pass_s(8000);
+    CHECK(lab[0].calls.size() == 0);
+    CHECK(lab[0].translator.table().size() == 0);
+    CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 0);
+  }
+}
+
+TEST_CASE("media announced on a signalling port neither opens nor closes it", "[dataplane][alg_host]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  const auto seen = lab.inspect(0, invite(phone, "call-1@phone", 5060));
+  REQUIRE(seen.verdict == Verdict::forward);
+  const auto index = lab[0].translator.find_outbound(nat::Protocol::udp, phone);
+  CHECK(seen.media[0].rtp == lab[0].translator[index].external);
+  CHECK((lab[0].translator[index].flags & nat::MappingFlags::kPinhole) == 0);
+  const auto card = only_call(lab[0]);
+  CHECK(card.pinhole_count == 1);  // RTCP alone
+  REQUIRE(lab[0].host.close_call(0, card.generation, EndReason::none));
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, phone) == index);
+  CHECK(lab[0].translator.table().size() == 1);
+}
+
+TEST_CASE("a stream without RTCP takes one port", "[dataplane][alg_host][AC-21]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  auto message = invite(phone);
+  message.media = {{endpoint(phone.address, 4000), endpoint(phone.address, 4000)}};
+  const auto seen = lab.inspect(0, message);
+  CHECK(seen.media[0].rtcp == seen.media[0].rtp);
+  CHECK(only_call(lab[0]).pinhole_count == 1);
+}
+
+TEST_CASE("a static forward stands for its inside host in both directions", "[dataplane][alg_host]") {
+  const auto server = endpoint(nat::Ipv4Address::from_host(0x0a000042), 5060);
+  const auto forwarded = endpoint(kPoolAddress, 5060);
+  Lab lab({.forwards = {{nat::Protocol::udp, forwarded, server}}});
+  const alg::Message message{
+      "", alg::Direction::outbound, {nat::Protocol::udp, lab.phone_of(0), {}, kProvider}};
+  lab[0].host.begin(message, lab.now);
+  const auto out = lab[0].host.external_of(nat::Protocol::udp, server);
+  const auto in = lab[0].host.inside_of(nat::Protocol::udp, forwarded);
+  const auto tcp = lab[0].host.inside_of(nat::Protocol::tcp, forwarded);
+  const auto elsewhere = lab[0].host.inside_of(nat::Protocol::udp, kProvider);
+  lab[0].host.abandon();
+  CHECK(out.state == LookupState::found);
+  CHECK(out.endpoint == forwarded);
+  CHECK(in.state == LookupState::found);
+  CHECK(in.endpoint == server);
+  CHECK(tcp.state == LookupState::none);
+  CHECK(elsewhere.state == LookupState::none);
+  CHECK(lab[0].host.is_external(kPoolAddress));
+  CHECK_FALSE(lab[0].host.is_external(kProvider.address));
+  CHECK(lab[0].host.is_inside(server.address));
+}
+
+TEST_CASE("media on a forwarded port belongs to the forward, not to the call", "[dataplane][alg_host]") {
+  const auto server = nat::Ipv4Address::from_host(0x0a000042);
+  Lab lab({.forwards = {{nat::Protocol::udp, endpoint(kPoolAddress, 9000), endpoint(server, 9000)},
+                        {nat::Protocol::udp, endpoint(kPoolAddress, 9001), endpoint(server, 9001)}}});
+  const auto seen = lab.inspect(0, invite(endpoint(server, 5060), "call", 9000));
+  CHECK(seen.media[0].rtp == endpoint(kPoolAddress, 9000));
+  CHECK(seen.media[0].rtcp == endpoint(kPoolAddress, 9001));
+  const auto card = only_call(lab[0]);
+  CHECK(card.pinhole_count == 0);
+  REQUIRE(lab[0].host.close_call(0, card.generation, EndReason::none));
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, endpoint(server, 9000)) != nat::kNoMapping);
+}
+
+TEST_CASE("an endpoint that a message names can be reached by whom it was named to",
+          "[dataplane][alg_host][AC-11]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  const auto listens = endpoint(phone.address, 5062);  // sends from 5060
+  const alg::Message message{"", alg::Direction::outbound, {nat::Protocol::udp, phone, {}, kProvider}};
+  lab[0].host.begin(message, lab.now);
+  const auto first = lab[0].host.external_of(nat::Protocol::udp, listens);
+  lab[0].host.abandon();
+  const auto index = lab[0].translator.find_outbound(nat::Protocol::udp, listens);
+  REQUIRE(index != nat::kNoMapping);
+  CHECK(first.endpoint == lab[0].translator[index].external);
+  CHECK(lab[0].translator.admits(index, kProvider, lab.now));
+
+  const auto other_server = endpoint(nat::Ipv4Address::from_host(0xc6336407), 5060);
+  CHECK_FALSE(lab[0].translator.admits(index, other_server, lab.now));
+  const alg::Message to_other{"", alg::Direction::outbound, {nat::Protocol::udp, phone, {}, other_server}};
+  lab[0].host.begin(to_other, lab.now);
+  CHECK(lab[0].host.external_of(nat::Protocol::udp, listens).endpoint == first.endpoint);
+  lab[0].host.abandon();
+  CHECK(lab[0].translator.admits(index, other_server, lab.now));
+  CHECK(lab[0].translator.admits(index, kProvider, lab.now));
+}
+
+TEST_CASE("a registration keeps the way in open for as long as it was granted",
+          "[dataplane][alg_host][AC-01]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  lab.inspect(0, registered(phone, "sip:alice@example.com", 3600));
+  REQUIRE(lab[0].events.size() == 1);
+  CHECK(lab[0].events[0].type == EventType::registration);
+  CHECK(lab[0].events[0].registration.expires_s == 3600);
+  lab.pass_s(3599);
+  CHECK(lab[0].registrations.size() == 1);
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, phone) != nat::kNoMapping);
+  lab.pass_s(1);
+  CHECK(lab[0].registrations.size() == 0);
+  CHECK(lab[0].events.back().registration.expires_s == 0);
+  lab.pass_s(1);
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, phone) == nat::kNoMapping);
+}
+
+TEST_CASE("a contact that is withdrawn lets its way in go", "[dataplane][alg_host][AC-01]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  lab.inspect(0, registered(phone, "sip:alice@example.com", 3600));
+  lab.pass_s(600);
+  lab.inspect(0, registered(phone, "sip:alice@example.com", 0));
+  CHECK(lab[0].registrations.size() == 0);
+  CHECK(lab[0].events.back().registration.expires_s == 0);
+  CHECK(lab[0].events.back().registration.card_generation == lab[0].events[0].registration.card_generation);
+  lab.pass_s(299);
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, phone) != nat::kNoMapping);
+  lab.pass_s(2);
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, phone) == nat::kNoMapping);
+  const auto events = lab[0].events.size();
+  lab.inspect(0, registered(phone, "sip:nobody@example.com", 0));
+  CHECK(lab[0].events.size() == events);
+}
+
+TEST_CASE("of two accounts on a phone, one that leaves does not shut out the other",
+          "[dataplane][alg_host][AC-01][AC-17]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  lab.inspect(0, registered(phone, "sip:alice@example.com", 3600));
+  lab.inspect(0, registered(phone, "sip:bob@example.com", 60));
+  CHECK(lab[0].registrations.size() == 2);
+  lab.pass_s(61);
+  CHECK(lab[0].registrations.size() == 1);
+  lab.pass_s(3000);
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, phone) != nat::kNoMapping);
+}
+
+TEST_CASE("a registration without a free card still keeps its way in open", "[dataplane][alg_host]") {
+  Lab lab({.registrations = 1});
+  lab.inspect(0, registered(lab.phone_of(0, 0), "sip:alice@example.com", 3600));
+  lab.inspect(0, registered(lab.phone_of(0, 1), "sip:bob@example.com", 3600));
+  CHECK(lab[0].events.size() == 1);
+  CHECK(lab[0].stats.worker.read(WorkerCounter::registration_table_full) == 1);
+  lab.pass_s(3000);
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, lab.phone_of(0, 1)) != nat::kNoMapping);
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/call_table.hpp"
+
+#include <catch2/catch.hpp>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/text_hash.hpp"
+#include "tests/nat/table_memory.hpp"
+
+using namespace pinhole;
+using namespace pinhole::dataplane;
+using alg::sip::Method;
+using ipc::CallState;
+using ipc::EndReason;
+
+namespace {
+
+constexpr auto kPhone = nat::Ipv4Address::from_host(0x0a000005);
+constexpr auto kOtherPhone = nat::Ipv4Address::from_host(0x0a000006);
+
+CallKey key_of(std::string_view call_id, nat::Ipv4Address inside = kPhone, std::string_view from_tag = "f",
+               std::string_view to_tag = "") {
+  return {text_hash(call_id), call_id, inside, from_tag, to_tag};
+}
+
+alg::sip::Summary message(Method method, std::uint16_t status = 0, std::string_view to_tag = "") {
+  alg::sip::Summary summary;
+  summary.method = method;
+  summary.status = status;
+  summary.to_tag = to_tag;
+  return summary;
+}
+
+struct Calls {
+  explicit Calls(std::uint32_t capacity = 8)
+      : cards(capacity),
+        memory(CallTable::bytes_needed(capacity)),
+        table(cards, 3, memory.span(), counters) {}
+
+  CardIndex open(const CallKey& key, nat::Tick now = 1, CallState state = CallState::inviting) {
+    CallOpening opening;
+    opening.key = key;
+    opening.step = {state, EndReason::none};
+    opening.inside = {key.inside, nat::Be16{5060}};
+    opening.from_uri = "sip:alice@example.com";
+    opening.to_uri = "sip:bob@example.com";
+    return table.open(opening, now);
+  }
+
+  std::vector<ipc::Shared<ipc::CallCard>> cards;
+  nat::TableMemory memory;
+  nat::CounterBlock<WorkerCounter> counters;
+  CallTable table;
+};
+
+}  // namespace
+
+TEST_CASE("a call is found by Call-ID and inside host", "[dataplane][call_table]") {
+  Calls calls;
+  const auto index = calls.open(key_of("a@phone"), 7);
+  CHECK(calls.table.find(key_of("a@phone")) == index);
+  CHECK(calls.table.find(key_of("b@phone")) == kNoCard);
+  const auto& card = calls.table.card(index);
+  CHECK(card.in_use);
+  CHECK(card.call_id.view() == "a@phone");
+  CHECK(card.from_uri.view() == "sip:alice@example.com");
+  CHECK(card.created == 7);
+  CHECK(calls.counters.read(WorkerCounter::call_opened) == 1);
+  CHECK(calls.counters.read(WorkerCounter::call_live) == 1);
+}
+
+TEST_CASE("two phones with the same Call-ID have two calls", "[dataplane][call_table][AC-17]") {
+  Calls calls;
+  const auto one = calls.open(key_of("1", kPhone, "tag-a"));
+  const auto other = calls.open(key_of("1", kOtherPhone, "tag-b"));
+  CHECK(calls.table.find(key_of("1", kPhone, "tag-a")) == one);
+  CHECK(calls.table.find(key_of("1", kOtherPhone, "tag-b")) == other);
+  calls.table.close(one);
+  CHECK(calls.table.find(key_of("1", kPhone, "tag-a")) == kNoCard);
+  CHECK(calls.table.find(key_of("1", kOtherPhone, "tag-b")) == other);
+}
+
+TEST_CASE("a message from another inside host belongs to the call whose tag it has",
+          "[dataplane][call_table]") {
+  Calls calls;
+  const auto index = calls.open(key_of("a@proxy", kPhone, "caller"));
+  CHECK(calls.table.find(key_of("a@proxy", kOtherPhone, "caller", "callee")) == index);
+  CHECK(calls.table.find(key_of("a@proxy", kOtherPhone, "callee", "caller")) == index);
+  CHECK(calls.table.find(key_of("a@proxy", kOtherPhone, "stranger", "callee")) == kNoCard);
+  // The same INVITE on its way to another phone begins a call of its own.
+  CHECK(calls.table.find(key_of("a@proxy", kOtherPhone, "caller")) == kNoCard);
+}
+
+TEST_CASE("a phone that uses one Call-ID for every call has a new call after the old one ended",
+          "[dataplane][call_table][AC-17]") {
+  Calls calls;
+  const auto old = calls.open(key_of("1", kPhone, "first"), 1, CallState::ringing);
+  CHECK(calls.table.find(key_of("1", kPhone, "second")) == old);
+  calls.table.step(old, message(Method::invite, 487), 2);
+  CHECK(calls.table.find(key_of("1", kPhone, "first")) == old);  // sent again
+  REQUIRE(calls.table.find(key_of("1", kPhone, "second")) == kNoCard);
+  const auto successor = calls.open(key_of("1", kPhone, "second"), 3);
+  CHECK(calls.table.find(key_of("1", kPhone, "second")) == successor);
+  CHECK(calls.table.find(key_of("1", kPhone, "second", "callee")) == successor);
+  calls.table.close(old);
+  CHECK(calls.table.find(key_of("1", kPhone, "second", "callee")) == successor);
+}
+
+TEST_CASE("a Call-ID longer than its card is known by its hash and its beginning",
+          "[dataplane][call_table]") {
+  Calls calls;
+  const std::string same_beginning(200, 'x');
+  const auto one = calls.open(key_of(same_beginning + "1"));
+  const auto other = calls.open(key_of(same_beginning + "2"));
+  CHECK(one != other);
+  CHECK(calls.table.find(key_of(same_beginning + "1")) == one);
+  CHECK(calls.table.find(key_of(same_beginning + "2")) == other);
+  CHECK(calls.table.find(key_of(same_beginning + "3")) == kNoCard);
+}
+
+TEST_CASE("a full table refuses and counts, and has room again after a close", "[dataplane][call_table]") {
+  Calls calls(2);
+  const auto one = calls.open(key_of("1"));
+  calls.open(key_of("2"));
+  CHECK(calls.table.next_free() == kNoCard);
+  CHECK(calls.counters.read(WorkerCounter::call_table_full) == 1);
+  calls.table.close(one);
+  CHECK(calls.table.next_free() == one);
+  CHECK(calls.open(key_of("3")) == one);
+}
+
+TEST_CASE("a card that is used again has another generation", "[dataplane][call_table]") {
+  Calls calls(1);
+  const auto index = calls.open(key_of("1"));
+  const auto generation = calls.table.card(index).generation;
+  CHECK(calls.table.is_current(index, generation));
+  calls.table.close(index);
+  CHECK_FALSE(calls.table.is_current(index, generation));
+  REQUIRE(calls.open(key_of("2")) == index);
+  CHECK_FALSE(calls.table.is_current(index, generation));
+  CHECK(calls.table.is_current(index, calls.table.card(index).generation));
+  CHECK_FALSE(calls.table.is_current(kNoCard, 0));
+}
+
+TEST_CASE("messages move a call through its states and name the callee", "[dataplane][call_table]") {
+  Calls calls;
+  const auto index = calls.open(key_of("1"), 10);
+  const auto step = [&](Method method, std::uint16_t status, std::string_view to_tag, nat::Tick now) {
+    return calls.table.step(index, message(method, status, to_tag), now).state;
+  };
+  CHECK(step(Method::invite, 180, "fork-1", 20) == CallState::ringing);
+  CHECK(calls.table.card(index).to_tag.view() == "fork-1");
+  CHECK(calls.table.card(index).answered == 0);
+  CHECK(step(Method::invite, 200, "fork-2", 30) == CallState::answered);
+  CHECK(calls.table.card(index).to_tag.view() == "fork-2");
+  CHECK(calls.table.card(index).answered == 30);
+  CHECK(step(Method::ack, 0, "fork-2", 31) == CallState::confirmed);
+  CHECK(calls.table.card(index).last_message == 31);
+  CHECK(step(Method::bye, 0, "fork-2", 90) == CallState::ending);
+  CHECK(step(Method::bye, 200, "fork-2", 91) == CallState::ended);
+  CHECK(calls.table.card(index).step.reason == EndReason::bye);
+  CHECK(calls.table.card(index).answered == 30);
+}
+
+TEST_CASE("the table agrees with a map under random operations", "[dataplane][call_table]") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  constexpr std::uint32_t kCapacity = 100;
+  Calls calls(kCapacity);
+  std::unordered_map<std::string, CardIndex> oracle;
+  for (int i = 0; i < 20'000; ++i) {
+    const auto call_id = "call-" + std::to_string(random() % 200);
+    const auto known = oracle.find(call_id);
+    const auto found = calls.table.find(key_of(call_id));
+    REQUIRE(found == (known == oracle.end() ? kNoCard : known->second));
+    if (found != kNoCard) {
+      calls.table.close(found);
+      oracle.erase(known);
+    } else if (oracle.size() < kCapacity) {
+      oracle[call_id] = calls.open(key_of(call_id));
+    } else {
+      REQUIRE(calls.table.next_free() == kNoCard);
+    }
+    REQUIRE(calls.table.size() == oracle.size());
+  }
+}
+
+TEST_CASE("a call that nobody closes is found overdue", "[dataplane][call_table]") {
+  struct Case {
+    const char* what;
+    CallState state;
+    EndReason reason;
+    std::uint8_t pinholes;
+    bool media_live;
+    std::uint32_t limit_s;  // 0: never
+    EndReason closed_as;
+  };
+  const auto row = GENERATE(
+      Case{"ended", CallState::ended, EndReason::cancelled, 2, true, 32, EndReason::cancelled},
+      Case{"asked to end, but nobody answered", CallState::ending, EndReason::none, 2, true, 32,
+           EndReason::bye},
+      Case{"never answered", CallState::inviting, EndReason::none, 0, false, 212, EndReason::no_answer},
+      Case{"ringing without end", CallState::ringing, EndReason::none, 2, false, 212, EndReason::no_answer},
+      Case{"an announcement plays", CallState::ringing, EndReason::none, 2, true, 0, EndReason::none},
+      Case{"media is flowing", CallState::confirmed, EndReason::none, 2, true, 0, EndReason::none},
+      Case{"media fell silent", CallState::confirmed, EndReason::none, 2, false, 32,
+           EndReason::media_silence},
+      Case{"no ACK and no media", CallState::answered, EndReason::none, 2, false, 32,
+           EndReason::media_silence},
+      Case{"no media of ours", CallState::confirmed, EndReason::none, 0, false, 7200, EndReason::lost});
+  DYNAMIC_SECTION(row.what) {
+    ipc::CallCard card;
+    card.step = {row.state, row.reason};
+    card.pinhole_count = row.pinholes;
+    card.last_message = 1000;
+    if (row.limit_s == 0) {
+      CHECK_FALSE(overdue(card, 1000, row.media_live, 1000 + nat::ticks_from_s(100'000)));
+    } else {
+      const nat::Tick due = 1000 + nat::ticks_from_s(row.limit_s);
+      CHECK_FALSE(overdue(card, 1000, row.media_live, due - 1));
+      CHECK(overdue(card, 1000, row.media_live, due) == row.closed_as);
+    }
+  }
+}
+
+TEST_CASE("control's promise keeps a silent call, but not one that has ended",
+          "[dataplane][call_table][AC-27]") {
+  ipc::CallCard card;
+  card.step = {CallState::confirmed, EndReason::none};
+  card.pinhole_count = 2;
+  card.last_message = 10;
+  card.keep_until = 50'000;
+  CHECK_FALSE(overdue(card, 0, false, 49'999));
+  CHECK(overdue(card, 0, false, 50'000) == EndReason::media_silence);
+  card.step = {CallState::ended, EndReason::bye};
+  CHECK(overdue(card, 10, false, 10 + kEndedLinger) == EndReason::bye);
+}
+
+TEST_CASE("the sweep closes overdue calls within its budget", "[dataplane][call_table]") {
+  Calls calls(64);
+  for (int i = 0; i < 64; ++i) calls.open(key_of("call-" + std::to_string(i)), 1);
+  std::uint32_t closed = 0;
+  const auto sweep = [&](nat::Tick now, std::uint32_t budget) {
+    calls.table.tick(
+        now, budget, [](CardIndex) noexcept { return false; },
+        [&](CardIndex index, EndReason reason) noexcept {
+          closed += reason == EndReason::no_answer;
+          calls.table.close(index);
+        });
+  };
+  sweep(kUnansweredLimit, 64);
+  CHECK(closed == 0);
+  const nat::Tick due = 1 + kUnansweredLimit + nat::ticks_from_s(5);
+  for (std::uint32_t turn = 1; turn <= 8; ++turn) {
+    sweep(due, 8);
+    CHECK(closed == 8 * turn);
+  }
+  CHECK(calls.table.size() == 0);
+  CHECK(calls.counters.read(WorkerCounter::call_closed) == 64);
+  CHECK(calls.counters.read(WorkerCounter::call_live) == 0);
+}
+
+TEST_CASE("messages after the end do not put the end off", "[dataplane][call_table]") {
+  Calls calls;
+  const auto index = calls.open(key_of("1"), 1, CallState::confirmed);
+  calls.table.step(index, message(Method::bye), 10);
+  calls.table.step(index, message(Method::bye, 200), 11);
+  calls.table.step(index, message(Method::bye, 200), 11 + kEndedLinger - 1);
+  bool closed = false;
+  const auto sweep = [&](nat::Tick now) {
+    calls.table.tick(
+        now, 8, [](CardIndex) noexcept { return true; },
+        [&](CardIndex overdue_index, EndReason) noexcept {
+          closed = true;
+          calls.table.close(overdue_index);
+        });
+  };
+  sweep(11 + kEndedLinger - 1);
+  CHECK_FALSE(closed);
+  sweep(11 + kEndedLinger);
+  CHECK(closed);
+}
