@@ -11,7 +11,7 @@
 
 namespace pinhole::config {
 
-inline constexpr const char* kDefaultConfigPath = "/etc/pinhole/pinhole.json";
+inline constexpr const char* kDefaultConfigPath = "/etc/pinhole.json";
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 

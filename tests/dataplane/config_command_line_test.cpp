@@ -22,7 +22,7 @@ Result<CommandLine> parse(std::vector<const char*> arguments) {
 TEST_CASE("a command line without arguments runs the installed configuration", "[config][command_line]") {
   const auto line = parse({});
   REQUIRE(line.has_value());
-  CHECK(line->config_path == "/etc/pinhole/pinhole.json");
+  CHECK(line->config_path == "/etc/pinhole.json");
   CHECK_FALSE(line->check);
   CHECK(line->log_level == LogLevel::info);
   CHECK(line->answer.empty());
