@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What control counts of itself, in the same form as the workers' counters.
+
+#include "nat/counters.hpp"
+
+namespace pinhole::control {
+
+#define PINHOLE_CONTROL_COUNTERS(X)                                                             \
+  X(event_received, "events taken from the workers")                                            \
+  X(event_gap, "events that workers counted in their sequence and that never came")             \
+  X(event_refused, "events of another ABI version, skipped")                                    \
+  X(resync, "times that all cards of a worker were read")                                       \
+  X(call_found, "calls found on a card that no event had told of")                              \
+  X(call_lost, "calls that ended without anybody having said why")                              \
+  X(command_sent, "commands handed to workers")                                                 \
+  X(command_again, "times that a command was due again because the worker had not followed it") \
+  X(command_ring_full, "times that a command had to wait because the ring was full")
+
+enum class ControlCounter : std::uint8_t { PINHOLE_CONTROL_COUNTERS(PINHOLE_COUNTER_ENUMERATOR) };
+
+}  // namespace pinhole::control
+
+template <>
+struct pinhole::nat::CounterTraits<pinhole::control::ControlCounter> {
+  static constexpr std::array kInfo = {PINHOLE_CONTROL_COUNTERS(PINHOLE_COUNTER_INFO)};
+};
+
+namespace pinhole::control {
+
+using ControlCounters = nat::CounterBlock<ControlCounter>;
+
+}  // namespace pinhole::control

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/mapping_view.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <string>
+
+namespace pinhole::control {
+
+namespace {
+
+/// Seconds from `then` to `now`; a packet of this very tick may be ahead of the sample of the clock.
+std::uint32_t seconds_since(nat::Tick then, nat::Tick now) noexcept {
+  return nat::reached(then, now) ? (now - then) / nat::kTicksPerSecond : 0;
+}
+
+MappingKind kind_of(const nat::Mapping& mapping) noexcept {
+  if (mapping.flags & nat::MappingFlags::kStatic) return MappingKind::forward;
+  if (mapping.flags & nat::MappingFlags::kPinhole) return MappingKind::pinhole;
+  return MappingKind::dynamic;
+}
+
+std::optional<nat::Endpoint> remote_of(const nat::Mapping& mapping) noexcept {
+  if (mapping.flags & nat::MappingFlags::kHasRemote) return mapping.remote;
+  return std::nullopt;
+}
+
+bool matches(const nat::Mapping& mapping, const MappingFilter& filter) noexcept {
+  if (filter.protocol && *filter.protocol != mapping.protocol) return false;
+  if (filter.inside && !filter.inside->matches(mapping.inside)) return false;
+  if (filter.external && !filter.external->matches(mapping.external)) return false;
+  if (!filter.remote) return true;
+  const auto remote = remote_of(mapping);
+  return remote && filter.remote->matches(*remote);
+}
+
+}  // namespace
+
+bool copy_mapping(const nat::Mapping& line, nat::Mapping& copy) noexcept {
+  const auto before = line.generation.load(std::memory_order_acquire);
+  if (before & 1U) return false;
+  std::memcpy(static_cast<void*>(&copy), &line, sizeof copy);
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return line.generation.load(std::memory_order_relaxed) == before;
+}
+
+Paged<MappingRow> MappingView::rows(const MappingFilter& filter, Page page, nat::Tick now) const {
+  Paged<MappingRow> rows;
+  nat::Mapping mapping;
+  for (std::uint32_t worker = 0; worker < layout_.worker_count; ++worker) {
+    const auto& share = layout_.workers[worker];
+    const auto end =
+        std::min(share.mapping_high_water->load(std::memory_order_acquire), share.mapping_capacity);
+    for (nat::MappingIndex index = 0; index < end; ++index) {
+      if (!copy_mapping(share.mappings[index], mapping) || !matches(mapping, filter)) continue;
+      if (rows.total++ < page.offset || rows.rows.size() == page.limit) continue;
+      rows.rows.push_back(row(worker, mapping, now));
+    }
+  }
+  return rows;
+}
+
+MappingRow MappingView::row(std::uint32_t worker, const nat::Mapping& mapping, nat::Tick now) const {
+  MappingRow row{.worker = worker,
+                 .protocol = mapping.protocol,
+                 .kind = kind_of(mapping),
+                 .sip = (mapping.flags & nat::MappingFlags::kSip) != 0,
+                 .inside = mapping.inside,
+                 .external = mapping.external,
+                 .remote = remote_of(mapping),
+                 .filter = mapping.filter,
+                 .timeout_class = mapping.timeout_class,
+                 .tcp_state = mapping.tcp_state,
+                 .idle_s = seconds_since(mapping.last_seen, now),
+                 .expires_s = std::nullopt,
+                 .packets_out = mapping.packets_out,
+                 .packets_in = mapping.packets_in,
+                 .bytes = mapping.bytes};
+  if (row.kind == MappingKind::forward || mapping.timeout_class == nat::TimeoutClass::permanent) return row;
+  nat::Tick end = mapping.last_seen + nat::ticks_from_s(timeout_s(mapping.timeout_class));
+  if (mapping.keep_until != 0 && nat::reached(end, mapping.keep_until)) end = mapping.keep_until;
+  row.expires_s = seconds_since(now, end);
+  return row;
+}
+
+std::uint32_t MappingView::timeout_s(nat::TimeoutClass timeout_class) const noexcept {
+  switch (timeout_class) {
+    case nat::TimeoutClass::udp:
+      return timeouts_.udp_s;
+    case nat::TimeoutClass::tcp_established:
+      return timeouts_.tcp_established_s;
+    case nat::TimeoutClass::tcp_transitory:
+      return timeouts_.tcp_transitory_s;
+    case nat::TimeoutClass::icmp:
+      return timeouts_.icmp_s;
+    case nat::TimeoutClass::media:
+      return timeouts_.media_s;
+    case nat::TimeoutClass::permanent:
+      break;
+  }
+  return 0;
+}
+
+bool MappingView::copy_pinhole(const ipc::PinholeRef& pinhole, nat::Mapping& copy) const noexcept {
+  if (pinhole.worker >= layout_.worker_count) return false;
+  const auto& share = layout_.workers[pinhole.worker];
+  if (pinhole.mapping >= share.mapping_capacity) return false;
+  return copy_mapping(share.mappings[pinhole.mapping], copy) &&
+         copy.generation.load(std::memory_order_relaxed) == pinhole.generation;
+}
+
+std::optional<PinholeRow> MappingView::pinhole(const ipc::PinholeRef& pinhole, std::string_view call,
+                                               nat::Tick now) const {
+  nat::Mapping mapping;
+  if (!copy_pinhole(pinhole, mapping)) return std::nullopt;
+  return PinholeRow{.call = std::string(call),
+                    .worker = pinhole.worker,
+                    .inside = mapping.inside,
+                    .external = mapping.external,
+                    .remote = remote_of(mapping),
+                    .idle_s = seconds_since(mapping.last_seen, now),
+                    .packets_out = mapping.packets_out,
+                    .packets_in = mapping.packets_in,
+                    .bytes = mapping.bytes};
+}
+
+std::optional<nat::Tick> MappingView::last_seen(const ipc::PinholeRef& pinhole) const noexcept {
+  nat::Mapping mapping;
+  if (!copy_pinhole(pinhole, mapping)) return std::nullopt;
+  return mapping.last_seen;
+}
+
+}  // namespace pinhole::control

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The control process at work: it owns the stores, attaches to the data plane, drains its events and watches
+// over it, and shows all of it as the Model. Invariant: whether or not there is a data plane, it answers;
+// what may block (attaching) has a thread of its own. It never spins: timers wake it. Thread: the one that
+// runs the io_context.
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "control/attach.hpp"
+#include "control/call_store.hpp"
+#include "control/counters.hpp"
+#include "control/dataplane_clock.hpp"
+#include "control/event_reader.hpp"
+#include "control/handover.hpp"
+#include "control/heartbeat_watch.hpp"
+#include "control/mapping_view.hpp"
+#include "control/model.hpp"
+#include "control/registration_store.hpp"
+#include "control/shared_link.hpp"
+#include "control/stats_reader.hpp"
+#include "dataplane/config/structs.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace pinhole::control {
+
+class Runtime final : public Model {
+ public:
+  static constexpr std::chrono::milliseconds kDrainEvery{10};
+  static constexpr std::chrono::milliseconds kLookEvery{100};
+  /// The cards of a worker that loses events all the time are not read more often than this.
+  static constexpr std::chrono::seconds kResyncEvery{1};
+  /// Before the process starts anew because attaching failed.
+  static constexpr std::chrono::seconds kAttachAgain{1};
+  /// Of one worker at a time, so that clients are answered in a flood of events.
+  static constexpr int kBurstsPerDrain = 64;
+
+  /// Why run() of the io_context ended.
+  enum class Outcome : std::uint8_t {
+    stopped,  // a signal asked for it
+    anew,     // the process has to start itself anew, with handover()
+    failed,   // error() says why
+  };
+
+  /// \param left by the process that started this one anew.
+  Runtime(boost::asio::io_context& context, config::Config config, std::string config_path,
+          std::optional<Handover> left);
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  /// Gives the data plane's memory back, if it is up. Not while is_attaching().
+  ~Runtime() override;
+
+  /// Begins: signals are handled from now on.
+  void start();
+
+  [[nodiscard]] Outcome outcome() const noexcept { return outcome_; }
+  [[nodiscard]] const Error& error() const noexcept { return error_; }
+  [[nodiscard]] Handover handover() const { return {.status = status(), .calls = calls_.records()}; }
+  /// True while the attaching thread runs: it cannot be stopped, the process can only be left.
+  [[nodiscard]] bool is_attaching() const noexcept { return attacher_.joinable(); }
+
+  [[nodiscard]] Status status() const override;
+  [[nodiscard]] std::vector<WorkerRow> workers() const override;
+  [[nodiscard]] Paged<MappingRow> mappings(const MappingFilter& filter, Page page) const override;
+  [[nodiscard]] Paged<CallRow> calls(const CallFilter& filter, Page page) const override;
+  [[nodiscard]] std::vector<CallRow> find_calls(std::string_view prefix, std::size_t limit) const override;
+  [[nodiscard]] std::optional<CallDetail> call(std::string_view id) const override;
+  [[nodiscard]] Paged<PinholeRow> pinholes(std::string_view call, Page page) const override;
+  [[nodiscard]] Paged<RegistrationRow> registrations(std::string_view aor, Page page) const override;
+  [[nodiscard]] std::vector<CounterRow> counters() const override;
+  [[nodiscard]] std::string configuration() const override;
+
+ private:
+  /// What there is while a data plane is attached.
+  struct Attached {
+    Attached(Attachment shared, const Primary& process, const config::Timeouts& timeouts,
+             ControlCounters& counters, Moment now);
+
+    Attachment attachment;
+    Primary primary;
+    DataplaneClock clock;
+    MappingView mappings;
+    SharedLink link;
+    StatsReader stats;
+    HeartbeatWatch heart;
+    struct Worker {
+      EventReader events;
+      std::uint64_t lost_seen = 0;  // its `event_lost` when the cards were read last
+      bool resync_due = true;
+      Steady resynced{};
+    };
+    std::vector<Worker> workers;
+  };
+
+  void look();
+  void look_for_dataplane();
+  void look_at_dataplane();
+  void begin_attaching(const Primary& primary);
+  void on_attach(Result<Attachment> result, const Primary& primary);
+  void watch_process();
+  void on_dataplane_gone();
+  void drain();
+  void resync_where_due(Moment now);
+  void set_state(DataplaneState state);
+  void fill_in(Status& status) const;
+  void note_layout();
+  void append_pinholes(const CallRecord& call, std::vector<PinholeRow>& rows) const;
+  void end(Outcome outcome);
+  void on_signal();
+
+  boost::asio::io_context& context_;
+  config::Config config_;
+  std::string config_path_;
+  std::string primary_path_;
+  Status facts_;  // what is constant, and what was last known of the data plane
+  ControlCounters counters_;
+  CallStore calls_;
+  RegistrationStore registrations_;
+  std::unique_ptr<Attached> attached_;
+  std::optional<Primary> seen_;       // at the last look for a data plane
+  std::optional<Primary> attaching_;  // to this one
+  std::atomic<bool> stop_attaching_{false};
+  std::thread attacher_;
+  Outcome outcome_ = Outcome::stopped;
+  Error error_;
+  boost::asio::steady_timer look_timer_;
+  boost::asio::steady_timer drain_timer_;
+  boost::asio::signal_set signals_;
+  boost::asio::posix::stream_descriptor process_;  // of the data plane: readable when it has ended
+};
+
+}  // namespace pinhole::control

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What the stores ask of the data plane: copies of its cards, its clock, and to take a command. Over shared
+// memory it is SharedLink; in tests it is a few vectors.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "control/model.hpp"
+#include "dataplane/ipc/card.hpp"
+#include "dataplane/ipc/command.hpp"
+#include "nat/tick.hpp"
+
+namespace pinhole::control {
+
+/// Deadlines are kept on the steady clock, so that setting the wall clock neither hastens nor delays them.
+using Steady = std::chrono::steady_clock::time_point;
+
+/// One moment on both clocks.
+struct Moment {
+  Time wall;
+  Steady steady;
+};
+
+struct MediaActivity {
+  std::uint32_t open = 0;              // pinholes
+  std::optional<nat::Tick> last_seen;  // of a packet through any of them; none when none is open
+};
+
+class WorkerLink {
+ public:
+  [[nodiscard]] virtual std::uint32_t call_capacity(std::uint32_t worker) const noexcept = 0;
+  [[nodiscard]] virtual std::uint32_t registration_capacity(std::uint32_t worker) const noexcept = 0;
+
+  /// \return a whole copy; none when there is no such card, or the worker kept writing it (try again later).
+  [[nodiscard]] virtual std::optional<ipc::CallCard> call_card(std::uint32_t worker,
+                                                               std::uint32_t card) const noexcept = 0;
+  [[nodiscard]] virtual std::optional<ipc::RegistrationCard> registration_card(
+      std::uint32_t worker, std::uint32_t card) const noexcept = 0;
+
+  /// What the pinholes on a card are doing now.
+  [[nodiscard]] virtual MediaActivity media(const ipc::CallCard& card) const noexcept = 0;
+
+  [[nodiscard]] virtual nat::Tick tick() const noexcept = 0;
+  [[nodiscard]] virtual Time time_of(nat::Tick tick) const noexcept = 0;
+
+  /// Hands a command to the worker; the link adds version and sequence.
+  /// \return false when the ring is full: send it again later.
+  virtual bool send(std::uint32_t worker, ipc::Command command) noexcept = 0;
+
+ protected:
+  ~WorkerLink() = default;
+};
+
+}  // namespace pinhole::control
