@@ -57,7 +57,7 @@ std::optional<Uri> parse_uri(std::string_view text) noexcept {
   Uri uri;
   uri.scheme = scheme_of(slice(text, 0, colon));
   if (uri.scheme == Scheme::other) {
-    uri.user = without_params(slice(text, colon + 1));
+    uri.user = slice(without_params(text), colon + 1);
     return uri;
   }
   const auto begin = host_begin(text, colon + 1);

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "alg/sip/message.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+namespace pinhole::alg::sip {
+
+namespace {
+
+// A message made of a start line, the headers that every message has, and what a case adds.
+std::string message(const std::string& start, const std::string& more) {
+  return start +
+         "\r\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: "
+         "<sip:c@d>\r\nCall-ID: "
+         "x@y\r\nCSeq: 7 INVITE\r\n" +
+         more;
+}
+
+const std::string kInvite = "INVITE sip:c@d SIP/2.0";
+
+}  // namespace
+
+TEST_CASE("a datagram is told to be SIP, a keep-alive, something else, or broken SIP",
+          "[alg][message][AC-20]") {
+  struct Row {
+    const char* name;
+    std::string bytes;
+    ParseResult result;
+  };
+  const Row rows[] = {
+      {"request", message(kInvite, "\r\n"), ParseResult::message},
+      {"response", message("SIP/2.0 180 Ringing", "\r\n"), ParseResult::message},
+      {"response without a reason", message("SIP/2.0 180", "\r\n"), ParseResult::message},
+      {"line ends before it", "\r\n\r\n" + message(kInvite, "\r\n"), ParseResult::message},
+      {"LF alone",
+       "OPTIONS sip:a@b SIP/2.0\nv: SIP/2.0/UDP h\nf: <sip:a@b>\nt: <sip:c@d>\ni: x\nCSeq: 1 OPTIONS\n\n",
+       ParseResult::message},
+      {"a header without a colon", message(kInvite, "what is this\r\n\r\n"), ParseResult::message},
+      {"empty", "", ParseResult::keepalive},
+      {"CRLF", "\r\n", ParseResult::keepalive},
+      {"double CRLF", "\r\n\r\n", ParseResult::keepalive},
+      {"zero bytes", std::string(4, '\0'), ParseResult::keepalive},
+      {"STUN", std::string("\0\1\0\0\x21\x12\xA4\x42", 8) + std::string(12, 'x'), ParseResult::keepalive},
+      {"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", ParseResult::not_sip},
+      {"HTTP", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", ParseResult::not_sip},
+      {"text", "hello", ParseResult::not_sip},
+      {"a start line alone", kInvite, ParseResult::malformed},
+      {"no empty line", message(kInvite, ""), ParseResult::malformed},
+      {"a status out of range", message("SIP/2.0 4294967301 better not break", "\r\n"),
+       ParseResult::malformed},
+      {"no mandatory header", "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\n\r\n", ParseResult::malformed},
+      {"two Call-IDs", message(kInvite, "i: z\r\n\r\n"), ParseResult::malformed},
+      {"body shorter than it says", message(kInvite, "Content-Length: 5\r\n\r\nabcd"),
+       ParseResult::malformed},
+      {"a negative length", message(kInvite, "Content-Length: -9\r\n\r\nabcd"), ParseResult::malformed},
+      {"a length beyond all numbers", message(kInvite, "l: 99999999999999999999\r\n\r\n"),
+       ParseResult::malformed},
+      {"two lengths", message(kInvite, "l: 0\r\nContent-Length: 0\r\n\r\n"), ParseResult::malformed},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      MessageView view;
+      CHECK(view.parse(row.bytes) == row.result);
+    }
+  }
+}
+
+TEST_CASE("the body is what Content-Length says, or all that is left", "[alg][message][AC-06]") {
+  MessageView view;
+  const auto with = message(kInvite, "Content-Length : 3\r\n\r\nabcdef");
+  REQUIRE(view.parse(with) == ParseResult::message);
+  CHECK(view.body() == "abc");
+  const auto without = message(kInvite, "\r\nabcdef");
+  REQUIRE(view.parse(without) == ParseResult::message);
+  CHECK(view.body() == "abcdef");
+}
+
+TEST_CASE("headers are known by long and compact names, folded and oddly spaced", "[alg][message][AC-16]") {
+  MessageView view;
+  const std::string bytes =
+      "SUBSCRIBE  sip:c@d   SIP/2.0\r\nv :SIP/2.0/UDP h\r\nFROM\t:\r\n  <sip:a@b>\r\n "
+      ";tag=1\r\nt:<sip:c@d>;tag = "
+      "2\r\ni:x\r\nCsEq:1 \r\n SUBSCRIBE\r\nM:<sip:e@f>\r\n\r\n";
+  REQUIRE(view.parse(bytes) == ParseResult::message);
+  CHECK(view.request_uri() == "sip:c@d");
+  CHECK(view.value(HeaderId::via) == "SIP/2.0/UDP h");
+  CHECK(view.value(HeaderId::contact) == "<sip:e@f>");
+  CHECK(view.value(HeaderId::route).empty());
+  const auto summary = view.summary();
+  CHECK(summary.method == Method::subscribe);
+  CHECK(summary.is_request());
+  CHECK(summary.cseq == 1);
+  CHECK(summary.call_id == "x");
+  CHECK(summary.from_tag == "1");
+  CHECK(summary.to_tag == "2");
+  CHECK(summary.from_uri == "sip:a@b");
+  CHECK(summary.to_uri == "sip:c@d");
+}
+
+TEST_CASE("a response belongs to the method of its CSeq", "[alg][message]") {
+  MessageView view;
+  const auto bytes = message("SIP/2.0 486 Busy Here", "\r\n");
+  REQUIRE(view.parse(bytes) == ParseResult::message);
+  const auto summary = view.summary();
+  CHECK(summary.method == Method::invite);
+  CHECK(summary.method_text == "INVITE");
+  CHECK(summary.status == 486);
+  CHECK(summary.reason == "Busy Here");
+  CHECK_FALSE(summary.is_request());
+}
+
+TEST_CASE("more headers than can be noted are refused, others do not count", "[alg][message][AC-22]") {
+  std::string many;
+  for (std::size_t i = 0; i < 5000; ++i) many += "X-Any: " + std::to_string(i) + "\r\n";
+  MessageView view;
+  const auto harmless = message(kInvite, many + "\r\n");
+  CHECK(view.parse(harmless) == ParseResult::message);
+  std::string routes;
+  for (std::size_t i = 0; i < MessageView::kMaxHeaders; ++i) routes += "Route: <sip:a@b>\r\n";
+  const auto too_many = message(kInvite, routes + "\r\n");
+  CHECK(view.parse(too_many) == ParseResult::malformed);
+}
+
+}  // namespace pinhole::alg::sip

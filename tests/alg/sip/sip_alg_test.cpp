@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "alg/sip/sip_alg.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "tests/support/sip_bench.hpp"
+
+namespace pinhole::alg::sip {
+
+namespace {
+
+using test::SipBench;
+
+// A message with one header in question; the others name nobody.
+std::string with_header(const std::string& header,
+                        const std::string& start = "OPTIONS sip:example.com SIP/2.0") {
+  return test::lines({start, "Via: SIP/2.0/UDP phone.example.net;branch=z9hG4bK1", "From: <sip:a@b>;tag=1",
+                      "To: <sip:c@d>", "Call-ID: 1", "CSeq: 1 OPTIONS", header}) +
+         "\r\n";
+}
+
+std::string header_of(const std::string& message) {
+  const std::string before = "CSeq: 1 OPTIONS\r\n";
+  const auto begin = message.find(before) + before.size();
+  return message.substr(begin, message.find("\r\n\r\n") - begin);
+}
+
+const std::string kOffer = "c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0\r\n";
+
+std::string invite() {
+  return test::with_sdp(
+      {"INVITE sip:bob@example.com SIP/2.0", "Via: SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK1;rport",
+       "From: \"A\" <sip:alice@example.com>;tag=from", "To: <sip:bob@example.com;user=phone>",
+       "Call-ID: call", "CSeq: 4 INVITE", "Contact: <sip:alice@10.0.0.5:5060>"},
+      kOffer);
+}
+
+}  // namespace
+
+TEST_CASE("own addresses in headers are translated on the way out", "[alg][sip][AC-02][AC-10][AC-11]") {
+  struct Row {
+    const char* before;
+    const char* after;
+  };
+  const Row rows[] = {
+      {"Contact: <sip:alice@10.0.0.5>", "Contact: <sip:alice@203.0.113.10:10060>"},
+      {"Contact: <sip:alice@10.0.0.5:5060>", "Contact: <sip:alice@203.0.113.10:10060>"},
+      {"Contact: sip:alice@10.0.0.5;expires=9", "Contact: sip:alice@203.0.113.10:10060;expires=9"},
+      {"Contact: <sips:alice@10.0.0.5>", "Contact: <sips:alice@203.0.113.10:10061>"},
+      {"Contact: <sip:alice@10.0.0.5;transport=tcp>",
+       "Contact: <sip:alice@203.0.113.10:10060;transport=tcp>"},
+      {"Contact: <sip:alice@10.0.0.7:5060>", "Contact: <sip:alice@203.0.113.10:5060>"},
+      {"Contact: <sip:alice@10.0.0.8>", "Contact: <sip:alice@203.0.113.10>"},
+      {"Contact: *", "Contact: *"},
+      {"Contact: <sip:alice@192.168.1.5>", "Contact: <sip:alice@192.168.1.5>"},
+      {"Contact: <sip:alice@203.0.113.10:10060>", "Contact: <sip:alice@203.0.113.10:10060>"},
+      {"Contact: <tel:+1555>, <sip:[::ffff:10.0.0.5]>", "Contact: <tel:+1555>, <sip:[::ffff:10.0.0.5]>"},
+      {"Contact: <sip:host.example.com;maddr=10.0.0.5>",
+       "Contact: <sip:host.example.com:10060;maddr=203.0.113.10>"},
+      {"Contact: <sip:10.0.0.5:5062;maddr=10.0.0.5>", "Contact: <sip:203.0.113.10:10062;maddr=203.0.113.10>"},
+      {"Contact: <sip:alice@10.0.0.5", "Contact: <sip:alice@10.0.0.5"},
+      {"Route: <sip:10.0.0.6;lr>", "Route: <sip:203.0.113.10:11060;lr>"},
+      {"Path: <sip:10.0.0.6;lr>", "Path: <sip:203.0.113.10:11060;lr>"},
+      {"Service-Route: <sip:10.0.0.6;lr>", "Service-Route: <sip:203.0.113.10:11060;lr>"},
+      {"Refer-To: <sip:x@10.0.0.6?Replaces=y>", "Refer-To: <sip:x@203.0.113.10:11060?Replaces=y>"},
+      {"Referred-By: sip:x@10.0.0.6", "Referred-By: sip:x@203.0.113.10:11060"},
+      {"Reply-To: sip:x@10.0.0.6", "Reply-To: sip:x@203.0.113.10:11060"},
+      {"P-Preferred-Identity: <sip:x@10.0.0.6>", "P-Preferred-Identity: <sip:x@203.0.113.10:11060>"},
+      {"Remote-Party-ID: <sip:x@10.0.0.6>;party=calling",
+       "Remote-Party-ID: <sip:x@203.0.113.10:11060>;party=calling"},
+      {"Diversion: <sip:x@10.0.0.6>;reason=busy", "Diversion: <sip:x@203.0.113.10:11060>;reason=busy"},
+      {"Authorization: Digest uri=\"sip:10.0.0.5:5060\"", "Authorization: Digest uri=\"sip:10.0.0.5:5060\""},
+      {"Via: SIP/2.0/UDP 10.0.0.5", "Via: SIP/2.0/UDP 203.0.113.10:10060"},
+      {"Via: SIP/2.0/TLS 10.0.0.5", "Via: SIP/2.0/TLS 203.0.113.10:10061"},
+      {"Via: SIP/2.0/UDP 10.0.0.5;maddr=10.0.0.6", "Via: SIP/2.0/UDP 203.0.113.10:10060;maddr=203.0.113.10"},
+      {"Via: SIP/2.0/UDP 10.0.0.5:5060;rport=40000;received=10.0.0.5",
+       "Via: SIP/2.0/UDP 203.0.113.10:10060;rport=45000;received=203.0.113.10"},
+      {"Via: SIP/2.0/UDP 10.0.0.5:5060;rport=40000", "Via: SIP/2.0/UDP 203.0.113.10:10060;rport=45000"},
+      {"Via: SIP/2.0/UDP 10.0.0.5;received=10.0.0.5",
+       "Via: SIP/2.0/UDP 203.0.113.10:10060;received=203.0.113.10"},
+      {"Via: SIP/2.0/UDP phone.local;received=10.0.0.5",
+       "Via: SIP/2.0/UDP phone.local:10060;received=203.0.113.10"},
+      {"Via: SIP/2.0/UDP phone.local:5070;received=10.0.0.5",
+       "Via: SIP/2.0/UDP phone.local:10070;received=203.0.113.10"},
+      {"Via: SIP/2.0/UDP 192.0.2.1;received=192.0.2.2;rport=10.0.0.5",
+       "Via: SIP/2.0/UDP 192.0.2.1;received=192.0.2.2;rport=10.0.0.5"},
+      {"Via: SIP/2.0/UDP 10.0.0.5:99999", "Via: SIP/2.0/UDP 10.0.0.5:99999"},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.before) {
+      SipBench bench;
+      bench.host.forced[test::endpoint("10.0.0.7:5060")] = test::endpoint("203.0.113.10:5060");
+      bench.host.forced[test::endpoint("10.0.0.8:5060")] = test::endpoint("203.0.113.10:5060");
+      const auto passed = bench.out(with_header(row.before));
+      CHECK(header_of(passed.text) == row.after);
+    }
+  }
+}
+
+TEST_CASE("a mapped port that is the default is written when a port was", "[alg][sip][AC-10]") {
+  SipBench bench;
+  bench.host.forced[test::endpoint("10.0.0.7:5070")] = test::endpoint("203.0.113.10:5060");
+  const auto passed = bench.out(with_header("Contact: <sip:alice@10.0.0.7:5070>"));
+  CHECK(header_of(passed.text) == "Contact: <sip:alice@203.0.113.10:5060>");
+}
+
+TEST_CASE("the Request-URI is translated like any URI", "[alg][sip][AC-10]") {
+  SipBench bench;
+  const auto in = bench.in(with_header("X: y", "OPTIONS sip:alice@203.0.113.10:10060;ob SIP/2.0"));
+  CHECK(in.text.starts_with("OPTIONS sip:alice@10.0.0.5:5060;ob SIP/2.0\r\n"));
+  const auto stranger = bench.in(with_header("X: y", "OPTIONS sip:alice@203.0.113.10:33333 SIP/2.0"));
+  CHECK(stranger.edits == 0);
+  const auto out = bench.out(with_header("X: y", "OPTIONS sip:alice@10.0.0.6 SIP/2.0"));
+  CHECK(out.text.starts_with("OPTIONS sip:alice@203.0.113.10:11060 SIP/2.0\r\n"));
+  const auto name = bench.out(with_header("X: y", "OPTIONS sip:alice@example.com SIP/2.0"));
+  CHECK(name.edits == 0);
+}
+
+TEST_CASE("what went out comes back as it was", "[alg][sip][AC-02]") {
+  for (const std::string header :
+       {"Via: SIP/2.0/UDP 10.0.0.5:5062;branch=1;received=10.0.0.6;rport=7000, SIP/2.0/UDP 10.0.0.9:5060",
+        "Record-Route: <sip:10.0.0.6:5060;lr>,<sip:10.0.0.7:5080;transport=tcp;lr>",
+        "Contact: <sip:host.example.com:5061;maddr=10.0.0.5>",
+        "Via: SIP/2.0/UDP phone.local:5070;received=10.0.0.5",
+        "Service-Route: \"x\" <sip:u@10.1.2.3:1024;lr>"}) {
+    DYNAMIC_SECTION(header) {
+      SipBench bench;
+      const auto message = with_header(header);
+      const auto outside = bench.out(message);
+      CHECK(outside.text != message);
+      CHECK(bench.in(outside.text).text == message);
+    }
+  }
+}
+
+TEST_CASE("a message that needs no translation is forwarded bit for bit", "[alg][sip][AC-04]") {
+  SipBench bench;
+  const auto message = with_header("Contact: <sip:alice@phone.example.net>");
+  const auto passed = bench.out(message);
+  CHECK(passed.edits == 0);
+  CHECK(passed.text == message);
+  CHECK(bench.counters.read(Counter::sip_untouched) == 1);
+  CHECK(bench.counters.read(Counter::sip_edited) == 0);
+}
+
+TEST_CASE("what is not SIP passes untouched and is counted", "[alg][sip][AC-01][AC-20]") {
+  SipBench bench;
+  for (const auto& keepalive : {std::string("\r\n\r\n"), std::string(), std::string(4, '\0')}) {
+    const auto passed = bench.out(keepalive);
+    CHECK(passed.answer.verdict == Verdict::forward);
+    CHECK(passed.text == keepalive);
+  }
+  CHECK(bench.counters.read(Counter::sip_keepalive) == 3);
+  const std::string tls = "\x16\x03\x01 10.0.0.5";
+  CHECK(bench.out(tls).text == tls);
+  CHECK(bench.counters.read(Counter::sip_not_sip) == 1);
+  CHECK(bench.host.announced.empty());
+}
+
+TEST_CASE("what begins like SIP but cannot be read is dropped", "[alg][sip][AC-22]") {
+  SipBench bench;
+  const auto passed = bench.out("INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.5\r\n");
+  CHECK(passed.answer.verdict == Verdict::drop);
+  CHECK(passed.answer.reason == nat::DropReason::drop_sip_malformed);
+  CHECK(bench.host.announced.empty());
+}
+
+TEST_CASE("more to replace than the list holds is refused whole", "[alg][sip][AC-22]") {
+  SipBench bench;
+  std::string contacts = "Contact: <sip:a@10.0.0.5>";
+  for (std::size_t i = 0; i < EditList::kMaxEdits; ++i) contacts += ",<sip:a@10.0.0.5>";
+  const auto passed = bench.out(with_header(contacts));
+  CHECK(passed.answer.verdict == Verdict::drop);
+  CHECK(passed.answer.reason == nat::DropReason::drop_sip_malformed);
+  CHECK(passed.edits == 0);
+}
+
+TEST_CASE("a message is announced once, before its media are opened", "[alg][sip]") {
+  SipBench bench;
+  REQUIRE(bench.out(invite()).answer.verdict == Verdict::forward);
+  REQUIRE(bench.host.announced.size() == 1);
+  const auto& announced = bench.host.announced[0];
+  CHECK(announced.method == Method::invite);
+  CHECK(announced.status == 0);
+  CHECK(announced.has_sdp);
+  CHECK(announced.call_id == "call");
+  CHECK(announced.from_tag == "from");
+  CHECK(announced.to_tag.empty());
+  CHECK(announced.from_uri == "sip:alice@example.com");
+  CHECK(announced.to_uri == "sip:bob@example.com");
+  CHECK(bench.host.opened.size() == 1);
+  CHECK(bench.counters.read(Counter::sip_request) == 1);
+  CHECK(bench.counters.read(Counter::sip_edited) == 1);
+}
+
+TEST_CASE("while the host waits the message waits, and then is read from the start", "[alg][sip]") {
+  SipBench bench;
+  bench.host.waits = true;
+  const auto waiting = bench.out(invite());
+  CHECK(waiting.answer.verdict == Verdict::wait);
+  CHECK(waiting.edits == 0);
+  CHECK(bench.counters.read(Counter::sip_request) == 0);
+  bench.host.waits = false;
+  const auto passed = bench.out(invite());
+  CHECK(passed.answer.verdict == Verdict::forward);
+  CHECK(passed.text.find("203.0.113.10:10060") != std::string::npos);
+}
+
+TEST_CASE("without a port to be had the message is dropped", "[alg][sip]") {
+  SipBench bench;
+  bench.host.exhausted = true;
+  const auto passed = bench.out(invite());
+  CHECK(passed.answer.verdict == Verdict::drop);
+  CHECK(passed.answer.reason == nat::DropReason::drop_sip_no_port);
+  CHECK(passed.edits == 0);
+}
+
+namespace {
+
+std::string register_ok(const std::string& headers, const std::string& status = "200 OK") {
+  return "SIP/2.0 " + status +
+         "\r\nVia: SIP/2.0/UDP 203.0.113.10:10060;branch=z9hG4bK1\r\nFrom: "
+         "<sip:alice@example.com>;tag=1\r\nTo: \"A\" "
+         "<sip:alice@example.com;user=phone>;tag=2\r\nCall-ID: r\r\nCSeq: 9 REGISTER\r\n" +
+         headers + "\r\n";
+}
+
+}  // namespace
+
+TEST_CASE("a granted binding is told with its time", "[alg][sip][AC-01]") {
+  struct Row {
+    const char* name;
+    std::string message;
+    std::vector<std::pair<const char*, std::uint32_t>> granted;  // inside endpoint, seconds
+  };
+  const std::string ours = "<sip:alice@203.0.113.10:10060>";
+  const Row rows[] = {
+      {"by the contact",
+       register_ok("Expires: 100\r\nContact: " + ours + ";expires=300\r\n"),
+       {{"10.0.0.5:5060", 300}}},
+      {"by the message", register_ok("Contact: " + ours + "\r\nExpires: 100\r\n"), {{"10.0.0.5:5060", 100}}},
+      {"by default", register_ok("Contact: " + ours + "\r\n"), {{"10.0.0.5:5060", 3600}}},
+      {"by default, when it is no number",
+       register_ok("Contact: " + ours + ";expires=soon\r\n"),
+       {{"10.0.0.5:5060", 3600}}},
+      {"among others",
+       register_ok("Contact: <sip:x@192.0.2.1>;expires=1, " + ours + ";expires=60\r\n"),
+       {{"10.0.0.5:5060", 60}}},
+      {"of two phones",
+       register_ok("m: " + ours + ";expires=60\r\nContact: <sip:alice@203.0.113.10:11060>;expires=50\r\n"),
+       {{"10.0.0.5:5060", 60}, {"10.0.0.6:5060", 50}}},
+      {"of another phone only",
+       register_ok("Contact: <sip:alice@203.0.113.10:11060>;expires=50\r\n"),
+       {{"10.0.0.6:5060", 50}, {"10.0.0.5:5060", 0}}},
+      {"none left", register_ok(""), {{"10.0.0.5:5060", 0}}},
+      {"ended by the contact", register_ok("Contact: " + ours + ";expires=0\r\n"), {{"10.0.0.5:5060", 0}}},
+      {"refused", register_ok("Contact: " + ours + "\r\n", "403 Forbidden"), {}},
+      {"not yet", register_ok("Contact: " + ours + "\r\n", "100 Trying"), {}},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      SipBench bench;
+      REQUIRE(bench.host.external_of(nat::Protocol::udp, test::endpoint("10.0.0.6:5060")).endpoint ==
+              test::endpoint("203.0.113.10:11060"));
+      REQUIRE(bench.in(row.message).answer.verdict == Verdict::forward);
+      REQUIRE(bench.host.granted.size() == row.granted.size());
+      for (std::size_t i = 0; i < row.granted.size(); ++i) {
+        const auto& granted = bench.host.granted[i];
+        CHECK(granted.inside == test::endpoint(row.granted[i].first));
+        CHECK(granted.expires_s == row.granted[i].second);
+        CHECK(granted.aor == "sip:alice@example.com");
+        CHECK(granted.registrar == bench.flow.remote);
+      }
+    }
+  }
+}
+
+TEST_CASE("an outbound REGISTER grants and ends nothing", "[alg][sip][AC-01]") {
+  SipBench bench;
+  const auto message = test::lines({"REGISTER sip:example.com SIP/2.0", "Via: SIP/2.0/UDP 10.0.0.5;branch=1",
+                                    "From: <sip:a@b>;tag=1", "To: <sip:a@b>", "Call-ID: r",
+                                    "CSeq: 1 REGISTER", "Contact: *", "Expires: 0"}) +
+                       "\r\n";
+  CHECK(bench.out(message).answer.verdict == Verdict::forward);
+  CHECK(bench.host.granted.empty());
+}
+
+}  // namespace pinhole::alg::sip

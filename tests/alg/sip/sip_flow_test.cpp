@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whole flows of messages from tests/vectors/sip: FLOW/NN-out.before is what a phone sent and NN-out.after
+// what has to leave, NN-in.before is what came from outside and NN-in.after what the phone has to get.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "tests/support/sip_bench.hpp"
+
+namespace pinhole::alg::sip {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Step {
+  std::string name;
+  Direction direction;
+  std::string before;
+  std::string after;
+};
+
+std::string read(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  REQUIRE(file.good());
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::vector<fs::path> flows() {
+  std::vector<fs::path> folders;
+  for (const auto& entry : fs::directory_iterator(PINHOLE_SOURCE_DIR "/tests/vectors/sip")) {
+    if (entry.is_directory() && entry.path().filename() != "rfc4475") folders.push_back(entry.path());
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+std::vector<Step> steps(const fs::path& flow) {
+  std::vector<Step> list;
+  for (const auto& entry : fs::directory_iterator(flow)) {
+    auto path = entry.path();
+    if (path.extension() != ".before") continue;
+    Step step;
+    step.name = path.stem();
+    step.direction = step.name.ends_with("-out") ? Direction::outbound : Direction::inbound;
+    step.before = read(path);
+    step.after = read(path.replace_extension(".after"));
+    list.push_back(std::move(step));
+  }
+  std::sort(list.begin(), list.end(), [](const Step& a, const Step& b) { return a.name < b.name; });
+  return list;
+}
+
+// The lines of a message in which an inside address may not be seen outside.
+std::string without_identity(const std::string& text) {
+  std::string kept;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size() - 1) + 1;
+    const auto line = text.substr(at, end - at);
+    bool identity = false;
+    for (const char* name : {"From:", "To:", "Call-ID:", "f:", "t:", "i:", "Subject:", "Authorization:"}) {
+      identity = identity || line.starts_with(name);
+    }
+    if (!identity) kept += line;
+    at = end;
+  }
+  return kept;
+}
+
+}  // namespace
+
+TEST_CASE("whole flows are translated as written down", "[alg][sip][AC-02][AC-03][AC-06][AC-10][AC-15]") {
+  REQUIRE(flows().size() >= 9);
+  for (const auto& flow : flows()) {
+    DYNAMIC_SECTION(flow.filename().string()) {
+      test::SipBench bench;
+      for (const auto& step : steps(flow)) {
+        CAPTURE(step.name);
+        const auto passed = bench.pass(step.direction, step.before);
+        CHECK(passed.answer.verdict == Verdict::forward);
+        CHECK(passed.text == step.after);
+        CHECK((passed.edits == 0) == (step.before == step.after));
+      }
+    }
+  }
+}
+
+TEST_CASE("a message that is sent again is translated alike", "[alg][sip][AC-13]") {
+  for (const auto& flow : flows()) {
+    DYNAMIC_SECTION(flow.filename().string()) {
+      test::SipBench bench;
+      for (int time = 0; time < 2; ++time) {
+        for (const auto& step : steps(flow)) {
+          CAPTURE(step.name, time);
+          CHECK(bench.pass(step.direction, step.before).text == step.after);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("no inside address leaves", "[alg][sip][AC-02]") {
+  for (const auto& flow : flows()) {
+    if (flow.filename() == "multipart") continue;  // has a part of plain text
+    DYNAMIC_SECTION(flow.filename().string()) {
+      test::SipBench bench;
+      for (const auto& step : steps(flow)) {
+        const auto passed = bench.pass(step.direction, step.before);
+        if (step.direction == Direction::inbound) continue;
+        CAPTURE(step.name);
+        auto visible = without_identity(passed.text);
+        for (const char* told : {"\"Edge, the \\\"first\\\" <sip:10.0.0.5>\"", "Replaces=x%4010.0.0.5"}) {
+          if (const auto at = visible.find(told); at != std::string::npos) {
+            visible.erase(at, std::string_view(told).size());
+          }
+        }
+        CHECK(visible.find("10.0.0.") == std::string::npos);
+      }
+    }
+  }
+}
+
+TEST_CASE("a message cut anywhere is refused or passed, never half translated", "[alg][sip][AC-16][AC-22]") {
+  for (const auto& flow : flows()) {
+    DYNAMIC_SECTION(flow.filename().string()) {
+      test::SipBench bench;
+      for (const auto& step : steps(flow)) {
+        const bool has_length = step.before.find("ontent-Length:") != std::string::npos ||
+                                step.before.find("\r\nl: ") != std::string::npos;
+        const auto body = step.before.find("\r\n\r\n") + 4;
+        for (std::size_t size = 0; size < step.before.size(); ++size) {
+          // A copy of its own, so that a read past the end is seen.
+          const std::vector<char> cut(step.before.begin(),
+                                      step.before.begin() + static_cast<std::ptrdiff_t>(size));
+          const auto passed = bench.pass(step.direction, {cut.data(), cut.size()});
+          INFO(step.name << " cut at " << size);
+          if (size < body || has_length) {
+            const bool whole_or_nothing = passed.edits == 0;
+            CHECK(whole_or_nothing);
+          } else {
+            // Without a length a shorter body is a body: its lines must be translated all the same.
+            CHECK(passed.answer.verdict == Verdict::forward);
+            const auto head = step.after.substr(0, step.after.find("\r\n\r\n") + 4);
+            CHECK(passed.text.starts_with(head));
+          }
+        }
+        static_cast<void>(bench.pass(step.direction, step.before));
+      }
+    }
+  }
+}
+
+}  // namespace pinhole::alg::sip

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// An alg::Host over a few std::maps. Inside is 10.0.0.0/8, the external pool 203.0.113.0/28. A mapping is
+// easy to foretell: 10.0.0.5:5060 becomes 203.0.113.10:10060, its port plus 1000 times the last octet of its
+// address; a port that is taken or out of range gives way to the next free one. RTP and RTCP are mapped
+// alike.
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "alg/host.hpp"
+
+namespace pinhole::test {
+
+class FakeAlgHost final : public alg::Host {
+ public:
+  struct Announced {
+    alg::sip::Method method;
+    std::uint16_t status;
+    bool has_sdp;
+    std::string call_id, from_tag, to_tag, from_uri, to_uri;
+  };
+  struct Granted {
+    std::string aor;
+    nat::Endpoint inside, external, registrar;
+    std::uint32_t expires_s;
+  };
+
+  // What a test may set.
+  std::map<nat::Ipv4Address, nat::Ipv4Address>
+      pool;                                       // the external address of an inside one; else the default
+  std::map<nat::Endpoint, nat::Endpoint> forced;  // the external endpoint that an inside one will get
+  bool waits = false;                             // every question is answered by `wait`
+  bool exhausted = false;                         // nothing new can be mapped
+
+  // What a test may read.
+  std::vector<Announced> announced;
+  std::vector<alg::MediaRequest> opened;
+  std::vector<Granted> granted;
+
+  [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept override {
+    return kInside.contains(address);
+  }
+  [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept override {
+    return kPool.contains(address);
+  }
+
+  [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override {
+    if (waits) return {alg::LookupState::wait, {}};
+    const auto found = external_.find({protocol, inside});
+    if (found != external_.end()) return {alg::LookupState::found, found->second};
+    if (exhausted) return {alg::LookupState::exhausted, {}};
+    const auto external = choose(protocol, inside);
+    external_[{protocol, inside}] = external;
+    inside_[{protocol, external}] = inside;
+    return {alg::LookupState::found, external};
+  }
+
+  [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override {
+    if (waits) return {alg::LookupState::wait, {}};
+    const auto found = inside_.find({protocol, external});
+    if (found == inside_.end()) return {};
+    return {alg::LookupState::found, found->second};
+  }
+
+  void announce(const alg::sip::Summary& summary) noexcept override {
+    announced.push_back({summary.method, summary.status, summary.has_sdp, std::string(summary.call_id),
+                         std::string(summary.from_tag), std::string(summary.to_tag),
+                         std::string(summary.from_uri), std::string(summary.to_uri)});
+  }
+
+  [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override {
+    const auto rtp = external_of(nat::Protocol::udp, request.rtp);
+    const auto rtcp = external_of(nat::Protocol::udp, request.rtcp);
+    if (rtp.state != alg::LookupState::found) return {rtp.state, {}, {}};
+    if (rtcp.state != alg::LookupState::found) return {rtcp.state, {}, {}};
+    opened.push_back(request);
+    return {alg::LookupState::found, rtp.endpoint, rtcp.endpoint};
+  }
+
+  void grant(const alg::sip::Binding& binding) noexcept override {
+    granted.push_back(
+        {std::string(binding.aor), binding.inside, binding.external, binding.registrar, binding.expires_s});
+  }
+
+ private:
+  using Key = std::pair<nat::Protocol, nat::Endpoint>;
+
+  static constexpr nat::Prefix kInside{nat::Ipv4Address::from_host(0x0A000000), 8};
+  static constexpr nat::Prefix kPool{nat::Ipv4Address::from_host(0xCB007100), 28};
+  static constexpr nat::Ipv4Address kDefault = nat::Ipv4Address::from_host(0xCB00710A);
+
+  nat::Endpoint choose(nat::Protocol protocol, nat::Endpoint inside) const {
+    if (const auto found = forced.find(inside); found != forced.end()) return found->second;
+    const auto address = pool.contains(inside.address) ? pool.at(inside.address) : kDefault;
+    auto port = static_cast<std::uint16_t>(inside.port.host() + 1000 * (inside.address.host() & 0xFF));
+    nat::Endpoint external{address, nat::Be16{port}};
+    while (port < 1024 || inside_.contains({protocol, external})) {
+      external.port = nat::Be16{++port};
+    }
+    return external;
+  }
+
+  std::map<Key, nat::Endpoint> external_;
+  std::map<Key, nat::Endpoint> inside_;
+};
+
+}  // namespace pinhole::test
