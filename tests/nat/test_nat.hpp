@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// A translator under test, with its memory and the people of its stories: hosts inside, a server, a stranger.
+
+#include <catch2/catch.hpp>
+#include <vector>
+
+#include "nat/translator.hpp"
+#include "tests/nat/table_memory.hpp"
+
+namespace pinhole::nat {
+
+inline constexpr std::uint32_t kPlenty = 1U << 30U;
+
+constexpr Endpoint endpoint(std::uint32_t host, std::uint16_t port) {
+  return {Ipv4Address::from_host(host), Be16{port}};
+}
+constexpr Endpoint inside(std::uint32_t n, std::uint16_t port) {
+  return endpoint(0xc0a80000 + n, port);
+}
+inline constexpr Endpoint kServer = endpoint(0xc6336401, 5060);
+inline constexpr Endpoint kStranger = endpoint(0xc6336402, 5060);
+
+/// A translator with its memory; external addresses 203.0.113.1 and up, the last of them without a pool.
+struct TestNat {
+  struct Options {
+    std::uint16_t pool = 1;
+    std::uint32_t mappings = 1000;
+    unsigned worker = 0;
+    unsigned workers = 1;
+    std::uint32_t key = 1;
+  };
+  explicit TestNat(Options options)
+      : addresses(addresses_for(options.pool)),
+        config({.worker = options.worker,
+                .workers = options.workers,
+                .external = addresses,
+                .pool_size = options.pool,
+                .mappings = options.mappings,
+                .key = {options.key}}),
+        memory(Translator::bytes_needed(config)),
+        inbound_memory(InboundIndex::bytes_needed(addresses.size())),
+        inbound(addresses.size(), inbound_memory.span()),
+        nat(config, memory.span(), inbound, counters, 0) {}
+  TestNat() : TestNat(Options{}) {}
+
+  static std::vector<Ipv4Address> addresses_for(std::uint16_t pool) {
+    std::vector<Ipv4Address> all;
+    for (std::uint32_t i = 0; i <= pool; ++i) all.push_back(Ipv4Address::from_host(0xcb007101 + i));
+    return all;
+  }
+  /// A new mapping, made by a first packet to the server.
+  MappingIndex open(Protocol protocol, Endpoint from, Tick now = 0,
+                    std::uint8_t tcp_flags = TcpHeader::kSyn) {
+    const Created created = nat.create(protocol, from, kServer, now);
+    REQUIRE(created.reason == DropReason::none);
+    nat.touch_outbound(created.index, kServer, 100, tcp_flags, now);
+    return created.index;
+  }
+  std::vector<MappingIndex> expire(Tick now, std::uint32_t budget = kPlenty) {
+    std::vector<MappingIndex> expired;
+    nat.expire(now, budget, [&](MappingIndex index, const Mapping&) noexcept { expired.push_back(index); });
+    return expired;
+  }
+  bool is_live(MappingIndex index) const { return nat.table().is_live(index); }
+  std::uint32_t generation(MappingIndex index) const { return nat[index].generation; }
+  std::uint16_t port(MappingIndex index) const { return nat[index].external.port.host(); }
+  MappingIndex find_inbound(MappingIndex index) const {
+    const Mapping& mapping = nat[index];
+    return nat.find_inbound({mapping.pool_index, mapping.external.port.host(), mapping.protocol});
+  }
+
+  std::vector<Ipv4Address> addresses;
+  TranslatorConfig config;
+  TableMemory memory;
+  TableMemory inbound_memory;
+  InboundIndex inbound;
+  CounterBlock<Counter> counters;
+  Translator nat;
+};
+
+using Indices = std::vector<MappingIndex>;
+
+}  // namespace pinhole::nat
