@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// A message: what is asked, opened and announced for it, and how it is written down. What goes on between
+// messages is in alg_host_lives.cpp.
 #include "dataplane/alg_host.hpp"
 
 #include <algorithm>
@@ -6,7 +8,6 @@
 #include <charconv>
 
 #include "dataplane/text_hash.hpp"
-#include "nat/timeouts.hpp"
 
 namespace pinhole::dataplane {
 
@@ -14,19 +15,11 @@ namespace {
 
 using alg::sip::Method;
 
-/// A binding's way in stays open for longer than the binding: the phone refreshes it at the last moment, and
-/// its request may have to be sent again for 64*T1 (RFC 3261 section 17.1.2).
-constexpr nat::Tick kRegistrationMargin = nat::ticks_from_s(32);
-
 /// Methods whose messages carry the offers and answers of a call (RFC 6337 section 2). Media in one of them
 /// belongs to a call, even when the call's beginning was missed.
 constexpr bool negotiates_media(Method method) noexcept {
   return method == Method::invite || method == Method::ack || method == Method::prack ||
          method == Method::update;
-}
-
-MappingRef ref_of(const ipc::PinholeRef& pinhole) noexcept {
-  return {pinhole.mapping, pinhole.generation};
 }
 
 template <std::size_t Capacity>
@@ -92,6 +85,7 @@ void AlgHost::open_call() noexcept {
   const auto opened = parts_.calls.open({.key = call_key(),
                                          .step = ipc::next({before, ipc::EndReason::none}, summary),
                                          .outbound = message_->direction == alg::Direction::outbound,
+                                         .protocol = flow.protocol,
                                          .inside = flow.inside,
                                          .external = flow.external,
                                          .remote = flow.remote,
@@ -307,6 +301,11 @@ bool AlgHost::add_ref(const ipc::PinholeRef& added) noexcept {
   return false;
 }
 
+void AlgHost::grant(const alg::sip::Binding& binding) noexcept {
+  auto& work = transaction_;
+  if (work.binding_count < work.bindings.size()) work.bindings[work.binding_count++] = binding;
+}
+
 void AlgHost::tell_message(std::size_t edits) noexcept {
   const auto& summary = transaction_.summary;
   const auto& card = parts_.calls.card(transaction_.card);
@@ -328,178 +327,6 @@ void AlgHost::tell_message(std::size_t edits) noexcept {
   event.sip.remote = flow.remote;
   write_start(event.sip.start, summary);
   parts_.events.push(event);
-}
-
-bool AlgHost::close_call(CardIndex card, std::uint32_t generation, ipc::EndReason reason) noexcept {
-  if (!parts_.calls.is_current(card, generation)) return false;
-  const auto& closing = parts_.calls.card(card);
-  ipc::Event event;
-  event.type = ipc::EventType::call_closed;
-  event.closed = {.call_hash = closing.call_hash,
-                  .card = card,
-                  .card_generation = generation,
-                  .reason = reason == ipc::EndReason::none ? closing.step.reason : reason};
-  for (std::size_t i = 0; i < closing.pinhole_count; ++i) close_pinhole(closing.pinholes[i]);
-  parts_.calls.close(card);
-  parts_.events.push(event);
-  return true;
-}
-
-bool AlgHost::keep_call(CardIndex card, std::uint32_t generation, nat::Tick until) noexcept {
-  if (!parts_.calls.is_current(card, generation)) return false;
-  parts_.calls.keep(card, until);
-  const auto& kept = parts_.calls.card(card);
-  for (std::size_t i = 0; i < kept.pinhole_count; ++i) keep_pinhole(kept.pinholes[i], until);
-  return true;
-}
-
-void AlgHost::close_pinhole(const ipc::PinholeRef& pinhole) noexcept {
-  if (pinhole.worker == parts_.worker) return parts_.endpoints.close(ref_of(pinhole));
-  if (is_gone(pinhole)) return;
-  PeerMessage request = question_to(pinhole.worker, PeerMessageType::close_media);
-  request.first_ref = ref_of(pinhole);
-  static_cast<void>(parts_.peers.send(request));
-}
-
-void AlgHost::keep_pinhole(const ipc::PinholeRef& pinhole, nat::Tick until) noexcept {
-  if (pinhole.worker == parts_.worker) return parts_.endpoints.keep(ref_of(pinhole), until);
-  if (is_gone(pinhole)) return;
-  PeerMessage request = question_to(pinhole.worker, PeerMessageType::keep_media);
-  request.first_ref = ref_of(pinhole);
-  request.until = until;
-  static_cast<void>(parts_.peers.send(request));
-}
-
-/// Whether a pinhole is known to be closed.
-bool AlgHost::is_gone(const ipc::PinholeRef& pinhole) const noexcept {
-  if (pinhole.worker == parts_.worker) return !parts_.endpoints.is_open(ref_of(pinhole));
-  return pinhole.mapping == nat::kNoMapping;
-}
-
-/// Whether a pinhole of a call is open. One of another worker counts as open until its owner has said that it
-/// is not; this asks.
-bool AlgHost::media_live(CardIndex index) noexcept {
-  const auto& card = parts_.calls.card(index);
-  bool live = false;
-  for (std::size_t i = 0; i < card.pinhole_count; ++i) {
-    const auto& pinhole = card.pinholes[i];
-    if (is_gone(pinhole)) continue;
-    live = true;
-    if (pinhole.worker == parts_.worker) continue;
-    PeerMessage probe = question_to(pinhole.worker, PeerMessageType::probe_media);
-    probe.first_ref = ref_of(pinhole);
-    probe.card = index;
-    probe.card_generation = card.generation;
-    static_cast<void>(parts_.peers.send(probe));
-  }
-  return live;
-}
-
-// Registrations.
-
-void AlgHost::grant(const alg::sip::Binding& binding) noexcept {
-  auto& work = transaction_;
-  if (work.binding_count < work.bindings.size()) work.bindings[work.binding_count++] = binding;
-}
-
-void AlgHost::apply(const alg::sip::Binding& binding) noexcept {
-  auto& registrations = parts_.registrations;
-  if (binding.expires_s == 0) {
-    const auto card = registrations.find(binding.aor, binding.inside);
-    if (card != kNoCard) end_registration(card);
-    return;
-  }
-  const auto protocol = message_->flow.protocol;
-  const auto seconds = std::min(binding.expires_s, nat::Timeouts::kMaxSeconds);
-  const auto expires = now_ + nat::ticks_from_s(seconds);
-  const auto card = registrations.grant({.aor = binding.aor,
-                                         .protocol = protocol,
-                                         .inside = binding.inside,
-                                         .external = binding.external,
-                                         .registrar = binding.registrar},
-                                        expires);
-  keep_signalling(protocol, binding.inside, expires + kRegistrationMargin);
-  if (card != kNoCard) tell_registration(card, seconds);
-}
-
-/// Ends a registration; with the last one of its endpoint, the way in is no longer held open.
-void AlgHost::end_registration(CardIndex index) noexcept {
-  auto& registrations = parts_.registrations;
-  const auto protocol = registrations.card(index).protocol;
-  const auto inside = registrations.card(index).inside;
-  registrations.remove(index);
-  if (!registrations.has_any(inside)) keep_signalling(protocol, inside, now_);
-  tell_registration(index, 0);
-}
-
-void AlgHost::keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick until) noexcept {
-  const auto owner = parts_.steering.owner_of_inside(inside.address);
-  if (owner == parts_.worker) return parts_.endpoints.keep_signalling(protocol, inside, until, now_);
-  PeerMessage request = question_to(owner, PeerMessageType::keep_signalling);
-  request.protocol = protocol;
-  request.first = inside;
-  request.until = until;
-  static_cast<void>(parts_.peers.send(request));
-}
-
-void AlgHost::tell_registration(CardIndex card, std::uint32_t expires_s) noexcept {
-  ipc::Event event;
-  event.type = ipc::EventType::registration;
-  event.registration = {
-      .card = card, .card_generation = parts_.registrations.card(card).generation, .expires_s = expires_s};
-  parts_.events.push(event);
-}
-
-// Other workers, time.
-
-Ticket AlgHost::take(PeerMessage message, nat::Tick now) noexcept {
-  if (!message.is_answer) {
-    if (answer(message, parts_.endpoints, now)) static_cast<void>(parts_.peers.send(message));
-    return kNoTicket;
-  }
-  if (message.type == PeerMessageType::probe_media) {
-    take_probe(message);
-    return kNoTicket;
-  }
-  return parts_.questions.take(message, now) ? message.ticket : kNoTicket;
-}
-
-/// Another worker has said whether it still has a pinhole of a call. The card remembers that there was one:
-/// the call fell silent, which is something else than never having had media.
-void AlgHost::take_probe(const PeerMessage& message) noexcept {
-  if (message.state == alg::LookupState::found) return;
-  if (!parts_.calls.is_current(message.card, message.card_generation)) return;
-  const auto& card = parts_.calls.card(message.card);
-  auto pinholes = card.pinholes;
-  for (auto& pinhole : pinholes) {
-    if (pinhole.worker == message.owner && ref_of(pinhole) == message.first_ref)
-      pinhole.mapping = nat::kNoMapping;
-  }
-  parts_.calls.set_pinholes(message.card, {pinholes.data(), card.pinhole_count});
-}
-
-void AlgHost::tick(nat::Tick now, std::uint32_t budget) noexcept {
-  now_ = now;
-  parts_.calls.tick(
-      now, budget, [this](CardIndex card) noexcept { return media_live(card); },
-      [this](CardIndex card, ipc::EndReason reason) noexcept {
-        close_call(card, parts_.calls.card(card).generation, reason);
-      });
-  parts_.registrations.tick(now, budget, [this](CardIndex card) noexcept { end_registration(card); });
-  parts_.questions.expire(now, budget, [this](const PeerMessage& unused) noexcept { release(unused); });
-}
-
-/// No message came for an answer: what was opened for it alone is closed again.
-void AlgHost::release(const PeerMessage& unused) noexcept {
-  if (unused.type != PeerMessageType::open_media || unused.state != alg::LookupState::found) return;
-  PeerMessage request = question_to(unused.owner, PeerMessageType::close_media);
-  const auto close_if = [&](bool fresh, MappingRef pinhole) noexcept {
-    if (!fresh) return;
-    request.first_ref = pinhole;
-    static_cast<void>(parts_.peers.send(request));
-  };
-  close_if(unused.first_fresh, unused.first_ref);
-  close_if(unused.second_fresh && unused.second_ref != unused.first_ref, unused.second_ref);
 }
 
 }  // namespace pinhole::dataplane

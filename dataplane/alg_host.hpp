@@ -146,7 +146,9 @@ class AlgHost final : public alg::Host {
   void keep_pinhole(const ipc::PinholeRef& pinhole, nat::Tick until) noexcept;
   [[nodiscard]] bool is_gone(const ipc::PinholeRef& pinhole) const noexcept;
   [[nodiscard]] bool media_live(CardIndex card) noexcept;
+  void keep_way_in(CardIndex card) noexcept;
   void apply(const alg::sip::Binding& binding) noexcept;
+  void withdraw(const alg::sip::Binding& binding) noexcept;
   void end_registration(CardIndex card) noexcept;
   void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick until) noexcept;
   void tell_registration(CardIndex card, std::uint32_t expires_s) noexcept;

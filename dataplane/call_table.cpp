@@ -109,6 +109,7 @@ CardIndex CallTable::open(const CallOpening& opening, nat::Tick now) noexcept {
     card.step = opening.step;
     card.in_use = true;
     card.outbound = opening.outbound;
+    card.protocol = opening.protocol;
     card.inside = opening.inside;
     card.external = opening.external;
     card.remote = opening.remote;

@@ -46,6 +46,7 @@ struct CallOpening {
   CallKey key;
   ipc::CallStep step;
   bool outbound = false;
+  nat::Protocol protocol = nat::Protocol::udp;
   nat::Endpoint inside;
   nat::Endpoint external;
   nat::Endpoint remote;
@@ -106,12 +107,17 @@ class CallTable {
   [[nodiscard]] std::uint32_t size() const noexcept { return capacity() - free_count_; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(cards_.size()); }
 
+  /// How long a call that nothing happens to is not looked at.
+  static constexpr nat::Tick kRecheck = nat::ticks_from_s(5);
+
   /// Applies the backstops to some cards, going round; call it again and again.
   /// \param budget cards looked at, at most
   /// \param media_live `bool(CardIndex)`, noexcept: whether a pinhole of the call is open
+  /// \param on_live `void(CardIndex)`, noexcept: the call goes on; at least once in kRecheck and a round
   /// \param on_close `void(CardIndex, ipc::EndReason)`, noexcept: is to close() the card
-  template <typename MediaLive, typename OnClose>
-  void tick(nat::Tick now, std::uint32_t budget, MediaLive&& media_live, OnClose&& on_close) noexcept {
+  template <typename MediaLive, typename OnLive, typename OnClose>
+  void tick(nat::Tick now, std::uint32_t budget, MediaLive&& media_live, OnLive&& on_live,
+            OnClose&& on_close) noexcept {
     if (size() == 0) return;
     for (std::uint32_t left = std::min(budget, capacity()); left > 0; --left) {
       const CardIndex index = cursor_;
@@ -123,13 +129,12 @@ class CallTable {
         on_close(index, *reason);
       } else {
         watch.due = now + kRecheck;
+        if (!ended) on_live(index);
       }
     }
   }
 
  private:
-  static constexpr nat::Tick kRecheck = nat::ticks_from_s(5);
-
   /// What tick() reads, apart from the cards: a sweep over calls that are not due stays off their lines.
   struct Watch {
     nat::Tick due = 0;

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "alg/host.hpp"
+#include "dataplane/ipc/card.hpp"
 #include "dataplane/stats.hpp"
 #include "dataplane/steering.hpp"
 #include "nat/endpoint.hpp"
@@ -24,6 +25,10 @@ struct MappingRef {
 
   friend constexpr bool operator==(MappingRef, MappingRef) noexcept = default;
 };
+
+[[nodiscard]] constexpr MappingRef ref_of(const ipc::PinholeRef& pinhole) noexcept {
+  return {pinhole.mapping, pinhole.generation};
+}
 
 /// One port of a media stream. Without a `ref` it is open, but no pinhole: a static forward, or a mapping
 /// that carries signalling.

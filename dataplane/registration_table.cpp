@@ -12,13 +12,20 @@ namespace {
 constexpr std::size_t kAorCapacity =
     94;  // of RegistrationCard::aor; a longer one is identified by its hash too
 
+constexpr std::uint64_t kMixer = 0xd6e8feb86659fd93U;  // odd, half its bits set
+
 std::uint64_t inside_hash(nat::Endpoint inside) noexcept {
   const std::uint64_t key = inside.address.value.raw() | std::uint64_t{inside.port.raw()} << 32U;
-  return key * 0xd6e8feb86659fd93U;  // odd, half its bits set
+  return key * kMixer;
 }
 
-std::uint64_t binding_hash(std::uint64_t aor_hash, nat::Endpoint inside) noexcept {
-  return aor_hash ^ inside_hash(inside);
+/// The same for all ports of a host, so that find_on() sees them all.
+std::uint64_t binding_hash(std::uint64_t aor_hash, nat::Ipv4Address host) noexcept {
+  return aor_hash ^ host.value.raw() * kMixer;
+}
+
+bool is_bound(const ipc::RegistrationCard& card, std::uint64_t aor_hash, std::string_view aor) noexcept {
+  return card.aor_hash == aor_hash && card.aor.view() == aor.substr(0, kAorCapacity);
 }
 
 }  // namespace
@@ -43,12 +50,18 @@ RegistrationTable::RegistrationTable(std::span<ipc::Shared<ipc::RegistrationCard
 
 CardIndex RegistrationTable::find(std::string_view aor, nat::Endpoint inside) const noexcept {
   const auto aor_hash = text_hash(aor);
-  const auto hash = binding_hash(aor_hash, inside);
+  const auto hash = binding_hash(aor_hash, inside.address);
   for (CardIndex index = by_binding_.first(hash); index != kNoCard; index = by_binding_.next(index)) {
-    const auto& candidate = card(index);
-    if (candidate.aor_hash == aor_hash && candidate.inside == inside &&
-        candidate.aor.view() == aor.substr(0, kAorCapacity))
-      return index;
+    if (card(index).inside == inside && is_bound(card(index), aor_hash, aor)) return index;
+  }
+  return kNoCard;
+}
+
+CardIndex RegistrationTable::find_on(std::string_view aor, nat::Ipv4Address host) const noexcept {
+  const auto aor_hash = text_hash(aor);
+  const auto hash = binding_hash(aor_hash, host);
+  for (CardIndex index = by_binding_.first(hash); index != kNoCard; index = by_binding_.next(index)) {
+    if (card(index).inside.address == host && is_bound(card(index), aor_hash, aor)) return index;
   }
   return kNoCard;
 }
@@ -78,7 +91,7 @@ CardIndex RegistrationTable::grant(const Registration& registration, nat::Tick e
   });
   watches_[index] = {expires, true};
   if (is_new) {
-    by_binding_.add(index, binding_hash(card(index).aor_hash, registration.inside));
+    by_binding_.add(index, binding_hash(card(index).aor_hash, registration.inside.address));
     by_inside_.add(index, inside_hash(registration.inside));
     show_size();
   }
@@ -88,7 +101,7 @@ CardIndex RegistrationTable::grant(const Registration& registration, nat::Tick e
 void RegistrationTable::remove(CardIndex index) noexcept {
   assert(watches_[index].live);
   const auto& gone = card(index);
-  by_binding_.remove(index, binding_hash(gone.aor_hash, gone.inside));
+  by_binding_.remove(index, binding_hash(gone.aor_hash, gone.inside.address));
   by_inside_.remove(index, inside_hash(gone.inside));
   cards_[index].write([](ipc::RegistrationCard& card) noexcept { card.in_use = false; });
   watches_[index].live = false;

@@ -45,6 +45,8 @@ class RegistrationTable {
 
   /// \return kNoCard when this address of record is not bound to this inside endpoint
   [[nodiscard]] CardIndex find(std::string_view aor, nat::Endpoint inside) const noexcept;
+  /// A binding of this address of record to any port of an inside host. \return kNoCard when there is none
+  [[nodiscard]] CardIndex find_on(std::string_view aor, nat::Ipv4Address host) const noexcept;
   /// Writes down a binding, or refreshes it. \return kNoCard when there is no free card
   CardIndex grant(const Registration& registration, nat::Tick expires) noexcept;
   /// Frees a card that is in use.
@@ -81,7 +83,7 @@ class RegistrationTable {
   void show_size() noexcept;
 
   std::span<ipc::Shared<ipc::RegistrationCard>> cards_;
-  HashChains by_binding_;      // address of record and inside endpoint
+  HashChains by_binding_;      // address of record and inside host
   HashChains by_inside_;       // inside endpoint alone
   std::span<CardIndex> free_;  // a stack: the first free_count_ are free
   std::span<Watch> watches_;

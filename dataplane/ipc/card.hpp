@@ -35,7 +35,8 @@ struct CallCard {
   std::uint32_t generation = 0;  // grows each time that this place is used again
   CallStep step;
   bool in_use = false;
-  bool outbound = false;  // the first INVITE came from inside
+  bool outbound = false;                        // the first INVITE came from inside
+  nat::Protocol protocol = nat::Protocol::udp;  // of the signalling flow
   std::uint8_t pinhole_count = 0;
   nat::Endpoint inside;  // of the signalling flow
   nat::Endpoint external;

@@ -248,6 +248,24 @@ TEST_CASE("a call whose media fell silent is closed, unless control keeps it",
   CHECK(lab[0].stats.worker.read(WorkerCounter::pinhole_live) == 0);
 }
 
+TEST_CASE("the BYE of a long and quiet call gets in", "[dataplane][alg_host][AC-13]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  establish(lab, invite(phone));
+  const auto card = only_call(lab[0]);
+  for (int i = 0; i < 60; ++i) {  // an hour of media
+    REQUIRE(lab[0].host.keep_call(0, card.generation, lab.now + nat::ticks_from_s(90)));
+    lab.pass_s(60);
+  }
+  const auto index = lab[0].translator.find_outbound(nat::Protocol::udp, phone);
+  REQUIRE(index != nat::kNoMapping);
+  CHECK(lab[0].translator[index].external == card.external);
+  CHECK(lab[0].translator.admits(index, kProvider, lab.now));
+  REQUIRE(lab[0].host.close_call(0, card.generation, EndReason::none));
+  lab.pass_s(130);
+  CHECK(lab[0].translator.table().size() == 0);
+}
+
 TEST_CASE("ports opened later share in a promise that control has given", "[dataplane][alg_host][AC-14]") {
   Lab lab;
   const auto phone = lab.phone_of(0);
@@ -525,6 +543,20 @@ TEST_CASE("a contact that is withdrawn lets its way in go", "[dataplane][alg_hos
   const auto events = lab[0].events.size();
   lab.inspect(0, registered(phone, "sip:nobody@example.com", 0));
   CHECK(lab[0].events.size() == events);
+}
+
+TEST_CASE("a phone that listens elsewhere than it sends from withdraws its contact all the same",
+          "[dataplane][alg_host][AC-11]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  auto message = registered(phone, "sip:alice@example.com", 3600);
+  message.bindings[0].inside = endpoint(phone.address, 5062);
+  lab.inspect(0, message);
+  lab.inspect(0, registered(lab.phone_of(0, 1), "sip:alice@example.com", 3600));
+  CHECK(lab[0].registrations.size() == 2);
+  lab.inspect(0, registered(phone, "sip:alice@example.com", 0));
+  CHECK(lab[0].registrations.size() == 1);
+  CHECK(lab[0].registrations.find("sip:alice@example.com", lab.phone_of(0, 1)) != kNoCard);
 }
 
 TEST_CASE("of two accounts on a phone, one that leaves does not shut out the other",

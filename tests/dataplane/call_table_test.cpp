@@ -246,7 +246,7 @@ TEST_CASE("the sweep closes overdue calls within its budget", "[dataplane][call_
   std::uint32_t closed = 0;
   const auto sweep = [&](nat::Tick now, std::uint32_t budget) {
     calls.table.tick(
-        now, budget, [](CardIndex) noexcept { return false; },
+        now, budget, [](CardIndex) noexcept { return false; }, [](CardIndex) noexcept {},
         [&](CardIndex index, EndReason reason) noexcept {
           closed += reason == EndReason::no_answer;
           calls.table.close(index);
@@ -264,6 +264,25 @@ TEST_CASE("the sweep closes overdue calls within its budget", "[dataplane][call_
   CHECK(calls.counters.read(WorkerCounter::call_live) == 0);
 }
 
+TEST_CASE("the sweep tells which calls go on", "[dataplane][call_table]") {
+  Calls calls;
+  const auto live = calls.open(key_of("1"), 1, CallState::confirmed);
+  const auto ended = calls.open(key_of("2"), 1, CallState::confirmed);
+  calls.table.step(ended, message(Method::bye), 1);
+  calls.table.step(ended, message(Method::bye, 200), 1);
+  std::vector<CardIndex> seen;
+  const auto sweep = [&](nat::Tick now) {
+    calls.table.tick(
+        now, 8, [](CardIndex) noexcept { return true; },
+        [&](CardIndex index) noexcept { seen.push_back(index); }, [](CardIndex, EndReason) noexcept {});
+  };
+  sweep(CallTable::kRecheck);
+  CHECK(seen.empty());
+  sweep(1 + CallTable::kRecheck);
+  sweep(1 + CallTable::kRecheck);
+  CHECK(seen == std::vector<CardIndex>{live});
+}
+
 TEST_CASE("messages after the end do not put the end off", "[dataplane][call_table]") {
   Calls calls;
   const auto index = calls.open(key_of("1"), 1, CallState::confirmed);
@@ -273,7 +292,7 @@ TEST_CASE("messages after the end do not put the end off", "[dataplane][call_tab
   bool closed = false;
   const auto sweep = [&](nat::Tick now) {
     calls.table.tick(
-        now, 8, [](CardIndex) noexcept { return true; },
+        now, 8, [](CardIndex) noexcept { return true; }, [](CardIndex) noexcept {},
         [&](CardIndex overdue_index, EndReason) noexcept {
           closed = true;
           calls.table.close(overdue_index);

@@ -61,6 +61,19 @@ TEST_CASE("a binding is found by address of record and inside endpoint", "[datap
   CHECK(r.counters.read(WorkerCounter::registration_live) == 1);
 }
 
+TEST_CASE("a binding is found by address of record and inside host, whatever its port",
+          "[dataplane][registration_table]") {
+  Registrations r;
+  const nat::Endpoint other_port = {phone(1).address, nat::Be16{5062}};
+  const auto index = r.grant("sip:alice@example.com", other_port);
+  CHECK(r.table.find("sip:alice@example.com", phone(1)) == kNoCard);
+  CHECK(r.table.find_on("sip:alice@example.com", phone(1).address) == index);
+  CHECK(r.table.find_on("sip:bob@example.com", phone(1).address) == kNoCard);
+  CHECK(r.table.find_on("sip:alice@example.com", phone(2).address) == kNoCard);
+  r.table.remove(index);
+  CHECK(r.table.find_on("sip:alice@example.com", phone(1).address) == kNoCard);
+}
+
 TEST_CASE("a refresh keeps the card and moves its end", "[dataplane][registration_table][AC-01]") {
   Registrations r;
   const auto index = r.grant("sip:alice@example.com", phone(1), 1000);
