@@ -100,7 +100,7 @@ class NeighborTable {
   /// Looks after a quarter of the table; called once a tick.
   /// \param ask   called as ask(const NeighborQuestion&)
   /// \param drop  called as drop(void* packet): nobody answered (drop_neighbor_unresolved)
-  /// Neither may use the table. Cost: about 1 µs.
+  /// Neither may use the table. Cost: about 3 µs.
   template <typename Ask, typename Drop>
   void tick(nat::Tick now, Ask&& ask, Drop&& drop) noexcept {
     for (std::size_t looked_at = 0; looked_at < kCapacity / 4; ++looked_at) {
@@ -128,6 +128,11 @@ class NeighborTable {
     for (std::uint16_t at = 0; at < kCapacity; ++at) release_all(take_pending(at), drop);
   }
 
+  /// Where probing for a neighbour begins: tells who meets whom.
+  [[nodiscard]] static constexpr std::size_t home_slot(std::uint8_t interface,
+                                                       nat::Ipv4Address address) noexcept {
+    return home_of(key_of(interface, address));
+  }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::size_t pending() const noexcept { return pending_; }
 
