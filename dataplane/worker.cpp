@@ -53,7 +53,10 @@ unsigned Worker::take_from_ports() noexcept {
     burst_.size = rte_eth_rx_burst(queue.port, queue.queue, burst_.mbufs.data(), kBurst);
     if (burst_.size == 0) continue;
     std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < burst_.size; ++i) bytes += burst_.mbufs[i]->pkt_len;
+    for (unsigned i = 0; i < burst_.size; ++i) {
+      bytes += burst_.mbufs[i]->pkt_len;
+      burst_.mbufs[i]->port = queue.port;  // not every driver says so (net_ring does not)
+    }
     context_.stats.worker.add(WorkerCounter::rx_packets, burst_.size);
     context_.stats.worker.add(WorkerCounter::rx_bytes, bytes);
     taken += burst_.size;

@@ -19,18 +19,15 @@ struct MacAddress {
   std::array<std::uint8_t, 6> bytes{};
 
   /// The address in the low 48 bits, first byte lowest: for atomics and comparison, not for people.
-  [[nodiscard]] constexpr std::uint64_t raw() const noexcept {
+  [[nodiscard]] std::uint64_t raw() const noexcept {
     std::uint64_t value = 0;
-    for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8U | bytes[i];
+    std::memcpy(&value, bytes.data(), bytes.size());
     return value;
   }
   /// The upper 16 bits of `raw` are ignored.
-  [[nodiscard]] static constexpr MacAddress from_raw(std::uint64_t raw) noexcept {
+  [[nodiscard]] static MacAddress from_raw(std::uint64_t raw) noexcept {
     MacAddress address;
-    for (auto& byte : address.bytes) {
-      byte = static_cast<std::uint8_t>(raw);
-      raw >>= 8U;
-    }
+    std::memcpy(address.bytes.data(), &raw, address.bytes.size());
     return address;
   }
   /// Multicast and broadcast: the group bit.
