@@ -16,24 +16,23 @@ using nat::PacketKind;
 /// How far ahead of the packet being parsed its successors' headers are fetched.
 constexpr unsigned kPrefetchAhead = 8;
 
-nat::Packet parse_one(rte_mbuf* mbuf, std::uint8_t& arrival, const WorkerContext& worker) noexcept {
-  nat::Packet packet;
-  const auto frame = frame_of(mbuf);
-  arrival = worker.network.arrival(mbuf->port, frame);
-  if (arrival == kNoInterface) {
-    packet.drop = DropReason::drop_not_ip;
-    return packet;
-  }
-  const auto& interface = worker.network.interfaces[arrival];
-  packet = nat::parse(frame, interface.vlan);
-  if (packet.kind == PacketKind::dropped) return packet;
+void refuse(nat::Packet& packet, DropReason reason) noexcept {
+  packet.kind = PacketKind::dropped;
+  packet.drop = reason;
+}
+
+void parse_one(Burst& burst, unsigned place, const Network& network) noexcept {
+  const auto frame = frame_of(burst.mbufs[place]);
+  auto& packet = burst.packets[place];
+  const auto arrival = network.arrival(burst.mbufs[place]->port, frame);
+  burst.arrival[place] = arrival;
+  if (arrival == kNoInterface) return refuse(packet, DropReason::drop_not_ip);
+  const auto& interface = network.interfaces[arrival];
+  nat::parse(frame, interface.vlan, packet);
+  if (packet.kind == PacketKind::dropped) return;
   const auto& destination = nat::header_at<nat::EthernetHeader>(frame.data(), 0).destination;
   const bool for_all = packet.kind == PacketKind::arp && destination == nat::kBroadcastMac;
-  if (destination != interface.mac && !for_all) {
-    packet.kind = PacketKind::dropped;
-    packet.drop = DropReason::drop_not_for_us;
-  }
-  return packet;
+  if (destination != interface.mac && !for_all) refuse(packet, DropReason::drop_not_for_us);
 }
 
 /// True for a flow packet that a mapping can be made for or found by, seen from inside: replies to pings of
@@ -87,7 +86,7 @@ void parse(Burst& burst, WorkerContext& worker) noexcept {
   }
   for (unsigned place = 0; place < burst.size; ++place) {
     if (place + kPrefetchAhead < burst.size) rte_prefetch0(bytes_of(burst.mbufs[place + kPrefetchAhead]));
-    burst.packets[place] = parse_one(burst.mbufs[place], burst.arrival[place], worker);
+    parse_one(burst, place, worker.network);
   }
 }
 

@@ -33,7 +33,7 @@ struct MacAddress {
   /// Multicast and broadcast: the group bit.
   [[nodiscard]] constexpr bool is_group() const noexcept { return (bytes[0] & 1U) != 0; }
 
-  friend constexpr bool operator==(const MacAddress&, const MacAddress&) noexcept = default;
+  friend bool operator==(const MacAddress& a, const MacAddress& b) noexcept { return a.raw() == b.raw(); }
 };
 inline constexpr MacAddress kBroadcastMac{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 

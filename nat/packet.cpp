@@ -136,12 +136,11 @@ void parse_ipv4(const std::byte* frame, std::size_t size, Packet& packet) noexce
 
 }  // namespace
 
-Packet parse(std::span<const std::byte> frame, std::uint16_t vlan) noexcept {
-  Packet packet;
+void parse(std::span<const std::byte> frame, std::uint16_t vlan, Packet& packet) noexcept {
+  packet = Packet{};
   const std::size_t size = frame.size() < kMaxFrame ? frame.size() : kMaxFrame;
   if (size < sizeof(EthernetHeader) + sizeof(VlanTag)) {  // any frame of use is longer
-    drop(packet, DropReason::drop_truncated);
-    return packet;
+    return drop(packet, DropReason::drop_truncated);
   }
   Be16 ether_type = header_at<EthernetHeader>(frame.data(), 0).ether_type;
   std::uint16_t tagged = 0;
@@ -161,7 +160,6 @@ Packet parse(std::span<const std::byte> frame, std::uint16_t vlan) noexcept {
   } else {
     drop(packet, DropReason::drop_not_ip);
   }
-  return packet;
 }
 
 }  // namespace pinhole::nat
