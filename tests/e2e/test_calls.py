@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Many calls at once, with media both ways, through one, two and three workers."""
 
+import collections
 import unittest
 
 from support import capture
@@ -49,11 +50,18 @@ class Calls(unittest.TestCase):
             self.assertEqual(len(row["senders"]), 1, f"{port} heard {row['senders']}")
 
     def _each_call_had_ports_of_its_own(self, captured):
-        media = {(packet.source_port, packet.target_port) for packet in capture.packets(captured)
-                 if packet.source == PINHOLE and packet.target_port >= ANSWERER_MEDIA}
-        self.assertEqual(len(media), CALLS)
-        self.assertEqual(len({source for source, _ in media}), CALLS, "two calls shared an external media port")
-        self.assertEqual([source for source, _ in media if source % 2], [], "RTP from odd ports")
+        """An external port may serve a call only after the call before it is over."""
+        used = collections.defaultdict(dict)
+        for packet in capture.packets(captured):
+            if packet.source == PINHOLE and packet.target_port >= ANSWERER_MEDIA:
+                first, _ = used[packet.source_port].get(packet.target_port, (packet.time, None))
+                used[packet.source_port][packet.target_port] = (first, packet.time)
+        self.assertEqual(sum(map(len, used.values())), CALLS)
+        self.assertEqual([port for port in used if port % 2], [], "RTP from odd ports")
+        for port, calls in used.items():
+            spans = sorted(calls.values())
+            for (_, end), (begin, _) in zip(spans, spans[1:]):
+                self.assertLess(end, begin, f"two calls shared the external port {port}")
 
     def test_one_worker(self):
         """calls: 200 calls with RTP through one worker; nothing fails, is repeated, is lost or leaks"""

@@ -122,6 +122,7 @@ class Inbound(unittest.TestCase):
     @staticmethod
     def _try_all_ports(lab):
         with lab.outside.socket(address=STRANGER, port=5060) as stranger:
+            lab.outside.run("ping", "-c", "1", "-I", "203.0.113.12", PINHOLE)  # the kernel queues few for ARP
             for port in range(1, 65536):
                 stranger.sendto(b"is anybody there", (PINHOLE, port))
                 if port % 64 == 0:

@@ -8,11 +8,13 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 
 from support.lab import INSIDE_NETWORK, LabError
 
 ETHER_IPV4, ETHER_ARP = 0x0800, 0x0806
 ICMP, TCP, UDP = 1, 6, 17
+CATCH_UP_S = 0.5
 
 Packet = collections.namedtuple("Packet", "time protocol source source_port target target_port payload ttl raw")
 
@@ -22,14 +24,22 @@ class Capture:
 
     def __init__(self, lab, namespace, name, expression=""):
         self.path = lab.directory / f"{name}.pcap"
-        self._popen = namespace.start("tcpdump", "-i", "eth0", "-n", "-s", "0", "-B", "32768", "-U", "-Z", "root",
-                                      "-w", self.path, *expression.split(), stderr=subprocess.PIPE, text=True)
+        self._popen = namespace.start("tcpdump", "-i", "eth0", "-n", "-s", "0", "-B", "32768", "-U", "--immediate-mode",
+                                      "-Z", "root", "-w", self.path, *expression.split(), stderr=subprocess.PIPE, text=True)
         line = self._popen.stderr.readline()
         while line and "listening on" not in line:
             line = self._popen.stderr.readline()
         if not line:
             raise LabError("tcpdump did not start")
         lab.own(self)
+
+    def _catch_up(self):
+        """tcpdump forgets what it has not read yet when it is told to end: waits until it writes no more."""
+        size, since = -1, time.monotonic()
+        while time.monotonic() < since + CATCH_UP_S:
+            time.sleep(0.05)
+            if (now := self.path.stat().st_size) != size:
+                size, since = now, time.monotonic()
 
     def close(self):
         if self._popen.poll() is None:
@@ -39,10 +49,12 @@ class Capture:
 
     def stop(self):
         """Ends the capture. Returns its frames; a capture that lost some proves nothing, so that is an error."""
+        self._catch_up()
         report = self.close()
-        lost = re.search(r"(\d+) packets? dropped by kernel", report)
-        if not lost or int(lost.group(1)):
-            raise LabError(f"the capture is not complete: {report}")
+        counts = {name: int(re.search(rf"(\d+) packets? {name}", report).group(1))
+                  for name in ("captured", "received by filter", "dropped by kernel")}
+        if counts["dropped by kernel"] or counts["captured"] != counts["received by filter"]:
+            raise LabError(f"the capture is not complete: {counts}")
         return list(frames(self.path))
 
 
