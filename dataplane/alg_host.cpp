@@ -219,7 +219,7 @@ alg::MediaLookup AlgHost::open_ports(unsigned owner, const alg::MediaRequest& re
     question.until = promised_until();
     const auto* const answer = ask(question);
     if (answer == nullptr) return {alg::LookupState::wait, {}, {}};
-    use_answer(answer->ticket);
+    if (!use_answer(answer->ticket)) return {alg::LookupState::exhausted, {}, {}};
     ports = {answer->state,
              {answer->first, answer->first_ref, false},
              {answer->second, answer->second_ref, false}};
@@ -240,11 +240,15 @@ nat::Tick AlgHost::promised_until() const noexcept {
   return nat::reached(until, now_) ? 0 : until;
 }
 
-void AlgHost::use_answer(Ticket ticket) noexcept {
+/// An answer that the message has used is forgotten with its commit: its ports are the call's then, and the
+/// next message asks again, which keeps them open. \return false when the message uses too many
+bool AlgHost::use_answer(Ticket ticket) noexcept {
   auto& work = transaction_;
   const auto end = work.answers.begin() + work.answer_count;
-  if (std::find(work.answers.begin(), end, ticket) != end || work.answer_count == work.answers.size()) return;
+  if (std::find(work.answers.begin(), end, ticket) != end) return true;
+  if (work.answer_count == work.answers.size()) return false;
   work.answers[work.answer_count++] = ticket;
+  return true;
 }
 
 /// Writes down a port that was opened for the message in hand. \return false when its call has too many

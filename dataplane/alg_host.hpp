@@ -106,7 +106,7 @@ class AlgHost final : public alg::Host {
 
  private:
   static constexpr std::size_t kMaxBindings = 16;  // inside contacts in one 2xx to REGISTER
-  static constexpr std::size_t kMaxAnswers = ipc::kMaxPinholes / 2;
+  static constexpr std::size_t kMaxAnswers = ipc::kMaxPinholes;
 
   /// What the message in hand has done so far.
   struct Transaction {
@@ -138,7 +138,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] const PeerMessage* ask(PeerMessage& question) noexcept;
   [[nodiscard]] alg::MediaLookup open_ports(unsigned owner, const alg::MediaRequest& request) noexcept;
   [[nodiscard]] nat::Tick promised_until() const noexcept;
-  void use_answer(Ticket ticket) noexcept;
+  [[nodiscard]] bool use_answer(Ticket ticket) noexcept;
   [[nodiscard]] bool note_port(nat::Endpoint inside, const MediaPort& port, std::uint8_t worker) noexcept;
   [[nodiscard]] bool add_ref(const ipc::PinholeRef& added) noexcept;
   void tell_message(std::size_t edits) noexcept;

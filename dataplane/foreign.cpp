@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/foreign.hpp"
 
+#include <bit>
+
 namespace pinhole::dataplane {
 
 namespace {
@@ -100,7 +102,8 @@ std::uint32_t QuestionTable::set_of(const PeerMessage& message) noexcept {
   const std::uint64_t key = message.first.address.value.raw() | std::uint64_t{message.first.port.raw()}
                                                                     << 32U;
   const std::uint64_t mixed = (key ^ message.call_hash) * 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
-  return static_cast<std::uint32_t>(mixed >> 32U) % kSets;
+  constexpr auto kSetBits = std::countr_zero(kSets);
+  return static_cast<std::uint32_t>(mixed >> (64U - kSetBits));  // the upper bits depend on all of the key
 }
 
 bool QuestionTable::asks_the_same(const Entry& entry, const PeerMessage& message) noexcept {

@@ -24,6 +24,7 @@ class HashChains {
   /// \param seed secret: without it nobody can choose hashes that share a bucket
   HashChains(std::uint32_t capacity, std::uint64_t seed, nat::Carver& memory) noexcept
       : seed_(seed),
+        shift_(63U - static_cast<unsigned>(std::countr_zero(std::bit_ceil(capacity)))),
         heads_(memory.take<std::uint32_t>(std::bit_ceil(capacity))),
         links_(memory.take<Link>(capacity)) {
     for (auto& head : heads_) head = kNone;
@@ -59,10 +60,11 @@ class HashChains {
 
   [[nodiscard]] std::size_t bucket_of(std::uint64_t hash) const noexcept {
     const std::uint64_t mixed = (hash ^ seed_) * 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
-    return (mixed >> 32U) & (heads_.size() - 1);
+    return mixed >> 1U >> shift_;  // the upper bits depend on all of the hash
   }
 
   std::uint64_t seed_;
+  unsigned shift_;
   std::span<std::uint32_t> heads_;
   std::span<Link> links_;
 };

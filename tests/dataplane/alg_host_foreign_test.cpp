@@ -198,6 +198,41 @@ TEST_CASE("a call whose media with another worker fell silent is closed", "[data
   CHECK(lab.asker().events.back().closed.reason == EndReason::media_silence);
 }
 
+TEST_CASE("RTP and RTCP of hosts with two owners are opened by both", "[dataplane][alg_host][foreign]") {
+  TwoWorkers lab;
+  const auto own_host = lab.host_of(0, 1);
+  auto message = lab.invite();
+  message.media = {{endpoint(lab.phone, 4000), endpoint(own_host, 4001)}};
+  const auto seen = lab.inspect_twice(message);
+  REQUIRE(seen.verdict == Verdict::forward);
+  CHECK(lab.owner_pinholes() == 1);
+  CHECK(lab.asker().stats.worker.read(WorkerCounter::pinhole_live) == 1);
+  const auto& card = only_call(lab.asker());
+  REQUIRE(card.pinhole_count == 2);
+  CHECK(card.pinholes[0].worker == 1);
+  CHECK(card.pinholes[1].worker == 0);
+  CHECK(seen.media[0].rtcp == card.pinholes[1].external);
+  REQUIRE(lab.asker().host.close_call(0, card.generation, EndReason::none));
+  lab.deliver();
+  CHECK(lab.owner_pinholes() == 0);
+  CHECK(lab.asker().stats.worker.read(WorkerCounter::pinhole_live) == 0);
+}
+
+TEST_CASE("a message with more streams of another worker than a card holds is refused, and they are shut",
+          "[dataplane][alg_host][foreign]") {
+  TwoWorkers lab;
+  auto message = lab.invite();
+  for (unsigned i = 1; i < 9; ++i)
+    message.media.push_back({endpoint(lab.phone, 4000 + 2 * i), endpoint(lab.phone, 4001 + 2 * i)});
+  CHECK(lab.inspect(0, message).verdict == Verdict::wait);
+  lab.deliver();
+  CHECK(lab.inspect(0, message).verdict == Verdict::drop);
+  CHECK(lab.owner_pinholes() == 18);
+  lab.pass_s(3);
+  CHECK(lab.owner_pinholes() == 0);
+  CHECK(lab.asker().calls.size() == 0);
+}
+
 TEST_CASE("signalling endpoints of other workers are asked for", "[dataplane][alg_host][foreign]") {
   TwoWorkers lab;
   const auto contact = endpoint(lab.phone, 5060);
