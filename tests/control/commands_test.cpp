@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/commands/command.hpp"
+
+#include "control/commands/encode.hpp"
+#include "tests/control/fake_model.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace pinhole::control;
+
+namespace {
+
+Json run(const FakeModel& model, std::string_view method, const char* params = "{}") {
+  auto result = run_command(model, method, Json::parse(params));
+  INFO((result ? "" : result.error().message));
+  REQUIRE(result.has_value());
+  return *std::move(result);
+}
+
+Error fail(const FakeModel& model, std::string_view method, const char* params = "{}") {
+  const auto result = run_command(model, method, Json::parse(params));
+  REQUIRE(result.has_error());
+  return result.error();
+}
+
+/// One value of every row, in order.
+std::vector<std::string> column(const Json& list, const char* key) {
+  std::vector<std::string> values;
+  for (const auto& row : list)
+    values.push_back(row.at(key).is_string() ? row.at(key).get<std::string>() : row.at(key).dump());
+  return values;
+}
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("every command has a name, a sentence and a handler, and its arguments too",
+          "[control][commands]") {
+  std::set<std::string_view> names;
+  for (const auto& command : commands()) {
+    INFO(command.name);
+    CHECK(names.insert(command.name).second);
+    CHECK_FALSE(command.summary.empty());
+    CHECK(command.handler != nullptr);
+    CHECK(find_command(command.name) == &command);
+    for (const auto& argument : command.arguments) {
+      INFO(argument.name);
+      CHECK_FALSE(argument.help.empty());
+      CHECK(std::all_of(argument.name.begin(), argument.name.end(),
+                        [](unsigned char c) { return std::islower(c) != 0 || c == '_'; }));
+    }
+  }
+  CHECK(find_command("calls ") == nullptr);
+}
+
+TEST_CASE("every command that needs no parameter answers over the sample model", "[control][commands]") {
+  const auto model = sample_model();
+  for (const auto& command : commands()) {
+    if (command.name == "call") continue;
+    DYNAMIC_SECTION(command.name) {
+      CHECK(run(model, command.name).is_object());
+    }
+  }
+}
+
+TEST_CASE("commands that need the data plane say that it is gone, the others answer", "[control][commands]") {
+  auto model = sample_model();
+  for (const auto state : {DataplaneState::starting, DataplaneState::lost}) {
+    model.now.dataplane = state;
+    for (const auto& command : commands()) {
+      INFO(command.name);
+      const auto result =
+          run_command(model, command.name, command.name == "call" ? Json{{"id", "3f2a"}} : Json::object());
+      if (command.needs == Needs::nothing) {
+        CHECK(result.has_value());
+      } else {
+        REQUIRE(result.has_error());
+        CHECK(result.error().code == ErrorCode::unavailable);
+        CHECK(result.error().message.find("start pinhole-dataplane") != std::string::npos);
+      }
+    }
+  }
+}
+
+TEST_CASE("parameters are checked before a command runs", "[control][commands]") {
+  const auto model = sample_model();
+  struct Case {
+    const char* method;
+    const char* params;
+    ErrorCode code;
+    const char* message;
+  };
+  const std::vector<Case> cases = {
+      {"nothing", "{}", ErrorCode::usage, "there is no method \"nothing\"; \"help\" lists those there are"},
+      {"status", R"({"x":1})", ErrorCode::unknown_key, "unknown parameter \"x\"; this command takes none"},
+      {"registrations", R"({"aors":"x"})", ErrorCode::unknown_key,
+       "unknown parameter \"aors\"; this command takes aor, offset, limit"},
+      {"call", "{}", ErrorCode::missing, "id is missing: the call's id or Call-ID, or the beginning of one"},
+      {"call", R"({"id":""})", ErrorCode::range, "id: found \"\"; allowed is a string that is not empty"},
+      {"call", R"({"id":7})", ErrorCode::type, "id: found 7; allowed is a string"},
+      {"calls", R"({"all":"yes"})", ErrorCode::type, "all: found \"yes\"; allowed is true or false"},
+      {"calls", R"({"limit":0})", ErrorCode::range,
+       "limit: found 0; allowed is a whole number from 1 to 1000"},
+      {"calls", R"({"limit":1001})", ErrorCode::range,
+       "limit: found 1001; allowed is a whole number from 1 to 1000"},
+      {"calls", R"({"limit":1.5})", ErrorCode::type,
+       "limit: found 1.5; allowed is a whole number from 1 to 1000"},
+      {"calls", R"({"offset":-1})", ErrorCode::range,
+       "offset: found -1; allowed is a whole number from 0 to 4294967295"},
+      {"mappings", R"({"protocol":"sctp"})", ErrorCode::range,
+       "protocol: found \"sctp\"; allowed is \"udp\", \"tcp\" or \"icmp\""},
+      {"mappings", R"({"protocol":17})", ErrorCode::type,
+       "protocol: found 17; allowed is \"udp\", \"tcp\" or \"icmp\""},
+      {"mappings", R"({"inside":"10.0.0.256"})", ErrorCode::range,
+       "inside: found \"10.0.0.256\"; allowed is an address, address/length or address:port"},
+      {"mappings", R"({"inside":"10.0.0.0/24:5060"})", ErrorCode::range,
+       "inside: found \"10.0.0.0/24:5060\"; allowed is an address, address/length or address:port"},
+      {"mappings", R"({"inside":"10.0.0.1:65536"})", ErrorCode::range,
+       "inside: found \"10.0.0.1:65536\"; allowed is an address, address/length or address:port"},
+      {"mappings", R"({"inside":"10.0.0.1:"})", ErrorCode::range,
+       "inside: found \"10.0.0.1:\"; allowed is an address, address/length or address:port"},
+  };
+  for (const auto& [method, params, code, message] : cases) {
+    DYNAMIC_SECTION(method << " " << params) {
+      const auto error = fail(model, method, params);
+      CHECK(error.code == code);
+      CHECK(error.message == message);
+    }
+  }
+}
+
+TEST_CASE("mappings are found by inside, external, remote and protocol", "[control][commands]") {
+  const auto model = sample_model();
+  struct Case {
+    const char* params;
+    Texts inside;
+  };
+  const std::vector<Case> cases = {
+      {"{}", {"10.0.0.5:5060", "10.0.0.7:50123", "10.0.0.10:5060"}},
+      {R"({"inside":"10.0.0.5"})", {"10.0.0.5:5060"}},
+      {R"({"inside":"10.0.0.5:5061"})", {}},
+      {R"({"inside":"10.0.0.0/29"})", {"10.0.0.5:5060", "10.0.0.7:50123"}},
+      {R"({"inside":"0.0.0.0/0"})", {"10.0.0.5:5060", "10.0.0.7:50123", "10.0.0.10:5060"}},
+      {R"({"external":"198.51.100.1:5060"})", {"10.0.0.10:5060"}},
+      {R"({"remote":"192.0.2.0/24"})", {"10.0.0.7:50123"}},
+      {R"({"remote":"0.0.0.0/0"})", {"10.0.0.5:5060", "10.0.0.7:50123"}},
+      {R"({"protocol":"tcp"})", {"10.0.0.7:50123"}},
+      {R"({"protocol":"icmp"})", {}},
+      {R"({"protocol":"udp","inside":"10.0.0.10"})", {"10.0.0.10:5060"}},
+  };
+  for (const auto& [params, inside] : cases) {
+    DYNAMIC_SECTION(params) {
+      const auto result = run(model, "mappings", params);
+      CHECK(column(result["mappings"], "inside") == inside);
+      CHECK(result["total"] == inside.size());
+    }
+  }
+}
+
+TEST_CASE("a page is a part of the list, and the total is of all", "[control][commands]") {
+  const auto model = sample_model();
+  const auto middle = run(model, "mappings", R"({"offset":1,"limit":1})");
+  CHECK(column(middle["mappings"], "inside") == Texts{"10.0.0.7:50123"});
+  CHECK(middle["total"] == 3);
+  CHECK(middle["offset"] == 1);
+  CHECK(run(model, "mappings", R"({"offset":9})")["mappings"].empty());
+}
+
+TEST_CASE("calls are the live ones unless all are asked for", "[control][commands]") {
+  const auto model = sample_model();
+  CHECK(column(run(model, "calls")["calls"], "id") == Texts{"3f2a91c04de85b76"});
+  CHECK(column(run(model, "calls", R"({"all":true})")["calls"], "id") ==
+        Texts{"3f2a91c04de85b76", "3f77000000000001"});
+  CHECK(run(model, "calls", R"({"party":"carol"})")["total"] == 0);
+  CHECK(run(model, "calls", R"({"party":"bob@","inside":"10.0.0.5"})")["total"] == 1);
+}
+
+TEST_CASE("a call is named by a beginning that only it has", "[control][commands]") {
+  const auto model = sample_model();
+  struct Case {
+    const char* id;
+    const char* found;
+  };
+  const std::vector<Case> cases = {
+      {"3f2a91c04de85b76", "3f2a91c04de85b76"},
+      {"3f2", "3f2a91c04de85b76"},
+      {"3f7", "3f77000000000001"},
+      {"2-4242", "3f77000000000001"},
+      {"1-4242@10.0.0.5", "3f2a91c04de85b76"},
+  };
+  for (const auto& [id, found] : cases) {
+    DYNAMIC_SECTION(id) {
+      const auto result = run_command(model, "call", {{"id", id}});
+      REQUIRE(result.has_value());
+      CHECK(result->at("call").at("id") == found);
+    }
+  }
+  CHECK(fail(model, "call", R"({"id":"4"})").code == ErrorCode::not_found);
+  const auto several = fail(model, "call", R"({"id":"3f"})");
+  CHECK(several.code == ErrorCode::conflict);
+  CHECK(several.message ==
+        "several calls begin with \"3f\": 3f2a91c04de85b76, 3f77000000000001; give more of the id");
+}
+
+TEST_CASE("of very many calls with one beginning only some are named", "[control][commands]") {
+  FakeModel model;
+  for (int count = 0; count < 9; ++count) {
+    auto detail = sample_call();
+    detail.call.id = "aa0000000000000" + std::to_string(count);
+    model.call_details.push_back(detail);
+  }
+  const auto error = fail(model, "call", R"({"id":"aa"})");
+  CHECK(error.message.find("aa00000000000004 and more; give more of the id") != std::string::npos);
+  CHECK(error.message.find("aa00000000000005") == std::string::npos);
+}
+
+TEST_CASE("a call is shown with its ladder and its pinholes", "[control][commands]") {
+  const auto result = run(sample_model(), "call", R"({"id":"3f2a"})");
+  CHECK(result["call"]["state"] == "confirmed");
+  CHECK(result["call"]["end_reason"].is_null());
+  CHECK(result["call"]["duration_s"] == 62);
+  CHECK(result["from_tag"] == "a1");
+  CHECK(column(result["ladder"], "start") == Texts{"INVITE", "180 Ringing", "200 OK", "ACK"});
+  CHECK(column(result["ladder"], "offset_ms") == Texts{"0", "12", "3000", "3020"});
+  CHECK(column(result["ladder"], "status") == Texts{"null", "180", "200", "null"});
+  CHECK(column(result["ladder"], "direction") == Texts{"outbound", "inbound", "inbound", "outbound"});
+  CHECK(column(result["pinholes"], "external") == Texts{"198.51.100.1:30000", "198.51.100.1:30001"});
+}
+
+TEST_CASE("pinholes are of all calls or of one", "[control][commands]") {
+  const auto model = sample_model();
+  CHECK(run(model, "pinholes")["total"] == 2);
+  CHECK(run(model, "pinholes", R"({"call":"3f2"})")["total"] == 2);
+  CHECK(run(model, "pinholes", R"({"call":"3f7"})")["total"] == 0);
+  CHECK(fail(model, "pinholes", R"({"call":"zz"})").code == ErrorCode::not_found);
+}
+
+TEST_CASE("stats are all counters, or the drops, or those that counted, or those of a name",
+          "[control][commands]") {
+  const auto model = sample_model();
+  const auto names = [&](const char* params) {
+    return column(run(model, "stats", params)["counters"], "name");
+  };
+  CHECK(names("{}") == Texts{"drop_no_mapping", "drop_ttl_expired", "mapping_created", "event_received"});
+  CHECK(names(R"({"drops":true})") == Texts{"drop_no_mapping", "drop_ttl_expired"});
+  CHECK(names(R"({"drops":true,"nonzero":true})") == Texts{"drop_no_mapping"});
+  CHECK(names(R"({"drops":false,"name":"event"})") == Texts{"event_received"});
+}
+
+TEST_CASE("help shows the whole table or one command", "[control][commands]") {
+  const auto model = sample_model();
+  CHECK(run(model, "help")["commands"].size() == commands().size());
+  const auto one = run(model, "help", R"({"command":"call"})")["commands"];
+  REQUIRE(one.size() == 1);
+  CHECK(one[0]["access"] == "read");
+  CHECK(one[0]["arguments"][0]["name"] == "id");
+  CHECK(one[0]["arguments"][0]["required"] == true);
+  CHECK(fail(model, "help", R"({"command":"clals"})").code == ErrorCode::not_found);
+}
+
+TEST_CASE("status shows of the data plane what is known of it", "[control][commands]") {
+  auto model = sample_model();
+  CHECK(run(model, "status")["dataplane"] == Json::parse(R"({
+      "state": "up", "since": "2026-01-02T01:00:46.006Z", "pid": 790, "started": "2026-01-02T01:00:44.006Z",
+      "uptime_s": 7401, "abi_version": 1, "workers": 2})"));
+  model.now.dataplane = DataplaneState::lost;
+  CHECK(run(model, "status")["dataplane"]["uptime_s"].is_null());
+  CHECK(run(model, "status")["dataplane"]["pid"] == 790);
+  model.now.dataplane = DataplaneState::starting;
+  CHECK(run(model, "status")["dataplane"]["pid"].is_null());
+}
+
+TEST_CASE("the configuration is shown as the document that it is", "[control][commands]") {
+  CHECK(run(sample_model(), "config.show") == Json::parse(R"({"config": {"interfaces": []}})"));
+}
+
+TEST_CASE("times are in UTC with milliseconds, before 1970 too", "[control][commands]") {
+  CHECK(utc(at_ms(0)) == "2026-01-02T03:04:05.006Z");
+  CHECK(utc(Time(std::chrono::milliseconds(-1))) == "1969-12-31T23:59:59.999Z");
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// A Model over a few vectors, with a fixed clock: what the tests of commands, server and pinholectl show.
+
+#include "control/model.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pinhole::control {
+
+inline nat::Endpoint endpoint(std::string_view address, std::uint16_t port) {
+  return {nat::Ipv4Address::parse(address).value(), nat::Be16{port}};
+}
+
+/// 2026-01-02T03:04:05.006Z and so many milliseconds.
+inline Time at_ms(std::int64_t milliseconds) {
+  return Time(std::chrono::milliseconds(1'767'323'045'006 + milliseconds));
+}
+
+class FakeModel : public Model {
+ public:
+  Status now;
+  std::vector<WorkerRow> worker_rows;
+  std::vector<MappingRow> mapping_rows;
+  std::vector<CallDetail> call_details;
+  std::vector<RegistrationRow> registration_rows;
+  std::vector<CounterRow> counter_rows;
+  std::string config_text = R"({"interfaces": []})";
+
+  [[nodiscard]] Status status() const override { return now; }
+  [[nodiscard]] std::vector<WorkerRow> workers() const override { return worker_rows; }
+
+  [[nodiscard]] Paged<MappingRow> mappings(const MappingFilter& filter, Page page) const override {
+    std::vector<MappingRow> rows;
+    for (const auto& row : mapping_rows) {
+      if (filter.protocol && row.protocol != *filter.protocol) continue;
+      if (filter.inside && !filter.inside->matches(row.inside)) continue;
+      if (filter.external && !filter.external->matches(row.external)) continue;
+      if (filter.remote && !(row.remote && filter.remote->matches(*row.remote))) continue;
+      rows.push_back(row);
+    }
+    return cut(rows, page);
+  }
+
+  [[nodiscard]] Paged<CallRow> calls(const CallFilter& filter, Page page) const override {
+    std::vector<CallRow> rows;
+    for (const auto& detail : call_details) {
+      const auto& row = detail.call;
+      if (filter.live_only && row.step.state == ipc::CallState::ended) continue;
+      if (filter.inside && !filter.inside->matches(row.inside)) continue;
+      if ((row.from_uri + ' ' + row.to_uri).find(filter.party) == std::string::npos) continue;
+      rows.push_back(row);
+    }
+    return cut(rows, page);
+  }
+
+  [[nodiscard]] std::vector<CallRow> find_calls(std::string_view prefix, std::size_t limit) const override {
+    std::vector<CallRow> rows;
+    for (const auto& detail : call_details) {
+      const auto& row = detail.call;
+      if (row.id == prefix || row.call_id == prefix) return {row};
+      if (rows.size() < limit && (row.id.starts_with(prefix) || row.call_id.starts_with(prefix))) {
+        rows.push_back(row);
+      }
+    }
+    return rows;
+  }
+
+  [[nodiscard]] std::optional<CallDetail> call(std::string_view id) const override {
+    const auto found = std::find_if(call_details.begin(), call_details.end(),
+                                    [&](const CallDetail& detail) { return detail.call.id == id; });
+    return found == call_details.end() ? std::nullopt : std::optional(*found);
+  }
+
+  [[nodiscard]] Paged<PinholeRow> pinholes(std::string_view call, Page page) const override {
+    std::vector<PinholeRow> rows;
+    for (const auto& detail : call_details) {
+      if (!call.empty() && detail.call.id != call) continue;
+      rows.insert(rows.end(), detail.pinholes.begin(), detail.pinholes.end());
+    }
+    return cut(rows, page);
+  }
+
+  [[nodiscard]] Paged<RegistrationRow> registrations(std::string_view aor, Page page) const override {
+    std::vector<RegistrationRow> rows;
+    for (const auto& row : registration_rows) {
+      if (row.aor.find(aor) != std::string::npos) rows.push_back(row);
+    }
+    return cut(rows, page);
+  }
+
+  [[nodiscard]] std::vector<CounterRow> counters() const override { return counter_rows; }
+  [[nodiscard]] std::string configuration() const override { return config_text; }
+
+ private:
+  template <typename Row>
+  static Paged<Row> cut(const std::vector<Row>& all, Page page) {
+    const auto begin = std::min(page.offset, all.size());
+    const auto end = begin + std::min(page.limit, all.size() - begin);
+    const auto at = [&](std::size_t index) { return all.begin() + static_cast<std::ptrdiff_t>(index); };
+    return {{at(begin), at(end)}, all.size()};
+  }
+};
+
+inline CallDetail sample_call() {
+  CallDetail detail;
+  detail.call = {.id = "3f2a91c04de85b76",
+                 .call_id = "1-4242@10.0.0.5",
+                 .step = {ipc::CallState::confirmed, ipc::EndReason::none},
+                 .outbound = true,
+                 .worker = 1,
+                 .from_uri = "sip:alice@example.com",
+                 .to_uri = "sip:bob@example.com",
+                 .inside = endpoint("10.0.0.5", 5060),
+                 .external = endpoint("198.51.100.1", 40000),
+                 .remote = endpoint("203.0.113.9", 5060),
+                 .started = at_ms(-65'000),
+                 .answered = at_ms(-62'000),
+                 .ended = std::nullopt,
+                 .pinholes = 2};
+  detail.from_tag = "a1";
+  detail.to_tag = "b2";
+  const auto line = [&](std::int64_t milliseconds, alg::Direction direction, std::uint16_t status,
+                        const char* start, bool has_sdp, std::uint32_t edits) {
+    detail.ladder.push_back({.time = at_ms(-65'000 + milliseconds),
+                             .direction = direction,
+                             .status = status,
+                             .start = start,
+                             .cseq = 1,
+                             .has_sdp = has_sdp,
+                             .edits = edits,
+                             .inside = detail.call.inside,
+                             .external = detail.call.external,
+                             .remote = detail.call.remote});
+  };
+  line(0, alg::Direction::outbound, 0, "INVITE", true, 6);
+  line(12, alg::Direction::inbound, 180, "180 Ringing", false, 1);
+  line(3'000, alg::Direction::inbound, 200, "200 OK", true, 1);
+  line(3'020, alg::Direction::outbound, 0, "ACK", false, 0);
+  for (const auto port : {std::uint16_t{20000}, std::uint16_t{20001}}) {
+    detail.pinholes.push_back({.call = detail.call.id,
+                               .worker = 1,
+                               .inside = endpoint("10.0.0.5", port),
+                               .external = endpoint("198.51.100.1", static_cast<std::uint16_t>(port + 10000)),
+                               .remote = endpoint("203.0.113.9", port),
+                               .idle_s = 0,
+                               .packets_out = 3100,
+                               .packets_in = 3098,
+                               .bytes = 1'239'600});
+  }
+  return detail;
+}
+
+/// One of everything.
+inline FakeModel sample_model() {
+  FakeModel model;
+  model.now = {.version = "0.1.0",
+               .config_path = "/etc/pinhole.json",
+               .control_pid = 812,
+               .control_started = at_ms(-7'400'000),
+               .now = at_ms(0),
+               .dataplane = DataplaneState::up,
+               .dataplane_since = at_ms(-7'399'000),
+               .dataplane_pid = 790,
+               .dataplane_started = at_ms(-7'401'000),
+               .abi_version = 1,
+               .workers = 2,
+               .interfaces = {{"lan", "net_af_packet0,iface=eth1", config::Zone::inside,
+                               nat::Prefix::parse("10.0.0.1/24").value(), "02:00:00:00:00:01"},
+                              {"wan", "0000:01:00.1", config::Zone::outside,
+                               nat::Prefix::parse("198.51.100.1/29").value(), "02:00:00:00:00:02"}},
+               .calls = 1,
+               .registrations = 1,
+               .mappings = 3,
+               .pinholes = 2,
+               .mbufs_in_use = 512,
+               .events_received = 4,
+               .events_lost = 0};
+  for (std::uint32_t worker = 0; worker < 2; ++worker) {
+    model.worker_rows.push_back({.worker = worker,
+                                 .lcore = worker + 1,
+                                 .rx_packets = 6206,
+                                 .rx_bytes = 1'300'000,
+                                 .tx_packets = 6200,
+                                 .tx_bytes = 1'299'000,
+                                 .translated_out = 3104,
+                                 .translated_in = 3096,
+                                 .handoff_out = 10,
+                                 .handoff_in = 11,
+                                 .drops = 6,
+                                 .mappings = 3 * worker,
+                                 .mapping_capacity = 65536,
+                                 .calls = worker,
+                                 .pinholes = 2 * worker,
+                                 .registrations = worker,
+                                 .event_lost = 0,
+                                 .turns_busy = 250,
+                                 .turns_idle = 750});
+  }
+  model.call_details.push_back(sample_call());
+  auto ended = sample_call();
+  ended.call.id = "3f77000000000001";
+  ended.call.call_id = "2-4242@10.0.0.6";
+  ended.call.step = {ipc::CallState::ended, ipc::EndReason::bye};
+  ended.call.inside = endpoint("10.0.0.6", 5060);
+  ended.call.ended = at_ms(-1'000);
+  ended.call.pinholes = 0;
+  ended.pinholes.clear();
+  model.call_details.push_back(ended);
+
+  model.mapping_rows = {
+      {.worker = 1,
+       .protocol = nat::Protocol::udp,
+       .kind = MappingKind::dynamic,
+       .sip = true,
+       .inside = endpoint("10.0.0.5", 5060),
+       .external = endpoint("198.51.100.1", 40000),
+       .remote = endpoint("203.0.113.9", 5060),
+       .idle_s = 61,
+       .expires_s = 239,
+       .packets_out = 2,
+       .packets_in = 2,
+       .bytes = 3120},
+      {.worker = 0,
+       .protocol = nat::Protocol::tcp,
+       .kind = MappingKind::dynamic,
+       .inside = endpoint("10.0.0.7", 50123),
+       .external = endpoint("198.51.100.1", 40001),
+       .remote = endpoint("192.0.2.80", 443),
+       .timeout_class = nat::TimeoutClass::tcp_established,
+       .tcp_state = nat::TcpState::established,
+       .idle_s = 5,
+       .expires_s = 7435,
+       .packets_out = 10,
+       .packets_in = 12,
+       .bytes = 9000},
+      {.worker = 0,
+       .protocol = nat::Protocol::udp,
+       .kind = MappingKind::forward,
+       .inside = endpoint("10.0.0.10", 5060),
+       .external = endpoint("198.51.100.1", 5060),
+       .remote = std::nullopt,
+       .filter = nat::Filter::endpoint_independent,
+       .timeout_class = nat::TimeoutClass::permanent,
+       .idle_s = 0,
+       .expires_s = std::nullopt},
+  };
+  model.registration_rows = {{.aor = "sip:alice@example.com",
+                              .worker = 1,
+                              .inside = endpoint("10.0.0.5", 5060),
+                              .external = endpoint("198.51.100.1", 40000),
+                              .registrar = endpoint("203.0.113.9", 5060),
+                              .expires_s = 3540}};
+  model.counter_rows = {{"drop", "drop_no_mapping", "to an external port that stands for nobody", 6, {2, 4}},
+                        {"drop", "drop_ttl_expired", "the TTL ran out", 0, {0, 0}},
+                        {"nat", "mapping_created", "mappings created", 9, {4, 5}},
+                        {"control", "event_received", "events taken from the workers", 4, {}}};
+  return model;
+}
+
+}  // namespace pinhole::control

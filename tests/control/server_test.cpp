@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/server/unix_server.hpp"
+
+#include "tests/control/test_server.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace pinhole::control;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string request(int id, const std::string& method = "version") {
+  return R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":")" + method + "\"}\n";
+}
+
+std::string reply(int id) {
+  return R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"result":{"version":"0.1.0"}})";
+}
+
+/// Waits until the server has as many connections: it learns of an end after the client does.
+bool comes_to(TestServer& server, std::size_t connections) {
+  for (int attempt = 0; attempt < 500; ++attempt) {
+    if (server.connections() == connections) return true;
+    std::this_thread::sleep_for(10ms);
+  }
+  return false;
+}
+
+Result<std::unique_ptr<UnixServer>> open(boost::asio::io_context& context, const std::string& path,
+                                         const std::string& group = "") {
+  ServerOptions options;
+  options.path = path;
+  options.group = group;
+  return UnixServer::open(context, options, [](std::string_view, const Json&) { return Json(1); });
+}
+
+mode_t mode_of(const std::string& path) {
+  struct stat status{};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  return status.st_mode & 07777U;
+}
+
+}  // namespace
+
+TEST_CASE("requests written at once are answered one after the other", "[control][server]") {
+  TestServer server;
+  TestClient client(server.path());
+  REQUIRE(client.send(request(1) + request(2) + request(3, "nothing") + request(4)));
+  CHECK(client.line() == reply(1));
+  CHECK(client.line() == reply(2));
+  CHECK(client.line().find("-32601") != std::string::npos);
+  CHECK(client.line() == reply(4));
+}
+
+TEST_CASE("a request may be cut at any byte", "[control][server]") {
+  TestServer server;
+  TestClient client(server.path());
+  const auto bytes = request(1) + request(2);
+  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+    INFO("cut after " << cut);
+    REQUIRE(client.send(bytes.substr(0, cut)));
+    std::this_thread::sleep_for(1ms);
+    REQUIRE(client.send(bytes.substr(cut)));
+    REQUIRE(client.line() == reply(1));
+    REQUIRE(client.line() == reply(2));
+  }
+}
+
+TEST_CASE("a client that sends its last still gets its replies", "[control][server]") {
+  TestServer server;
+  TestClient client(server.path());
+  REQUIRE(client.send(request(1) + request(2) + "half a requ"));
+  client.finish_sending();
+  CHECK(client.line() == reply(1));
+  CHECK(client.line() == reply(2));
+  CHECK(client.line() == "<closed>");
+  CHECK(comes_to(server, 0));
+}
+
+TEST_CASE("a mistake does not end the connection", "[control][server]") {
+  TestServer server;
+  TestClient client(server.path());
+  REQUIRE(client.send("\n{\n[]\n" + request(1)));
+  for (const char* code : {"-32700", "-32700", "-32600"})
+    CHECK(client.line().find(code) != std::string::npos);
+  CHECK(client.line() == reply(1));
+}
+
+TEST_CASE("a line that does not end is refused at its limit, and the connection closed",
+          "[control][server]") {
+  TestServer server;
+  TestClient client(server.path());
+  REQUIRE(client.send(request(1)));
+  CHECK(client.line() == reply(1));
+  client.send(std::string(4 * kMaxLineBytes, 'x'));
+  const auto line = client.line();
+  CHECK(line.find("-32600") != std::string::npos);
+  CHECK(line.find("65536") != std::string::npos);
+  CHECK(client.line() == "<closed>");
+  CHECK(comes_to(server, 0));
+}
+
+TEST_CASE("a client that does not read its replies is closed, and what waits for it is bounded",
+          "[control][server]") {
+  ServerOptions options;
+  options.connection.write_timeout = 300ms;
+  options.connection.waiting_reply_bytes = 64 * 1024;
+  TestServer server(options);
+  TestClient slow(server.path());
+  // The server stops to read when replies pile up: far less than all of this fits into the socket's buffers.
+  bool taken = true;
+  const auto many = request(1, "stats");
+  for (int count = 0; count < 200'000 && taken; ++count) taken = slow.send(many);
+  CHECK_FALSE(taken);
+  CHECK(comes_to(server, 0));
+
+  TestClient other(server.path());
+  REQUIRE(other.send(request(2)));
+  CHECK(other.line() == reply(2));
+}
+
+TEST_CASE("a client that pipelines and reads gets every reply", "[control][server]") {
+  ServerOptions options;
+  options.connection.waiting_reply_bytes = 1000;  // so that taking requests pauses again and again
+  TestServer server(options);
+  TestClient client(server.path());
+  constexpr int kRequests = 2000;
+  std::thread writer([&] {
+    for (int id = 0; id < kRequests; ++id) client.send(request(id));
+    client.finish_sending();
+  });
+  int good = 0;
+  for (int id = 0; id < kRequests; ++id) good += client.line() == reply(id) ? 1 : 0;
+  writer.join();
+  CHECK(good == kRequests);
+  CHECK(client.line() == "<closed>");
+}
+
+TEST_CASE("a client that says nothing is closed", "[control][server]") {
+  ServerOptions options;
+  options.connection.idle_timeout = 100ms;
+  TestServer server(options);
+  TestClient client(server.path());
+  REQUIRE(client.send("{\"jsonrpc\""));
+  CHECK(client.line() == "<closed>");
+}
+
+TEST_CASE("more clients than allowed are told so, and there is room again when one leaves",
+          "[control][server]") {
+  ServerOptions options;
+  options.max_connections = 3;
+  TestServer server(options);
+  std::vector<TestClient> clients;
+  for (int id = 0; id < 3; ++id) {
+    auto& client = clients.emplace_back(server.path());
+    REQUIRE(client.send(request(id)));
+    REQUIRE(client.line() == reply(id));
+  }
+  TestClient refused(server.path());
+  CHECK(refused.line().find("-32004") != std::string::npos);
+  CHECK(refused.line() == "<closed>");
+  clients.pop_back();
+  REQUIRE(comes_to(server, 2));
+  TestClient late(server.path());
+  REQUIRE(late.send(request(9)));
+  CHECK(late.line() == reply(9));
+}
+
+TEST_CASE("the server ends while clients are connected", "[control][server]") {
+  TestServer server;
+  TestClient client(server.path());
+  REQUIRE(client.send(request(1)));
+  CHECK(client.line() == reply(1));
+  server.stop();
+  CHECK(client.line() == "<closed>");
+  CHECK_FALSE(std::filesystem::exists(server.path()));
+  CHECK_FALSE(TestClient(server.path()).connected());
+}
+
+TEST_CASE("the socket has mode 0660 whatever the umask, in a directory that is made", "[control][server]") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "a/b/control.sock";
+  for (const mode_t mask : {0000U, 0022U, 0077U}) {
+    boost::asio::io_context context;
+    const auto before = ::umask(mask);
+    const auto server = open(context, path);
+    ::umask(before);
+    REQUIRE(server.has_value());
+    CHECK(mode_of(path) == 0660);
+  }
+  CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("the socket belongs to the group of the configuration", "[control][server]") {
+  const auto* const group = ::getgrnam("daemon");
+  if (::geteuid() != 0 || group == nullptr) return;  // only root may give a file away
+  const TemporaryDirectory directory;
+  boost::asio::io_context context;
+  const auto server = open(context, directory / "s", "daemon");
+  REQUIRE(server.has_value());
+  struct stat status{};
+  REQUIRE(::stat((directory / "s").c_str(), &status) == 0);
+  CHECK(status.st_gid == group->gr_gid);
+}
+
+TEST_CASE("what is at the socket's path is replaced only when nobody uses it", "[control][server]") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "control.sock";
+  boost::asio::io_context context;
+
+  SECTION("a socket that a killed process left") {
+    {
+      const int left = ::socket(AF_UNIX, SOCK_STREAM, 0);
+      sockaddr_un address{};
+      address.sun_family = AF_UNIX;
+      path.copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
+      REQUIRE(::bind(left, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+      ::close(left);
+    }
+    CHECK(open(context, path).has_value());
+  }
+  SECTION("a socket that is served") {
+    const auto first = open(context, path);
+    REQUIRE(first.has_value());
+    const auto second = open(context, path);
+    REQUIRE(second.has_error());
+    CHECK(second.error().message ==
+          "control.socket: another process serves " + path + "; stop it or choose another path");
+    CHECK(TestClient(path).connected());
+  }
+  SECTION("a file that is no socket") {
+    std::ofstream(path) << "precious";
+    const auto server = open(context, path);
+    REQUIRE(server.has_error());
+    CHECK(server.error().message.find("is no socket") != std::string::npos);
+    CHECK(std::filesystem::file_size(path) == 8);
+  }
+}
+
+TEST_CASE("what cannot be served is one sentence that names the place", "[control][server]") {
+  const TemporaryDirectory directory;
+  boost::asio::io_context context;
+  std::ofstream(directory / "file") << "x";
+  struct Case {
+    const char* name;
+    std::string path;
+    std::string group;
+    const char* part;
+  };
+  const std::vector<Case> cases = {
+      {"a long path", directory / std::string(200, 'x'), "", "control.socket: found"},
+      {"no path", "", "", "control.socket: found"},
+      {"a directory that cannot be made", directory / "file/s", "",
+       "control.socket: cannot make the directory"},
+      {"an unknown group", directory / "s", "no-such-group-here", "control.group: there is no group"},
+  };
+  for (const auto& [name, path, group, part] : cases) {
+    DYNAMIC_SECTION(name) {
+      const auto server = open(context, path, group);
+      REQUIRE(server.has_error());
+      CHECK(server.error().message.find(part) == 0);
+      CHECK(std::count(server.error().message.begin(), server.error().message.end(), '\n') == 0);
+    }
+  }
+}
+
+TEST_CASE("root, the own user and the socket's group may connect", "[control][server]") {
+  struct Case {
+    const char* name;
+    Peer peer;
+    std::vector<gid_t> groups;
+    bool allowed;
+  };
+  constexpr uid_t kOwn = 500;
+  constexpr gid_t kGroup = 600;
+  const std::vector<Case> cases = {
+      {"root", {1, 0, 0}, {}, true},
+      {"the own user", {1, kOwn, 7}, {}, true},
+      {"the group by primary group", {1, 501, kGroup}, {}, true},
+      {"the group by membership", {1, 501, 7}, {7, 8, kGroup}, true},
+      {"somebody else", {1, 501, 7}, {7, 8}, false},
+      {"somebody in the group root", {1, 501, 0}, {0}, false},
+  };
+  for (const auto& [name, peer, groups, allowed] : cases) {
+    DYNAMIC_SECTION(name) {
+      CHECK(may_connect(peer, groups, kOwn, kGroup) == allowed);
+    }
+  }
+}
+
+TEST_CASE("another user is refused even when the mode lets it connect", "[control][server]") {
+  if (::geteuid() != 0) return;  // only root can become somebody else
+  TestServer server;
+  REQUIRE(::chmod(server.path().c_str(), 0777) == 0);
+  REQUIRE(::chmod(std::filesystem::path(server.path()).parent_path().c_str(), 0755) == 0);
+  const auto path = server.path();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    constexpr uid_t kNobody = 65534;
+    if (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) ::_exit(3);
+    TestClient client(path);
+    if (!client.connected()) ::_exit(4);
+    client.send(request(1));
+    const bool refused = client.line().find("-32003") != std::string::npos && client.line() == "<closed>";
+    ::_exit(refused ? 0 : 5);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
