@@ -5,6 +5,12 @@
 // over its stores and the data plane's memory; tests implement it over a few vectors. Thread: the one that
 // runs the server.
 
+#include "alg/alg.hpp"
+#include "dataplane/config/structs.hpp"
+#include "dataplane/ipc/call_state.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/mapping.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -12,12 +18,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "alg/alg.hpp"
-#include "dataplane/config/structs.hpp"
-#include "dataplane/ipc/call_state.hpp"
-#include "nat/endpoint.hpp"
-#include "nat/mapping.hpp"
 
 namespace pinhole::control {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/commands/command.hpp"
 
+#include "control/commands/encode.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
-
-#include "control/commands/encode.hpp"
 
 namespace pinhole::control {
 namespace {

@@ -5,8 +5,12 @@
 // from it. Invariant: a handler is called with parameters that were checked, and only while what it needs is
 // there.
 
-#include <cstdint>
+#include "control/error.hpp"
+#include "control/model.hpp"
+
 #include <nlohmann/json.hpp>
+
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,9 +18,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "control/error.hpp"
-#include "control/model.hpp"
 
 namespace pinhole::control {
 

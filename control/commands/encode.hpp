@@ -3,10 +3,11 @@
 // From the rows of the model to JSON: the names, units and order of every key that the socket shows. What is
 // not known or does not apply is null, so that every row of a list has the same keys.
 
-#include <nlohmann/json.hpp>
-#include <string>
-
 #include "control/model.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
 
 namespace pinhole::control {
 

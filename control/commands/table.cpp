@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The table of commands and their handlers. A handler asks the model and encodes what it says; it checks
 // nothing that its row can say.
+#include "control/commands/command.hpp"
+#include "control/commands/encode.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
-
-#include "control/commands/command.hpp"
-#include "control/commands/encode.hpp"
 
 namespace pinhole::control {
 namespace {

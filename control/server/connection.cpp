@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/server/connection.hpp"
 
+#include "control/log.hpp"
+
 #include <fmt/format.h>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
-
-#include "control/log.hpp"
 
 namespace pinhole::control {
 

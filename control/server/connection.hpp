@@ -5,6 +5,9 @@
 // client does not take in time closes the connection, and so does silence. It lives as long as one of its
 // operations is under way.
 
+#include "control/server/line_buffer.hpp"
+#include "control/server/protocol.hpp"
+
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -15,9 +18,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-
-#include "control/server/line_buffer.hpp"
-#include "control/server/protocol.hpp"
 
 namespace pinhole::control {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/server/protocol.hpp"
 
+#include "control/log.hpp"
+
 #include <fmt/format.h>
 
 #include <exception>
-
-#include "control/log.hpp"
 
 namespace pinhole::control {
 namespace {

@@ -4,13 +4,14 @@
 // the line holds, it gets one reply (or none, for a valid notification), the reply is one line, and it is
 // valid UTF-8. Nothing here knows of sockets or of commands.
 
+#include "control/error.hpp"
+
+#include <nlohmann/json.hpp>
+
 #include <cstddef>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-
-#include "control/error.hpp"
 
 namespace pinhole::control {
 

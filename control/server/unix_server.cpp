@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/server/unix_server.hpp"
 
+#include "control/log.hpp"
+
 #include <fmt/format.h>
 
 #include <grp.h>
@@ -17,8 +19,6 @@
 #include <system_error>
 #include <utility>
 #include <vector>
-
-#include "control/log.hpp"
 
 namespace pinhole::control {
 namespace {

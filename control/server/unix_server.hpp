@@ -4,6 +4,9 @@
 // the socket's group: the file's mode keeps others from connecting, and the kernel's word on who connected
 // (SO_PEERCRED) is checked as well, because a mode can be changed by mistake.
 
+#include "control/error.hpp"
+#include "control/server/connection.hpp"
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -15,9 +18,6 @@
 #include <set>
 #include <span>
 #include <string>
-
-#include "control/error.hpp"
-#include "control/server/connection.hpp"
 
 namespace pinhole::control {
 
