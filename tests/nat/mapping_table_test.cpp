@@ -121,8 +121,30 @@ TEST_CASE("a table takes as many mappings as it was made for, and no more", "[na
   }
 }
 
+TEST_CASE("an index that was full and is empty again sends no look-up further", "[nat][mapping_table]") {
+  constexpr std::uint32_t kCapacity = 65536;
+  Table t(kCapacity);
+  // The lines of the index are the end of the memory; ten tags begin each, then the count of keys passed on.
+  constexpr std::size_t kLine = 64;
+  constexpr std::size_t kTags = 20;
+  const auto lines = t.memory.span().last((kCapacity / 5 + 1) * kLine);
+  const auto is_set = [](std::byte byte) { return byte != std::byte{0}; };
+  const auto lines_with = [&](std::size_t offset, std::size_t size) {
+    std::size_t count = 0;
+    for (std::size_t line = 0; line < lines.size(); line += kLine)
+      count += std::ranges::any_of(lines.subspan(line + offset, size), is_set);
+    return count;
+  };
+  for (std::uint32_t n = 0; n < kCapacity; ++n) REQUIRE(t.insert(key_number(n)) == n);
+  CHECK(lines_with(0, kTags) > kCapacity / 6);
+  CHECK(lines_with(kTags, sizeof(std::uint32_t)) > 0);
+  for (MappingIndex index = 0; index < kCapacity; ++index) t.table.erase(index);
+  CHECK(lines_with(0, kTags) == 0);
+  CHECK(lines_with(kTags, sizeof(std::uint32_t)) == 0);
+}
+
 TEST_CASE("a burst finds what single look-ups find", "[nat][mapping_table]") {
-  constexpr std::uint32_t kCapacity = 20000;  // full, so that lines overflow
+  constexpr std::uint32_t kCapacity = 65536;  // full, so that lines overflow
   Table t(kCapacity);
   for (std::uint32_t n = 0; n < kCapacity; ++n) REQUIRE(t.insert(key_number(2 * n)) != kNoMapping);
   for (std::uint32_t first = 0; first < 2 * kCapacity; first += 61) {

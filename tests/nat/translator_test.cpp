@@ -260,6 +260,17 @@ TEST_CASE("TCP has a long time-out while established and a short one before and 
   }
 }
 
+TEST_CASE("a connection that ends soon is freed soon", "[nat][translator][rfc5382-req5]") {
+  TestNat n;
+  const MappingIndex index = n.open(Protocol::tcp, inside(1, 1000));
+  n.nat.touch_inbound(index, kServer, 1, kSyn | kAck, 0);
+  CHECK(n.expire(ticks_from_s(250)) == Indices{});  // the wheel has seen it once: it looks established
+  const Tick now = ticks_from_s(260);
+  n.nat.touch_inbound(index, kServer, 1, kRst, now);
+  CHECK(n.expire(now + ticks_from_s(240) - 1) == Indices{});
+  CHECK(n.expire(now + ticks_from_s(240)) == Indices{index});
+}
+
 TEST_CASE("of several connections through one mapping the line follows one that lives", "[nat][translator]") {
   TestNat n;
   const MappingIndex index = n.open(Protocol::tcp, inside(1, 1000));
@@ -270,6 +281,8 @@ TEST_CASE("of several connections through one mapping the line follows one that 
   CHECK(n.nat[index].tcp_state == TcpState::established);
   n.nat.touch_inbound(index, kServer, 1, kRst, 1);
   CHECK(n.nat[index].tcp_state == TcpState::reset);
+  n.nat.touch_inbound(index, kStranger, 1, kSyn, 2);  // from outside nobody takes the line over
+  CHECK(n.nat[index].remote == kServer);
   n.nat.touch_outbound(index, kStranger, 1, kSyn, 2);
   CHECK(n.nat[index].remote == kStranger);
   CHECK(n.nat[index].tcp_state == TcpState::syn_out);
