@@ -243,7 +243,7 @@ struct Schema<Control> {
           .bounds = {2, kMaxSocketPath}},
       Key{.name = "group",
           .member = &Control::group,
-          .help = "the group whose members may use the socket; empty: root only",
+          .help = "the group whose members may use the socket; empty: the group that control runs as",
           .bounds = {0, 32}},
       Key{.name = "linger_s",
           .member = &Control::linger_s,
