@@ -47,12 +47,13 @@ void rewrite_uri(std::string_view text, Translator& translator) noexcept {
 
 // Where answers go: received and rport when they are there, else sent-by (RFC 3261 section 18.2.2, RFC 3581).
 // `received` without a port goes with the port of sent-by, which is translated with it when sent-by is no
-// address.
+// address; a port without `received` goes with the address of sent-by.
 void rewrite_received(const Via& via, bool sent_by_replaced, Translator& translator) noexcept {
   const auto rport = port_number(via.rport);
   const auto received = our_address(via.received, translator);
-  const auto address = received ? received : (via.received.empty() ? via.sent_by.address : std::nullopt);
-  if (!address || (!received && !rport)) return;
+  const bool implied = via.received.empty() && rport && sent_by_replaced;
+  const auto address = implied ? via.sent_by.address : received;
+  if (!address) return;
   const auto port = rport.value_or(via.sent_by.port_or(via.default_port));
   const auto target = translator.counterpart(via.protocol, {*address, nat::Be16{port}});
   if (!target) return;

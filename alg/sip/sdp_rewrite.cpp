@@ -124,6 +124,7 @@ void SdpRewriter::resolve_outbound(const MediaSection& section, Stream& stream) 
 }
 
 void SdpRewriter::resolve_inbound(const MediaSection& section, Stream& stream) noexcept {
+  if (!open_) return;  // its port was not translated on the way out
   const auto protocol = section.is_tcp() ? nat::Protocol::tcp : nat::Protocol::udp;
   const auto rtp = translator_.counterpart(protocol, stream.rtp_before);
   if (!rtp) return;

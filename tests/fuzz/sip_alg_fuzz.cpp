@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Any datagram goes out and comes in again through a whole gateway. Whatever is not forwarded has no edits; a
+// message that is sent again is translated alike; and what comes back and goes out once more is what went out
+// first, so that tokens are restored to what they stood for.
+#include "tests/support/sip_bench.hpp"
+#include "tests/support/sip_invariants.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace pinhole;
+
+std::optional<std::string> pass(test::SipBench& bench, alg::Direction direction, std::string_view text) {
+  const std::vector<char> block(text.begin(), text.end());
+  const std::string_view bytes{block.data(), block.size()};
+  alg::EditList edits;
+  const auto answer = bench.alg.inspect({bytes, direction, bench.flow}, bench.host, edits);
+  test::require(answer.verdict == alg::Verdict::forward || edits.empty());
+  test::require((answer.verdict == alg::Verdict::drop) == (answer.reason != nat::DropReason::none));
+  if (answer.verdict != alg::Verdict::forward) return std::nullopt;
+  return test::checked_apply(bytes, edits);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string message(reinterpret_cast<const char*>(data), size);
+  {
+    test::SipBench bench;
+    static_cast<void>(pass(bench, alg::Direction::inbound, message));
+  }
+  test::SipBench bench;
+  const auto out = pass(bench, alg::Direction::outbound, message);
+  test::require(pass(bench, alg::Direction::outbound, message) == out);
+  if (!out || message.find("203.0.113.") != std::string::npos) return 0;
+  const auto in = pass(bench, alg::Direction::inbound, *out);
+  if (!in) return 0;
+  const auto again = pass(bench, alg::Direction::outbound, *in);
+  test::require(!again || again == out);
+  bench.host.waits = true;
+  static_cast<void>(pass(bench, alg::Direction::outbound, message));
+  return 0;
+}
