@@ -46,41 +46,40 @@ void parse_arp(const std::byte* frame, std::size_t size, Packet& packet) noexcep
   packet.destination.address = arp.target_address;
 }
 
-void parse_udp(const std::byte* frame, Packet& packet) noexcept {
-  const std::size_t room = static_cast<std::size_t>(packet.ip_end - packet.l4_offset);
-  if (room < sizeof(UdpHeader)) return drop(packet, DropReason::drop_truncated);
-  const auto& udp = header_at<UdpHeader>(frame, packet.l4_offset);
-  const std::uint16_t length = udp.length.host();
-  if (length < sizeof(UdpHeader) || length > room) return drop(packet, DropReason::drop_truncated);
+void parse_udp(const std::byte* frame, std::size_t l4, std::size_t end, Packet& packet) noexcept {
+  if (end - l4 < sizeof(UdpHeader)) return drop(packet, DropReason::drop_truncated);
+  const auto& udp = header_at<UdpHeader>(frame, l4);
+  const Be16 source_port = udp.source_port;
+  const Be16 destination_port = udp.destination_port;
+  const std::size_t length = udp.length.host();
+  if (length < sizeof(UdpHeader) || length > end - l4) return drop(packet, DropReason::drop_truncated);
   packet.protocol = Protocol::udp;
   packet.kind = PacketKind::flow;
-  packet.payload_offset = static_cast<std::uint8_t>(packet.l4_offset + sizeof(UdpHeader));
-  packet.payload_end = static_cast<std::uint16_t>(packet.l4_offset + length);
-  packet.source.port = udp.source_port;
-  packet.destination.port = udp.destination_port;
+  packet.payload_offset = static_cast<std::uint8_t>(l4 + sizeof(UdpHeader));
+  packet.payload_end = static_cast<std::uint16_t>(l4 + length);
+  packet.source.port = source_port;
+  packet.destination.port = destination_port;
 }
 
-void parse_tcp(const std::byte* frame, Packet& packet) noexcept {
-  const std::size_t room = static_cast<std::size_t>(packet.ip_end - packet.l4_offset);
-  if (room < sizeof(TcpHeader)) return drop(packet, DropReason::drop_truncated);
-  const auto& tcp = header_at<TcpHeader>(frame, packet.l4_offset);
+void parse_tcp(const std::byte* frame, std::size_t l4, std::size_t end, Packet& packet) noexcept {
+  if (end - l4 < sizeof(TcpHeader)) return drop(packet, DropReason::drop_truncated);
+  const auto& tcp = header_at<TcpHeader>(frame, l4);
   const std::size_t header = (tcp.data_offset >> 4U) * std::size_t{4};
-  if (header < sizeof(TcpHeader) || header > room) return drop(packet, DropReason::drop_truncated);
+  if (header < sizeof(TcpHeader) || header > end - l4) return drop(packet, DropReason::drop_truncated);
   packet.protocol = Protocol::tcp;
   packet.kind = PacketKind::flow;
-  packet.payload_offset = static_cast<std::uint8_t>(packet.l4_offset + header);
+  packet.payload_offset = static_cast<std::uint8_t>(l4 + header);
   packet.tcp_flags = tcp.flags;
   packet.source.port = tcp.source_port;
   packet.destination.port = tcp.destination_port;
 }
 
-void parse_icmp(const std::byte* frame, Packet& packet) noexcept {
-  const std::size_t room = static_cast<std::size_t>(packet.ip_end - packet.l4_offset);
-  if (room < sizeof(IcmpHeader)) return drop(packet, DropReason::drop_truncated);
-  const auto& icmp = header_at<IcmpHeader>(frame, packet.l4_offset);
+void parse_icmp(const std::byte* frame, std::size_t l4, std::size_t end, Packet& packet) noexcept {
+  if (end - l4 < sizeof(IcmpHeader)) return drop(packet, DropReason::drop_truncated);
+  const auto& icmp = header_at<IcmpHeader>(frame, l4);
   packet.protocol = Protocol::icmp;
   packet.icmp_type = icmp.type;
-  packet.payload_offset = static_cast<std::uint8_t>(packet.l4_offset + sizeof(IcmpHeader));
+  packet.payload_offset = static_cast<std::uint8_t>(l4 + sizeof(IcmpHeader));
   switch (icmp.type) {
     case IcmpHeader::kEchoRequest:
       packet.kind = PacketKind::flow;
@@ -101,37 +100,47 @@ void parse_icmp(const std::byte* frame, Packet& packet) noexcept {
   }
 }
 
-void parse_ipv4(const std::byte* frame, std::size_t size, Packet& packet) noexcept {
-  const std::size_t l3 = packet.l3_offset;
+// Inlined where it is called, so that for the usual packet, without VLAN and options, offsets are constants.
+// Fields are loaded before anything is stored: to the compiler, a store of a byte could change the frame.
+[[gnu::always_inline]] inline void parse_datagram(const std::byte* frame, std::size_t l3, std::size_t header,
+                                                  std::size_t total, Packet& packet) noexcept {
+  if (!header_checksum_right(frame + l3, header)) return drop(packet, DropReason::drop_bad_ip_checksum);
+  const auto& ip = header_at<Ipv4Header>(frame, l3);
+  const Ipv4Address source = ip.source;
+  const Ipv4Address destination = ip.destination;
+  const Be16 fragment = ip.fragment;
+  const std::uint8_t protocol = ip.protocol;
+  const std::size_t l4 = l3 + header;
+  const std::size_t end = l3 + total;
+  packet.ttl = ip.ttl;
+  packet.l4_offset = packet.payload_offset = static_cast<std::uint8_t>(l4);
+  packet.payload_end = packet.ip_end = static_cast<std::uint16_t>(end);
+  packet.source.address = source;
+  packet.destination.address = destination;
+  if (is_bad(source) || is_bad(destination)) return drop(packet, DropReason::drop_bad_address);
+  constexpr Be16 kFragmented{Ipv4Header::kMoreFragments | Ipv4Header::kFragmentOffset};
+  if ((fragment.raw() & kFragmented.raw()) != 0) return drop(packet, DropReason::drop_fragment);
+  if (protocol == kIpProtocolUdp) return parse_udp(frame, l4, end, packet);
+  if (protocol == kIpProtocolTcp) return parse_tcp(frame, l4, end, packet);
+  if (protocol == kIpProtocolIcmp) return parse_icmp(frame, l4, end, packet);
+  drop(packet, DropReason::drop_unsupported_protocol);
+}
+
+[[gnu::always_inline]] inline void parse_ipv4(const std::byte* frame, std::size_t size, std::size_t l3,
+                                              Packet& packet) noexcept {
+  packet.l3_offset = static_cast<std::uint8_t>(l3);
   if (size < l3 + sizeof(Ipv4Header)) return drop(packet, DropReason::drop_truncated);
   const auto& ip = header_at<Ipv4Header>(frame, l3);
-  const std::size_t header = ip.header_size();
   const std::size_t total = ip.total_length.host();
+  if (l3 + total > size) return drop(packet, DropReason::drop_truncated);
+  if (ip.version_and_length == Ipv4Header::kVersionNoOptions && total >= sizeof(Ipv4Header)) [[likely]] {
+    return parse_datagram(frame, l3, sizeof(Ipv4Header), total, packet);
+  }
+  const std::size_t header = ip.header_size();
   if (ip.version_and_length >> 4U != 4 || header < sizeof(Ipv4Header) || total < header) {
     return drop(packet, DropReason::drop_bad_ip_header);
   }
-  if (l3 + total > size) return drop(packet, DropReason::drop_truncated);
-  if (!header_checksum_right(frame + l3, header)) return drop(packet, DropReason::drop_bad_ip_checksum);
-
-  packet.ttl = ip.ttl;
-  packet.l4_offset = packet.payload_offset = static_cast<std::uint8_t>(l3 + header);
-  packet.payload_end = packet.ip_end = static_cast<std::uint16_t>(l3 + total);
-  packet.source.address = ip.source;
-  packet.destination.address = ip.destination;
-  if (is_bad(ip.source) || is_bad(ip.destination)) return drop(packet, DropReason::drop_bad_address);
-  constexpr Be16 kFragmented{Ipv4Header::kMoreFragments | Ipv4Header::kFragmentOffset};
-  if ((ip.fragment.raw() & kFragmented.raw()) != 0) return drop(packet, DropReason::drop_fragment);
-
-  switch (ip.protocol) {
-    case kIpProtocolUdp:
-      return parse_udp(frame, packet);
-    case kIpProtocolTcp:
-      return parse_tcp(frame, packet);
-    case kIpProtocolIcmp:
-      return parse_icmp(frame, packet);
-    default:
-      return drop(packet, DropReason::drop_unsupported_protocol);
-  }
+  parse_datagram(frame, l3, header, total, packet);
 }
 
 }  // namespace
@@ -143,18 +152,22 @@ void parse(std::span<const std::byte> frame, std::uint16_t vlan, Packet& packet)
     return drop(packet, DropReason::drop_truncated);
   }
   Be16 ether_type = header_at<EthernetHeader>(frame.data(), 0).ether_type;
+  if (ether_type == Be16{kEtherTypeIpv4} && vlan == 0) [[likely]] {  // the usual frame
+    return parse_ipv4(frame.data(), size, sizeof(EthernetHeader), packet);
+  }
   std::uint16_t tagged = 0;
-  packet.l3_offset = sizeof(EthernetHeader);
+  std::size_t l3 = sizeof(EthernetHeader);
   if (ether_type == Be16{kEtherTypeVlan}) {
     const auto& tag = header_at<VlanTag>(frame.data(), sizeof(EthernetHeader));
     tagged = tag.control.host() & VlanTag::kIdMask;
     ether_type = tag.ether_type;
-    packet.l3_offset = sizeof(EthernetHeader) + sizeof(VlanTag);
+    l3 = sizeof(EthernetHeader) + sizeof(VlanTag);
   }
+  packet.l3_offset = static_cast<std::uint8_t>(l3);
   if (tagged != vlan) {
     drop(packet, DropReason::drop_not_ip);
-  } else if (ether_type == Be16{kEtherTypeIpv4}) [[likely]] {
-    parse_ipv4(frame.data(), size, packet);
+  } else if (ether_type == Be16{kEtherTypeIpv4}) {
+    parse_ipv4(frame.data(), size, l3, packet);
   } else if (ether_type == Be16{kEtherTypeArp}) {
     parse_arp(frame.data(), size, packet);
   } else {
