@@ -46,7 +46,7 @@ void CallStore::attach(WorkerLink& link, Moment now) {
   link_ = nullptr;  // what is finished now has no card in the new data plane
   while (!live_.empty()) finish(live_.begin()->first, EndReason::lost, now.wall);
   link_ = &link;
-  resynced_tsc_.fill(0);
+  known_until_.fill(0);
 }
 
 void CallStore::on_event(const ipc::Event& event, Time when, Moment now) {
@@ -57,7 +57,7 @@ void CallStore::on_event(const ipc::Event& event, Time when, Moment now) {
 
 void CallStore::on_message(const ipc::Event& event, Time when, Moment now) {
   const auto& message = event.sip;
-  const bool old = event.tsc < resynced_tsc_[event.worker];
+  const bool old = event.tsc < known_until_[event.worker];
   Live* call = find_live(event.worker, message.card);
   if (call != nullptr && call->record.generation != message.card_generation) {
     if (old) return;
@@ -105,10 +105,10 @@ CallStore::Live* CallStore::find_live(std::uint32_t worker, std::uint32_t card) 
   return found == live_.end() ? nullptr : &found->second;
 }
 
-void CallStore::resync(std::uint32_t worker, std::uint64_t tsc, Moment now) {
+void CallStore::resync(std::uint32_t worker, std::uint64_t known_until, Moment now) {
   if (link_ == nullptr || worker >= ipc::kMaxWorkers) return;
   counters_.add(ControlCounter::resync);
-  resynced_tsc_[worker] = tsc;
+  known_until_[worker] = known_until;
   std::unordered_set<std::uint32_t> present;
   for (std::uint32_t index = 0; index < link_->call_capacity(worker); ++index) {
     const auto card = link_->call_card(worker, index);
@@ -236,6 +236,15 @@ void CallStore::run(Moment now) {
 }
 
 void CallStore::decide(Live& call, Moment now) {
+  const auto card = link_->call_card(call.record.worker, call.record.card);
+  if (is_gone(card, call.record)) return finish(key(call.record), EndReason::lost, now.wall);
+  if (card) {
+    copy_card(call.record, *card);
+    // An event was lost, or is still on its way: decide on what the worker knows.
+    if (card->step.state != call.record.step.state) {
+      return step(call, card->step, link_->time_of(card->last_message), now);
+    }
+  }
   if (call.closing) return close(call, call.verdict, now);
   switch (call.record.step.state) {
     case CallState::inviting:
@@ -243,7 +252,7 @@ void CallStore::decide(Live& call, Moment now) {
       return close(call, EndReason::no_answer, now);
     case CallState::answered:
     case CallState::confirmed:
-      return keep(call, now);
+      return card ? keep(call, *card, now) : schedule(call, now.steady + kCommandAgain);
     case CallState::ending:
       return close(call, EndReason::bye, now);
     case CallState::ended:
@@ -251,18 +260,12 @@ void CallStore::decide(Live& call, Moment now) {
   }
 }
 
-void CallStore::keep(Live& call, Moment now) {
-  const auto card = link_->call_card(call.record.worker, call.record.card);
-  if (is_gone(card, call.record)) return finish(key(call.record), EndReason::lost, now.wall);
-  if (card) {
-    copy_card(call.record, *card);
-    const auto media = link_->media(*card).last_seen;
-    const nat::Tick tick = link_->tick();
-    const nat::Tick silent_since =
-        media && nat::reached(card->last_message, *media) ? *media : card->last_message;
-    if (nat::reached(silent_since + nat::ticks_from_s(kSilence.count()), tick)) {
-      return close(call, media ? EndReason::media_silence : EndReason::lost, now);
-    }
+void CallStore::keep(Live& call, const ipc::CallCard& card, Moment now) {
+  const auto media = link_->media(card).last_seen;
+  const nat::Tick heard = card.last_message;
+  const nat::Tick silent_since = media && nat::reached(heard, *media) ? *media : heard;
+  if (nat::reached(silent_since + nat::ticks_from_s(kSilence.count()), link_->tick())) {
+    return close(call, media ? EndReason::media_silence : EndReason::lost, now);
   }
   const bool sent = link_->send(call.record.worker, {.type = ipc::CommandType::keep_call,
                                                      .card = call.record.card,
@@ -273,11 +276,6 @@ void CallStore::keep(Live& call, Moment now) {
 }
 
 void CallStore::close(Live& call, EndReason verdict, Moment now) {
-  const auto card = link_->call_card(call.record.worker, call.record.card);
-  if (is_gone(card, call.record)) {
-    call.verdict = verdict;
-    return finish(key(call.record), EndReason::lost, now.wall);
-  }
   if (call.closing) counters_.add(ControlCounter::command_again);
   call.closing = true;
   call.verdict = verdict;

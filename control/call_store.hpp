@@ -89,8 +89,8 @@ class CallStore {
   void on_event(const ipc::Event& event, Time when, Moment now);
 
   /// Reads every card of the worker: what is there and unknown is taken in, what is known and gone ends.
-  /// \param tsc of this moment.
-  void resync(std::uint32_t worker, std::uint64_t tsc, Moment now);
+  /// \param known_until TSC: whatever happened before is on the cards by now.
+  void resync(std::uint32_t worker, std::uint64_t known_until, Moment now);
 
   /// Does what has become due: commands, and calls whose card is gone.
   void run(Moment now);
@@ -142,8 +142,7 @@ class CallStore {
   void schedule(Live& call, std::optional<Steady> due);
   void decide(Live& call, Moment now);
   /// Promises the call alive, or closes it when it has been silent for too long.
-  void keep(Live& call, Moment now);
-  /// `call` is gone afterwards when its card is.
+  void keep(Live& call, const ipc::CallCard& card, Moment now);
   void close(Live& call, ipc::EndReason verdict, Moment now);
   void finish(Key gone, ipc::EndReason reported, Time when);
   void remember(CallRecord call);
@@ -155,7 +154,7 @@ class CallStore {
   std::unordered_map<Key, Live> live_;
   std::set<std::pair<Steady, Key>> due_;
   std::deque<CallRecord> ended_;  // oldest first
-  std::array<std::uint64_t, ipc::kMaxWorkers> resynced_tsc_{};
+  std::array<std::uint64_t, ipc::kMaxWorkers> known_until_{};
 };
 
 }  // namespace pinhole::control

@@ -236,7 +236,7 @@ void Runtime::look_at_dataplane() {
       attached.workers[worker].resync_due = true;
     }
   }
-  resync_where_due(moment);
+  drain();
   calls_.run(moment);
   registrations_.run(moment);
 }
@@ -258,6 +258,7 @@ void Runtime::set_state(DataplaneState state) {
 }
 
 void Runtime::drain() {
+  // Cards are read after the events, so that few events are left that they are newer than.
   auto& attached = *attached_;
   const Moment moment = now();
   attached.clock.sample(rte_rdtsc(), moment.wall);
@@ -283,7 +284,8 @@ void Runtime::resync_where_due(Moment moment) {
     worker.resync_due = false;
     worker.resynced = moment.steady;
     worker.lost_seen = lost_events(layout, number);
-    calls_.resync(number, attached_->clock.tsc(), moment);
+    // A worker stamps its events when a turn begins, and writes its cards within the turn.
+    calls_.resync(number, attached_->clock.tsc() - layout.tsc_hz / kTurnsPerSecond, moment);
     registrations_.resync(number, moment);
   }
 }

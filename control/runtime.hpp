@@ -43,6 +43,8 @@ class Runtime final : public Model {
   static constexpr std::chrono::milliseconds kLookEvery{100};
   /// The cards of a worker that loses events all the time are not read more often than this.
   static constexpr std::chrono::seconds kResyncEvery{1};
+  /// No turn of a worker takes longer than a tenth of a second, unless its CPU is taken from it.
+  static constexpr std::uint64_t kTurnsPerSecond = 10;
   /// Before the process starts anew because attaching failed.
   static constexpr std::chrono::seconds kAttachAgain{1};
   /// Of one worker at a time, so that clients are answered in a flood of events.

@@ -381,6 +381,29 @@ TEST_CASE("the linger of a call that ended while control was away has passed alr
   CHECK(scene.link.take(CommandType::close_call).size() == 1);
 }
 
+TEST_CASE("a decision follows the card when events were lost", "[control][call_store]") {
+  Scene scene;
+  SECTION("a call that is tried again is not closed") {
+    scene.open(0, 1);
+    scene.message(0, "407 Proxy Authentication Required", CallState::ended, EndReason::failed);
+    scene.card(0).step = {CallState::inviting, EndReason::none};
+    scene.wait(1min);
+    CHECK(scene.link.take(CommandType::close_call).empty());
+    CHECK(scene.store.unended() == 1);
+  }
+  SECTION("a call that ended is closed when it would have been kept") {
+    scene.answer_call(0, 1);
+    scene.wait(10s);
+    scene.card(0).step = {CallState::ended, EndReason::bye};
+    scene.card(0).last_message = scene.link.now_tick;
+    scene.wait(CallStore::kKeepEvery);
+    CHECK_FALSE(scene.link.take(CommandType::close_call).empty());
+    CHECK(scene.link.take(CommandType::keep_call).size() == 1);
+    scene.close(0, EndReason::none);
+    CHECK(scene.last_end() == EndReason::bye);
+  }
+}
+
 TEST_CASE("an event from before a resync adds to the ladder and to nothing else",
           "[control][call_store][resync]") {
   Scene scene;
