@@ -1,23 +1,20 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Control beside a data plane that comes, freezes, dies and comes back.
-
-Usage: attach_test.py PINHOLE_CONTROL FAKE_DATAPLANE. Needs root and 64 MB of free hugepages; exits with 77
-(skipped) without them.
-"""
+"""Control beside a data plane without packets that comes, freezes, dies and comes back."""
 
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 
-CONTROL, FAKE = (os.path.abspath(path) for path in sys.argv[1:3])
-PREFIX = f"pinhole-attach-test-{os.getpid()}"
+from support.lab import build_directory
+
+CONTROL = build_directory() / "control/pinhole-control"
+FAKE = build_directory() / "tests/control/fake_dataplane"
+PREFIX = f"pinhole-attach-{os.getpid()}"
 WAIT_S = 20.0
 
 
@@ -31,7 +28,7 @@ def eventually(what, condition, within=WAIT_S):
     raise AssertionError(f"not within {within} s: {what}")
 
 
-class AttachTest(unittest.TestCase):
+class Attach(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.TemporaryDirectory(prefix="pinhole-attach-")
         self.socket = os.path.join(self.directory.name, "control.sock")
@@ -60,8 +57,6 @@ class AttachTest(unittest.TestCase):
             if process.stdout:
                 process.stdout.close()
         self.log.close()
-        with open(self.log.name, encoding="utf-8", errors="replace") as log:
-            sys.stderr.write(log.read())
         self.directory.cleanup()
         for name in os.listdir("/dev/hugepages"):
             if name.startswith(PREFIX + "map_"):
@@ -99,6 +94,7 @@ class AttachTest(unittest.TestCase):
         return {} if result is None else {row["call_id"]: row for row in result["calls"]}
 
     def test_the_whole_life(self):
+        """attach: control follows a data plane that comes, freezes, dies and comes back"""
         control = self.start_control()
         eventually("control serves before there is a data plane", lambda: self.dataplane_is("starting"))
 
@@ -144,6 +140,7 @@ class AttachTest(unittest.TestCase):
         self.assertFalse(os.path.exists(self.socket))
 
     def test_another_abi_version_is_refused(self):
+        """attach: a data plane of another ABI version is refused in one sentence"""
         self.start_fake("999")
         control = subprocess.Popen([CONTROL, "--config", self.config, "--log-level", "error"],
                                    stderr=subprocess.PIPE)
@@ -164,17 +161,3 @@ class AttachTest(unittest.TestCase):
             if row["call_id"] == call_id and row["state"] == "ended":
                 return row["end_reason"]
         return None
-
-
-def free_hugepage_kb():
-    with open("/proc/meminfo", encoding="utf-8") as file:
-        values = {line.split(":")[0]: line.split()[1] for line in file}
-    return int(values.get("HugePages_Free", 0)) * int(values.get("Hugepagesize", 0))
-
-
-if __name__ == "__main__":
-    # Two data planes at once for a moment: the memory of one that was killed is given back by the next.
-    if os.geteuid() != 0 or not os.path.ismount("/dev/hugepages") or free_hugepage_kb() < 128 * 1024:
-        print("needs root, and 128 MB of free hugepages in /dev/hugepages")
-        sys.exit(77)
-    unittest.main(argv=sys.argv[:1], verbosity=2)
