@@ -43,12 +43,12 @@ std::string fallback(const T& value) {
 
 template <Object T>
 void add_keys(const std::string& path, std::vector<KeyReference>& rows) {
-  static const T defaults{};
+  static const T kDefaults{};
   for_each_key<T>([&](const auto& key) {
-    using Value = std::remove_cvref_t<decltype(defaults.*key.member)>;
+    using Value = std::remove_cvref_t<decltype(kDefaults.*key.member)>;
     const auto place = join_path(path, key.name);
     rows.push_back({place, allowed<Value>(key.bounds, key.each),
-                    key.required ? std::string{} : fallback(defaults.*key.member), key.help, key.required});
+                    key.required ? std::string{} : fallback(kDefaults.*key.member), key.help, key.required});
     if constexpr (Object<Value>) {
       add_keys<Value>(place, rows);
     } else if constexpr (kIsList<Value>) {
