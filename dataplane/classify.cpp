@@ -54,6 +54,10 @@ void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) n
   const bool ours = route.kind == RouteKind::local ||
                     worker.network.steering.pool_index(packet.destination.address).has_value();
   if (ours) return worker.slow_path.for_ourselves(mbuf, packet);
+  // A router passes no broadcasts on, nor complains about them (RFC 1812 section 5.3.5.2, RFC 2644).
+  if (route.kind == RouteKind::broadcast) {
+    return worker.transmitter.drop(mbuf, DropReason::drop_bad_address);
+  }
   if (packet.ttl <= 1) return worker.slow_path.ttl_expired(mbuf, packet, burst.arrival[place]);
   if (route.kind == RouteKind::none) return worker.slow_path.no_route(mbuf, packet, burst.arrival[place]);
   burst.hops[place] = {route.next_hop, route.interface};

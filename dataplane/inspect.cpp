@@ -8,6 +8,7 @@
 #include "dataplane/pipeline.hpp"
 #include "nat/checksum.hpp"
 #include "nat/headers.hpp"
+#include "nat/rewrite.hpp"
 
 namespace pinhole::dataplane {
 
@@ -40,28 +41,14 @@ bool is_damaged(const std::byte* frame, const nat::Packet& packet) noexcept {
   return stated != 0 && stated != udp_checksum(frame, packet);
 }
 
-/// Makes the lengths and checksums of a datagram right after its payload got another size or other bytes.
-/// \param payload_size what the payload is now
-void fit_headers(rte_mbuf* mbuf, nat::Packet& packet, std::uint16_t payload_size) noexcept {
-  std::byte* const frame = bytes_of(mbuf);
-  packet.payload_end = packet.ip_end = static_cast<std::uint16_t>(packet.payload_offset + payload_size);
-  resize(mbuf, packet.ip_end);
-  auto& ip = nat::header_at<nat::Ipv4Header>(frame, packet.l3_offset);
-  const nat::Be16 ip_size{packet.ip_size()};
-  ip.checksum = nat::Be16::from_raw(nat::apply(ip.checksum.raw(), nat::delta(ip.total_length, ip_size)));
-  ip.total_length = ip_size;
-  auto& udp = nat::header_at<nat::UdpHeader>(frame, packet.l4_offset);
-  udp.length = nat::Be16{static_cast<std::uint16_t>(packet.ip_end - packet.l4_offset)};
-  if (udp.checksum.raw() != 0) udp.checksum = nat::Be16::from_raw(udp_checksum(frame, packet));
-}
-
 /// Applies the edits. \return false when the message does not fit its buffer; it is then unchanged.
 bool apply_edits(rte_mbuf* mbuf, nat::Packet& packet, const alg::EditList& edits) noexcept {
   const auto buffer = buffer_of(mbuf).subspan(packet.payload_offset);
   const auto size =
       edits.apply({reinterpret_cast<char*>(buffer.data()), buffer.size()}, packet.payload_size());
   if (!size) return false;
-  fit_headers(mbuf, packet, static_cast<std::uint16_t>(*size));
+  nat::finish_udp_payload(bytes_of(mbuf), packet, static_cast<std::uint16_t>(*size));
+  resize(mbuf, packet.ip_end);
   return true;
 }
 

@@ -169,7 +169,7 @@ void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet)
 
 void SlowPath::send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept {
   const auto route = worker_.network.routes.find(destination);
-  if (route.kind == RouteKind::none || route.kind == RouteKind::local) {
+  if (route.kind != RouteKind::forward) {
     return worker_.transmitter.drop(mbuf, DropReason::drop_no_route);
   }
   worker_.transmitter.send(mbuf, l3_offset, {route.next_hop, route.interface});

@@ -45,7 +45,7 @@ void translate_inbound(Burst& burst, WorkerContext& worker) noexcept {
       return false;
     }
     const auto route = worker.network.routes.find(mapping.inside.address);
-    if (route.kind == RouteKind::none || route.kind == RouteKind::local) {
+    if (route.kind != RouteKind::forward) {
       worker.transmitter.drop(mbuf, DropReason::drop_no_route);
       return false;
     }
