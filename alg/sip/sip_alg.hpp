@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The SIP gateway: translates what a message says about where to send, and opens what SDP announces. It holds no
-// state of a call; the same inside endpoint has the same mapping, so retransmissions, forks and later offers agree
-// by construction.
+// The SIP gateway: translates what a message says about where to send, and opens what SDP announces. It holds
+// no state of a call; the same inside endpoint has the same mapping, so retransmissions, forks and later
+// offers agree by construction.
 
 #include "alg/alg.hpp"
 #include "alg/counters.hpp"

