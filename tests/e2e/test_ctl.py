@@ -79,8 +79,8 @@ class Ctl(unittest.TestCase):
                 result = lab.ctl_run(*command, as_json=False)
                 self.assertNotEqual(result.returncode, 0, command)
                 self.assertIn(word, result.stderr)
-            wrong = lab.directory / "wrong.json"
-            wrong.write_text("{\"workers\": {\"cuont\": 1}}", encoding="utf-8")
+            wrong = lab.write_config(lab.changed_config(lambda config: config["workers"].update(cuont=1)),
+                                     lab.directory / "wrong.json")
             result = lab.ctl_run("config", "check", wrong, as_json=False)
             self.assertEqual(result.returncode, 2, result.stderr)
             self.assertIn("workers.cuont", result.stderr)
