@@ -106,12 +106,12 @@ Result<std::vector<rte_ring*>> find_rings(const char* format, std::uint32_t work
 }  // namespace
 
 std::string primary_config_path(const std::string& file_prefix) {
-  // As DPDK's own: root's processes meet in /var/run, a user's in the session's directory.
-  const char* directory = "/var/run";
-  if (getuid() != 0) {
-    directory = std::getenv("XDG_RUNTIME_DIR");
-    if (directory == nullptr) directory = "/tmp";
-  }
+  // As DPDK chooses it: what the service manager says, else root's processes meet in /var/run and a user's in
+  // the directory of the session.
+  const char* directory = std::getenv("RUNTIME_DIRECTORY");
+  if (directory == nullptr && getuid() == 0) directory = "/var/run";
+  if (directory == nullptr) directory = std::getenv("XDG_RUNTIME_DIR");
+  if (directory == nullptr) directory = "/tmp";
   return fmt::format("{}/dpdk/{}/config", directory, file_prefix);
 }
 
