@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/ctl/ask.hpp"
 
+#include "control/ctl/client.hpp"
+#include "control/ctl/render.hpp"
+#include "control/ctl/table.hpp"
+
 #include <fmt/format.h>
 
 #include <unistd.h>
 
 #include <cstdio>
 #include <thread>
-
-#include "control/ctl/client.hpp"
-#include "control/ctl/render.hpp"
-#include "control/ctl/table.hpp"
 
 namespace pinhole::control {
 namespace {

@@ -2,14 +2,15 @@
 #pragma once
 // The client's end of the control socket: one request, one reply, both within a time limit.
 
+#include "control/error.hpp"
+
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "control/error.hpp"
 
 namespace pinhole::control {
 

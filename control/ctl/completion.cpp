@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/ctl/completion.hpp"
 
+#include "control/commands/command.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -8,8 +10,6 @@
 #include <set>
 #include <string_view>
 #include <vector>
-
-#include "control/commands/command.hpp"
 
 namespace pinhole::control {
 namespace {
@@ -40,7 +40,7 @@ complete -F _pinholectl pinholectl
 
 /// Ids can be completed only by asking.
 constexpr std::string_view kCallIds =
-    "$(pinholectl calls --all --limit 1000 2>/dev/null | grep -oE '^[0-9a-f]{8}')";
+    "$(pinholectl calls --all --limit 1000 2>/dev/null | grep -oE '^[0-9a-f]{16}')";
 
 std::string spaced(std::string_view dotted) {
   std::string out(dotted);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/ctl/ladder.hpp"
 
+#include "control/ctl/table.hpp"
+
 #include <fmt/format.h>
 
 #include <string_view>
-
-#include "control/ctl/table.hpp"
 
 namespace pinhole::control {
 namespace {

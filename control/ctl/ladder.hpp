@@ -4,6 +4,7 @@
 // passed.
 
 #include <nlohmann/json.hpp>
+
 #include <string>
 
 namespace pinhole::control {

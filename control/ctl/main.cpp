@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // pinholectl: what people and scripts ask control with.
-#include <fmt/format.h>
-
-#include <cstdio>
-#include <exception>
-
 #include "control/ctl/ask.hpp"
 #include "control/ctl/completion.hpp"
 #include "control/ctl/options.hpp"
 #include "control/ctl/render.hpp"
 #include "dataplane/config/load.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
 
 namespace pinhole::control {
 namespace {

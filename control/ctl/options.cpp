@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/ctl/options.hpp"
 
-#include <fmt/format.h>
+#include "control/ctl/table.hpp"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -137,7 +139,7 @@ class CommandLine {
     } catch (const CLI::Success& asked) {  // --help, --version
       return {std::nullopt, static_cast<ExitStatus>(app_.exit(asked))};
     } catch (const CLI::ParseError& mistake) {
-      std::cerr << "pinholectl: " << mistake.what() << "; --help tells what is allowed\n";
+      std::cerr << "pinholectl: " << explain(mistake) << "; --help tells what is allowed\n";
       return {std::nullopt, ExitStatus::usage};
     }
     if (help_->parsed()) return print_help();
@@ -183,16 +185,27 @@ class CommandLine {
     help_->add_option("COMMAND", help_on_, "the command to tell about")->type_name("TEXT");
   }
 
+  /// The parser complains first of the command that is missing, not of the word that is none.
+  [[nodiscard]] std::string explain(const CLI::ParseError& mistake) const {
+    const auto unknown = app_.remaining(true);
+    if (dynamic_cast<const CLI::RequiredError*>(&mistake) == nullptr || unknown.empty())
+      return mistake.what();
+    return fmt::format("\"{}\" is not known", printable(unknown.front()));
+  }
+
   Parsed print_help() {
     CLI::App* at = &app_;
+    std::string before;
     for (const auto& part : help_on_) {
+      before += at->get_name() + ' ';
       at = find_subcommand(*at, part);
       if (at == nullptr) {
         std::cerr << "pinholectl: there is no command \"" << part << "\"; --help lists those there are\n";
         return {std::nullopt, ExitStatus::usage};
       }
     }
-    std::cout << at->help();
+    before.erase(before.find_last_not_of(' ') + 1);
+    std::cout << at->help(before);
     return {std::nullopt, ExitStatus::ok};
   }
 

@@ -3,14 +3,15 @@
 // The command line of pinholectl. The commands of control and their options come from the command table; what
 // pinholectl does by itself (config check, watch, completion, help) is added to them.
 
+#include "control/commands/command.hpp"
+
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "control/commands/command.hpp"
 
 namespace pinhole::control {
 

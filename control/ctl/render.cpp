@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/ctl/render.hpp"
 
+#include "control/ctl/ladder.hpp"
+#include "control/ctl/table.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <vector>
-
-#include "control/ctl/ladder.hpp"
-#include "control/ctl/table.hpp"
 
 namespace pinhole::control {
 namespace {
@@ -16,7 +16,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Align = Table::Align;
 
-constexpr std::size_t kShortId = 8;  // digits of a call's id in lists; enough to name it again
 constexpr std::size_t kUriWidth = 36;
 constexpr std::string_view kNone = "-";
 
@@ -39,10 +38,6 @@ std::string bytes(const Json& row, const char* key) {
 
 std::string plural(std::uint64_t count, std::string_view one) {
   return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
-}
-
-std::string short_id(const Json& row, const char* key) {
-  return cell(row, key).substr(0, kShortId);
 }
 
 /// The table and what of the whole it shows: "100 of 2345 mappings; --offset 100 shows more".
@@ -165,9 +160,9 @@ std::string render_calls(const Json& result) {
                {"TALK", Align::right},
                {"PINHOLES", Align::right}});
   for (const auto& row : result.at("calls")) {
-    table.add({short_id(row, "id"), call_state(row), cell(row, "direction"), cell(row, "from"),
-               cell(row, "to"), cell(row, "inside"), cell(row, "remote"), cell(row, "started"),
-               duration(row, "duration_s"), cell(row, "pinholes")});
+    table.add({cell(row, "id"), call_state(row), cell(row, "direction"), cell(row, "from"), cell(row, "to"),
+               cell(row, "inside"), cell(row, "remote"), cell(row, "started"), duration(row, "duration_s"),
+               cell(row, "pinholes")});
   }
   return with_total(table, result, "calls", "call");
 }
@@ -183,7 +178,7 @@ Table pinhole_table(const Json& pinholes) {
                {"BYTES", Align::right},
                {"WORKER", Align::right}});
   for (const auto& row : pinholes) {
-    table.add({short_id(row, "call"), cell(row, "inside"), cell(row, "external"), cell(row, "remote"),
+    table.add({cell(row, "call"), cell(row, "inside"), cell(row, "external"), cell(row, "remote"),
                duration(row, "idle_s"), cell(row, "packets_out"), cell(row, "packets_in"),
                bytes(row, "bytes"), cell(row, "worker")});
   }

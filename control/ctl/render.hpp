@@ -3,6 +3,7 @@
 // From the result of a command to what a person reads.
 
 #include <nlohmann/json.hpp>
+
 #include <string>
 #include <string_view>
 

@@ -39,6 +39,7 @@ class FakeAlgHost final : public alg::Host {
   std::vector<Announced> announced;
   std::vector<alg::MediaRequest> opened;
   std::vector<Granted> granted;
+  [[nodiscard]] std::size_t mappings() const { return external_.size(); }
 
   [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept override {
     return kInside.contains(address);

@@ -166,14 +166,33 @@ TEST_CASE("what begins like SIP but cannot be read is dropped", "[alg][sip][AC-2
   CHECK(bench.host.announced.empty());
 }
 
-TEST_CASE("more to replace than the list holds is refused whole", "[alg][sip][AC-22]") {
+TEST_CASE("more to replace than the list holds is refused whole, and no more is mapped for it",
+          "[alg][sip][AC-22]") {
   SipBench bench;
   std::string contacts = "Contact: <sip:a@10.0.0.5>";
-  for (std::size_t i = 0; i < EditList::kMaxEdits; ++i) contacts += ",<sip:a@10.0.0.5>";
+  for (std::size_t i = 0; i < 10 * EditList::kMaxEdits; ++i) {
+    contacts += ",<sip:a@10.0.0.5:" + std::to_string(2000 + i) + ">";
+  }
   const auto passed = bench.out(with_header(contacts));
   CHECK(passed.answer.verdict == Verdict::drop);
   CHECK(passed.answer.reason == nat::DropReason::drop_sip_malformed);
   CHECK(passed.edits == 0);
+  CHECK(bench.host.mappings() <= EditList::kMaxEdits + 1);
+}
+
+TEST_CASE("only so many descriptions are read in one message", "[alg][sip][AC-22]") {
+  const auto with_parts = [](int count) {
+    std::string text =
+        test::lines({"INVITE sip:b@example.com SIP/2.0", "Via: SIP/2.0/UDP h;branch=1", "f: <sip:a@b>;tag=1",
+                     "t: <sip:b@c>", "i: 1", "CSeq: 1 INVITE", "c: multipart/mixed;boundary=x", ""});
+    for (int i = 0; i < count; ++i)
+      text += test::lines({"--x", "Content-Type: application/sdp", ""}) + kOffer;
+    return text + "--x--\r\n";
+  };
+  SipBench bench;
+  CHECK(bench.out(with_parts(8)).answer.verdict == Verdict::forward);
+  CHECK(bench.host.opened.size() == 8);
+  CHECK(bench.out(with_parts(9)).answer.verdict == Verdict::drop);
 }
 
 TEST_CASE("a message is announced once, before its media are opened", "[alg][sip]") {

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/ctl/render.hpp"
+
+#include "control/commands/command.hpp"
+#include "control/ctl/completion.hpp"
+#include "control/ctl/table.hpp"
+#include "tests/control/fake_model.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+using namespace pinhole::control;
+
+namespace {
+
+/// What pinholectl prints for a command over a model. The text begins with a newline, for the eye.
+std::string shown(const FakeModel& model, std::string_view command, const char* params = "{}") {
+  const auto result = run_command(model, command, Json::parse(params));
+  REQUIRE(result.has_value());
+  return '\n' + render(command, *result);
+}
+
+}  // namespace
+
+TEST_CASE("status is shown for people", "[control][render]") {
+  auto model = sample_model();
+  CHECK(shown(model, "status") == R"(
+data plane  up for 2 h 3 min, pid 790, 2 workers
+control     up for 2 h 3 min, pid 812, version 0.1.0
+config      /etc/pinhole.json
+live        calls 1, registrations 1, mappings 3, pinholes 2, mbufs 512
+events      received 4, lost 0
+
+INTERFACE  ZONE     ADDRESS          MAC                DEVICE
+lan        inside   10.0.0.1/24      02:00:00:00:00:01  net_af_packet0,iface=eth1
+wan        outside  198.51.100.1/29  02:00:00:00:00:02  0000:01:00.1
+)");
+  model.now.dataplane = DataplaneState::lost;
+  CHECK(shown(model, "status").find("data plane  LOST since 2026-01-02T01:00:46.006Z (was pid 790)") == 1);
+  model.now.dataplane = DataplaneState::starting;
+  CHECK(
+      shown(model, "status").find("data plane  not there yet, waited for since 2026-01-02T01:00:46.006Z\n") ==
+      1);
+}
+
+TEST_CASE("workers are shown for people", "[control][render]") {
+  CHECK(shown(sample_model(), "workers") == R"(
+WORKER  LCORE    RX    TX   OUT    IN  HANDED OFF  DROPS  MAPPINGS  CALLS  PINHOLES  PHONES  BUSY
+     0      1  6206  6200  3104  3096          10      6         0      0         0       0  25 %
+     1      2  6206  6200  3104  3096          10      6         3      1         2       1  25 %
+)");
+}
+
+TEST_CASE("mappings are shown for people", "[control][render]") {
+  CHECK(shown(sample_model(), "mappings") == R"(
+PROTOCOL  INSIDE          EXTERNAL            REMOTE            KIND         TCP STATE         IDLE     EXPIRES  OUT  IN   BYTES  WORKER
+udp       10.0.0.5:5060   198.51.100.1:40000  203.0.113.9:5060  dynamic sip  -            1 min 1 s  3 min 59 s    2   2  3.1 kB       1
+tcp       10.0.0.7:50123  198.51.100.1:40001  192.0.2.80:443    dynamic      established        5 s   2 h 3 min   10  12  9.0 kB       0
+udp       10.0.0.10:5060  198.51.100.1:5060   -                 forward      -                  0 s           -    0   0     0 B       0
+3 mappings
+)");
+}
+
+TEST_CASE("calls are shown for people", "[control][render]") {
+  CHECK(shown(sample_model(), "calls", R"({"all":true})") == R"(
+ID                STATE       DIRECTION  FROM                   TO                   INSIDE         OUTSIDE           STARTED                        TALK  PINHOLES
+3f2a91c04de85b76  confirmed   outbound   sip:alice@example.com  sip:bob@example.com  10.0.0.5:5060  203.0.113.9:5060  2026-01-02T03:03:00.006Z  1 min 2 s         2
+3f77000000000001  ended: bye  outbound   sip:alice@example.com  sip:bob@example.com  10.0.0.6:5060  203.0.113.9:5060  2026-01-02T03:03:00.006Z  1 min 1 s         0
+2 calls
+)");
+}
+
+TEST_CASE("a call is shown with a ladder of its messages", "[control][render]") {
+  CHECK(shown(sample_model(), "call", R"({"id":"3f2"})") == R"(
+call      3f2a91c04de85b76  confirmed, outbound, worker 1
+Call-ID   1-4242@10.0.0.5
+from      sip:alice@example.com  tag a1
+to        sip:bob@example.com  tag b2
+started   2026-01-02T03:03:00.006Z
+answered  2026-01-02T03:03:03.006Z
+ended     -
+talk      1 min 2 s
+
+           inside                          pinhole                    outside
+       10.0.0.5:5060                  198.51.100.1:40000          203.0.113.9:5060
+    +0.000 s  │── INVITE (SDP) ───────────────▶│── 6 edits ──────────────▶│  CSeq 1
+    +0.012 s  │◀──────────────── 180 Ringing ──│◀─────────────── 1 edit ──│  CSeq 1
+    +3.000 s  │◀─────────────── 200 OK (SDP) ──│◀─────────────── 1 edit ──│  CSeq 1
+    +3.020 s  │── ACK ────────────────────────▶│── untouched ────────────▶│  CSeq 1
+
+CALL              INSIDE          EXTERNAL            REMOTE             IDLE   OUT    IN   BYTES  WORKER
+3f2a91c04de85b76  10.0.0.5:20000  198.51.100.1:30000  203.0.113.9:20000   0 s  3100  3098  1.2 MB       1
+3f2a91c04de85b76  10.0.0.5:20001  198.51.100.1:30001  203.0.113.9:20001   0 s  3100  3098  1.2 MB       1
+)");
+}
+
+TEST_CASE("a ladder says what is missing and which messages took another way", "[control][render]") {
+  auto model = sample_model();
+  auto& detail = model.call_details[0];
+  detail.ladder_missing = 12;
+  detail.ladder[1].remote = endpoint("203.0.113.10", 5062);
+  detail.ladder[2].start = "200 " + std::string(60, 'O');
+  const auto text = shown(model, "call", R"({"id":"3f2"})");
+  CHECK(text.find("(12 more that are not kept)\n") != std::string::npos);
+  CHECK(text.find("CSeq 1, outside 203.0.113.10:5062\n") != std::string::npos);
+  CHECK(text.find("│◀ 200 OOOOOOOOOOOOOOOOOOOOOO… ──│") != std::string::npos);
+}
+
+TEST_CASE("an ended call without ladder and pinholes is shown too", "[control][render]") {
+  auto model = sample_model();
+  model.call_details[1].ladder.clear();
+  model.call_details[1].call.answered = std::nullopt;
+  const auto text = shown(model, "call", R"({"id":"3f7"})");
+  CHECK(text.find("ended: bye") != std::string::npos);
+  CHECK(text.find("answered  -\nended     2026-01-02T03:04:04.006Z\ntalk      -\n\nno pinholes\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("pinholes, registrations and stats are shown for people", "[control][render]") {
+  const auto model = sample_model();
+  CHECK(shown(model, "pinholes").find("\n2 pinholes\n") != std::string::npos);
+  CHECK(shown(model, "registrations") == R"(
+ADDRESS OF RECORD      INSIDE         EXTERNAL            REGISTRAR            EXPIRES  WORKER
+sip:alice@example.com  10.0.0.5:5060  198.51.100.1:40000  203.0.113.9:5060  59 min 0 s       1
+1 registration
+)");
+  CHECK(shown(model, "stats", R"({"nonzero":true})") == R"(
+MODULE   COUNTER          TOTAL  W0  W1  WHAT IT COUNTS
+drop     drop_no_mapping      6   2   4  to an external port that stands for nobody
+nat      mapping_created      9   4   5  mappings created
+control  event_received       4   -   -  events taken from the workers
+)");
+  CHECK(shown(model, "version") == "\npinhole-control 0.1.0\n");
+  CHECK(shown(model, "config.show") == "\n{\n  \"interfaces\": []\n}\n");
+}
+
+TEST_CASE("with one worker the counters have no column of their own for it", "[control][render]") {
+  auto model = sample_model();
+  model.counter_rows = {{"nat", "mapping_created", "mappings created", 9, {9}}};
+  CHECK(shown(model, "stats") == R"(
+MODULE  COUNTER          TOTAL  WHAT IT COUNTS
+nat     mapping_created      9  mappings created
+)");
+}
+
+TEST_CASE("empty lists say so, and pages say what is left", "[control][render]") {
+  const auto model = sample_model();
+  CHECK(shown(FakeModel{}, "calls") == "\nno calls\n");
+  CHECK(shown(model, "mappings", R"({"limit":1})").find("\n1 of 3 mappings; --offset 1 shows more\n") !=
+        std::string::npos);
+  CHECK(shown(model, "mappings", R"({"offset":1,"limit":1})")
+            .find("\n1 of 3 mappings; --offset 2 shows more\n") != std::string::npos);
+  CHECK(shown(model, "mappings", R"({"offset":2})").find("\n1 of 3 mappings\n") != std::string::npos);
+}
+
+TEST_CASE("what is an empty list is told from what is not", "[control][render]") {
+  const auto model = sample_model();
+  struct Case {
+    const char* command;
+    const char* params;
+    bool empty;
+  };
+  const std::vector<Case> cases = {
+      {"calls", "{}", false},
+      {"calls", R"({"party":"carol"})", true},
+      {"mappings", R"({"offset":100})", false},
+      {"stats", R"({"name":"zzz"})", true},
+      {"stats", "{}", false},
+      {"status", "{}", false},
+  };
+  for (const auto& [command, params, empty] : cases) {
+    DYNAMIC_SECTION(command << " " << params) {
+      CHECK(is_empty_list(*run_command(model, command, Json::parse(params))) == empty);
+    }
+  }
+}
+
+TEST_CASE("text from the network cannot drive the terminal", "[control][render]") {
+  auto model = sample_model();
+  model.call_details[0].call.from_uri = "sip:\x1b[2J\x07\x7f\xc2\x9b\x31m@x";
+  model.call_details[0].call.call_id = "id\nsecond line";
+  model.call_details[0].ladder[0].start = "INV\x1b[31mITE";
+  for (const auto* command : {"calls", "call"}) {
+    const auto text = shown(model, command, command == std::string("call") ? R"({"id":"3f2"})" : "{}");
+    CHECK(text.find('\x1b') == std::string::npos);
+    CHECK(text.find("\xc2\x9b") == std::string::npos);
+    CHECK(text.find("\nsecond") == std::string::npos);
+    CHECK(text.find("sip:?[2J???1m@x") != std::string::npos);
+  }
+  const auto json = json_text(*run_command(model, "calls", Json::object()));
+  CHECK(std::all_of(json.begin(), json.end(), [](char c) { return c == '\n' || (c >= ' ' && c < 0x7f); }));
+}
+
+TEST_CASE("text is cut and centred by characters, not bytes", "[control][table]") {
+  CHECK(width_of("caf\xc3\xa9") == 4);
+  CHECK(fit("caf\xc3\xa9", 4) == "caf\xc3\xa9");
+  CHECK(fit("caf\xc3\xa9s", 4) == "caf…");
+  CHECK(fit("\xc3\xa9\xc3\xa9\xc3\xa9", 2) == "\xc3\xa9…");
+  CHECK(centred("ab", 5) == " ab  ");
+  CHECK(centred("abcdef", 4) == "abc…");
+}
+
+TEST_CASE("durations and sizes are read at a glance", "[control][table]") {
+  CHECK(duration_text(0) == "0 s");
+  CHECK(duration_text(59) == "59 s");
+  CHECK(duration_text(60) == "1 min 0 s");
+  CHECK(duration_text(3'599) == "59 min 59 s");
+  CHECK(duration_text(3'600) == "1 h 0 min");
+  CHECK(duration_text(90'000) == "1 d 1 h");
+  CHECK(bytes_text(999) == "999 B");
+  CHECK(bytes_text(1'000) == "1.0 kB");
+  CHECK(bytes_text(999'949) == "999.9 kB");
+  CHECK(bytes_text(999'950) == "1.0 MB");
+  CHECK(bytes_text(18'446'744'073'709'551'615U) == "18446.7 PB");
+}
+
+TEST_CASE("completion knows every command and every option", "[control][completion]") {
+  const auto script = bash_completion();
+  for (const auto& command : commands()) {
+    if (command.name == "help") continue;
+    auto line = std::string(command.name);
+    std::replace(line.begin(), line.end(), '.', ' ');
+    INFO(line);
+    CHECK(script.find("\"" + line + "\") words=") != std::string::npos);
+    for (const auto& argument : command.arguments) {
+      if (!argument.required) CHECK(script.find("--" + std::string(argument.name)) != std::string::npos);
+    }
+  }
+}
