@@ -92,7 +92,7 @@ void SdpRewriter::rewrite(std::string_view text) noexcept {
 void SdpRewriter::resolve(const MediaSection& section, Stream& stream) noexcept {
   const auto& connection = section.has_connection ? section.connection : description_.connection;
   if (connection) stream.address = connection->value;
-  if (!stream.address || section.line.port.value == 0) return;
+  if (!stream.address || section.line.port.value == 0 || translator_.given_up()) return;
   stream.rtp_before = {*stream.address, nat::Be16{section.line.port.value}};
   if (!translator_.is_ours(*stream.address)) {
     if (outbound_ && open_) open_learnt(section, stream);

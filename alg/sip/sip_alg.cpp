@@ -27,6 +27,9 @@ SdpPurpose purpose_of(const MessageView& view) noexcept {
   }
 }
 
+// One message sets up one session: more descriptions than this are a waste of time, if not meant to be one.
+constexpr int kMaxDescriptions = 8;
+
 // A length that a message or part did not say stays unsaid (requirement AC-06).
 void rewrite_length(std::string_view token, std::ptrdiff_t growth, Translator& translator) noexcept {
   if (token.empty() || growth == 0) return;
@@ -39,7 +42,9 @@ std::uint32_t rewrite_body(const MessageView& view, Translator& translator) noex
   const auto before = translator.growth();
   std::uint32_t opened = 0;
   SdpReader reader(view);
-  while (const auto part = reader.next()) {
+  for (int count = 0; const auto part = reader.next(); ++count) {
+    if (count == kMaxDescriptions) translator.refuse();
+    if (translator.given_up()) return 0;
     const auto part_before = translator.growth();
     opened += rewrite_sdp(part->sdp, purpose_of(view), translator);
     rewrite_length(part->content_length, translator.growth() - part_before, translator);

@@ -9,7 +9,7 @@ namespace pinhole::alg::sip {
 
 std::optional<nat::Endpoint> Translator::counterpart(nat::Protocol protocol,
                                                      nat::Endpoint endpoint) noexcept {
-  if (!is_ours(endpoint.address)) return std::nullopt;
+  if (given_up() || !is_ours(endpoint.address)) return std::nullopt;
   const auto lookup = direction() == Direction::outbound ? host_.external_of(protocol, endpoint)
                                                          : host_.inside_of(protocol, endpoint);
   if (!note(lookup.state)) return std::nullopt;

@@ -43,6 +43,8 @@ class Translator {
 
   /// The message cannot be made right.
   void refuse() noexcept { outcome_ = Outcome::untranslatable; }
+  /// True once the message cannot go on whatever follows: nothing more is to be asked or opened for it.
+  [[nodiscard]] bool given_up() const noexcept { return outcome_ > Outcome::wait; }
 
   /// Replaces a view into the message; the same text again is no edit.
   void replace(std::string_view token, std::string_view text) noexcept;

@@ -195,6 +195,23 @@ TEST_CASE("only so many descriptions are read in one message", "[alg][sip][AC-22
   CHECK(bench.out(with_parts(9)).answer.verdict == Verdict::drop);
 }
 
+TEST_CASE("a body's length is right also where it gets another digit", "[alg][sip][AC-06]") {
+  SipBench bench;
+  std::size_t grown_by_a_digit = 0;
+  for (std::size_t padding = 0; padding < 60; ++padding) {
+    const auto sdp = kOffer + "a=" + std::string(padding, 'x') + "\r\n";
+    const auto message = test::with_sdp({"INVITE sip:b@example.com SIP/2.0", "Via: SIP/2.0/UDP h;branch=1",
+                                         "f: <sip:a@b>;tag=1", "t: <sip:b@c>", "i: 1", "CSeq: 1 INVITE"},
+                                        sdp);
+    const auto text = bench.out(message).text;
+    const auto body = text.substr(text.find("\r\n\r\n") + 4);
+    CHECK(body.size() == sdp.size() + 4);
+    CHECK(text.find("Content-Length: " + std::to_string(body.size()) + "\r\n") != std::string::npos);
+    grown_by_a_digit += sdp.size() < 100 && body.size() >= 100 ? 1 : 0;
+  }
+  CHECK(grown_by_a_digit > 0);
+}
+
 TEST_CASE("a message is announced once, before its media are opened", "[alg][sip]") {
   SipBench bench;
   REQUIRE(bench.out(invite()).answer.verdict == Verdict::forward);
