@@ -134,6 +134,15 @@ TEST_CASE("what went out comes back as it was", "[alg][sip][AC-02]") {
   }
 }
 
+TEST_CASE("a port in rport goes with its address or not at all", "[alg][sip][AC-11]") {
+  SipBench bench;
+  // 203.0.113.10:10060 stands for the phone, 203.0.113.10:11060 for nobody.
+  const auto stranger = bench.in(with_header("Via: SIP/2.0/UDP 203.0.113.10:11060;branch=1;rport=10060"));
+  CHECK(stranger.edits == 0);
+  const auto phone = bench.in(with_header("Via: SIP/2.0/UDP 203.0.113.10:10060;branch=1;rport=10060"));
+  CHECK(header_of(phone.text) == "Via: SIP/2.0/UDP 10.0.0.5:5060;branch=1;rport=5060");
+}
+
 TEST_CASE("a message that needs no translation is forwarded bit for bit", "[alg][sip][AC-04]") {
   SipBench bench;
   const auto message = with_header("Contact: <sip:alice@phone.example.net>");
