@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The way of a packet, as one figure: Pipeline::run() is the calls below in this order, and each of them
+// The way of a packet, as one figure: run_pipeline() is the calls below in this order, and each of them
 // takes the whole burst. One a worker. A packet leaves the figure at the stage that drops it, answers it,
 // parks it or hands it to another worker; what comes over from another worker starts at the first stage
 // again, like a packet from a port, and finds that it is at home.

@@ -50,11 +50,4 @@ void Steering::deal_blocks(std::span<const config::PortForward> forwards) {
   std::ranges::sort(foreign_, {}, &ForwardOwner::key);
 }
 
-unsigned Steering::owner_in_mixed_block(std::uint16_t pool_index, nat::Protocol protocol, std::uint16_t port,
-                                        unsigned block_owner) const noexcept {
-  const std::uint64_t key = forward_key(pool_index, protocol, port);
-  const auto forward = std::ranges::lower_bound(foreign_, key, {}, &ForwardOwner::key);
-  return forward != foreign_.end() && forward->key == key ? forward->owner : block_owner;
-}
-
 }  // namespace pinhole::dataplane

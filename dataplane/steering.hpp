@@ -5,6 +5,7 @@
 // (nat/ownership.hpp), except that a static forward belongs to the owner of its inside host, wherever its
 // port lies: such a block is marked mixed, and the few forwards in it are looked up in a sorted list.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -88,5 +89,13 @@ class Steering {
   std::vector<std::uint8_t> blocks_;   // [external address][block]: owner, with kMixed
   std::vector<ForwardOwner> foreign_;  // forwards whose owner is not that of their block, sorted by key
 };
+
+// In the header, so that it is compiled with the packet path and under its rules.
+inline unsigned Steering::owner_in_mixed_block(std::uint16_t pool_index, nat::Protocol protocol,
+                                               std::uint16_t port, unsigned block_owner) const noexcept {
+  const std::uint64_t key = forward_key(pool_index, protocol, port);
+  const auto forward = std::ranges::lower_bound(foreign_, key, {}, &ForwardOwner::key);
+  return forward != foreign_.end() && forward->key == key ? forward->owner : block_owner;
+}
 
 }  // namespace pinhole::dataplane
