@@ -18,6 +18,8 @@ namespace fs = std::filesystem;
 using config::Error;
 using config::ErrorCode;
 
+constexpr std::uint64_t kDefaultPage = 2U << 20U;
+
 std::vector<std::string> hugetlbfs_mounts() {
   std::vector<std::string> mounts;
   std::FILE* const table = setmntent("/proc/self/mounts", "r");
@@ -41,6 +43,13 @@ std::uint64_t free_hugepage_bytes() {
     bytes += pages * page_kb * 1024;
   }
   return bytes;
+}
+
+/// Pages of 2 MB that are reserved now, in use or not: what vm.nr_hugepages counts.
+std::uint64_t reserved_default_pages() {
+  std::uint64_t pages = 0;
+  std::ifstream("/proc/sys/vm/nr_hugepages") >> pages;
+  return pages;
 }
 
 /// Bytes in files that an earlier process with this prefix left behind.
@@ -70,11 +79,12 @@ config::Result<void> check_hugepages(unsigned memory_mb, const std::string& file
   const std::uint64_t wanted = std::uint64_t{memory_mb} << 20U;
   const std::uint64_t available = free_hugepage_bytes() + left_behind_bytes(mounts, file_prefix);
   if (available >= wanted) return {};
+  const std::uint64_t missing_pages = (wanted - available + kDefaultPage - 1) / kDefaultPage;
   return Error{
       ErrorCode::memory,
-      fmt::format("dpdk.memory_mb: {} MB of hugepages are needed and {} MB are free; reserve more (2 MB "
-                  "each) with 'sysctl vm.nr_hugepages=N' or lower dpdk.memory_mb",
-                  memory_mb, available >> 20U)};
+      fmt::format("dpdk.memory_mb: {} MB of hugepages are needed and {} MB are free; reserve more with "
+                  "'sysctl vm.nr_hugepages={}' or lower dpdk.memory_mb",
+                  memory_mb, available >> 20U, reserved_default_pages() + missing_pages)};
 }
 
 }  // namespace pinhole::dataplane

@@ -2,12 +2,14 @@
 """A person's mistakes: each ends the process with status 2 and one sentence that names the place and the mend."""
 
 import pathlib
+import re
 import subprocess
 import unittest
 
 from support.lab import Lab, build_directory
 
 FREE_HUGEPAGES = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+RESERVED_HUGEPAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 
 
 def unknown_key(config):
@@ -57,13 +59,14 @@ class Config(unittest.TestCase):
             sentence = self._sentence(lab, program, path)
             for words in expected:
                 self.assertIn(words, sentence)
+            return sentence
 
     BOTH = "dataplane/pinhole-dataplane", "control/pinhole-control"
 
     def test_missing_file(self):
         """config: a missing file is named by both processes"""
         for program in self.BOTH:
-            self._refused(program, ["wrong.json"], missing=True)
+            self._refused(program, ["wrong.json", "name a configuration file that exists"], missing=True)
 
     def test_broken_json(self):
         """config: broken JSON is reported with its line by both processes"""
@@ -78,7 +81,7 @@ class Config(unittest.TestCase):
     def test_out_of_range(self):
         """config: a value out of range is named with its path and the range by both processes"""
         for program in self.BOTH:
-            self._refused(program, ["interfaces[1].mtu", "40"], change=out_of_range)
+            self._refused(program, ["interfaces[1].mtu", "40", "576", "9216"], change=out_of_range)
 
     def test_overlapping_subnets(self):
         """config: overlapping subnets are both named by both processes"""
@@ -91,4 +94,8 @@ class Config(unittest.TestCase):
 
     def test_too_few_hugepages(self):
         """config: too few hugepages are told by the data plane, with how many there must be"""
-        self._refused("dataplane/pinhole-dataplane", ["hugepages", "nr_hugepages"], change=too_much_memory)
+        sentence = self._refused("dataplane/pinhole-dataplane", ["dpdk.memory_mb", "hugepages"],
+                                 change=too_much_memory)
+        asked_for = int(re.search(r"vm\.nr_hugepages=(\d+)", sentence).group(1))
+        reserved = int(RESERVED_HUGEPAGES.read_text(encoding="ascii"))
+        self.assertGreater(asked_for, reserved + 256)

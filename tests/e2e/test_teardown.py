@@ -79,6 +79,7 @@ class Teardown(unittest.TestCase):
             self._assert_shuts(media, external)
             after = lab.gauges()
             self.assertEqual({**after, "mbufs": 0}, {**before, "mbufs": 0})
+            self.assertEqual((after["pinholes"], after["ports"], after["mappings"]), (0, 1, 1))
             record = lab.ctl("calls", "--all")["calls"][0]
             self.assertEqual((record["state"], record["end_reason"]), ("ended", "bye"))
 
@@ -126,8 +127,8 @@ class Teardown(unittest.TestCase):
             after, memory_after = self._settled(lab)
             self.assertEqual({**after, "mbufs": 0}, {**before, "mbufs": 0})
             self.assertAlmostEqual(after["mbufs"], before["mbufs"], delta=64)
-            self.assertLess(memory_after["dataplane"] - memory["dataplane"], 1024, "KiB of the data plane")
-            self.assertLess(memory_after["control"] - memory["control"], 4096, "KiB of control")
+            self.assertLess(memory_after["dataplane"] - memory["dataplane"], 256, "KiB of the data plane")
+            self.assertLess(memory_after["control"] - memory["control"], 1024, "KiB of control")
             self.assertGreaterEqual(lab.counters()["call_closed"], MANY_CALLS + 1000)
 
     def _calls(self, lab, count, name):
