@@ -65,9 +65,10 @@ RingPort make_ring_port(const std::string& name) {
   const unsigned flags = RING_F_SP_ENQ | RING_F_SC_DEQ;
   port.rx = rte_ring_create((name + "_rx").c_str(), 2 * kBatch, SOCKET_ID_ANY, flags);
   port.tx = rte_ring_create((name + "_tx").c_str(), 2 * kBatch, SOCKET_ID_ANY, flags);
-  const int id = port.rx != nullptr && port.tx != nullptr
-                     ? rte_eth_from_rings(name.c_str(), &port.rx, 1, &port.tx, 1, SOCKET_ID_ANY)
-                     : -1;
+  const int id =
+      port.rx != nullptr && port.tx != nullptr
+          ? rte_eth_from_rings(name.c_str(), &port.rx, 1, &port.tx, 1, static_cast<unsigned>(SOCKET_ID_ANY))
+          : -1;
   if (id < 0) throw std::runtime_error("net_ring port " + name + " was not made");
   port.id = static_cast<std::uint16_t>(id);
   return port;
