@@ -43,6 +43,7 @@ enum class Verdict : std::uint8_t {
 struct Answer {
   Verdict verdict = Verdict::forward;
   nat::DropReason reason = nat::DropReason::none;
+  bool recognised = false;  // the message was of the gateway's protocol
 };
 
 class Alg {

@@ -36,6 +36,8 @@ using config::ErrorCode;
 // the way between workers.
 constexpr unsigned kPacketsPerPortAndWorker = 4096;
 constexpr unsigned kPacketCache = 256;  // kept by each lcore, so that most buffers never leave it
+constexpr std::size_t kLinkHeader = sizeof(nat::EthernetHeader) + sizeof(nat::VlanTag);
+constexpr std::size_t kGrowth = 256;  // room behind the largest frame, for a gateway's edits
 constexpr unsigned kHandoffRing = 4096;
 constexpr unsigned kUnresolvedRing = 512;
 constexpr unsigned kPeerRing = 1024;
@@ -47,7 +49,7 @@ Error no_memory(const std::string& what) {
           fmt::format("dpdk.memory_mb: no room for {} ({}); raise it", what, rte_strerror(rte_errno))};
 }
 
-/// A ring of many producers and one consumer.
+/// A ring in shared memory.
 config::Result<rte_ring*> make_ring(const std::string& name, unsigned element_size, unsigned count,
                                     unsigned flags) {
   rte_ring* const ring = rte_ring_create_elem(name.c_str(), element_size, count, SOCKET_ID_ANY, flags);
@@ -102,8 +104,12 @@ Appliance::~Appliance() {
 config::Result<void> Appliance::make_packet_pool(const config::Config& config) {
   const unsigned wanted =
       kPacketsPerPortAndWorker * static_cast<unsigned>(config.interfaces.size()) * (config.workers.count + 1);
+  std::uint16_t mtu = 0;
+  for (const auto& interface : config.interfaces) mtu = std::max(mtu, interface.mtu);
+  const auto room =
+      std::max<std::size_t>(RTE_MBUF_DEFAULT_BUF_SIZE, RTE_PKTMBUF_HEADROOM + kLinkHeader + mtu + kGrowth);
   packets_ = rte_pktmbuf_pool_create("pinhole_packets", wanted - 1, kPacketCache, kPacketNoteSize,
-                                     RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+                                     static_cast<std::uint16_t>(room), SOCKET_ID_ANY);
   if (packets_ == nullptr) return no_memory(fmt::format("{} packet buffers", wanted));
   return {};
 }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stages parse and classify of dataplane/pipeline.hpp.
-#include "dataplane/mbuf_view.hpp"
+// The stage classify of dataplane/pipeline.hpp.
 #include "dataplane/pipeline.hpp"
 #include "nat/headers.hpp"
-
-#include <rte_prefetch.h>
 
 namespace pinhole::dataplane {
 
@@ -12,28 +9,6 @@ namespace {
 
 using nat::DropReason;
 using nat::PacketKind;
-
-/// How far ahead of the packet being parsed its successors' headers are fetched.
-constexpr unsigned kPrefetchAhead = 8;
-
-void refuse(nat::Packet& packet, DropReason reason) noexcept {
-  packet.kind = PacketKind::dropped;
-  packet.drop = reason;
-}
-
-void parse_one(Burst& burst, unsigned place, const Network& network) noexcept {
-  const auto frame = frame_of(burst.mbufs[place]);
-  auto& packet = burst.packets[place];
-  const auto arrival = network.arrival(burst.mbufs[place]->port, frame);
-  burst.arrival[place] = arrival;
-  if (arrival == kNoInterface) return refuse(packet, DropReason::drop_not_ip);
-  const auto& interface = network.interfaces[arrival];
-  nat::parse(frame, interface.vlan, packet);
-  if (packet.kind == PacketKind::dropped) return;
-  const auto& destination = nat::header_at<nat::EthernetHeader>(frame.data(), 0).destination;
-  const bool for_all = packet.kind == PacketKind::arp && destination == nat::kBroadcastMac;
-  if (destination != interface.mac && !for_all) refuse(packet, DropReason::drop_not_for_us);
-}
 
 /// True for a flow packet that a mapping can be made for or found by, seen from inside: replies to pings of
 /// ours never are.
@@ -62,7 +37,7 @@ void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) n
   if (route.kind == RouteKind::none) return worker.slow_path.no_route(mbuf, packet, burst.arrival[place]);
   burst.hops[place] = {route.next_hop, route.interface};
   if (worker.network.interfaces[route.interface].inside) {
-    return worker.slow_path.forward_inside(mbuf, packet, burst.hops[place]);
+    return worker.slow_path.forward_inside(mbuf, packet, burst.arrival[place], burst.hops[place]);
   }
   if (!starts_outbound(packet)) return worker.transmitter.drop(mbuf, DropReason::drop_not_translatable);
   burst.outbound.add(place);
@@ -83,16 +58,6 @@ void classify_from_outside(Burst& burst, unsigned place, WorkerContext& worker) 
 }
 
 }  // namespace
-
-void parse(Burst& burst, WorkerContext& worker) noexcept {
-  for (unsigned place = 0; place < burst.size && place < kPrefetchAhead; ++place) {
-    rte_prefetch0(bytes_of(burst.mbufs[place]));
-  }
-  for (unsigned place = 0; place < burst.size; ++place) {
-    if (place + kPrefetchAhead < burst.size) rte_prefetch0(bytes_of(burst.mbufs[place + kPrefetchAhead]));
-    parse_one(burst, place, worker.network);
-  }
-}
 
 void classify(Burst& burst, WorkerContext& worker) noexcept {
   burst.outbound.clear();

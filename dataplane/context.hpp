@@ -22,7 +22,7 @@
 #include "dataplane/registration_table.hpp"
 #include "dataplane/slow_path.hpp"
 #include "dataplane/stats.hpp"
-#include "dataplane/transmit.hpp"
+#include "dataplane/transmitter.hpp"
 #include "nat/translator.hpp"
 
 #include <rte_mbuf.h>

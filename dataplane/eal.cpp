@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/eal.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <set>
 #include <thread>
@@ -34,12 +38,7 @@ class LogTail {
     if (stream != nullptr) std::setvbuf(stream, nullptr, _IOLBF, 1024);
     return stream;
   }
-  [[nodiscard]] std::string last_line() const {
-    const auto end = text_.find_last_not_of('\n');
-    if (end == std::string::npos) return {};
-    const auto begin = text_.find_last_of('\n', end);
-    return text_.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin + 1) + 1);
-  }
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
 
  private:
   static constexpr std::size_t kKept = 4096;
@@ -54,6 +53,46 @@ LogTail& log_tail() {
   static LogTail tail;
   return tail;
 }
+
+std::string last_line_of(const std::string& text) {
+  const auto end = text.find_last_not_of('\n');
+  if (end == std::string::npos) return {};
+  const auto before = text.find_last_of('\n', end);
+  const auto begin = before == std::string::npos ? 0 : before + 1;
+  return text.substr(begin, end + 1 - begin);
+}
+
+/// While it lives, what is written to stderr goes to a file in memory: the EAL writes some of its complaints
+/// there whatever its log is set to.
+class StderrCapture {
+ public:
+  /// \param into gets what was written; null: nothing is captured
+  explicit StderrCapture(std::string* into) : into_(into) {
+    if (into_ == nullptr) return;
+    file_ = memfd_create("stderr", MFD_CLOEXEC);
+    saved_ = dup(STDERR_FILENO);
+    if (file_ >= 0 && saved_ >= 0) dup2(file_, STDERR_FILENO);
+  }
+  ~StderrCapture() {
+    if (into_ == nullptr) return;
+    if (file_ >= 0 && saved_ >= 0) {
+      std::fflush(stderr);
+      dup2(saved_, STDERR_FILENO);
+      std::array<char, 4096> text;
+      const auto size = pread(file_, text.data(), text.size(), 0);
+      if (size > 0) into_->append(text.data(), static_cast<std::size_t>(size));
+    }
+    if (saved_ >= 0) close(saved_);
+    if (file_ >= 0) close(file_);
+  }
+  StderrCapture(const StderrCapture&) = delete;
+  StderrCapture& operator=(const StderrCapture&) = delete;
+
+ private:
+  std::string* into_;
+  int file_ = -1;
+  int saved_ = -1;
+};
 
 bool is_pci_address(const std::string& device) {
   const auto name = device.substr(0, device.find(','));
@@ -117,8 +156,15 @@ config::Result<void> start_eal(const config::Config& config, bool verbose) {
   auto arguments = eal_arguments(config, cpu_count);
   std::vector<char*> argv;
   for (auto& argument : arguments) argv.push_back(argument.data());
-  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0) return {};
-  if (rte_errno == EAGAIN || last_dpdk_log_line().find("another process") != std::string::npos) {
+  std::string said;
+  int started = 0;
+  {
+    const StderrCapture capture(verbose ? nullptr : &said);
+    started = rte_eal_init(static_cast<int>(argv.size()), argv.data());
+  }
+  if (started >= 0) return {};
+  said += log_tail().text();
+  if (said.find("another primary process") != std::string::npos) {
     return Error{ErrorCode::device,
                  fmt::format("dpdk.file_prefix: another data plane runs with prefix '{}'; stop it or choose "
                              "another prefix",
@@ -126,11 +172,7 @@ config::Result<void> start_eal(const config::Config& config, bool verbose) {
   }
   return Error{ErrorCode::device, fmt::format("dpdk: the EAL did not start: {} ({}); --log-level debug shows "
                                               "its whole log",
-                                              rte_strerror(rte_errno), last_dpdk_log_line())};
-}
-
-std::string last_dpdk_log_line() {
-  return log_tail().last_line();
+                                              rte_strerror(rte_errno), last_line_of(said))};
 }
 
 }  // namespace pinhole::dataplane

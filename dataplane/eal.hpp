@@ -25,7 +25,4 @@ namespace pinhole::dataplane {
 /// Thread: main, once in a process.
 [[nodiscard]] config::Result<void> start_eal(const config::Config& config, bool verbose);
 
-/// The last line that DPDK logged, for an error message; empty when there is none.
-[[nodiscard]] std::string last_dpdk_log_line();
-
 }  // namespace pinhole::dataplane

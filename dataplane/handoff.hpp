@@ -8,7 +8,7 @@
 
 #include "dataplane/ipc/layout.hpp"
 #include "dataplane/network.hpp"
-#include "dataplane/transmit.hpp"
+#include "dataplane/transmitter.hpp"
 
 namespace pinhole::dataplane {
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/housekeeping.hpp"
 
+#include <algorithm>
+
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/layout.hpp"
 #include "dataplane/mbuf_view.hpp"
@@ -19,7 +21,8 @@ using nat::DropReason;
 constexpr std::uint32_t kExpiryBudget = 32;
 constexpr unsigned kPeerBudget = 32;
 constexpr unsigned kCommandBudget = 64;
-constexpr std::uint32_t kCardBudget = 256;  // a tick: 8,192 cards are looked at every 3.2 s
+constexpr std::uint32_t kCardBudget = 256;                       // a tick, at least
+constexpr std::uint32_t kTicksPerRound = nat::ticks_from_s(30);  // in which every card is looked at
 
 void resume(rte_mbuf* mbuf, nat::Tick deadline, Burst& burst, WorkerContext& worker) noexcept {
   burst.size = 1;
@@ -108,7 +111,8 @@ void begin_tick(WorkerContext& worker) noexcept {
        left > 0 && rte_ring_dequeue_elem(worker.commands, &command, sizeof command) == 0; --left) {
     obey(command, worker);
   }
-  worker.host.tick(worker.clock.tick(), kCardBudget);
+  const auto cards = std::max(worker.calls.capacity(), worker.registrations.capacity());
+  worker.host.tick(worker.clock.tick(), std::max(kCardBudget, cards / kTicksPerRound + 1));
   while (const auto parked = worker.parking.take_expired(worker.clock.tick())) {
     worker.transmitter.drop(parked->packet, DropReason::drop_sip_parked_timeout);
   }

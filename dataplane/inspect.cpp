@@ -52,10 +52,11 @@ bool apply_edits(rte_mbuf* mbuf, nat::Packet& packet, const alg::EditList& edits
   return true;
 }
 
-bool fits_buffer(rte_mbuf* mbuf, const nat::Packet& packet, const alg::EditList& edits) noexcept {
-  constexpr std::ptrdiff_t kMaxIpSize = 65535;
+/// A message that is larger than its way out afterwards goes no further: nobody could be told, because what
+/// its sender sent did fit.
+bool fits(rte_mbuf* mbuf, const nat::Packet& packet, const alg::EditList& edits, std::uint16_t mtu) noexcept {
   const std::ptrdiff_t room = static_cast<std::ptrdiff_t>(buffer_of(mbuf).size()) - packet.payload_end;
-  return edits.growth() <= room && packet.ip_size() + edits.growth() <= kMaxIpSize;
+  return edits.growth() <= room && packet.ip_size() + edits.growth() <= mtu;
 }
 
 /// A message that waits once more keeps its first deadline.
@@ -71,7 +72,6 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
   auto& mapping = worker.translator[burst.mappings[place]];
-  mapping.flags |= MappingFlags::kSip;
   if (is_damaged(bytes_of(mbuf), packet)) {
     worker.transmitter.drop(mbuf, DropReason::drop_bad_udp_checksum);
     return false;
@@ -84,8 +84,11 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   worker.edits.clear();
   worker.host.begin(message, worker.clock.tick());
   auto answer = worker.sip.inspect(message, worker.host, worker.edits);
-  if (answer.verdict == Verdict::forward && !fits_buffer(mbuf, packet, worker.edits)) {
-    answer = {Verdict::drop, DropReason::drop_sip_too_big};
+  if (answer.recognised) mapping.flags |= MappingFlags::kSip;
+  const auto mtu = worker.network.interfaces[burst.hops[place].interface].mtu;
+  if (answer.verdict == Verdict::forward && !worker.edits.empty() && !fits(mbuf, packet, worker.edits, mtu)) {
+    answer.verdict = Verdict::drop;
+    answer.reason = DropReason::drop_sip_too_big;
   }
   switch (answer.verdict) {
     case Verdict::forward:
@@ -109,20 +112,46 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   return false;
 }
 
-void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
+/// \return how many packets were inspected.
+unsigned inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
+  unsigned inspected = 0;
   lane.keep_if([&](unsigned place) noexcept {
     const auto& mapping = worker.translator[burst.mappings[place]];
     if (!wants_inspection(burst.packets[place], mapping, direction, worker.sip_ports)) [[likely]]
       return true;
+    ++inspected;
     return inspect_one(burst, place, direction, worker);
+  });
+  return inspected;
+}
+
+/// A message may have closed a mapping that a packet behind it in the burst was found to have, and another
+/// may have taken its place.
+void look_up_again(Burst& burst, WorkerContext& worker) noexcept {
+  const auto still_there = [&](unsigned place, nat::MappingIndex mapping) noexcept {
+    burst.mappings[place] = mapping;
+    if (mapping != nat::kNoMapping) return true;
+    worker.transmitter.drop(burst.mbufs[place], DropReason::drop_no_mapping);
+    return false;
+  };
+  burst.outbound.keep_if([&](unsigned place) noexcept {
+    const auto& packet = burst.packets[place];
+    return still_there(place, worker.translator.find_outbound(packet.protocol, packet.source));
+  });
+  burst.inbound.keep_if([&](unsigned place) noexcept {
+    const auto& packet = burst.packets[place];
+    const auto port = packet.destination.port.host();
+    return still_there(place,
+                       worker.translator.find_inbound({burst.pool_index[place], port, packet.protocol}));
   });
 }
 
 }  // namespace
 
 void inspect(Burst& burst, WorkerContext& worker) noexcept {
-  inspect_lane(burst, burst.outbound, Direction::outbound, worker);
-  inspect_lane(burst, burst.inbound, Direction::inbound, worker);
+  const unsigned inspected = inspect_lane(burst, burst.outbound, Direction::outbound, worker) +
+                             inspect_lane(burst, burst.inbound, Direction::inbound, worker);
+  if (inspected > 0) look_up_again(burst, worker);
 }
 
 }  // namespace pinhole::dataplane

@@ -14,8 +14,12 @@ using nat::kNoMapping;
 
 static_assert(kBurst <= nat::kLookupBurst);
 
+/// A source that is not reached by an inside interface is forged or misrouted, and replies would leave again
+/// by the way they came (RFC 2827). Established flows need no such check: they passed it.
 nat::MappingIndex make_mapping(const nat::Packet& packet, WorkerContext& worker,
                                DropReason& reason) noexcept {
+  reason = DropReason::drop_bad_address;
+  if (!worker.zones.is_inside(packet.source.address)) return kNoMapping;
   const auto created =
       worker.translator.create(packet.protocol, packet.source, packet.destination, worker.clock.tick());
   reason = created.reason;
@@ -44,9 +48,34 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
     DropReason reason{};
     mapping = make_mapping(packet, worker, reason);
     if (mapping != kNoMapping) return true;
-    worker.transmitter.drop(burst.mbufs[place], reason);
+    worker.slow_path.refused(burst.mbufs[place], packet, burst.arrival[place], reason);
     return false;
   });
+}
+
+/// Whether a packet from outside may come in, and where it goes then. All answers that quote the packet are
+/// given here, before a gateway may have written inside addresses into it.
+bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
+  const auto index = burst.mappings[place];
+  const auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  const auto drop = [&](DropReason reason) noexcept {
+    worker.transmitter.drop(mbuf, reason);
+    return false;
+  };
+  // Silence: an answer would tell a scanner that somebody is here.
+  if (index == kNoMapping) return drop(DropReason::drop_no_mapping);
+  if (!worker.translator.admits(index, packet.source, worker.clock.tick()))
+    return drop(DropReason::drop_filtered);
+  if (worker.zones.is_inside(packet.source.address)) return drop(DropReason::drop_bad_address);
+  const auto route = worker.network.routes.find(worker.translator[index].inside.address);
+  if (route.kind != RouteKind::forward) return drop(DropReason::drop_no_route);
+  if (packet.ttl <= 1) {
+    worker.slow_path.ttl_expired(mbuf, packet, burst.arrival[place]);
+    return false;
+  }
+  burst.hops[place] = {route.next_hop, route.interface};
+  return true;
 }
 
 void look_up_inbound(Burst& burst, WorkerContext& worker) noexcept {
@@ -61,19 +90,7 @@ void look_up_inbound(Burst& burst, WorkerContext& worker) noexcept {
   worker.translator.find_inbound(std::span(keys).first(size), std::span(found).first(size));
 
   for (unsigned i = 0; i < size; ++i) burst.mappings[burst.inbound[i]] = found[i];
-  burst.inbound.keep_if([&](unsigned place) noexcept {
-    const auto mapping = burst.mappings[place];
-    const auto& packet = burst.packets[place];
-    if (mapping == kNoMapping) {
-      // Silence: an answer would tell a scanner that somebody is here.
-      worker.transmitter.drop(burst.mbufs[place], DropReason::drop_no_mapping);
-      return false;
-    }
-    if (worker.translator.admits(mapping, packet.source, worker.clock.tick())) [[likely]]
-      return true;
-    worker.transmitter.drop(burst.mbufs[place], DropReason::drop_filtered);
-    return false;
-  });
+  burst.inbound.keep_if([&](unsigned place) noexcept { return let_in(burst, place, worker); });
 }
 
 }  // namespace

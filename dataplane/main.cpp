@@ -50,6 +50,8 @@ config::Result<void> run(const Options& options, const config::Config& config, c
   for (auto& worker : (*appliance)->workers()) threads.push_back({worker.get(), &stop});
   for (unsigned i = 0; i < threads.size(); ++i) {
     if (rte_eal_remote_launch(run_worker, &threads[i], lcore_of_worker(i)) != 0) {
+      stop = true;  // the workers before it use what is about to go
+      rte_eal_mp_wait_lcore();
       return config::Error{config::ErrorCode::system, fmt::format("worker {} did not start on its lcore", i)};
     }
   }

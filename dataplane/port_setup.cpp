@@ -39,7 +39,7 @@ rte_eth_conf port_settings(const rte_eth_dev_info& info, std::uint16_t rx_queues
   return settings;
 }
 
-/// The largest ring size up to `wanted` that the device takes.
+/// \return 0, or the code with which DPDK refused.
 int set_up_queues(const Port& port, const rte_eth_dev_info& info, rte_mempool* packets) {
   std::uint16_t rx = kRxDescriptors;
   std::uint16_t tx = kTxDescriptors;

@@ -39,6 +39,7 @@ void SlowPath::arp(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arriv
   }
   if (!message->request) counters.add(WorkerCounter::arp_reply_in);
   if (!message->request || !for_us) {
+    if (message->request) counters.add(WorkerCounter::arp_ignored);
     rte_pktmbuf_free(mbuf);  // it has done its work
     return;
   }
@@ -98,10 +99,16 @@ void SlowPath::too_big(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t a
   complain(mbuf, packet, arrival, DropReason::drop_too_big, nat::fragmentation_needed(mtu));
 }
 
-void SlowPath::forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, Hop hop) noexcept {
-  if (packet.ip_size() > worker_.network.interfaces[hop.interface].mtu) {
-    return worker_.transmitter.drop(mbuf, DropReason::drop_too_big);
-  }
+void SlowPath::refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
+                       DropReason reason) noexcept {
+  if (reason == DropReason::drop_bad_address) return worker_.transmitter.drop(mbuf, reason);
+  complain(mbuf, packet, arrival, reason, nat::kProhibited);
+}
+
+void SlowPath::forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
+                              Hop hop) noexcept {
+  const auto mtu = worker_.network.interfaces[hop.interface].mtu;
+  if (packet.ip_size() > mtu) return too_big(mbuf, packet, arrival, mtu);
   nat::forward_untranslated(bytes_of(mbuf), packet);
   resize(mbuf, packet.ip_end);
   worker_.transmitter.send(mbuf, packet.l3_offset, hop);
@@ -126,7 +133,7 @@ void SlowPath::complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t 
 void SlowPath::icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
   if (packet.ttl <= 1) return worker_.transmitter.drop(mbuf, DropReason::drop_ttl_expired);
   if (worker_.network.interfaces[arrival].inside) {
-    icmp_error_from_inside(mbuf, packet);
+    icmp_error_from_inside(mbuf, packet, arrival);
   } else {
     icmp_error_from_outside(mbuf, packet);
   }
@@ -153,7 +160,12 @@ void SlowPath::icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet
   send_routed(mbuf, packet.l3_offset, mapping.inside.address);
 }
 
-void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
+void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
+                                      std::uint8_t arrival) noexcept {
+  const auto route = worker_.network.routes.find(packet.destination.address);
+  if (route.kind == RouteKind::forward && worker_.network.interfaces[route.interface].inside) {
+    return forward_inside(mbuf, packet, arrival, {route.next_hop, route.interface});
+  }
   const auto about = nat::embedded_flow(bytes_of(mbuf), packet);
   if (!about) return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
   // The error may come from a router; the flow is that of the host that the quoted packet was for.

@@ -7,7 +7,7 @@
 
 #include "dataplane/burst.hpp"
 #include "dataplane/network.hpp"
-#include "dataplane/transmit.hpp"
+#include "dataplane/transmitter.hpp"
 #include "nat/drop_reason.hpp"
 #include "nat/icmp_error.hpp"
 #include "nat/packet.hpp"
@@ -33,8 +33,11 @@ class SlowPath {
   void ttl_expired(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   void no_route(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   void too_big(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, std::uint16_t mtu) noexcept;
+  /// A new flow that gets no mapping: its host is told when that is for want of ports (RFC 5508 REQ-8).
+  void refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
+               nat::DropReason reason) noexcept;
   /// Between two inside interfaces nothing is translated.
-  void forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, Hop hop) noexcept;
+  void forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, Hop hop) noexcept;
   /// Translates an ICMP error about a packet of one of our flows, or hands it to the owner of that flow.
   void icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
 
@@ -43,7 +46,7 @@ class SlowPath {
   void complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, nat::DropReason reason,
                 nat::IcmpError error) noexcept;
   void icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept;
-  void icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept;
+  void icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   void send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept;
 
   WorkerContext& worker_;

@@ -20,6 +20,7 @@ namespace pinhole::dataplane {
   X(translated_in, "packets translated from outside to inside")               \
   X(arp_request_in, "ARP requests for our addresses, answered")               \
   X(arp_reply_in, "ARP replies taken")                                        \
+  X(arp_ignored, "ARP requests for addresses that are not ours")              \
   X(arp_request_out, "ARP requests sent")                                     \
   X(echo_answered, "ICMP echo requests to our own addresses, answered")       \
   X(icmp_error_out, "ICMP errors sent")                                       \

@@ -1,117 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/transmit.hpp"
-
-#include <utility>
-
+// The stage transmit of dataplane/pipeline.hpp.
 #include "dataplane/mbuf_view.hpp"
-
-#include <rte_ethdev.h>
+#include "dataplane/pipeline.hpp"
 
 namespace pinhole::dataplane {
 
 namespace {
 
-/// Makes the bytes before the IPv4 header exactly the link header of the interface, and writes it.
-void write_link_header(rte_mbuf* mbuf, std::uint8_t l3_offset, const Interface& interface,
-                       const nat::MacAddress& destination) noexcept {
-  const std::size_t wanted = sizeof(nat::EthernetHeader) + (interface.vlan == 0 ? 0 : sizeof(nat::VlanTag));
-  if (wanted < l3_offset) {
-    rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(l3_offset - wanted));
-  } else if (wanted > l3_offset) {
-    // The headroom of a fresh packet is 128 bytes, and a tag is added at most once.
-    rte_pktmbuf_prepend(mbuf, static_cast<std::uint16_t>(wanted - l3_offset));
+void transmit_lane(Burst& burst, const Lane& lane, WorkerContext& worker) noexcept {
+  for (const unsigned place : lane) {
+    const auto& packet = burst.packets[place];
+    rte_mbuf* const mbuf = burst.mbufs[place];
+    resize(mbuf, packet.ip_end);  // Ethernet padding stays behind
+    worker.transmitter.send(mbuf, packet.l3_offset, burst.hops[place]);
   }
-  std::byte* const frame = bytes_of(mbuf);
-  auto& ethernet = nat::header_at<nat::EthernetHeader>(frame, 0);
-  ethernet.destination = destination;
-  ethernet.source = interface.mac;
-  if (interface.vlan == 0) {
-    ethernet.ether_type = nat::Be16{nat::kEtherTypeIpv4};
-    return;
-  }
-  ethernet.ether_type = nat::Be16{nat::kEtherTypeVlan};
-  auto& tag = nat::header_at<nat::VlanTag>(frame, sizeof(nat::EthernetHeader));
-  tag.control = nat::Be16{interface.vlan};
-  tag.ether_type = nat::Be16{nat::kEtherTypeIpv4};
 }
 
 }  // namespace
 
-Transmitter::Transmitter(unsigned worker, const Network& network, WorkerStats& stats)
-    : worker_(worker), network_(network), stats_(stats) {
-}
-
-void Transmitter::send(rte_mbuf* mbuf, std::uint8_t l3_offset, Hop hop) noexcept {
-  if (const auto mac = network_.neighbors->find(hop.interface, hop.next_hop)) [[likely]] {
-    return send_to(mbuf, l3_offset, hop.interface, *mac);
-  }
-  note_of(mbuf) = {hop, l3_offset};
-  if (rte_ring_enqueue(network_.rings[kNeighborOwner].unresolved, mbuf) != 0) {
-    drop(mbuf, nat::DropReason::drop_neighbor_queue_full);
-  }
-}
-
-void Transmitter::send_to(rte_mbuf* mbuf, std::uint8_t l3_offset, std::uint8_t interface,
-                          const nat::MacAddress& destination) noexcept {
-  const auto& way_out = network_.interfaces[interface];
-  write_link_header(mbuf, l3_offset, way_out, destination);
-  push(way_out.port, mbuf);
-}
-
-void Transmitter::send_frame(rte_mbuf* mbuf, std::uint8_t interface) noexcept {
-  push(network_.interfaces[interface].port, mbuf);
-}
-
-void Transmitter::push(unsigned port, rte_mbuf* mbuf) noexcept {
-  auto& queue = queues_[port];
-  queue.mbufs[queue.size++] = mbuf;
-  if (queue.size == kBurst) flush(port);
-}
-
-void Transmitter::flush() noexcept {
-  for (unsigned port = 0; port < network_.ports.size(); ++port) {
-    if (queues_[port].size > 0) flush(port);
-    const auto& device = network_.ports[port];
-    if (device.shared_tx != nullptr && device.tx_owner == worker_) drain_shared(device);
-  }
-}
-
-void Transmitter::flush(unsigned port) noexcept {
-  auto& queue = queues_[port];
-  const auto& device = network_.ports[port];
-  const std::uint16_t size = std::exchange(queue.size, std::uint16_t{0});
-  if (device.shared_tx == nullptr) {
-    return hand_to_device(device.id, static_cast<std::uint16_t>(worker_), queue.mbufs.data(), size);
-  }
-  if (device.tx_owner == worker_) return hand_to_device(device.id, 0, queue.mbufs.data(), size);
-  const unsigned taken =
-      rte_ring_enqueue_burst(device.shared_tx, reinterpret_cast<void**>(queue.mbufs.data()), size, nullptr);
-  drop_all(queue.mbufs.data() + taken, size - taken, nat::DropReason::drop_tx_full);
-}
-
-void Transmitter::drain_shared(const Port& port) noexcept {
-  std::array<rte_mbuf*, kBurst> mbufs;
-  const unsigned size =
-      rte_ring_dequeue_burst(port.shared_tx, reinterpret_cast<void**>(mbufs.data()), kBurst, nullptr);
-  if (size > 0) hand_to_device(port.id, 0, mbufs.data(), static_cast<std::uint16_t>(size));
-}
-
-void Transmitter::hand_to_device(std::uint16_t port, std::uint16_t queue, rte_mbuf** mbufs,
-                                 std::uint16_t size) noexcept {
-  std::uint64_t bytes = 0;
-  for (unsigned i = 0; i < size; ++i) bytes += mbufs[i]->pkt_len;
-  const std::uint16_t sent = rte_eth_tx_burst(port, queue, mbufs, size);
-  // What was sent may be gone already, so the bytes of what was not are taken off again.
-  for (unsigned i = sent; i < size; ++i) bytes -= mbufs[i]->pkt_len;
-  stats_.worker.add(WorkerCounter::tx_packets, sent);
-  stats_.worker.add(WorkerCounter::tx_bytes, bytes);
-  drop_all(mbufs + sent, static_cast<unsigned>(size - sent), nat::DropReason::drop_tx_full);
-}
-
-void Transmitter::drop_all(rte_mbuf** mbufs, unsigned size, nat::DropReason reason) noexcept {
-  if (size == 0) return;
-  stats_.drops.add(reason, size);
-  rte_pktmbuf_free_bulk(mbufs, size);
+void transmit(Burst& burst, WorkerContext& worker) noexcept {
+  transmit_lane(burst, burst.outbound, worker);
+  transmit_lane(burst, burst.inbound, worker);
 }
 
 }  // namespace pinhole::dataplane

@@ -43,8 +43,7 @@ unsigned Worker::turn() noexcept {
   answer_workers(burst_, context_);
   if (tick_began) begin_tick(context_);
   keep_house(context_);
-  context_.transmitter.flush();
-  return taken;
+  return taken + context_.transmitter.flush();
 }
 
 unsigned Worker::take_from_ports() noexcept {

@@ -23,7 +23,7 @@ class Worker {
   void run(const std::atomic<bool>& stop) noexcept;
 
   /// One turn of the loop: every queue once, what other workers handed over, and a share of the housekeeping.
-  /// \return packets taken.
+  /// \return packets taken, and frames sent for other workers.
   unsigned turn() noexcept;
 
  private:

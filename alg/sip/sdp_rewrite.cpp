@@ -14,8 +14,8 @@ namespace {
 
 // What becomes of one media section.
 enum class Fate : std::uint8_t {
-  left,    // not ours, rejected (port 0), or not to be told: as it was
-  hidden,  // ours, but not to be opened: the address is replaced, the port stays
+  left,    // not ours, or not to be told: as it was
+  hidden,  // ours, but rejected (port 0) or not to be opened: the address is replaced, the port stays
   mapped,  // both are replaced
 };
 
@@ -92,7 +92,12 @@ void SdpRewriter::rewrite(std::string_view text) noexcept {
 void SdpRewriter::resolve(const MediaSection& section, Stream& stream) noexcept {
   const auto& connection = section.has_connection ? section.connection : description_.connection;
   if (connection) stream.address = connection->value;
-  if (!stream.address || section.line.port.value == 0 || translator_.given_up()) return;
+  if (!stream.address || translator_.given_up()) return;
+  if (section.line.port.value == 0) {
+    // Rejected, and yet its attributes may name one of ours.
+    if (outbound_ && translator_.is_ours(*stream.address)) stream.fate = Fate::hidden;
+    return;
+  }
   stream.rtp_before = {*stream.address, nat::Be16{section.line.port.value}};
   if (!translator_.is_ours(*stream.address)) {
     if (outbound_ && open_) open_learnt(section, stream);

@@ -35,6 +35,8 @@ void rewrite_length(std::string_view token, std::ptrdiff_t growth, Translator& t
   if (token.empty() || growth == 0) return;
   const auto length = number(token);
   if (!length) return;
+  // A length that the body does not have cannot be kept in step with it.
+  if (static_cast<std::ptrdiff_t>(*length) + growth < 0) return translator.refuse();
   translator.replace_number(token, static_cast<std::uint32_t>(*length + growth));
 }
 
@@ -58,13 +60,13 @@ Answer answer_of(Outcome outcome) noexcept {
     case Outcome::fine:
       return {};
     case Outcome::wait:
-      return {Verdict::wait, nat::DropReason::none};
+      return {.verdict = Verdict::wait};
     case Outcome::no_port:
-      return {Verdict::drop, nat::DropReason::drop_sip_no_port};
+      return {.verdict = Verdict::drop, .reason = nat::DropReason::drop_sip_no_port};
     case Outcome::untranslatable:
-      return {Verdict::drop, nat::DropReason::drop_sip_malformed};
+      return {.verdict = Verdict::drop, .reason = nat::DropReason::drop_sip_malformed};
   }
-  return {Verdict::drop, nat::DropReason::drop_sip_malformed};
+  return {.verdict = Verdict::drop, .reason = nat::DropReason::drop_sip_malformed};
 }
 
 }  // namespace
@@ -98,7 +100,8 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
   const auto opened = rewrite_body(view, translator);
   if (translator.outcome() == Outcome::fine) grant_bindings(view, translator);
 
-  const auto answer = answer_of(translator.outcome());
+  auto answer = answer_of(translator.outcome());
+  answer.recognised = true;
   if (answer.verdict != Verdict::forward) edits.clear();
   if (answer.verdict == Verdict::wait) return answer;
   counters_.add(view.is_request() ? Counter::sip_request : Counter::sip_response);

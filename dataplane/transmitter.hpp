@@ -26,7 +26,8 @@ class Transmitter {
   void send_frame(rte_mbuf* mbuf, std::uint8_t interface) noexcept;
 
   /// Hands everything to the devices. Called at the end of each turn.
-  void flush() noexcept;
+  /// \return frames that were sent for other workers
+  unsigned flush() noexcept;
 
   /// Frees a packet and counts why.
   void drop(rte_mbuf* mbuf, nat::DropReason reason) noexcept {
@@ -41,7 +42,7 @@ class Transmitter {
   };
   void push(unsigned port, rte_mbuf* mbuf) noexcept;
   void flush(unsigned port) noexcept;
-  void drain_shared(const Port& port) noexcept;
+  [[nodiscard]] unsigned drain_shared(const Port& port) noexcept;
   void hand_to_device(std::uint16_t port, std::uint16_t queue, rte_mbuf** mbufs, std::uint16_t size) noexcept;
   void drop_all(rte_mbuf** mbufs, unsigned size, nat::DropReason reason) noexcept;
 
