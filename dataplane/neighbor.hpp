@@ -64,15 +64,22 @@ class NeighborTable {
   /// The MAC address of a reachable neighbour. Thread: any. Cost: two loads; one line, rarely two.
   [[nodiscard]] std::optional<nat::MacAddress> find(std::uint8_t interface,
                                                     nat::Ipv4Address address) const noexcept {
+    const std::uint64_t raw = find_raw(interface, address);
+    if (raw == kUnknown) return std::nullopt;
+    return nat::MacAddress::from_raw(raw);
+  }
+
+  /// The same as one word, which stays in a register: the address is what MacAddress::set() takes from it.
+  static constexpr std::uint64_t kUnknown = 0;
+  [[nodiscard]] std::uint64_t find_raw(std::uint8_t interface, nat::Ipv4Address address) const noexcept {
     const std::uint64_t wanted = key_of(interface, address);
     for (std::size_t at = home_of(wanted);; at = next(at)) {
       const std::uint64_t key = slots_[at].key.load(std::memory_order_acquire);
-      if (key == kEmpty) return std::nullopt;
+      if (key == kEmpty) return kUnknown;
       if ((key & ~kGenerationInKey) != wanted) continue;
       const std::uint64_t value = slots_[at].value.load(std::memory_order_acquire);
       const bool torn = (key & kGenerationInKey) >> kKeyShift != (value & kGenerationInValue) >> kValueShift;
-      if (torn || state_of(value) != State::reachable) return std::nullopt;
-      return nat::MacAddress::from_raw(value);
+      return torn || state_of(value) != State::reachable ? kUnknown : value;
     }
   }
 

@@ -34,7 +34,7 @@ void SlowPath::arp(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arriv
                                auto* const packet_that_waited = static_cast<rte_mbuf*>(waiting);
                                const auto note = note_of(packet_that_waited);
                                worker_.transmitter.send_to(packet_that_waited, note.l3_offset,
-                                                           note.hop.interface, message->sender_mac);
+                                                           note.hop.interface, message->sender_mac.raw());
                              });
   }
   if (!message->request) counters.add(WorkerCounter::arp_reply_in);

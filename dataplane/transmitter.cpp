@@ -13,7 +13,7 @@ namespace {
 
 /// Makes the bytes before the IPv4 header exactly the link header of the interface, and writes it.
 void write_link_header(rte_mbuf* mbuf, std::uint8_t l3_offset, const Interface& interface,
-                       const nat::MacAddress& destination) noexcept {
+                       std::uint64_t destination) noexcept {
   const std::size_t wanted = sizeof(nat::EthernetHeader) + (interface.vlan == 0 ? 0 : sizeof(nat::VlanTag));
   if (wanted < l3_offset) {
     rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(l3_offset - wanted));
@@ -23,8 +23,8 @@ void write_link_header(rte_mbuf* mbuf, std::uint8_t l3_offset, const Interface& 
   }
   std::byte* const frame = bytes_of(mbuf);
   auto& ethernet = nat::header_at<nat::EthernetHeader>(frame, 0);
-  ethernet.destination = destination;
-  ethernet.source = interface.mac;
+  ethernet.destination.set(destination);
+  ethernet.source.set(interface.mac.raw());
   if (interface.vlan == 0) {
     ethernet.ether_type = nat::Be16{nat::kEtherTypeIpv4};
     return;
@@ -42,9 +42,9 @@ Transmitter::Transmitter(unsigned worker, const Network& network, WorkerStats& s
 }
 
 void Transmitter::send(rte_mbuf* mbuf, std::uint8_t l3_offset, Hop hop) noexcept {
-  if (const auto mac = network_.neighbors->find(hop.interface, hop.next_hop)) [[likely]] {
-    return send_to(mbuf, l3_offset, hop.interface, *mac);
-  }
+  const std::uint64_t mac = network_.neighbors->find_raw(hop.interface, hop.next_hop);
+  if (mac != NeighborTable::kUnknown) [[likely]]
+    return send_to(mbuf, l3_offset, hop.interface, mac);
   note_of(mbuf) = {hop, l3_offset};
   if (rte_ring_enqueue(network_.rings[kNeighborOwner].unresolved, mbuf) != 0) {
     drop(mbuf, nat::DropReason::drop_neighbor_queue_full);
@@ -52,7 +52,7 @@ void Transmitter::send(rte_mbuf* mbuf, std::uint8_t l3_offset, Hop hop) noexcept
 }
 
 void Transmitter::send_to(rte_mbuf* mbuf, std::uint8_t l3_offset, std::uint8_t interface,
-                          const nat::MacAddress& destination) noexcept {
+                          std::uint64_t destination) noexcept {
   const auto& way_out = network_.interfaces[interface];
   write_link_header(mbuf, l3_offset, way_out, destination);
   push(way_out.port, mbuf);

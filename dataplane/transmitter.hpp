@@ -19,9 +19,9 @@ class Transmitter {
 
   /// Takes the packet. It must fit the interface's MTU, and its IPv4 header starts at l3_offset.
   void send(rte_mbuf* mbuf, std::uint8_t l3_offset, Hop hop) noexcept;
-  /// The same for a neighbour that is known already.
+  /// The same for a neighbour that is known already. \param destination MacAddress::raw()
   void send_to(rte_mbuf* mbuf, std::uint8_t l3_offset, std::uint8_t interface,
-               const nat::MacAddress& destination) noexcept;
+               std::uint64_t destination) noexcept;
   /// A whole frame, its link header included.
   void send_frame(rte_mbuf* mbuf, std::uint8_t interface) noexcept;
 
