@@ -9,7 +9,7 @@ import threading
 import unittest
 
 from support import capture
-from support.lab import FAR_AWAY, INSIDE, INSIDE_GATEWAY, OUTSIDE, PINHOLE, Lab
+from support.lab import FAR_AWAY, INSIDE, INSIDE_GATEWAY, OUTSIDE, PINHOLE, Lab, wait_for
 
 IP_RECVTTL = 12
 
@@ -85,6 +85,21 @@ class Basics(unittest.TestCase):
                 client.send(b"nobody is there")
                 with self.assertRaises(ConnectionRefusedError):
                     client.recv(100)
+
+    def test_icmp_rate(self):
+        """basics: ICMP errors are held to their rate, and every packet that got none is counted all the same"""
+        with Lab() as lab:
+            lab.start()
+            self.ping(lab.inside, INSIDE_GATEWAY, count=1)  # so that the kernel has nothing to wait for
+            with lab.inside.socket(address=INSIDE) as client:
+                client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+                for _ in range(1000):
+                    client.sendto(b"not far", (OUTSIDE, 9))
+            wait_for("the packets to be counted", lambda: lab.counters()["drop_ttl_expired"] == 1000, 5)
+            answered = lab.counters()["icmp_error_out"]
+            # 20 at once and 100 a second after that (icmp.errors_per_s), for the second at most that this takes.
+            self.assertGreaterEqual(answered, 20)
+            self.assertLess(answered, 200)
 
     def test_tcp(self):
         """basics: TCP connections pass both ways whole, 4 MB up and 950 kB down, ten at once"""
