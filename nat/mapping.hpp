@@ -6,7 +6,9 @@
 // changed).
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "nat/endpoint.hpp"
 #include "nat/tick.hpp"
@@ -20,6 +22,10 @@ inline constexpr MappingIndex kNoMapping = ~MappingIndex{0};
 /// Who may send to the external endpoint from outside (RFC 4787 section 5).
 enum class Filter : std::uint8_t { endpoint_independent, address_dependent };
 
+/// Whether a mapping translates, or stands for itself (external equals inside) because nothing is to be
+/// translated between its two sides. One inside endpoint may have a mapping of each.
+enum class Realm : std::uint8_t { translated, untranslated };
+
 /// Which time-out a mapping obeys; the ticks are in nat::Timeouts.
 enum class TimeoutClass : std::uint8_t { udp, tcp_established, tcp_transitory, icmp, media, permanent };
 
@@ -30,23 +36,34 @@ struct MappingFlags {
   static constexpr std::uint8_t kPinhole = 2;    // media opened by an ALG; `parent` is the call that owns it
   static constexpr std::uint8_t kSip = 4;        // SIP is looked for in packets to and from this mapping
   static constexpr std::uint8_t kHasRemote = 8;  // `remote` is set
+  static constexpr std::uint8_t kRegular = 16;   // every packet takes the regular path
 };
 
+/// The number of a next hop that its worker has a link header ready for; none: packets take the regular path.
+using HopNumber = std::uint16_t;
+inline constexpr HopNumber kNoHop = 0;
+
 struct alignas(64) Mapping {
+  // What it is found by from inside, as one word: key_word().
   Endpoint inside;
-  Endpoint external;
-  Endpoint remote;  // the first remote that was sent to, or the last that was admitted
   Protocol protocol = Protocol::udp;
+  Realm realm = Realm::translated;
+
+  Endpoint remote;  // the first remote that was sent to, or the last that was admitted
   std::uint8_t flags = 0;
-  TcpState tcp_state = TcpState::none;
-  TimeoutClass timeout_class = TimeoutClass::udp;
-  Filter filter = Filter::address_dependent;
-  std::uint8_t reserved = 0;
+  Filter filter : 2 = Filter::address_dependent;
+  TimeoutClass timeout_class : 3 = TimeoutClass::udp;
+  TcpState tcp_state : 3 = TcpState::none;
+
+  Endpoint external;
+  std::uint16_t pool_index = 0;  // which external address
   // RFC 1624 deltas for inside → external, to be added in one's complement; the other way is their
   // complement.
   std::uint16_t ip_delta = 0;         // address only: the IPv4 header checksum
   std::uint16_t transport_delta = 0;  // address and port (UDP, TCP) or identifier only (ICMP)
-  std::uint16_t pool_index = 0;       // which external address
+  HopNumber hop_out = kNoHop;         // of plain packets to `remote`
+  HopNumber hop_in = kNoHop;          // of plain packets from `remote`
+
   Tick last_seen = 0;
   Tick keep_until = 0;  // not freed for idleness before this tick (a registration's or a call's promise)
   std::uint32_t packets_out = 0;
@@ -56,5 +73,23 @@ struct alignas(64) Mapping {
   std::atomic<std::uint32_t> generation{1};  // odd: free
 };
 static_assert(sizeof(Mapping) == 64);
+static_assert(offsetof(Mapping, inside) == 0 && offsetof(Mapping, realm) == 7);
+
+/// The key of a mapping as one word, as the table hashes and compares it.
+[[nodiscard]] constexpr std::uint64_t key_word(Protocol protocol, Endpoint inside,
+                                               Realm realm = Realm::translated) noexcept {
+  return inside.address.value.raw() | std::uint64_t{inside.port.raw()} << 32U |
+         std::uint64_t{static_cast<std::uint8_t>(protocol)} << 48U |
+         std::uint64_t{static_cast<std::uint8_t>(realm)} << 56U;
+}
+[[nodiscard]] inline std::uint64_t key_word(const Mapping& mapping) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, &mapping, sizeof word);
+  return word;
+}
+/// An endpoint as one word of 48 bits.
+[[nodiscard]] constexpr std::uint64_t endpoint_word(Endpoint endpoint) noexcept {
+  return endpoint.address.value.raw() | std::uint64_t{endpoint.port.raw()} << 32U;
+}
 
 }  // namespace pinhole::nat

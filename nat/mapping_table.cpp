@@ -2,11 +2,6 @@
 #include "nat/mapping_table.hpp"
 
 #include <algorithm>
-#include <bit>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 namespace pinhole::nat {
 
@@ -18,48 +13,31 @@ MappingTable::MappingTable(std::uint32_t capacity, std::uint64_t seed, std::span
   lines_ = carver.take<Line>(line_count_).data();
 }
 
-/// The places of a line that hold a tag, one bit each.
-std::uint32_t MappingTable::match(const Line& line, std::uint16_t tag) noexcept {
-#if defined(__SSE2__)
-  // Two loads of eight; the second runs on into the fields behind the tags, whose bits are masked away.
-  const auto* at = reinterpret_cast<const __m128i*>(line.tags.data());
-  const __m128i wanted = _mm_set1_epi16(static_cast<std::int16_t>(tag));
-  const __m128i first = _mm_cmpeq_epi16(_mm_load_si128(at), wanted);
-  const __m128i second = _mm_cmpeq_epi16(_mm_load_si128(at + 1), wanted);
-  const int equal = _mm_movemask_epi8(_mm_packs_epi16(first, second));
-  return static_cast<std::uint32_t>(equal) & ((1U << kPlaces) - 1);
-#else
-  std::uint32_t equal = 0;
-  for (std::uint32_t i = 0; i < kPlaces; ++i) equal |= (line.tags[i] == tag ? 1U : 0U) << i;
-  return equal;
-#endif
-}
-
-MappingIndex MappingTable::find_in(const Line& line, std::uint16_t tag, Protocol protocol,
-                                   Endpoint inside) const noexcept {
+MappingIndex MappingTable::find_in(const Line& line, std::uint16_t tag, std::uint64_t key) const noexcept {
   for (std::uint32_t places = match(line, tag); places != 0; places &= places - 1) {
     const MappingIndex index = line.indices[static_cast<std::size_t>(std::countr_zero(places))];
-    if (is_for(index, protocol, inside)) return index;
+    if (key_word(mappings_[index]) == key) return index;
   }
   return kNoMapping;
 }
 
-MappingIndex MappingTable::find(Hash hash, Protocol protocol, Endpoint inside) const noexcept {
-  const Line& home = lines_[home_of(hash)];
-  const MappingIndex index = find_in(home, tag_of(hash), protocol, inside);
+MappingIndex MappingTable::find(OutboundKey key) const noexcept {
+  const Hash hashed = hash(key.word());
+  const Line& home = lines_[home_of(hashed)];
+  const MappingIndex index = find_in(home, tag_of(hashed), key.word());
   if (index != kNoMapping || home.passed_on == 0) [[likely]]
     return index;
-  return find_further(hash, protocol, inside);
+  return find_further(hashed, key.word());
 }
 
 /// The rest of the probe sequence, after the home line.
-MappingIndex MappingTable::find_further(Hash hash, Protocol protocol, Endpoint inside) const noexcept {
+MappingIndex MappingTable::find_further(Hash hash, std::uint64_t key) const noexcept {
   const std::uint32_t stride = stride_of(hash);
   std::uint32_t at = home_of(hash);
   for (std::uint32_t probe = 1; probe < kMaxProbes; ++probe) {
     at = step(at, stride);
     const Line& line = lines_[at];
-    const MappingIndex index = find_in(line, tag_of(hash), protocol, inside);
+    const MappingIndex index = find_in(line, tag_of(hash), key);
     if (index != kNoMapping || line.passed_on == 0) return index;
   }
   return kNoMapping;
@@ -71,37 +49,35 @@ void MappingTable::find_burst(std::span<const OutboundKey> keys,
   const std::size_t count = std::min(keys.size(), kLookupBurst);
   std::array<Hash, kLookupBurst> hashes;
   for (std::size_t i = 0; i < count; ++i) {
-    hashes[i] = hash(keys[i].protocol, keys[i].inside);
+    hashes[i] = hash(keys[i].word());
     prefetch(hashes[i]);
   }
-  // The first place whose tag fits is right but for one time in thousands; its mapping is fetched meanwhile.
   for (std::size_t i = 0; i < count; ++i) {
-    const Line& home = lines_[home_of(hashes[i])];
-    const std::uint32_t places = match(home, tag_of(hashes[i]));
-    found[i] = places == 0 ? kNoMapping : home.indices[static_cast<std::size_t>(std::countr_zero(places))];
-    if (places != 0) prefetch_mapping(found[i]);
+    found[i] = guess(hashes[i]);
+    if (found[i] != kNoMapping) prefetch_mapping(found[i]);
   }
   std::array<std::uint8_t, kLookupBurst> further;
   std::size_t further_count = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    if (found[i] != kNoMapping && is_for(found[i], keys[i].protocol, keys[i].inside)) [[likely]]
+    const std::uint64_t key = keys[i].word();
+    if (found[i] != kNoMapping && key_word(mappings_[found[i]]) == key) [[likely]]
       continue;
     const Line& home = lines_[home_of(hashes[i])];
-    if (found[i] != kNoMapping) found[i] = find_in(home, tag_of(hashes[i]), keys[i].protocol, keys[i].inside);
+    if (found[i] != kNoMapping) found[i] = find_in(home, tag_of(hashes[i]), key);
     if (found[i] != kNoMapping || home.passed_on == 0) continue;
     __builtin_prefetch(&lines_[step(home_of(hashes[i]), stride_of(hashes[i]))]);
     further[further_count++] = static_cast<std::uint8_t>(i);
   }
   for (std::size_t i = 0; i < further_count; ++i) {
     const std::size_t key = further[i];
-    found[key] = find_further(hashes[key], keys[key].protocol, keys[key].inside);
+    found[key] = find_further(hashes[key], keys[key].word());
   }
 }
 
-MappingIndex MappingTable::insert(Protocol protocol, Endpoint inside) noexcept {
+MappingIndex MappingTable::insert(OutboundKey key) noexcept {
   const MappingIndex index = take_free();
   if (index == kNoMapping) return kNoMapping;
-  if (!add_to_index(hash(protocol, inside), index)) {
+  if (!add_to_index(hash(key.word()), index)) {
     put_free(index);
     return kNoMapping;
   }
@@ -109,8 +85,9 @@ MappingIndex MappingTable::insert(Protocol protocol, Endpoint inside) noexcept {
   const std::uint32_t generation = mapping.generation.load(std::memory_order_relaxed);
   ::new (&mapping) Mapping;
   mapping.generation.store(generation, std::memory_order_relaxed);
-  mapping.inside = inside;
-  mapping.protocol = protocol;
+  mapping.inside = key.inside;
+  mapping.protocol = key.protocol;
+  mapping.realm = key.realm;
   ++size_;
   return index;
 }
@@ -129,7 +106,7 @@ void MappingTable::renew(MappingIndex index) noexcept {
 
 void MappingTable::erase(MappingIndex index) noexcept {
   Mapping& mapping = mappings_[index];
-  remove_from_index(hash(mapping.protocol, mapping.inside), index);
+  remove_from_index(hash(key_word(mapping)), index);
   const std::uint32_t generation = mapping.generation.load(std::memory_order_relaxed);
   mapping.generation.store(generation | 1U, std::memory_order_relaxed);
   // Readers that see what the next owner writes to the line also see that it changed hands.

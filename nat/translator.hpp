@@ -77,6 +77,7 @@ class Translator {
 
   // Looking up.
 
+  [[nodiscard]] MappingIndex find_outbound(OutboundKey key) const noexcept { return table_.find(key); }
   [[nodiscard]] MappingIndex find_outbound(Protocol protocol, Endpoint inside) const noexcept {
     return table_.find(protocol, inside);
   }
