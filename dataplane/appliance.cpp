@@ -147,6 +147,7 @@ config::Result<void> Appliance::make_network(const config::Config& config) {
                                                .neighbors = *neighbors,
                                                .rings = {}});
   network_->only_interface.fill(kNoInterface);
+  network_->hairpin_arrival = kNoInterface;
   for (const auto& interface : config.interfaces) {
     const auto port = std::find_if(ports_.begin(), ports_.end(),
                                    [&](const Port& each) { return each.device == interface.device; });
@@ -154,6 +155,9 @@ config::Result<void> Appliance::make_network(const config::Config& config) {
     const auto shared = std::count_if(config.interfaces.begin(), config.interfaces.end(),
                                       [&](const auto& each) { return each.device == interface.device; });
     if (shared == 1) network_->only_interface[port->id] = number;
+    if (interface.zone == config::Zone::outside && network_->hairpin_arrival == kNoInterface) {
+      network_->hairpin_arrival = number;
+    }
     network_->interfaces.push_back({.port = static_cast<std::uint16_t>(port - ports_.begin()),
                                     .vlan = interface.vlan,
                                     .mtu = interface.mtu,

@@ -19,6 +19,12 @@ bool may_be_inbound(const nat::Packet& packet) noexcept {
   return packet.protocol != nat::Protocol::icmp || packet.icmp_type == nat::IcmpHeader::kEchoReply;
 }
 
+/// True for what an inside host may send to another one by its external endpoint. A ping to an external
+/// address is for the translator itself: an identifier stands for nobody who could be pinged.
+bool goes_round(const nat::Packet& packet) noexcept {
+  return packet.protocol != nat::Protocol::icmp;
+}
+
 void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
   const auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
@@ -26,9 +32,13 @@ void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) n
   if (owner != worker.index) return worker.handoff.add(owner, mbuf);
 
   const auto route = worker.network.routes.find(packet.destination.address);
-  const bool ours = route.kind == RouteKind::local ||
-                    worker.network.steering.pool_index(packet.destination.address).has_value();
-  if (ours) return worker.slow_path.for_ourselves(mbuf, packet);
+  const bool external = worker.network.steering.pool_index(packet.destination.address).has_value();
+  if (external && goes_round(packet)) {
+    if (packet.ttl <= 1) return worker.slow_path.ttl_expired(mbuf, packet, burst.arrival[place]);
+    burst.hops[place] = {packet.destination.address, kHairpinInterface};
+    return burst.outbound.add(place);
+  }
+  if (external || route.kind == RouteKind::local) return worker.slow_path.for_ourselves(mbuf, packet);
   // A router passes no broadcasts on, nor complains about them (RFC 1812 section 5.3.5.2, RFC 2644).
   if (route.kind == RouteKind::broadcast) {
     return worker.transmitter.drop(mbuf, DropReason::drop_bad_address);

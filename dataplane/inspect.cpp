@@ -85,7 +85,7 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   worker.host.begin(message, worker.clock.tick());
   auto answer = worker.sip.inspect(message, worker.host, worker.edits);
   if (answer.recognised) mapping.flags |= MappingFlags::kSip;
-  const auto mtu = worker.network.interfaces[burst.hops[place].interface].mtu;
+  const auto mtu = worker.network.mtu(burst.hops[place].interface);
   if (answer.verdict == Verdict::forward && !worker.edits.empty() && !fits(mbuf, packet, worker.edits, mtu)) {
     answer.verdict = Verdict::drop;
     answer.reason = DropReason::drop_sip_too_big;

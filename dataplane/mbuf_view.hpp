@@ -21,6 +21,13 @@ struct PacketNote {
 inline constexpr std::uint16_t kPacketNoteSize = 16;  // DPDK wants a multiple of 8
 static_assert(sizeof(PacketNote) <= kPacketNoteSize);
 
+/// Marks in mbuf->port, above any number of a port. Receiving a packet sets the port anew; a mark lives while
+/// the packet is on its way between workers.
+struct MbufMark {
+  static constexpr std::uint16_t kHairpinned = 0x8000;  // see dataplane/hairpin.hpp
+};
+static_assert(RTE_MAX_ETHPORTS <= 0x1000);
+
 [[nodiscard]] inline PacketNote& note_of(rte_mbuf* mbuf) noexcept {
   return *static_cast<PacketNote*>(rte_mbuf_to_priv(mbuf));
 }

@@ -39,6 +39,8 @@ struct WorkerRings {
 /// Worker 0 answers and resolves ARP for all.
 inline constexpr unsigned kNeighborOwner = 0;
 inline constexpr std::uint8_t kNoInterface = 0xff;
+/// In a hop: out by none, but in again as if from outside (dataplane/hairpin.hpp).
+inline constexpr std::uint8_t kHairpinInterface = 0xfe;
 /// Each interface may have a port of its own.
 inline constexpr std::size_t kMaxPorts = RouteTable::kMaxInterfaces;
 
@@ -50,8 +52,15 @@ struct Network {
   Steering steering;
   NeighborTable* neighbors = nullptr;
   std::vector<WorkerRings> rings;
+  std::uint8_t hairpin_arrival = 0;  // an outside interface: what is turned around counts as arrived by it
   // By DPDK port number: the only interface of the port, or kNoInterface where VLANs share it.
   std::array<std::uint8_t, RTE_MAX_ETHPORTS> only_interface{};
+
+  /// The largest IP packet that may leave by a hop's interface; what is turned around is measured when it
+  /// goes in.
+  [[nodiscard]] std::uint16_t mtu(std::uint8_t interface) const noexcept {
+    return interface == kHairpinInterface ? std::uint16_t{0xffff} : interfaces[interface].mtu;
+  }
 
   /// The interface that a frame came in by. \return kNoInterface for a VLAN that nobody has.
   [[nodiscard]] std::uint8_t arrival(std::uint16_t port, std::span<const std::byte> frame) const noexcept {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage parse of dataplane/pipeline.hpp.
+#include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
 #include "nat/headers.hpp"
@@ -24,6 +25,10 @@ void refuse(nat::Packet& packet, DropReason reason) noexcept {
 void parse_one(Burst& burst, unsigned place, const Network& network) noexcept {
   const auto frame = frame_of(burst.mbufs[place]);
   auto& packet = burst.packets[place];
+  if (is_hairpinned(burst.mbufs[place])) [[unlikely]] {
+    burst.arrival[place] = network.hairpin_arrival;
+    return nat::parse(frame, 0, packet);
+  }
   const auto arrival = network.arrival(burst.mbufs[place]->port, frame);
   burst.arrival[place] = arrival;
   if (arrival == kNoInterface) return refuse(packet, DropReason::drop_not_ip);

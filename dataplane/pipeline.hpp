@@ -6,8 +6,8 @@
 // again, like a packet from a port, and finds that it is at home.
 //
 //     rx burst ─▶ parse ─▶ classify ─┬─▶ look up ─▶ inspect ─▶ translate ─▶ transmit ─▶ tx burst
-//                                    ├─▶ slow path (ARP, echo, ICMP errors)
-//                                    └─▶ another worker
+//                                    ├─▶ slow path (ARP, echo, ICMP errors)           │
+//                                    └─▶ another worker ◀───────────── hairpins ──────┘
 
 #include "dataplane/burst.hpp"
 #include "dataplane/context.hpp"
@@ -32,7 +32,7 @@ void inspect(Burst& burst, WorkerContext& worker) noexcept;
 /// used.
 void translate(Burst& burst, WorkerContext& worker) noexcept;
 
-/// Gives the packets to the transmitter.
+/// Gives the packets to the transmitter, and those for an external address of ours to whom they belong to.
 void transmit(Burst& burst, WorkerContext& worker) noexcept;
 
 /// Takes the burst's packets; none is left when this returns.

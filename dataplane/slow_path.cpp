@@ -3,6 +3,7 @@
 
 #include "dataplane/arp.hpp"
 #include "dataplane/context.hpp"
+#include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "nat/headers.hpp"
 #include "nat/rewrite.hpp"
@@ -124,7 +125,7 @@ void SlowPath::complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t 
       const auto size = nat::build_icmp_error(buffer_of(answer), frame, packet, error, own_address);
       resize(answer, static_cast<std::uint16_t>(size));
       worker_.stats.worker.add(WorkerCounter::icmp_error_out);
-      send_routed(answer, 0, packet.source.address);
+      send_error(answer, 0, packet.source.address);
     }
   }
   worker_.transmitter.drop(mbuf, reason);
@@ -176,7 +177,16 @@ void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
     return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
   }
   resize(mbuf, nat::rewrite_icmp_error_outbound(bytes_of(mbuf), packet, worker_.translator[index]));
-  send_routed(mbuf, packet.l3_offset, packet.destination.address);
+  if (worker_.network.steering.pool_index(packet.destination.address)) {
+    nat::take_back_hop(bytes_of(mbuf), packet.l3_offset);
+  }
+  send_error(mbuf, packet.l3_offset, packet.destination.address);
+}
+
+void SlowPath::send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept {
+  if (!worker_.network.steering.pool_index(destination)) return send_routed(mbuf, l3_offset, destination);
+  // Whose packet it is about will be found when it is looked at as one from outside (RFC 5508 REQ-7).
+  turn_around(mbuf, l3_offset, worker_.index, worker_);
 }
 
 void SlowPath::send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept {

@@ -48,6 +48,8 @@ class SlowPath {
   void icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept;
   void icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   void send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept;
+  /// An ICMP error; one to an external address is for the host inside whose packet it is about.
+  void send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept;
 
   WorkerContext& worker_;
   rte_mempool* packets_;

@@ -16,6 +16,7 @@ namespace pinhole::dataplane {
   X(tx_bytes, "bytes of frames handed to ports")                              \
   X(handoff_out, "packets handed to the worker that owns their flow")         \
   X(handoff_in, "packets taken over from other workers")                      \
+  X(hairpinned, "packets turned around at an external address of ours")       \
   X(translated_out, "packets translated from inside to outside")              \
   X(translated_in, "packets translated from outside to inside")               \
   X(arp_request_in, "ARP requests for our addresses, answered")               \

@@ -11,7 +11,7 @@ namespace {
 /// The packet is as its sender made it: what a gateway edited was found to fit by inspect().
 bool fits(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
   const auto& packet = burst.packets[place];
-  const auto mtu = worker.network.interfaces[burst.hops[place].interface].mtu;
+  const auto mtu = worker.network.mtu(burst.hops[place].interface);
   if (packet.ip_size() <= mtu) [[likely]]
     return true;
   worker.slow_path.too_big(burst.mbufs[place], packet, burst.arrival[place], mtu);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage transmit of dataplane/pipeline.hpp.
+#include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
 
@@ -12,6 +13,10 @@ void transmit_lane(Burst& burst, const Lane& lane, WorkerContext& worker) noexce
     const auto& packet = burst.packets[place];
     rte_mbuf* const mbuf = burst.mbufs[place];
     resize(mbuf, packet.ip_end);  // Ethernet padding stays behind
+    if (burst.hops[place].interface == kHairpinInterface) [[unlikely]] {
+      hairpin(mbuf, packet, worker);
+      continue;
+    }
     worker.transmitter.send(mbuf, packet.l3_offset, burst.hops[place]);
   }
 }
@@ -21,6 +26,7 @@ void transmit_lane(Burst& burst, const Lane& lane, WorkerContext& worker) noexce
 void transmit(Burst& burst, WorkerContext& worker) noexcept {
   transmit_lane(burst, burst.outbound, worker);
   transmit_lane(burst, burst.inbound, worker);
+  worker.handoff.flush();
 }
 
 }  // namespace pinhole::dataplane

@@ -88,6 +88,16 @@ inline void rewrite_inbound(std::byte* frame, const Packet& packet, const Mappin
   fix_transport(transport + fields.checksum, packet.protocol, inverse(mapping.transport_delta));
 }
 
+/// Takes back the hop that rewrite_outbound() counted: the packet has not left, and one hop is counted when
+/// it does.
+inline void take_back_hop(std::byte* frame, std::size_t l3_offset) noexcept {
+  std::byte* const third_word = frame + l3_offset + offsetof(Ipv4Header, ttl);
+  const auto word = load<std::uint32_t>(third_word);
+  const auto checksum = static_cast<std::uint16_t>(word >> 16U);
+  const std::uint16_t changed = apply(checksum, inverse(rewrite_detail::kTtlDelta));
+  store(third_word, (word & 0xffffU) + 1U + (std::uint32_t{changed} << 16U));
+}
+
 /// Routed without translation: the TTL one less and the header checksum with it. \param packet  ttl > 1
 inline void forward_untranslated(std::byte* frame, const Packet& packet) noexcept {
   assert(packet.ttl > 1);

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Hairpinning: one inside host reaches another by its external endpoint (RFC 4787 REQ-9, RFC 5382 REQ-8, RFC
+// 5508 REQ-7).
+//
+// Theory of operation. A packet from inside to an external address of ours goes through the pipeline like any
+// outbound packet, so its source becomes the sender's external endpoint (REQ-9a). In place of being sent it
+// is marked and handed to the worker that owns the port it is for, by the ring that all packets between
+// workers take, this worker's own included. There it counts as a packet from outside: it is filtered,
+// inspected, translated and sent in like any other. Invariant: a packet goes round once, because what is
+// marked goes in or is dropped; and it loses one hop in all.
+
+#include <cstdint>
+
+#include "dataplane/context.hpp"
+#include "dataplane/mbuf_view.hpp"
+#include "nat/headers.hpp"
+#include "nat/packet.hpp"
+#include "nat/rewrite.hpp"
+
+namespace pinhole::dataplane {
+
+[[nodiscard]] inline bool is_hairpinned(const rte_mbuf* mbuf) noexcept {
+  return (mbuf->port & MbufMark::kHairpinned) != 0;
+}
+
+/// Takes an IPv4 packet for an external address of ours, and gives it to a worker as one from outside.
+/// \param l3_offset  what lies before is replaced by a plain Ethernet header, whose addresses nobody reads
+inline void turn_around(rte_mbuf* mbuf, std::uint8_t l3_offset, unsigned owner,
+                        WorkerContext& worker) noexcept {
+  constexpr std::uint8_t kLinkHeader = sizeof(nat::EthernetHeader);
+  if (l3_offset > kLinkHeader) rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(l3_offset - kLinkHeader));
+  if (l3_offset < kLinkHeader) rte_pktmbuf_prepend(mbuf, static_cast<std::uint16_t>(kLinkHeader - l3_offset));
+  auto& ethernet = nat::header_at<nat::EthernetHeader>(bytes_of(mbuf), 0);
+  ethernet = {};
+  ethernet.ether_type = nat::Be16{nat::kEtherTypeIpv4};
+  mbuf->port = MbufMark::kHairpinned;
+  worker.stats.worker.add(WorkerCounter::hairpinned);
+  worker.handoff.add(owner, mbuf);
+}
+
+/// The same for a packet that rewrite_outbound() has translated.
+inline void hairpin(rte_mbuf* mbuf, const nat::Packet& packet, WorkerContext& worker) noexcept {
+  nat::take_back_hop(bytes_of(mbuf), packet.l3_offset);
+  const auto& steering = worker.network.steering;
+  const auto pool_index = steering.pool_index(packet.destination.address);
+  const unsigned owner =
+      steering.owner_of_external(*pool_index, packet.protocol, packet.destination.port.host());
+  turn_around(mbuf, packet.l3_offset, owner, worker);
+}
+
+}  // namespace pinhole::dataplane
