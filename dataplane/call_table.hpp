@@ -18,11 +18,11 @@
 #include <string_view>
 
 #include "alg/sip/summary.hpp"
-#include "dataplane/hash_chains.hpp"
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/stats.hpp"
 #include "nat/endpoint.hpp"
+#include "nat/hash_chains.hpp"
 #include "nat/memory.hpp"
 #include "nat/tick.hpp"
 
@@ -30,7 +30,7 @@ namespace pinhole::dataplane {
 
 /// A place in the table of calls or of registrations of a worker.
 using CardIndex = std::uint32_t;
-inline constexpr CardIndex kNoCard = HashChains::kNone;
+inline constexpr CardIndex kNoCard = nat::HashChains::kNone;
 
 /// What a call is looked up by.
 struct CallKey {
@@ -73,7 +73,7 @@ class CallTable {
  public:
   /// Bytes of private memory beside the cards.
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
-    return HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
+    return nat::HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
            nat::carved_bytes<Watch>(capacity);
   }
   /// \param cards at least one, none in use
@@ -148,7 +148,7 @@ class CallTable {
   void show_size() noexcept;
 
   std::span<ipc::Shared<ipc::CallCard>> cards_;
-  HashChains chains_;
+  nat::HashChains chains_;
   std::span<CardIndex> free_;  // a stack: the first free_count_ are free
   std::span<Watch> watches_;
   nat::CounterBlock<WorkerCounter>& counters_;

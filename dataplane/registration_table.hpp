@@ -12,10 +12,10 @@
 #include <string_view>
 
 #include "dataplane/call_table.hpp"
-#include "dataplane/hash_chains.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/stats.hpp"
 #include "nat/endpoint.hpp"
+#include "nat/hash_chains.hpp"
 #include "nat/memory.hpp"
 #include "nat/tick.hpp"
 
@@ -33,7 +33,7 @@ class RegistrationTable {
  public:
   /// Bytes of private memory beside the cards.
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
-    return 2 * HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
+    return 2 * nat::HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
            nat::carved_bytes<Watch>(capacity);
   }
   /// \param cards at least one, none in use
@@ -83,9 +83,9 @@ class RegistrationTable {
   void show_size() noexcept;
 
   std::span<ipc::Shared<ipc::RegistrationCard>> cards_;
-  HashChains by_binding_;      // address of record and inside host
-  HashChains by_inside_;       // inside endpoint alone
-  std::span<CardIndex> free_;  // a stack: the first free_count_ are free
+  nat::HashChains by_binding_;  // address of record and inside host
+  nat::HashChains by_inside_;   // inside endpoint alone
+  std::span<CardIndex> free_;   // a stack: the first free_count_ are free
   std::span<Watch> watches_;
   nat::CounterBlock<WorkerCounter>& counters_;
   std::uint32_t free_count_;

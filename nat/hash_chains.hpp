@@ -11,7 +11,7 @@
 
 #include "nat/memory.hpp"
 
-namespace pinhole::dataplane {
+namespace pinhole::nat {
 
 class HashChains {
  public:
@@ -19,10 +19,10 @@ class HashChains {
 
   /// \param capacity places, 1..2^30
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
-    return nat::carved_bytes<std::uint32_t>(std::bit_ceil(capacity)) + nat::carved_bytes<Link>(capacity);
+    return carved_bytes<std::uint32_t>(std::bit_ceil(capacity)) + carved_bytes<Link>(capacity);
   }
   /// \param seed secret: without it nobody can choose hashes that share a bucket
-  HashChains(std::uint32_t capacity, std::uint64_t seed, nat::Carver& memory) noexcept
+  HashChains(std::uint32_t capacity, std::uint64_t seed, Carver& memory) noexcept
       : seed_(seed),
         shift_(63U - static_cast<unsigned>(std::countr_zero(std::bit_ceil(capacity)))),
         heads_(memory.take<std::uint32_t>(std::bit_ceil(capacity))),
@@ -69,4 +69,4 @@ class HashChains {
   std::span<Link> links_;
 };
 
-}  // namespace pinhole::dataplane
+}  // namespace pinhole::nat
