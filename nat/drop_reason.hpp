@@ -15,6 +15,9 @@ namespace pinhole::nat {
   X(drop_bad_ip_header, "IPv4 version, header length or total length is wrong")                         \
   X(drop_bad_ip_checksum, "the IPv4 header checksum is wrong")                                          \
   X(drop_fragment, "an IP fragment (reassembly is not done)")                                           \
+  X(drop_fragment_overlap, "a later fragment that begins inside of the first one")                      \
+  X(drop_fragment_timeout, "a fragment whose first one did not come in time")                           \
+  X(drop_fragment_overflow, "a fragment that had to wait for the first one, and no place to wait")      \
   X(drop_bad_udp_checksum, "a UDP checksum that is wrong, where the payload had to be read")            \
   X(drop_unsupported_protocol, "an IP protocol that is not translated")                                 \
   X(drop_unsupported_icmp, "an ICMP type that is not translated")                                       \
