@@ -20,6 +20,7 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
       packets(parts.packets),
       commands(parts.commands),
       clock(parts.start_tsc, parts.tsc_hz),
+      express(parts.network),
       transmitter(parts.index, parts.network, parts.stats),
       handoff(parts.network, parts.stats),
       slow_path(*this, parts.packets, parts.icmp_errors_per_s, parts.tsc_hz),

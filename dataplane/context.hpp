@@ -13,6 +13,7 @@
 #include "dataplane/alg_host.hpp"
 #include "dataplane/call_table.hpp"
 #include "dataplane/clock.hpp"
+#include "dataplane/express.hpp"
 #include "dataplane/foreign.hpp"
 #include "dataplane/handoff.hpp"
 #include "dataplane/links.hpp"
@@ -40,6 +41,13 @@ class SipPorts {
     if (static_cast<std::uint16_t>(number - first_) > span_) [[likely]]
       return false;
     return (bits_[number / 64] >> (number % 64) & 1U) != 0;
+  }
+  /// Whether SIP is looked for between a UDP mapping and a remote port: where either end is a SIP port, and
+  /// on mappings that signalling was announced for. A pinhole is media whatever its ports are.
+  [[nodiscard]] bool concern(const nat::Mapping& mapping, nat::Be16 remote_port) const noexcept {
+    if ((mapping.flags & nat::MappingFlags::kPinhole) != 0) return false;
+    return (mapping.flags & nat::MappingFlags::kSip) != 0 || contains(remote_port) ||
+           contains(mapping.inside.port);
   }
 
  private:
@@ -82,6 +90,7 @@ struct WorkerContext {
   rte_ring* commands;
 
   Clock clock;
+  Express express;
   Transmitter transmitter;
   Handoff handoff;
   SlowPath slow_path;

@@ -113,6 +113,7 @@ void begin_tick(WorkerContext& worker) noexcept {
   }
   const auto cards = std::max(worker.calls.capacity(), worker.registrations.capacity());
   worker.host.tick(worker.clock.tick(), std::max(kCardBudget, cards / kTicksPerRound + 1));
+  worker.express.refresh();
   while (const auto parked = worker.parking.take_expired(worker.clock.tick())) {
     worker.transmitter.drop(parked->packet, DropReason::drop_sip_parked_timeout);
   }

@@ -19,14 +19,10 @@ using alg::Verdict;
 using nat::DropReason;
 using nat::MappingFlags;
 
-/// SIP is looked for where either end is a SIP port, and on mappings that signalling was announced for. A
-/// pinhole is media whatever its ports are.
 bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Direction direction,
                       const SipPorts& ports) noexcept {
-  if (packet.protocol != nat::Protocol::udp || (mapping.flags & MappingFlags::kPinhole) != 0) return false;
   const auto remote_port = direction == Direction::outbound ? packet.destination.port : packet.source.port;
-  return (mapping.flags & MappingFlags::kSip) != 0 || ports.contains(remote_port) ||
-         ports.contains(mapping.inside.port);
+  return packet.protocol == nat::Protocol::udp && ports.concern(mapping, remote_port);
 }
 
 std::uint16_t udp_checksum(const std::byte* frame, const nat::Packet& packet) noexcept {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage translate of dataplane/pipeline.hpp.
+#include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
 #include "nat/rewrite.hpp"
@@ -24,8 +25,10 @@ void translate_outbound(Burst& burst, WorkerContext& worker) noexcept {
     if (!fits(burst, place, worker)) return false;
     const auto& packet = burst.packets[place];
     const auto index = burst.mappings[place];
+    auto& mapping = worker.translator[index];
     worker.translator.touch_outbound(index, packet.destination, packet.ip_size(), packet.tcp_flags, now);
-    nat::rewrite_outbound(bytes_of(burst.mbufs[place]), packet, worker.translator[index]);
+    worker.express.admit_outbound(mapping, packet, burst.hops[place], worker);
+    nat::rewrite_outbound(bytes_of(burst.mbufs[place]), packet, mapping);
     return true;
   });
   worker.stats.worker.add(WorkerCounter::translated_out, burst.outbound.size());
@@ -37,8 +40,12 @@ void translate_inbound(Burst& burst, WorkerContext& worker) noexcept {
     if (!fits(burst, place, worker)) return false;
     const auto& packet = burst.packets[place];
     const auto index = burst.mappings[place];
+    auto& mapping = worker.translator[index];
     worker.translator.touch_inbound(index, packet.source, packet.ip_size(), packet.tcp_flags, now);
-    nat::rewrite_inbound(bytes_of(burst.mbufs[place]), packet, worker.translator[index]);
+    if (!is_hairpinned(burst.mbufs[place])) {  // its source may not come from outside as well
+      worker.express.admit_inbound(mapping, packet, burst.hops[place], worker);
+    }
+    nat::rewrite_inbound(bytes_of(burst.mbufs[place]), packet, mapping);
     return true;
   });
   worker.stats.worker.add(WorkerCounter::translated_in, burst.inbound.size());

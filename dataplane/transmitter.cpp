@@ -62,12 +62,6 @@ void Transmitter::send_frame(rte_mbuf* mbuf, std::uint8_t interface) noexcept {
   push(network_.interfaces[interface].port, mbuf);
 }
 
-void Transmitter::push(unsigned port, rte_mbuf* mbuf) noexcept {
-  auto& queue = queues_[port];
-  queue.mbufs[queue.size++] = mbuf;
-  if (queue.size == kBurst) flush(port);
-}
-
 unsigned Transmitter::flush() noexcept {
   unsigned drained = 0;
   for (unsigned port = 0; port < network_.ports.size(); ++port) {
@@ -82,10 +76,11 @@ void Transmitter::flush(unsigned port) noexcept {
   auto& queue = queues_[port];
   const auto& device = network_.ports[port];
   const std::uint16_t size = std::exchange(queue.size, std::uint16_t{0});
+  const std::uint32_t bytes = std::exchange(queue.bytes, 0U);
   if (device.shared_tx == nullptr) {
-    return hand_to_device(device.id, static_cast<std::uint16_t>(worker_), queue.mbufs.data(), size);
+    return hand_to_device(device.id, static_cast<std::uint16_t>(worker_), queue.mbufs.data(), size, bytes);
   }
-  if (device.tx_owner == worker_) return hand_to_device(device.id, 0, queue.mbufs.data(), size);
+  if (device.tx_owner == worker_) return hand_to_device(device.id, 0, queue.mbufs.data(), size, bytes);
   const unsigned taken =
       rte_ring_enqueue_burst(device.shared_tx, reinterpret_cast<void**>(queue.mbufs.data()), size, nullptr);
   drop_all(queue.mbufs.data() + taken, size - taken, nat::DropReason::drop_tx_full);
@@ -99,16 +94,16 @@ unsigned Transmitter::drain_shared(const Port& port) noexcept {
     const unsigned size =
         rte_ring_dequeue_burst(port.shared_tx, reinterpret_cast<void**>(mbufs.data()), kBurst, nullptr);
     if (size == 0) break;
-    hand_to_device(port.id, 0, mbufs.data(), static_cast<std::uint16_t>(size));
+    std::uint64_t bytes = 0;
+    for (unsigned i = 0; i < size; ++i) bytes += mbufs[i]->pkt_len;
+    hand_to_device(port.id, 0, mbufs.data(), static_cast<std::uint16_t>(size), bytes);
     drained += size;
   }
   return drained;
 }
 
 void Transmitter::hand_to_device(std::uint16_t port, std::uint16_t queue, rte_mbuf** mbufs,
-                                 std::uint16_t size) noexcept {
-  std::uint64_t bytes = 0;
-  for (unsigned i = 0; i < size; ++i) bytes += mbufs[i]->pkt_len;
+                                 std::uint16_t size, std::uint64_t bytes) noexcept {
   const std::uint16_t sent = rte_eth_tx_burst(port, queue, mbufs, size);
   // What was sent may be gone already, so the bytes of what was not are taken off again.
   for (unsigned i = sent; i < size; ++i) bytes -= mbufs[i]->pkt_len;

@@ -25,6 +25,14 @@ class Transmitter {
   /// A whole frame, its link header included.
   void send_frame(rte_mbuf* mbuf, std::uint8_t interface) noexcept;
 
+  /// The same by the port's index.
+  void push(unsigned port, rte_mbuf* mbuf) noexcept {
+    auto& queue = queues_[port];
+    queue.mbufs[queue.size++] = mbuf;
+    queue.bytes += mbuf->pkt_len;
+    if (queue.size == kBurst) flush(port);
+  }
+
   /// Hands everything to the devices. Called at the end of each turn.
   /// \return frames that were sent for other workers
   unsigned flush() noexcept;
@@ -38,12 +46,14 @@ class Transmitter {
  private:
   struct Queue {
     std::uint16_t size = 0;
+    std::uint32_t bytes = 0;
     std::array<rte_mbuf*, kBurst> mbufs;
   };
-  void push(unsigned port, rte_mbuf* mbuf) noexcept;
   void flush(unsigned port) noexcept;
   [[nodiscard]] unsigned drain_shared(const Port& port) noexcept;
-  void hand_to_device(std::uint16_t port, std::uint16_t queue, rte_mbuf** mbufs, std::uint16_t size) noexcept;
+  /// \param bytes  of all the frames
+  void hand_to_device(std::uint16_t port, std::uint16_t queue, rte_mbuf** mbufs, std::uint16_t size,
+                      std::uint64_t bytes) noexcept;
   void drop_all(rte_mbuf** mbufs, unsigned size, nat::DropReason reason) noexcept;
 
   unsigned worker_;

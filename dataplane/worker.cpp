@@ -51,15 +51,10 @@ unsigned Worker::take_from_ports() noexcept {
   for (const auto& queue : queues_) {
     burst_.size = rte_eth_rx_burst(queue.port, queue.queue, burst_.mbufs.data(), kBurst);
     if (burst_.size == 0) continue;
-    std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < burst_.size; ++i) {
-      bytes += burst_.mbufs[i]->pkt_len;
-      burst_.mbufs[i]->port = queue.port;  // not every driver says so (net_ring does not)
-    }
     context_.stats.worker.add(WorkerCounter::rx_packets, burst_.size);
-    context_.stats.worker.add(WorkerCounter::rx_bytes, bytes);
     taken += burst_.size;
-    run_pipeline(burst_, context_);
+    context_.express.forward_received(burst_, queue.port, context_);
+    if (burst_.size > 0) run_pipeline(burst_, context_);
   }
   return taken;
 }
@@ -69,9 +64,11 @@ unsigned Worker::take_from_workers() noexcept {
   burst_.size = static_cast<std::uint16_t>(
       rte_ring_dequeue_burst(ring, reinterpret_cast<void**>(burst_.mbufs.data()), kBurst, nullptr));
   if (burst_.size == 0) return 0;
-  context_.stats.worker.add(WorkerCounter::handoff_in, burst_.size);
-  run_pipeline(burst_, context_);
-  return burst_.size;
+  const unsigned taken = burst_.size;
+  context_.stats.worker.add(WorkerCounter::handoff_in, taken);
+  context_.express.forward_handed_over(burst_, context_);
+  if (burst_.size > 0) run_pipeline(burst_, context_);
+  return taken;
 }
 
 void Worker::rest() noexcept {

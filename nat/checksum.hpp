@@ -77,9 +77,12 @@ namespace pinhole::nat {
 /// apply() for UDP: no checksum stays none, and a checksum that comes out as zero is sent as all ones.
 /// Source: RFC 768; RFC 3022 section 4.1.
 [[nodiscard]] constexpr std::uint16_t apply_udp(std::uint16_t raw, std::uint16_t change) noexcept {
-  const std::uint16_t changed = apply(raw, change);
   if (raw == 0) return 0;
-  return changed == 0 ? std::uint16_t{0xffff} : changed;
+  // Taking the change away from the field comes to the same as adding it to the field's complement, but that
+  // the sum of anything and not zero is never zero.
+  std::uint32_t sum = std::uint32_t{raw} + static_cast<std::uint16_t>(~change);
+  sum += sum >> 16U;
+  return static_cast<std::uint16_t>(sum);
 }
 
 /// What translation of `inside` to `external` adds to the IPv4 header's sum and to the transport's.

@@ -32,11 +32,12 @@ enum class TimeoutClass : std::uint8_t { udp, tcp_established, tcp_transitory, i
 enum class TcpState : std::uint8_t { none, syn_out, syn_in, established, fin_out, fin_in, closing, reset };
 
 struct MappingFlags {
-  static constexpr std::uint8_t kStatic = 1;     // from the configuration: never expires
-  static constexpr std::uint8_t kPinhole = 2;    // media opened by an ALG; `parent` is the call that owns it
-  static constexpr std::uint8_t kSip = 4;        // SIP is looked for in packets to and from this mapping
-  static constexpr std::uint8_t kHasRemote = 8;  // `remote` is set
-  static constexpr std::uint8_t kRegular = 16;   // every packet takes the regular path
+  static constexpr std::uint8_t kStatic = 1;      // from the configuration: never expires
+  static constexpr std::uint8_t kPinhole = 2;     // media opened by an ALG; `parent` is the call that owns it
+  static constexpr std::uint8_t kSip = 4;         // SIP is looked for in packets to and from this mapping
+  static constexpr std::uint8_t kHasRemote = 8;   // `remote` is set
+  static constexpr std::uint8_t kRegular = 16;    // every packet takes the regular path
+  static constexpr std::uint8_t kRefreshIn = 32;  // packets from outside keep it alive, too
 };
 
 /// The number of a next hop that its worker has a link header ready for; none: packets take the regular path.

@@ -15,7 +15,7 @@ MappingTable::MappingTable(std::uint32_t capacity, std::uint64_t seed, std::span
 
 MappingIndex MappingTable::find_in(const Line& line, std::uint16_t tag, std::uint64_t key) const noexcept {
   for (std::uint32_t places = match(line, tag); places != 0; places &= places - 1) {
-    const MappingIndex index = line.indices[static_cast<std::size_t>(std::countr_zero(places))];
+    const MappingIndex index = line.indices[place_of(places)];
     if (key_word(mappings_[index]) == key) return index;
   }
   return kNoMapping;
@@ -39,6 +39,19 @@ MappingIndex MappingTable::find_further(Hash hash, std::uint64_t key) const noex
     const Line& line = lines_[at];
     const MappingIndex index = find_in(line, tag_of(hash), key);
     if (index != kNoMapping || line.passed_on == 0) return index;
+  }
+  return kNoMapping;
+}
+
+MappingIndex MappingTable::guess_further(Hash hash) const noexcept {
+  const std::uint32_t stride = stride_of(hash);
+  std::uint32_t at = home_of(hash);
+  for (std::uint32_t probe = 1; probe < kMaxProbes; ++probe) {
+    at = step(at, stride);
+    const Line& line = lines_[at];
+    const std::uint32_t places = match(line, tag_of(hash));
+    if (places != 0) return line.indices[place_of(places)];
+    if (line.passed_on == 0) return kNoMapping;
   }
   return kNoMapping;
 }
@@ -125,7 +138,7 @@ bool MappingTable::add_to_index(Hash hash, MappingIndex index) noexcept {
       ++line.passed_on;
       continue;
     }
-    const auto place = static_cast<std::size_t>(std::countr_zero(empty));
+    const auto place = place_of(empty);
     line.tags[place] = tag_of(hash);
     line.indices[place] = index;
     return true;
@@ -141,7 +154,7 @@ void MappingTable::remove_from_index(Hash hash, MappingIndex index) noexcept {
   for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, at = step(at, stride)) {
     Line& line = lines_[at];
     for (std::uint32_t places = match(line, tag_of(hash)); places != 0; places &= places - 1) {
-      const auto place = static_cast<std::size_t>(std::countr_zero(places));
+      const auto place = place_of(places);
       if (line.indices[place] != index) continue;
       line.tags[place] = 0;
       return;

@@ -24,8 +24,8 @@
 #include "nat/mapping.hpp"
 #include "nat/memory.hpp"
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
 #endif
 
 namespace pinhole::nat {
@@ -65,6 +65,11 @@ class InboundIndex {
 
   [[nodiscard]] MappingIndex find(InboundKey key) const noexcept { return entries_[at(key)] - 1; }
   void prefetch(InboundKey key) const noexcept { __builtin_prefetch(&entries_[at(key)]); }
+  // The same in two steps, for a look-up that is spread over a burst.
+  using Slot = std::size_t;
+  [[nodiscard]] static constexpr Slot slot_of(InboundKey key) noexcept { return at(key); }
+  void prefetch(Slot slot) const noexcept { __builtin_prefetch(&entries_[slot]); }
+  [[nodiscard]] MappingIndex find(Slot slot) const noexcept { return entries_[slot] - 1; }
   void set(InboundKey key, MappingIndex mapping) noexcept { entries_[at(key)] = mapping + 1; }
   void clear(InboundKey key) noexcept { entries_[at(key)] = 0; }
 
@@ -98,13 +103,23 @@ class MappingTable {
   void prefetch_mapping(MappingIndex index) const noexcept {
     __builtin_prefetch(&mappings_[index], 1);  // for writing: a packet stores its tick and counts itself
   }
-  /// The mapping that probably has the key, or kNoMapping: the first of the home line whose tag fits, which is
-  /// right but for one time in thousands. Whoever asked compares key_word(). Cost: one line, prefetched.
+  /// The mapping that probably has the key, or kNoMapping: the first of the home line whose tag fits, which
+  /// is right but for one time in thousands. Whoever asked compares key_word(). Cost: one line, prefetched.
   [[nodiscard]] MappingIndex guess(Hash hash) const noexcept {
     const Line& home = lines_[home_of(hash)];
     const std::uint32_t places = match(home, tag_of(hash));
-    return places == 0 ? kNoMapping : home.indices[static_cast<std::size_t>(std::countr_zero(places))];
+    return places == 0 ? kNoMapping : home.indices[place_of(places)];
   }
+
+  /// Whether a key that guess() did not find may lie further on; its next line is being fetched then.
+  [[nodiscard]] bool lies_further(Hash hash) const noexcept {
+    const std::uint32_t home = home_of(hash);
+    if (lines_[home].passed_on == 0) return false;
+    __builtin_prefetch(&lines_[step(home, stride_of(hash))]);
+    return true;
+  }
+  /// guess() for a key that lies_further().
+  [[nodiscard]] MappingIndex guess_further(Hash hash) const noexcept;
 
   /// The mapping of an inside endpoint, or kNoMapping.
   [[nodiscard]] MappingIndex find(OutboundKey key) const noexcept;
@@ -115,8 +130,8 @@ class MappingTable {
   /// the mappings found are in the cache afterwards. Cost: the latency of memory three times a burst.
   void find_burst(std::span<const OutboundKey> keys, std::span<MappingIndex> found) const noexcept;
 
-  /// Takes a free mapping, sets its key, and makes it findable; there must be no mapping of that key. The rest
-  /// of the line is as new. Readers see it after publish().
+  /// Takes a free mapping, sets its key, and makes it findable; there must be no mapping of that key. The
+  /// rest of the line is as new. Readers see it after publish().
   /// \return kNoMapping when all are taken
   [[nodiscard]] MappingIndex insert(OutboundKey key) noexcept;
   [[nodiscard]] MappingIndex insert(Protocol protocol, Endpoint inside) noexcept {
@@ -174,21 +189,28 @@ class MappingTable {
     const std::uint32_t next = line + stride;
     return next >= line_count_ ? next - line_count_ : next;
   }
-  /// The places of a line that hold a tag, one bit each.
+#if defined(__AVX2__)
+  static constexpr unsigned kBitsPerPlace = 2;
+#else
+  static constexpr unsigned kBitsPerPlace = 1;
+#endif
+  /// The places of a line that hold a tag, as bits: place_of() names the lowest.
   [[nodiscard]] static std::uint32_t match(const Line& line, std::uint16_t tag) noexcept {
-#if defined(__SSE2__)
-    // Two loads of eight; the second runs on into the fields behind the tags, whose bits are masked away.
-    const auto* at = reinterpret_cast<const __m128i*>(line.tags.data());
-    const __m128i wanted = _mm_set1_epi16(static_cast<std::int16_t>(tag));
-    const __m128i first = _mm_cmpeq_epi16(_mm_load_si128(at), wanted);
-    const __m128i second = _mm_cmpeq_epi16(_mm_load_si128(at + 1), wanted);
-    const int equal = _mm_movemask_epi8(_mm_packs_epi16(first, second));
-    return static_cast<std::uint32_t>(equal) & ((1U << kPlaces) - 1);
+#if defined(__AVX2__)
+    // One load of sixteen, which runs on into the fields behind the tags; what is found there is masked away,
+    // and so is the second of the two bits that each place gets.
+    const __m256i tags = _mm256_load_si256(reinterpret_cast<const __m256i*>(line.tags.data()));
+    const __m256i equal = _mm256_cmpeq_epi16(tags, _mm256_set1_epi16(static_cast<std::int16_t>(tag)));
+    constexpr std::uint32_t kOneBitEach = 0x55555555U & ((1U << (2 * kPlaces)) - 1);
+    return static_cast<std::uint32_t>(_mm256_movemask_epi8(equal)) & kOneBitEach;
 #else
     std::uint32_t equal = 0;
     for (std::uint32_t i = 0; i < kPlaces; ++i) equal |= (line.tags[i] == tag ? 1U : 0U) << i;
     return equal;
 #endif
+  }
+  [[nodiscard]] static std::size_t place_of(std::uint32_t matches) noexcept {
+    return static_cast<std::size_t>(std::countr_zero(matches)) / kBitsPerPlace;
   }
   [[nodiscard]] MappingIndex find_in(const Line& line, std::uint16_t tag, std::uint64_t key) const noexcept;
   [[nodiscard]] MappingIndex find_further(Hash hash, std::uint64_t key) const noexcept;

@@ -39,10 +39,14 @@ inline constexpr std::uint16_t kTtlDelta = 0xfffe;
 
 /// TTL, protocol and checksum are the third word of the header. It is loaded once and stored once: a byte
 /// store into it with a word load behind would wait for the store to leave the store buffer.
+/// All of it is done on the complement of the word: there, one less is one more, and the checksum is the sum
+/// that the changes are added to. Carries out of the upper half go round into it again.
 inline std::uint32_t next_hop(std::uint32_t ttl_protocol_checksum, std::uint16_t address_delta) noexcept {
-  const auto checksum = static_cast<std::uint16_t>(ttl_protocol_checksum >> 16U);
-  const std::uint16_t changed = apply(checksum, combine(address_delta, kTtlDelta));
-  return (ttl_protocol_checksum & 0xffffU) - 1U + (std::uint32_t{changed} << 16U);
+  const std::uint64_t changes = (std::uint64_t{address_delta} + kTtlDelta) << 16U;
+  std::uint64_t sum = std::uint64_t{~ttl_protocol_checksum} + 1U + changes;
+  sum = (sum & 0xffffffffU) + (sum >> 32U << 16U);
+  sum += sum >> 32U << 16U;
+  return ~static_cast<std::uint32_t>(sum);
 }
 
 inline void fix_transport(std::byte* checksum, Protocol protocol, std::uint16_t change) noexcept {

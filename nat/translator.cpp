@@ -89,8 +89,7 @@ Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, 
     return {.reason = DropReason::drop_table_full};
   }
   if (!remote.address.is_unspecified()) {
-    table_[index].remote = remote;
-    table_[index].flags |= MappingFlags::kHasRemote;
+    set_remote(table_[index], remote);
   }
   start(index);
   return {.index = index};
@@ -174,7 +173,7 @@ void Translator::make_pinhole(MappingIndex index, std::uint32_t parent, Tick now
   if (is_static(mapping)) return;
   const bool was_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
   if (was_pinhole && mapping.parent != parent) table_.renew(index);
-  mapping.flags |= MappingFlags::kPinhole;
+  mapping.flags |= MappingFlags::kPinhole | MappingFlags::kRefreshIn;
   mapping.parent = parent;
   mapping.filter = Filter::endpoint_independent;
   mapping.timeout_class = TimeoutClass::media;
@@ -196,7 +195,7 @@ ForwardResult Translator::add_forward(Protocol protocol, Endpoint external, Endp
   const MappingIndex index = insert(protocol, inside, pool_index, port, now);
   if (index == kNoMapping) return ForwardResult::no_room;
   Mapping& mapping = table_[index];
-  mapping.flags = flags | MappingFlags::kStatic;
+  mapping.flags |= flags | MappingFlags::kStatic;
   mapping.filter = Filter::endpoint_independent;
   mapping.timeout_class = TimeoutClass::permanent;
   start(index);
@@ -223,8 +222,7 @@ bool Translator::close(MappingIndex index, std::uint32_t generation) noexcept {
 void Translator::note_remote(MappingIndex index, Endpoint remote, Tick now) noexcept {
   Mapping& mapping = table_[index];
   if ((mapping.flags & MappingFlags::kHasRemote) == 0) {
-    mapping.remote = remote;
-    mapping.flags |= MappingFlags::kHasRemote;
+    set_remote(mapping, remote);
   } else if (mapping.filter == Filter::address_dependent && mapping.remote.address != remote.address) {
     remotes_.remember(index, mapping.generation.load(std::memory_order_relaxed), remote.address, now);
   }
@@ -238,7 +236,7 @@ void Translator::change_tcp_state(MappingIndex index, Endpoint remote, TcpEvent 
     const bool is_over = mapping.tcp_state == TcpState::closing || mapping.tcp_state == TcpState::reset;
     if (!is_over || event >= TcpEvent::syn_in) return;
     const Ipv4Address former = mapping.remote.address;
-    mapping.remote = remote;
+    set_remote(mapping, remote);
     mapping.tcp_state = TcpState::none;
     if (mapping.filter == Filter::address_dependent && former != remote.address)
       remotes_.remember(index, mapping.generation.load(std::memory_order_relaxed), former, now);
@@ -264,6 +262,7 @@ MappingIndex Translator::insert(Protocol protocol, Endpoint inside, std::uint16_
   mapping.pool_index = pool_index;
   mapping.timeout_class = first_timeout_class(protocol);
   mapping.filter = filtering_;
+  if (protocol == Protocol::tcp) mapping.flags |= MappingFlags::kRefreshIn;
   mapping.last_seen = now;
   mapping.keep_until = now;
   inbound_.set(inbound_key(mapping), index);

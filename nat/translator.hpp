@@ -89,6 +89,25 @@ class Translator {
   [[nodiscard]] MappingIndex find_inbound(InboundKey key) const noexcept { return inbound_.find(key); }
   /// Up to kLookupBurst at once; the mappings' lines are being fetched when it returns.
   void find_inbound(std::span<const InboundKey> keys, std::span<MappingIndex> found) const noexcept;
+  void prefetch_inbound(InboundIndex::Slot slot) const noexcept { inbound_.prefetch(slot); }
+  /// The mapping that a packet probably belongs to, or kNoMapping; its line is being fetched. Whoever asked
+  /// compares the key (MappingTable::guess()).
+  [[nodiscard]] MappingIndex guess_outbound(MappingTable::Hash hash) const noexcept {
+    const MappingIndex index = table_.guess(hash);
+    if (index != kNoMapping) table_.prefetch_mapping(index);
+    return index;
+  }
+  [[nodiscard]] MappingIndex guess_outbound_further(MappingTable::Hash hash) const noexcept {
+    const MappingIndex index = table_.guess_further(hash);
+    if (index != kNoMapping) table_.prefetch_mapping(index);
+    return index;
+  }
+  /// The mapping that a packet belongs to, or kNoMapping; its line is being fetched.
+  [[nodiscard]] MappingIndex guess_inbound(InboundIndex::Slot slot) const noexcept {
+    const MappingIndex index = inbound_.find(slot);
+    if (index != kNoMapping) table_.prefetch_mapping(index);
+    return index;
+  }
 
   [[nodiscard]] Mapping& operator[](MappingIndex index) noexcept { return table_[index]; }
   [[nodiscard]] const Mapping& operator[](MappingIndex index) const noexcept { return table_[index]; }
@@ -107,12 +126,22 @@ class Translator {
   void touch_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, std::uint8_t tcp_flags,
                       Tick now) noexcept {
     Mapping& mapping = table_[index];
-    mapping.last_seen = now;
-    ++mapping.packets_out;
-    mapping.bytes += ip_bytes;
+    count_outbound(mapping, ip_bytes, now);
     if (mapping.remote != remote || (mapping.flags & MappingFlags::kHasRemote) == 0) [[unlikely]]
       note_remote(index, remote, now);
     if (mapping.protocol == Protocol::tcp) track_tcp(index, remote, tcp_event(tcp_flags, true), now);
+  }
+  /// The part of touch_outbound() that is left for a packet to `mapping.remote`, which is not TCP.
+  static void count_outbound(Mapping& mapping, std::uint32_t ip_bytes, Tick now) noexcept {
+    mapping.last_seen = now;
+    ++mapping.packets_out;
+    mapping.bytes += ip_bytes;
+  }
+  /// The part of touch_inbound() that is left for a packet from `mapping.remote`, which is not TCP.
+  static void count_inbound(Mapping& mapping, std::uint32_t ip_bytes, Tick now) noexcept {
+    mapping.last_seen = (mapping.flags & MappingFlags::kRefreshIn) != 0 ? now : mapping.last_seen;
+    ++mapping.packets_in;
+    mapping.bytes += ip_bytes;
   }
   /// Lets a remote in without a packet, because an ALG announced the mapping to it.
   void let_in(MappingIndex index, Endpoint remote, Tick now) noexcept {
@@ -124,14 +153,11 @@ class Translator {
   void touch_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, std::uint8_t tcp_flags,
                      Tick now) noexcept {
     Mapping& mapping = table_[index];
-    ++mapping.packets_in;
-    mapping.bytes += ip_bytes;
+    count_inbound(mapping, ip_bytes, now);
     const bool is_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
-    if (is_pinhole || (mapping.flags & MappingFlags::kHasRemote) == 0) {
-      mapping.remote = remote;
-      mapping.flags |= MappingFlags::kHasRemote;
+    if ((is_pinhole && mapping.remote != remote) || (mapping.flags & MappingFlags::kHasRemote) == 0) {
+      set_remote(mapping, remote);
     }
-    if (is_pinhole || mapping.protocol == Protocol::tcp) mapping.last_seen = now;
     if (mapping.protocol == Protocol::tcp) track_tcp(index, remote, tcp_event(tcp_flags, false), now);
   }
 
@@ -189,6 +215,13 @@ class Translator {
 
   Translator(const TranslatorConfig& config, Carver memory, Random random, InboundIndex inbound,
              CounterBlock<Counter>& counters, Tick now) noexcept;
+  /// The next hops were for the former remote.
+  static void set_remote(Mapping& mapping, Endpoint remote) noexcept {
+    mapping.remote = remote;
+    mapping.flags |= MappingFlags::kHasRemote;
+    mapping.hop_out = kNoHop;
+    mapping.hop_in = kNoHop;
+  }
   void note_remote(MappingIndex index, Endpoint remote, Tick now) noexcept;
   void track_tcp(MappingIndex index, Endpoint remote, TcpEvent event, Tick now) noexcept {
     const Mapping& mapping = table_[index];

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Cycles a packet of the real worker loop, beside the same loop that only swaps MAC addresses, in one run.
+// Cycles a packet of the real worker loop, beside two loops that know nothing, in one run on one core: the
+// swap loop and the limit loop (tests/bench/limit_loop.hpp).
 //
-// One core does everything. Packets are made outside the timed part, 4,096 at a time, put on the receive
-// rings of two net_ring ports, and taken through Worker::turn() until the rings are empty; only the turns are
-// timed: receive, parse, classify, look up, rewrite, transmit, counters, clock and housekeeping, all of it.
-// The swap loop receives from and transmits to the same ports. Flows come in random order. Rounds of all
-// loops alternate, and the median round counts.
+// Packets are made outside the timed part, 1,024 at a time (a NIC's ring), put on the receive rings of two
+// net_ring ports, and taken through Worker::turn() until the rings are empty; only the turns are timed:
+// receive, parse, look up, rewrite, transmit, counters, clock and housekeeping, all of it. Flows come in
+// random order. After each batch every packet is checked: endpoints, TTL and both checksums. Rounds of all
+// loops alternate; a round is its median batch, the figure is the median round.
+//
+//     worker_bench [--json FILE] [MAPPINGS...]
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -18,123 +21,86 @@
 
 #include "dataplane/appliance.hpp"
 #include "dataplane/eal.hpp"
-#include "dataplane/mbuf_view.hpp"
-#include "nat/checksum.hpp"
-#include "nat/headers.hpp"
+#include "dataplane/shared_memory.hpp"
+#include "tests/bench/flows.hpp"
+#include "tests/bench/limit_loop.hpp"
+#include "tests/bench/ring_port.hpp"
 
 #include <rte_cycles.h>
-#include <rte_eth_ring.h>
-#include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-namespace pinhole::dataplane {
+namespace pinhole::bench {
 
 namespace {
 
-using nat::Be16;
+using dataplane::Appliance;
 using nat::Endpoint;
-using nat::Ipv4Address;
 
-constexpr unsigned kBatch = 4096;          // packets made and timed at a time
-constexpr unsigned kBatchesPerRound = 32;  // 131,072 packets a round
+constexpr unsigned kBatch = 1024;          // packets made and timed at a time
+constexpr unsigned kBatchesPerRound = 64;  // 65,536 packets a round
 constexpr unsigned kRounds = 9;
-constexpr std::uint32_t kMaxMappings = 1'000'000;
-constexpr std::array<std::uint32_t, 4> kSizes = {1, 1'000, 65'536, kMaxMappings};
-constexpr std::uint32_t kInsideHosts = 65'536;
-constexpr std::uint16_t kFrameSize = 60;  // 64 on the wire, with the frame check sequence
-constexpr unsigned kPoolAddresses = 32;   // a million mappings need 16 at least
+const std::vector<std::uint32_t> kDefaultSizes = {1, 1'000, 65'536, 1'000'000};
 
-const Ipv4Address kInsideNeighbor = *Ipv4Address::parse("192.168.0.2");
-const Ipv4Address kOutsideNeighbor = *Ipv4Address::parse("203.0.113.1");
-const Endpoint kRemote{*Ipv4Address::parse("198.51.100.7"), Be16{4000}};
-constexpr nat::MacAddress kInsideMac{{0x02, 0, 0, 0, 1, 2}};
-constexpr nat::MacAddress kOutsideMac{{0x02, 0, 0, 0, 2, 2}};
-
-/// A net_ring port: what is put on `rx` is received, what is transmitted lies on `tx`.
-struct RingPort {
-  rte_ring* rx = nullptr;
-  rte_ring* tx = nullptr;
-  std::uint16_t id = 0;
-};
-
-RingPort make_ring_port(const std::string& name) {
-  RingPort port;
-  const unsigned flags = RING_F_SP_ENQ | RING_F_SC_DEQ;
-  port.rx = rte_ring_create((name + "_rx").c_str(), 2 * kBatch, SOCKET_ID_ANY, flags);
-  port.tx = rte_ring_create((name + "_tx").c_str(), 2 * kBatch, SOCKET_ID_ANY, flags);
-  const int id =
-      port.rx != nullptr && port.tx != nullptr
-          ? rte_eth_from_rings(name.c_str(), &port.rx, 1, &port.tx, 1, static_cast<unsigned>(SOCKET_ID_ANY))
-          : -1;
-  if (id < 0) throw std::runtime_error("net_ring port " + name + " was not made");
-  port.id = static_cast<std::uint16_t>(id);
-  return port;
-}
-
-config::Config bench_config() {
-  config::Config config;
-  config.dpdk.file_prefix = "pinhole_bench";
-  config.dpdk.memory_mb = 768;
-  config.interfaces = {{.name = "inside",
-                        .device = "net_ring_inside",
-                        .zone = config::Zone::inside,
-                        .address = *nat::Prefix::parse("192.168.0.1/24"),
-                        .gateway = {}},
-                       {.name = "outside",
-                        .device = "net_ring_outside",
-                        .zone = config::Zone::outside,
-                        .address = *nat::Prefix::parse("203.0.113.2/24"),
-                        .gateway = kOutsideNeighbor}};
-  config.routes = {{*nat::Prefix::parse("10.0.0.0/8"), kInsideNeighbor}};
-  for (unsigned i = 0; i < kPoolAddresses; ++i) {
-    config.nat.pool.push_back(Ipv4Address::from_host(0xCB007140 + i));  // 203.0.113.64 and on
-  }
-  config.nat.mappings_per_worker = kMaxMappings + 1000;
-  return config;
-}
-
-/// The flow number i: its inside endpoint.
-Endpoint inside_endpoint(std::uint32_t i) {
-  return {Ipv4Address::from_host(0x0A000000U + 256 + i % kInsideHosts),
-          Be16{static_cast<std::uint16_t>(10'000 + i / kInsideHosts)}};
-}
-
-void write_frame(rte_mbuf* mbuf, const nat::MacAddress& to, Endpoint source, Endpoint destination) {
-  resize(mbuf, kFrameSize);
-  std::byte* const frame = bytes_of(mbuf);
-  std::memset(frame, 0, kFrameSize);
-  auto& ethernet = nat::header_at<nat::EthernetHeader>(frame, 0);
-  ethernet.destination = to;
-  ethernet.ether_type = Be16{nat::kEtherTypeIpv4};
-  auto& ip = nat::header_at<nat::Ipv4Header>(frame, sizeof ethernet);
-  ip.version_and_length = nat::Ipv4Header::kVersionNoOptions;
-  ip.total_length = Be16{kFrameSize - sizeof ethernet};
-  ip.ttl = 64;
-  ip.protocol = nat::kIpProtocolUdp;
-  ip.source = source.address;
-  ip.destination = destination.address;
-  const auto header = std::span<const std::byte>(frame + sizeof ethernet, sizeof ip);
-  ip.checksum = Be16::from_raw(static_cast<std::uint16_t>(~nat::fold(nat::sum_bytes(header))));
-  auto& udp = nat::header_at<nat::UdpHeader>(frame, sizeof ethernet + sizeof ip);
-  udp.source_port = source.port;
-  udp.destination_port = destination.port;
-  udp.length = Be16{kFrameSize - sizeof ethernet - sizeof ip};
-  udp.checksum = Be16{0x1234};  // nobody looks; what counts is that it is not zero and is fixed up
-}
+enum class Loop { swap, limit, worker };
+enum class Way { outbound, inbound, both };
+constexpr std::array<const char*, 3> kWayNames = {"outbound", "inbound", "both"};
 
 double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
+
+/// The tables of the limit loop: random lines in huge pages, like the product's.
+class LimitTables {
+ public:
+  explicit LimitTables(std::uint32_t mappings) {
+    // Outbound: ten places a line, half of them empty. Inbound: four bytes for each port of the pool.
+    const std::uint32_t outbound_lines = mappings / 5 + 1;
+    const std::uint32_t inbound_lines = (mappings / 32'768 + 1) * (65'536 / 16);
+    mappings_ = make("bench_limit_mappings", mappings);
+    outbound_ = make("bench_limit_outbound", outbound_lines);
+    inbound_ = make("bench_limit_inbound", inbound_lines);
+  }
+  ~LimitTables() {
+    for (const auto lines : {mappings_, outbound_, inbound_}) rte_free(lines.data());
+  }
+  LimitTables(const LimitTables&) = delete;
+  LimitTables& operator=(const LimitTables&) = delete;
+
+  void turn(Way way, std::uint16_t from, std::uint16_t to) const {
+    if (way == Way::outbound) {
+      LimitLoop(outbound_, mappings_).turn<true>(from, to);
+    } else {
+      LimitLoop(inbound_, mappings_).turn<false>(from, to);
+    }
+  }
+
+ private:
+  static std::span<LimitLoop::Line> make(const char* name, std::size_t lines) {
+    auto* const memory = static_cast<LimitLoop::Line*>(rte_malloc(name, lines * sizeof(LimitLoop::Line), 64));
+    if (memory == nullptr) throw std::runtime_error("too little memory for the limit loop");
+    std::mt19937_64 random(lines);
+    for (std::size_t i = 0; i < lines; ++i) {
+      for (auto& word : memory[i].words) word = random();
+    }
+    return {memory, lines};
+  }
+
+  std::span<LimitLoop::Line> mappings_;
+  std::span<LimitLoop::Line> outbound_;
+  std::span<LimitLoop::Line> inbound_;
+};
 
 class Bench {
  public:
-  Bench() : inside_(make_ring_port("inside")), outside_(make_ring_port("outside")) {
-    auto built = Appliance::build(bench_config(), "worker_bench");
+  explicit Bench(const config::Config& config)
+      : inside_(make_ring_port("inside", 2 * kBatch)), outside_(make_ring_port("outside", 2 * kBatch)) {
+    auto built = Appliance::build(config, "worker_bench");
     if (!built) throw std::runtime_error(built.error().message);
     appliance_ = std::move(*built);
     auto& neighbors = *appliance_->network().neighbors;
@@ -142,75 +108,146 @@ class Bench {
     neighbors.learn(0, kInsideNeighbor, kInsideMac, true, 0, nobody_waits);
     neighbors.learn(1, kOutsideNeighbor, kOutsideMac, true, 0, nobody_waits);
     mbufs_.resize(kBatch);
+    flows_.resize(kBatch);
     if (rte_pktmbuf_alloc_bulk(appliance_->packets(), mbufs_.data(), kBatch) != 0) {
       throw std::runtime_error("too few mbufs");
     }
   }
 
-  /// Grows the table to `size` mappings.
+  /// Grows the table to `size` mappings, each of which has seen a packet both ways.
   void grow(std::uint32_t size) {
-    while (mappings_ < size) {
-      const unsigned batch = std::min<std::uint32_t>(kBatch, size - mappings_);
-      for (unsigned i = 0; i < batch; ++i) {
-        write_frame(mbufs_[i], mac(inside_), inside_endpoint(mappings_ + i), kRemote);
+    const std::uint32_t before = flows();
+    externals_.resize(size);
+    for (std::uint32_t first = before; first < size; first += kBatch) {
+      const unsigned batch = std::min<std::uint32_t>(kBatch, size - first);
+      for (unsigned i = 0; i < batch; ++i) flows_[i] = first + i;
+      write(Way::outbound, batch);
+      take_through(Way::outbound, batch, [&] { worker().turn(); });
+      const auto& table = worker_context().translator.table();
+      for (std::uint32_t flow = first; flow < first + batch; ++flow) {
+        externals_[flow] = table[table.find(nat::Protocol::udp, inside_endpoint(flow))].external;
       }
-      take_through(inside_, outside_, batch, [&] { worker().turn(); });
-      mappings_ += batch;
+      check(Way::outbound, batch);
+      write(Way::inbound, batch);
+      take_through(Way::inbound, batch, [&] { worker().turn(); });
+      check(Way::inbound, batch);
     }
     if (worker_context().translator.table().size() != size) throw std::runtime_error("mappings are missing");
-    externals_.resize(size);
-    const auto& table = worker_context().translator.table();
-    for (std::uint32_t i = 0; i < size; ++i) {
-      externals_[i] = table[table.find(nat::Protocol::udp, inside_endpoint(i))].external;
-    }
   }
 
   /// Cycles a packet of one round.
-  double outbound(bool swap_only) {
-    return round(inside_, outside_, swap_only, [&](rte_mbuf* mbuf, std::uint32_t flow) {
-      write_frame(mbuf, mac(inside_), inside_endpoint(flow), kRemote);
-    });
-  }
-  double inbound(bool swap_only) {
-    return round(outside_, inside_, swap_only, [&](rte_mbuf* mbuf, std::uint32_t flow) {
-      write_frame(mbuf, mac(outside_), kRemote, externals_[flow]);
-    });
-  }
-
- private:
-  Worker& worker() { return *appliance_->workers()[0]; }
-  WorkerContext& worker_context() { return appliance_->context(0); }
-  [[nodiscard]] nat::MacAddress mac(const RingPort& port) const {
-    return appliance_->network().interfaces[&port == &inside_ ? 0 : 1].mac;
-  }
-
-  /// \return the median batch, so that a batch in which the machine ran something else does not count.
-  template <typename Write>
-  double round(const RingPort& from, const RingPort& to, bool swap_only, Write&& write) {
+  double round(Way way, Loop loop, const LimitTables& limit) {
     std::vector<double> batches;
+    std::uniform_int_distribution<std::uint32_t> any_flow(0, flows() - 1);
     for (unsigned batch = 0; batch < kBatchesPerRound; ++batch) {
-      std::uniform_int_distribution<std::uint32_t> any_flow(0, mappings_ - 1);
-      for (auto* mbuf : mbufs_) write(mbuf, any_flow(random_));
-      const std::uint64_t cycles = swap_only ? take_through(from, from, kBatch, [&] { swap(from.id); })
-                                             : take_through(from, to, kBatch, [&] { worker().turn(); });
+      for (auto& flow : flows_) flow = any_flow(random_);
+      const auto cycles = way == Way::both ? mixed_batch(loop, limit) : batch_of(way, loop, limit, kBatch);
       batches.push_back(static_cast<double>(cycles) / kBatch);
     }
     return median(std::move(batches));
   }
 
-  /// Puts the first `size` packets on one port's receive ring, runs `turn` until they are gone, and takes
-  /// them from the other's transmit ring. \return cycles spent in `turn`
-  template <typename Turn>
-  std::uint64_t take_through(const RingPort& from, const RingPort& to, unsigned size, Turn&& turn) {
-    if (rte_ring_enqueue_bulk(from.rx, reinterpret_cast<void**>(mbufs_.data()), size, nullptr) != size) {
+ private:
+  [[nodiscard]] dataplane::Worker& worker() { return *appliance_->workers()[0]; }
+  [[nodiscard]] dataplane::WorkerContext& worker_context() { return appliance_->context(0); }
+  [[nodiscard]] std::uint32_t flows() const { return static_cast<std::uint32_t>(externals_.size()); }
+  [[nodiscard]] const RingPort& from(Way way) const { return way == Way::outbound ? inside_ : outside_; }
+  [[nodiscard]] const RingPort& to(Way way) const { return way == Way::outbound ? outside_ : inside_; }
+
+  std::uint64_t batch_of(Way way, Loop loop, const LimitTables& limit, unsigned size) {
+    write(way, size);
+    const auto in = from(way).id;
+    const auto out = to(way).id;
+    switch (loop) {
+      case Loop::swap:
+        return take_through(way, size, [&] { swap_turn(in, out); });
+      case Loop::limit:
+        return take_through(way, size, [&] { limit.turn(way, in, out); });
+      case Loop::worker:
+        break;
+    }
+    const auto cycles = take_through(way, size, [&] { worker().turn(); });
+    check(way, size);
+    return cycles;
+  }
+
+  /// Half of the packets each way; a turn of the worker takes a burst of both ports, so the others do, too.
+  std::uint64_t mixed_batch(Loop loop, const LimitTables& limit) {
+    constexpr unsigned kHalf = kBatch / 2;
+    write(Way::outbound, kHalf);
+    write(Way::inbound, kHalf, kHalf);
+    put(Way::outbound, kHalf);
+    put(Way::inbound, kHalf, kHalf);
+    const auto in = inside_.id;
+    const auto out = outside_.id;
+    const std::uint64_t begin = rte_rdtsc_precise();
+    while (!rte_ring_empty(inside_.rx) || !rte_ring_empty(outside_.rx)) {
+      switch (loop) {
+        case Loop::swap:
+          swap_turn(in, out);
+          swap_turn(out, in);
+          break;
+        case Loop::limit:
+          limit.turn(Way::outbound, in, out);
+          limit.turn(Way::inbound, out, in);
+          break;
+        case Loop::worker:
+          worker().turn();
+          break;
+      }
+    }
+    const std::uint64_t end = rte_rdtsc_precise();
+    take(Way::outbound, kHalf);
+    take(Way::inbound, kHalf, kHalf);
+    if (loop == Loop::worker) {
+      check(Way::outbound, kHalf);
+      check(Way::inbound, kHalf, kHalf);
+    }
+    return end - begin;
+  }
+
+  void write(Way way, unsigned size, unsigned first = 0) {
+    const auto& mac = appliance_->network().interfaces[way == Way::outbound ? 0 : 1].mac;
+    for (unsigned i = first; i < first + size; ++i) {
+      if (way == Way::outbound) {
+        write_frame(mbufs_[i], mac, inside_endpoint(flows_[i]), kRemote, flows_[i]);
+      } else {
+        write_frame(mbufs_[i], mac, kRemote, externals_[flows_[i]], flows_[i]);
+      }
+    }
+  }
+  /// Packets of different flows may have overtaken each other, so each says which flow it is of.
+  void check(Way way, unsigned size, unsigned first = 0) {
+    for (unsigned i = first; i < first + size; ++i) {
+      const std::uint32_t flow = flow_of(mbufs_[i]);
+      if (flow >= flows()) throw std::runtime_error("a packet came out with another payload");
+      const bool right = way == Way::outbound ? is_frame(mbufs_[i], externals_[flow], kRemote)
+                                              : is_frame(mbufs_[i], kRemote, inside_endpoint(flow));
+      if (!right) throw std::runtime_error(fmt::format("a packet of flow {} came out wrong", flow));
+    }
+  }
+  void put(Way way, unsigned size, unsigned first = 0) {
+    auto** const mbufs = reinterpret_cast<void**>(mbufs_.data() + first);
+    if (rte_ring_enqueue_bulk(from(way).rx, mbufs, size, nullptr) != size) {
       throw std::runtime_error("receive ring full");
     }
-    const std::uint64_t begin = rte_rdtsc_precise();
-    while (!rte_ring_empty(from.rx)) turn();
-    const std::uint64_t end = rte_rdtsc_precise();
-    if (rte_ring_dequeue_bulk(to.tx, reinterpret_cast<void**>(mbufs_.data()), size, nullptr) != size) {
+  }
+  void take(Way way, unsigned size, unsigned first = 0) {
+    auto** const mbufs = reinterpret_cast<void**>(mbufs_.data() + first);
+    if (rte_ring_dequeue_bulk(to(way).tx, mbufs, size, nullptr) != size) {
       throw std::runtime_error("packets were lost on the way: " + drops());
     }
+  }
+
+  /// Puts packets on one port's receive ring, runs `turn` until they are gone, and takes them from the
+  /// other's transmit ring. \return cycles spent in `turn`
+  template <typename Turn>
+  std::uint64_t take_through(Way way, unsigned size, Turn&& turn) {
+    put(way, size);
+    const std::uint64_t begin = rte_rdtsc_precise();
+    while (!rte_ring_empty(from(way).rx)) turn();
+    const std::uint64_t end = rte_rdtsc_precise();
+    take(way, size);
     return end - begin;
   }
 
@@ -225,88 +262,112 @@ class Bench {
     return text;
   }
 
-  static void swap(std::uint16_t port) {
-    std::array<rte_mbuf*, kBurst> mbufs;
-    const std::uint16_t size = rte_eth_rx_burst(port, 0, mbufs.data(), kBurst);
-    for (unsigned i = 0; i < size && i < 8; ++i) rte_prefetch0(bytes_of(mbufs[i]));
-    for (unsigned i = 0; i < size; ++i) {
-      if (i + 8 < size) rte_prefetch0(bytes_of(mbufs[i + 8]));
-      auto& ethernet = nat::header_at<nat::EthernetHeader>(bytes_of(mbufs[i]), 0);
-      std::swap(ethernet.source, ethernet.destination);
-    }
-    rte_eth_tx_burst(port, 0, mbufs.data(), size);
-  }
-
   RingPort inside_;
   RingPort outside_;
   std::unique_ptr<Appliance> appliance_;
   std::vector<rte_mbuf*> mbufs_;
-  std::vector<Endpoint> externals_;
-  std::uint32_t mappings_ = 0;
+  std::vector<std::uint32_t> flows_;  // of each packet that is sent
+  std::vector<Endpoint> externals_;   // by flow
   std::mt19937 random_{20'250'101};
 };
 
-nlohmann::json figures(const std::vector<double>& worker, const std::vector<double>& swap) {
+nlohmann::json measure_way(Bench& bench, const LimitTables& limit, Way way) {
+  std::array<std::vector<double>, 3> cycles;
+  for (unsigned round = 0; round < kRounds; ++round) {
+    for (const auto loop : {Loop::swap, Loop::limit, Loop::worker}) {
+      cycles[static_cast<std::size_t>(loop)].push_back(bench.round(way, loop, limit));
+    }
+  }
+  const auto& worker = cycles[static_cast<std::size_t>(Loop::worker)];
+  const double swap = median(cycles[static_cast<std::size_t>(Loop::swap)]);
+  const double limit_cycles = median(cycles[static_cast<std::size_t>(Loop::limit)]);
   nlohmann::json row;
   row["worker_cycles"] = median(worker);
-  row["swap_cycles"] = median(swap);
-  row["ratio"] = median(worker) / median(swap);
   row["worker_min"] = *std::min_element(worker.begin(), worker.end());
   row["worker_max"] = *std::max_element(worker.begin(), worker.end());
+  row["swap_cycles"] = swap;
+  row["limit_cycles"] = limit_cycles;
+  row["times_swap"] = median(worker) / swap;
+  row["times_limit"] = median(worker) / limit_cycles;
   return row;
 }
 
 nlohmann::json measure(Bench& bench, std::uint32_t size) {
   bench.grow(size);
-  std::vector<double> out_swap, out, in_swap, in;
-  for (unsigned round = 0; round < kRounds; ++round) {
-    out_swap.push_back(bench.outbound(true));
-    out.push_back(bench.outbound(false));
-    in_swap.push_back(bench.inbound(true));
-    in.push_back(bench.inbound(false));
-  }
+  const LimitTables limit(size);
   nlohmann::json row;
   row["mappings"] = size;
-  row["outbound"] = figures(out, out_swap);
-  row["inbound"] = figures(in, in_swap);
+  for (const auto way : {Way::outbound, Way::inbound, Way::both}) {
+    row[kWayNames[static_cast<std::size_t>(way)]] = measure_way(bench, limit, way);
+  }
   return row;
 }
 
 void print_table(const nlohmann::json& report) {
-  fmt::print("{:>9}  {:<9} {:>14} {:>12} {:>7} {:>15}\n", "mappings", "direction", "worker cycles",
-             "swap cycles", "ratio", "min..max");
+  fmt::print("{:>9}  {:<9} {:>8} {:>8} {:>8} {:>8} {:>8}  {}\n", "mappings", "direction", "worker", "limit",
+             "swap", "x limit", "x swap", "worker min..max");
   for (const auto& row : report.at("rows")) {
-    for (const auto* direction : {"outbound", "inbound"}) {
-      const auto& result = row.at(direction);
-      fmt::print("{:>9}  {:<9} {:>14.1f} {:>12.1f} {:>7.2f} {:>7.1f}..{:.1f}\n",
-                 row.at("mappings").get<std::uint32_t>(), direction, result.at("worker_cycles").get<double>(),
-                 result.at("swap_cycles").get<double>(), result.at("ratio").get<double>(),
-                 result.at("worker_min").get<double>(), result.at("worker_max").get<double>());
+    for (const auto* way : kWayNames) {
+      const auto& result = row.at(way);
+      const auto number = [&](const char* key) { return result.at(key).get<double>(); };
+      fmt::print("{:>9}  {:<9} {:>8.1f} {:>8.1f} {:>8.1f} {:>8.2f} {:>8.2f}  {:.1f}..{:.1f}\n",
+                 row.at("mappings").get<std::uint32_t>(), way, number("worker_cycles"),
+                 number("limit_cycles"), number("swap_cycles"), number("times_limit"), number("times_swap"),
+                 number("worker_min"), number("worker_max"));
     }
   }
 }
 
-int run(const char* json_path) {
-  const auto config = bench_config();
-  if (const auto started = start_eal(config, false); !started) {
+struct Options {
+  const char* json_path = nullptr;
+  std::vector<std::uint32_t> sizes;
+};
+
+Options read_options(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--json" && i + 1 < argc) {
+      options.json_path = argv[++i];
+      continue;
+    }
+    std::uint32_t size = 0;
+    const auto* const end = argument.data() + argument.size();
+    const auto [rest, error] = std::from_chars(argument.data(), end, size);
+    if (error != std::errc{} || rest != end || size == 0) {
+      throw std::runtime_error("'" + argument + "' is neither --json FILE nor a number of mappings");
+    }
+    options.sizes.push_back(size);
+  }
+  if (options.sizes.empty()) options.sizes = kDefaultSizes;
+  std::sort(options.sizes.begin(), options.sizes.end());
+  return options;
+}
+
+int run(const Options& options) {
+  auto config = config_for(options.sizes.back(), "pinhole_bench");
+  // The tables of the limit loop lie beside those of the product.
+  config.dpdk.memory_mb +=
+      static_cast<unsigned>(options.sizes.back() / 10'000 + options.sizes.back() / 32'768 + 64);
+  if (const auto started = dataplane::start_eal(config, false); !started) {
     fmt::print(stderr, "worker_bench: {}\n", started.error().message);
     return config::exit_status(started.error().code);
   }
-  Bench bench;
+  Bench bench(config);
   nlohmann::json report;
   report["benchmark"] = "worker";
   report["unit"] = "TSC cycles a packet";
   report["tsc_hz"] = rte_get_tsc_hz();
   report["frame_bytes"] = kFrameSize + 4;
-  report["burst"] = kBurst;
+  report["burst"] = dataplane::kBurst;
   report["rounds"] = kRounds;
   report["packets_a_round"] = kBatch * kBatchesPerRound;
   report["rows"] = nlohmann::json::array();
-  for (const auto size : kSizes) report["rows"].push_back(measure(bench, size));
+  for (const auto size : options.sizes) report["rows"].push_back(measure(bench, size));
   print_table(report);
-  if (json_path != nullptr) {
-    std::FILE* const file = std::fopen(json_path, "w");
-    if (file == nullptr) throw std::runtime_error(std::string("cannot write ") + json_path);
+  if (options.json_path != nullptr) {
+    std::FILE* const file = std::fopen(options.json_path, "w");
+    if (file == nullptr) throw std::runtime_error(std::string("cannot write ") + options.json_path);
     fmt::print(file, "{}\n", report.dump(2));
     std::fclose(file);
   }
@@ -315,11 +376,11 @@ int run(const char* json_path) {
 
 }  // namespace
 
-}  // namespace pinhole::dataplane
+}  // namespace pinhole::bench
 
 int main(int argc, char** argv) {
   try {
-    return pinhole::dataplane::run(argc > 1 ? argv[1] : nullptr);
+    return pinhole::bench::run(pinhole::bench::read_options(argc, argv));
   } catch (const std::exception& error) {
     fmt::print(stderr, "worker_bench: {}\n", error.what());
     return 1;

@@ -93,6 +93,11 @@ PipelineLab::PipelineLab(config::Config config) : workers_(config.workers.count)
   // A ring has no MAC address. Nothing of the network is read before the first turn.
   auto& network = const_cast<dataplane::Network&>(appliance_->network());
   for (unsigned i = 0; i < network.interfaces.size(); ++i) network.interfaces[i].mac = mac_of_interface(i);
+  for (unsigned worker = 0; worker < workers_; ++worker) {
+    auto& express = context(worker).express;
+    std::destroy_at(&express);
+    std::construct_at(&express, network);  // it has read the MAC addresses
+  }
   start_tsc_ = rte_rdtsc();
   for (unsigned i = 0; i < config.interfaces.size(); ++i) {
     if (const auto gateway = config.interfaces[i].gateway) add_neighbor(i, *gateway);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The express path: plain UDP packets of established flows, which are nearly all that a worker ever sees. It
+// comes before the stages of dataplane/pipeline.hpp, takes what it can be sure of, and leaves the rest.
+//
+// A packet is plain when it has nothing that needs thought: untagged Ethernet to our MAC address, IPv4
+// without options, right header checksum, no fragment, a TTL to spare, UDP whose lengths fit. Its flow is
+// established when the regular path has taken a packet of the very same remote endpoint through, in the same
+// direction, and found nothing that stands against it: then the mapping holds the number of a next hop, and
+// routes, filters, zones and gateways need not be asked again, because they would say the same.
+//
+// Invariant: for a packet that it takes, the express path does what the regular path would do, byte for byte
+// and count for count; a packet that it does not take is untouched. It may always be left out.
+
+#include <array>
+#include <cstdint>
+
+#include "dataplane/burst.hpp"
+#include "dataplane/hop_table.hpp"
+#include "dataplane/network.hpp"
+#include "nat/translator.hpp"
+
+#include <rte_build_config.h>
+
+namespace pinhole::dataplane {
+
+struct WorkerContext;
+
+class Express {
+ public:
+  explicit Express(const Network& network);
+
+  // Both forward the packets of established flows; what is left is moved to the front of the burst, in order.
+
+  /// What one port received: also counts its bytes, and notes the port on what is left.
+  void forward_received(Burst& burst, std::uint16_t port, WorkerContext& worker) noexcept;
+  /// What other workers handed over.
+  void forward_handed_over(Burst& burst, WorkerContext& worker) noexcept;
+
+  // After the regular path has translated a packet of kind flow: lets those that follow it take the express
+  // path if they may.
+
+  void admit_outbound(nat::Mapping& mapping, const nat::Packet& packet, Hop hop,
+                      const WorkerContext& worker) noexcept {
+    if (mapping.hop_out == nat::kNoHop && may_pass(mapping, packet.destination, worker)) {
+      mapping.hop_out = hops_.number_of(hop);
+    }
+  }
+  void admit_inbound(nat::Mapping& mapping, const nat::Packet& packet, Hop hop,
+                     const WorkerContext& worker) noexcept {
+    if (mapping.hop_in == nat::kNoHop && may_pass(mapping, packet.source, worker)) {
+      mapping.hop_in = hops_.number_of(hop);
+    }
+  }
+
+  /// Once a tick.
+  void refresh() noexcept { hops_.refresh(); }
+
+ private:
+  /// What is known of a port before a frame is read.
+  struct Arrival {
+    std::uint64_t mac =
+        ~std::uint64_t{0};  // of the only, untagged interface; otherwise one that no frame has
+    bool inside = false;
+  };
+  enum class Way : std::uint8_t { regular, outbound, inbound };
+  struct Flows;
+
+  [[nodiscard]] bool may_pass(const nat::Mapping& mapping, nat::Endpoint remote,
+                              const WorkerContext& worker) const noexcept;
+  template <Way kWay>
+  void forward_as(Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept;
+  [[nodiscard]] Way recognise(const rte_mbuf* mbuf, unsigned place, const Arrival& arrival, Way way,
+                              const WorkerContext& worker, Flows& flows) const noexcept;
+  template <bool kOutbound>
+  [[nodiscard]] bool finish(rte_mbuf* mbuf, unsigned place, const Flows& flows,
+                            WorkerContext& worker) noexcept;
+
+  bool alone_;  // the only worker owns everything
+  std::array<Arrival, RTE_MAX_ETHPORTS> arrivals_{};
+  HopTable hops_;
+};
+
+}  // namespace pinhole::dataplane
