@@ -25,6 +25,7 @@ namespace {
 constexpr unsigned kPoolSize = 8191;
 constexpr unsigned kPoolCache = 256;
 constexpr std::uint16_t kDescriptors = 1024;
+constexpr unsigned kWaitMs = 100;
 
 std::string name_of(const std::string& device) {
   return device.substr(0, device.find(','));
@@ -49,6 +50,18 @@ std::uint16_t find_port(const std::string& device) {
         device));
   }
   return id;
+}
+
+/// A client of memif cannot start before its server has. \return 0 or the last refusal of DPDK
+int start(std::uint16_t id) {
+  constexpr unsigned kAttempts = 100;
+  int code = 0;
+  for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
+    code = rte_eth_dev_start(id);
+    if (code == 0) break;
+    rte_delay_us_sleep(1000 * kWaitMs);
+  }
+  return code;
 }
 
 }  // namespace
@@ -102,7 +115,7 @@ Link::Link(const std::string& device, rte_mempool* pool)
   if (const int code = rte_eth_tx_queue_setup(id_, 0, tx, node, nullptr); code != 0) {
     throw failure(device, "setting up its transmit queue", code);
   }
-  if (const int code = rte_eth_dev_start(id_); code != 0) throw failure(device, "starting it", code);
+  if (const int code = start(id_); code != 0) throw failure(device, "starting it", code);
   rte_ether_addr address{};
   if (const int code = rte_eth_macaddr_get(id_, &address); code != 0) {
     throw failure(device, "reading its MAC address", code);
@@ -113,6 +126,26 @@ Link::Link(const std::string& device, rte_mempool* pool)
 Link::~Link() {
   rte_eth_dev_stop(id_);
   rte_eth_dev_close(id_);
+}
+
+bool Link::is_up() const {
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+void Link::wait_up() const {
+  constexpr unsigned kAttempts = 100;
+  for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
+    if (is_up()) return;
+    rte_delay_us_sleep(1000 * kWaitMs);
+  }
+  throw std::runtime_error(
+      fmt::format("the link of port '{}' is not up after {} s", device_, kAttempts * kWaitMs / 1000));
+}
+
+void Link::wait_down() const {
+  constexpr unsigned kAttempts = 600;
+  for (unsigned attempt = 0; attempt < kAttempts && is_up(); ++attempt) rte_delay_us_sleep(1000 * kWaitMs);
 }
 
 unsigned Link::send(std::span<rte_mbuf*> mbufs) noexcept {
@@ -156,7 +189,6 @@ bool Link::take_arp(rte_mbuf* mbuf) noexcept {
 
 nat::MacAddress Link::resolve(nat::Ipv4Address own, nat::Ipv4Address target) {
   constexpr unsigned kAttempts = 50;
-  constexpr unsigned kWaitMs = 100;
   asked_ = target;
   answered_ = false;
   std::array<rte_mbuf*, kBurst> mbufs;

@@ -39,6 +39,11 @@ class Link {
 
   [[nodiscard]] const nat::MacAddress& mac() const noexcept { return mac_; }
 
+  /// Waits until the other end is there. Errors: std::runtime_error after a few seconds.
+  void wait_up() const;
+  /// Waits until the other end is gone, for a minute at most.
+  void wait_down() const;
+
   /// \return how many of `mbufs` it took; the rest stay the caller's.
   unsigned send(std::span<rte_mbuf*> mbufs) noexcept;
   /// \return how many frames came into `mbufs`; ARP is answered on the way and not among them.
@@ -48,6 +53,7 @@ class Link {
   nat::MacAddress resolve(nat::Ipv4Address own, nat::Ipv4Address target);
 
  private:
+  [[nodiscard]] bool is_up() const;
   /// \return true when it was ARP, and is gone.
   bool take_arp(rte_mbuf* mbuf) noexcept;
 

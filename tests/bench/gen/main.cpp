@@ -3,6 +3,7 @@
 // traffic.hpp is the place to start reading.
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
@@ -44,6 +45,8 @@ class Session {
         inside_(options.inside_device, pool),
         outside_(options.outside_device, pool),
         flows_(make_flows(options.plan, options.device)) {
+    inside_.wait_up();
+    outside_.wait_up();
     Gateways gateways;
     if (options.device == Device::nat) {
       gateways.inside = inside_.resolve(options.inside_own, options.inside_gateway);
@@ -89,6 +92,11 @@ class Session {
     }
     if (const auto error = error_of(done, options_.tolerance)) throw DeviceErred(*error);
     return done;
+  }
+
+  void wait_until_gone() const {
+    inside_.wait_down();
+    outside_.wait_down();
   }
 
   /// Two flows may never have the same external endpoint; looked at again at the end.
@@ -186,9 +194,8 @@ nlohmann::json heading(const Options& options) {
   return report;
 }
 
-void measure(const Options& options, nlohmann::json& report) {
+void measure(const Options& options, Session& session, nlohmann::json& report) {
   const auto hz = static_cast<double>(rte_get_tsc_hz());
-  Session session(options, make_pool());
   session.warm_up();
   for (const auto& step : options.steps) {
     const StepResult done = session.run(step);
@@ -199,11 +206,32 @@ void measure(const Options& options, nlohmann::json& report) {
   session.check_overload();
 }
 
+/// Who waits for the file never sees half of it.
 void write(const std::string& path, const nlohmann::json& report) {
   if (path.empty()) return;
-  std::ofstream file(path);
-  file << report.dump(2) << '\n';
-  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+  const std::string part = path + ".part";
+  {
+    std::ofstream file(part);
+    file << report.dump(2) << '\n';
+    if (!file.flush()) throw std::runtime_error("cannot write " + part);
+  }
+  std::filesystem::rename(part, path);
+}
+
+int measure_and_report(const Options& options) {
+  nlohmann::json report = heading(options);
+  int status = 0;
+  Session session(options, make_pool());
+  try {
+    measure(options, session, report);
+  } catch (const DeviceErred& error) {
+    fmt::print(stderr, "pinhole-gen: the device erred: {}\n", error.what());
+    report["error"] = error.what();
+    status = kDeviceErred;
+  }
+  write(options.json_path, report);
+  if (options.stay) session.wait_until_gone();
+  return status;
 }
 
 int run(int argc, char** argv) {
@@ -211,15 +239,7 @@ int run(int argc, char** argv) {
   const auto options = parse_options(argc, argv, status);
   if (!options) return status;
   start_eal(options->eal);
-  nlohmann::json report = heading(*options);
-  try {
-    measure(*options, report);
-  } catch (const DeviceErred& error) {
-    fmt::print(stderr, "pinhole-gen: the device erred: {}\n", error.what());
-    report["error"] = error.what();
-    status = kDeviceErred;
-  }
-  write(options->json_path, report);
+  status = measure_and_report(*options);
   rte_eal_cleanup();
   return status;
 }

@@ -106,6 +106,10 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& sta
   app.add_option("--memory-mb", options.eal.memory_mb, "Memory for DPDK")->check(CLI::Range(32U, 65536U));
   app.add_flag("--no-huge", no_huge, "Do without huge pages");
   app.add_option("--json", options.json_path, "File to write the figures to");
+  app.add_flag(
+      "--stay", options.stay,
+      "Keep the ports until the device is gone: DPDK's memif driver may crash a device that polls while "
+      "its peer leaves");
   try {
     app.parse(argc, argv);
     options.eal.devices = {options.inside_device, options.outside_device};

@@ -45,6 +45,7 @@ struct Options {
   nat::Ipv4Address outside_gateway;
   std::vector<Step> steps;
   std::string json_path;
+  bool stay = false;  // keep the ports until the device is gone
 };
 
 /// \return none when the program has said what there is to say (--help); `status` is then its exit status.
