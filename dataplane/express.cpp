@@ -29,8 +29,8 @@ constexpr std::size_t kPayload = kUdp + sizeof(nat::UdpHeader);
 // fetched.
 constexpr unsigned kMbufToFrame = 6;
 constexpr unsigned kFrameToIndex = 6;
-constexpr unsigned kIndexToMapping = 9;
-constexpr unsigned kMappingToEnd = 9;
+constexpr unsigned kIndexToMapping = 8;
+constexpr unsigned kMappingToEnd = 8;
 constexpr unsigned kFurther = kMappingToEnd / 2;  // of a second index line
 
 constexpr std::uint64_t kLow48 = 0xffff'ffff'ffffU;

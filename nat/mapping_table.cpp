@@ -78,7 +78,7 @@ void MappingTable::find_burst(std::span<const OutboundKey> keys,
     const Line& home = lines_[home_of(hashes[i])];
     if (found[i] != kNoMapping) found[i] = find_in(home, tag_of(hashes[i]), key);
     if (found[i] != kNoMapping || home.passed_on == 0) continue;
-    __builtin_prefetch(&lines_[step(home_of(hashes[i]), stride_of(hashes[i]))]);
+    nat::prefetch(&lines_[step(home_of(hashes[i]), stride_of(hashes[i]))]);
     further[further_count++] = static_cast<std::uint8_t>(i);
   }
   for (std::size_t i = 0; i < further_count; ++i) {

@@ -23,6 +23,7 @@
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
 #include "nat/memory.hpp"
+#include "nat/prefetch.hpp"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -64,11 +65,11 @@ class InboundIndex {
   }
 
   [[nodiscard]] MappingIndex find(InboundKey key) const noexcept { return entries_[at(key)] - 1; }
-  void prefetch(InboundKey key) const noexcept { __builtin_prefetch(&entries_[at(key)]); }
+  void prefetch(InboundKey key) const noexcept { nat::prefetch(&entries_[at(key)]); }
   // The same in two steps, for a look-up that is spread over a burst.
   using Slot = std::size_t;
   [[nodiscard]] static constexpr Slot slot_of(InboundKey key) noexcept { return at(key); }
-  void prefetch(Slot slot) const noexcept { __builtin_prefetch(&entries_[slot]); }
+  void prefetch(Slot slot) const noexcept { nat::prefetch(&entries_[slot]); }
   [[nodiscard]] MappingIndex find(Slot slot) const noexcept { return entries_[slot] - 1; }
   void set(InboundKey key, MappingIndex mapping) noexcept { entries_[at(key)] = mapping + 1; }
   void clear(InboundKey key) noexcept { entries_[at(key)] = 0; }
@@ -99,10 +100,8 @@ class MappingTable {
     return static_cast<Hash>(product) ^ static_cast<Hash>(product >> 64U);
   }
   /// Fetches the line that find() will read.
-  void prefetch(Hash hash) const noexcept { __builtin_prefetch(&lines_[home_of(hash)]); }
-  void prefetch_mapping(MappingIndex index) const noexcept {
-    __builtin_prefetch(&mappings_[index], 1);  // for writing: a packet stores its tick and counts itself
-  }
+  void prefetch(Hash hash) const noexcept { nat::prefetch(&lines_[home_of(hash)]); }
+  void prefetch_mapping(MappingIndex index) const noexcept { nat::prefetch(&mappings_[index]); }
   /// The mapping that probably has the key, or kNoMapping: the first of the home line whose tag fits, which
   /// is right but for one time in thousands. Whoever asked compares key_word(). Cost: one line, prefetched.
   [[nodiscard]] MappingIndex guess(Hash hash) const noexcept {
@@ -115,7 +114,7 @@ class MappingTable {
   [[nodiscard]] bool lies_further(Hash hash) const noexcept {
     const std::uint32_t home = home_of(hash);
     if (lines_[home].passed_on == 0) return false;
-    __builtin_prefetch(&lines_[step(home, stride_of(hash))]);
+    nat::prefetch(&lines_[step(home, stride_of(hash))]);
     return true;
   }
   /// guess() for a key that lies_further().

@@ -9,10 +9,14 @@
 // loops alternate; a round is its median batch, the figure is the median round.
 //
 //     worker_bench [--json FILE] [MAPPINGS...]
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -271,7 +275,17 @@ class Bench {
   std::mt19937 random_{20'250'101};
 };
 
-nlohmann::json measure_way(Bench& bench, const LimitTables& limit, Way way) {
+/// Cycles a packet, of one size and direction.
+struct Figures {
+  double worker = 0;
+  double worker_min = 0;
+  double worker_max = 0;
+  double limit = 0;
+  double swap = 0;
+};
+using Row = std::array<Figures, kWayNames.size()>;
+
+Figures measure_way(Bench& bench, const LimitTables& limit, Way way) {
   std::array<std::vector<double>, 3> cycles;
   for (unsigned round = 0; round < kRounds; ++round) {
     for (const auto loop : {Loop::swap, Loop::limit, Loop::worker}) {
@@ -279,43 +293,82 @@ nlohmann::json measure_way(Bench& bench, const LimitTables& limit, Way way) {
     }
   }
   const auto& worker = cycles[static_cast<std::size_t>(Loop::worker)];
-  const double swap = median(cycles[static_cast<std::size_t>(Loop::swap)]);
-  const double limit_cycles = median(cycles[static_cast<std::size_t>(Loop::limit)]);
-  nlohmann::json row;
-  row["worker_cycles"] = median(worker);
-  row["worker_min"] = *std::min_element(worker.begin(), worker.end());
-  row["worker_max"] = *std::max_element(worker.begin(), worker.end());
-  row["swap_cycles"] = swap;
-  row["limit_cycles"] = limit_cycles;
-  row["times_swap"] = median(worker) / swap;
-  row["times_limit"] = median(worker) / limit_cycles;
-  return row;
+  return {.worker = median(worker),
+          .worker_min = *std::min_element(worker.begin(), worker.end()),
+          .worker_max = *std::max_element(worker.begin(), worker.end()),
+          .limit = median(cycles[static_cast<std::size_t>(Loop::limit)]),
+          .swap = median(cycles[static_cast<std::size_t>(Loop::swap)])};
 }
 
-nlohmann::json measure(Bench& bench, std::uint32_t size) {
+Row measure_here(std::uint32_t size) {
+  auto config = config_for(size, "pinhole_bench");
+  // The tables of the limit loop lie beside those of the product.
+  config.dpdk.memory_mb += size / 10'000 + size / 32'768 + 64;
+  if (const auto started = dataplane::start_eal(config, false); !started) {
+    throw std::runtime_error(started.error().message);
+  }
+  Bench bench(config);
   bench.grow(size);
   const LimitTables limit(size);
-  nlohmann::json row;
-  row["mappings"] = size;
+  Row row;
   for (const auto way : {Way::outbound, Way::inbound, Way::both}) {
-    row[kWayNames[static_cast<std::size_t>(way)]] = measure_way(bench, limit, way);
+    row[static_cast<std::size_t>(way)] = measure_way(bench, limit, way);
   }
   return row;
 }
 
-void print_table(const nlohmann::json& report) {
+/// The row of one size, by a process of its own: the tables are as large as they have to be and no larger,
+/// and nothing is left over from the size before.
+Row measure(std::uint32_t size) {
+  std::array<int, 2> pipe_ends{};
+  if (pipe(pipe_ends.data()) != 0) throw std::runtime_error("no pipe");
+  const pid_t child = fork();
+  if (child < 0) throw std::runtime_error("no process");
+  if (child == 0) {
+    int status = 1;
+    try {
+      const Row row = measure_here(size);
+      if (write(pipe_ends[1], &row, sizeof row) == static_cast<ssize_t>(sizeof row)) status = 0;
+    } catch (const std::exception& error) {
+      fmt::print(stderr, "worker_bench: {}\n", error.what());
+    }
+    std::exit(status);
+  }
+  close(pipe_ends[1]);
+  Row row;
+  const bool whole = read(pipe_ends[0], &row, sizeof row) == static_cast<ssize_t>(sizeof row);
+  close(pipe_ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (!whole || status != 0) throw std::runtime_error(fmt::format("{} mappings could not be measured", size));
+  return row;
+}
+
+nlohmann::json to_json(const Figures& figures) {
+  nlohmann::json json;
+  json["worker_cycles"] = figures.worker;
+  json["worker_min"] = figures.worker_min;
+  json["worker_max"] = figures.worker_max;
+  json["limit_cycles"] = figures.limit;
+  json["swap_cycles"] = figures.swap;
+  json["times_limit"] = figures.worker / figures.limit;
+  json["times_swap"] = figures.worker / figures.swap;
+  return json;
+}
+
+void print_head() {
   fmt::print("{:>9}  {:<9} {:>8} {:>8} {:>8} {:>8} {:>8}  {}\n", "mappings", "direction", "worker", "limit",
              "swap", "x limit", "x swap", "worker min..max");
-  for (const auto& row : report.at("rows")) {
-    for (const auto* way : kWayNames) {
-      const auto& result = row.at(way);
-      const auto number = [&](const char* key) { return result.at(key).get<double>(); };
-      fmt::print("{:>9}  {:<9} {:>8.1f} {:>8.1f} {:>8.1f} {:>8.2f} {:>8.2f}  {:.1f}..{:.1f}\n",
-                 row.at("mappings").get<std::uint32_t>(), way, number("worker_cycles"),
-                 number("limit_cycles"), number("swap_cycles"), number("times_limit"), number("times_swap"),
-                 number("worker_min"), number("worker_max"));
-    }
+}
+
+void print_row(std::uint32_t size, const Row& row) {
+  for (std::size_t way = 0; way < row.size(); ++way) {
+    const auto& figures = row[way];
+    fmt::print("{:>9}  {:<9} {:>8.1f} {:>8.1f} {:>8.1f} {:>8.2f} {:>8.2f}  {:.1f}..{:.1f}\n", size,
+               kWayNames[way], figures.worker, figures.limit, figures.swap, figures.worker / figures.limit,
+               figures.worker / figures.swap, figures.worker_min, figures.worker_max);
   }
+  std::fflush(stdout);
 }
 
 struct Options {
@@ -345,26 +398,24 @@ Options read_options(int argc, char** argv) {
 }
 
 int run(const Options& options) {
-  auto config = config_for(options.sizes.back(), "pinhole_bench");
-  // The tables of the limit loop lie beside those of the product.
-  config.dpdk.memory_mb +=
-      static_cast<unsigned>(options.sizes.back() / 10'000 + options.sizes.back() / 32'768 + 64);
-  if (const auto started = dataplane::start_eal(config, false); !started) {
-    fmt::print(stderr, "worker_bench: {}\n", started.error().message);
-    return config::exit_status(started.error().code);
-  }
-  Bench bench(config);
   nlohmann::json report;
   report["benchmark"] = "worker";
   report["unit"] = "TSC cycles a packet";
-  report["tsc_hz"] = rte_get_tsc_hz();
   report["frame_bytes"] = kFrameSize + 4;
   report["burst"] = dataplane::kBurst;
   report["rounds"] = kRounds;
   report["packets_a_round"] = kBatch * kBatchesPerRound;
   report["rows"] = nlohmann::json::array();
-  for (const auto size : options.sizes) report["rows"].push_back(measure(bench, size));
-  print_table(report);
+  print_head();
+  std::fflush(stdout);  // before a child inherits what is buffered
+  for (const auto size : options.sizes) {
+    const Row measured = measure(size);
+    print_row(size, measured);
+    nlohmann::json row;
+    row["mappings"] = size;
+    for (std::size_t way = 0; way < measured.size(); ++way) row[kWayNames[way]] = to_json(measured[way]);
+    report["rows"].push_back(std::move(row));
+  }
   if (options.json_path != nullptr) {
     std::FILE* const file = std::fopen(options.json_path, "w");
     if (file == nullptr) throw std::runtime_error(std::string("cannot write ") + options.json_path);
