@@ -215,8 +215,14 @@ config::Result<void> Appliance::make_layout(const config::Config& config, const 
 
 config::Result<void> Appliance::make_workers(const config::Config& config) {
   const auto addresses = network_->steering.addresses().size();
-  auto inbound_memory = reserve("pinhole_inbound", nat::InboundIndex::bytes_needed(addresses));
-  if (!inbound_memory) return inbound_memory.error();
+  const auto inbound_bytes = nat::InboundIndex::bytes_needed(addresses);
+  auto inbound_memory = reserve("pinhole_inbound", inbound_bytes);
+  if (!inbound_memory) {
+    return Error{ErrorCode::memory,
+                 fmt::format("nat.pool: {} external addresses need {} MB and dpdk.memory_mb has no room for "
+                             "them; raise it, or give fewer addresses",
+                             addresses, inbound_bytes >> 20U)};
+  }
   const nat::InboundIndex inbound(addresses, *inbound_memory);
   nat::RandomKey key{};
   fill_with_random(key);

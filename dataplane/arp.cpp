@@ -60,29 +60,30 @@ std::size_t build_arp_request(std::span<std::byte> frame, const ArpRequest& requ
   return kArpFrame;
 }
 
-ArpAnswers::ArpAnswers(const config::Config& config) noexcept {
+ArpAnswers::ArpAnswers(const config::Config& config) {
   assert(config.interfaces.size() <= subnets_.size());
   interfaces_ = std::min(config.interfaces.size(), subnets_.size());
   for (std::size_t number = 0; number < interfaces_; ++number) {
     const auto& interface = config.interfaces[number];
     subnets_[number] = interface.address;
-    add(number, interface.address.address);
+    add(number, {interface.address.address, 32});
     if (interface.zone != config::Zone::outside) continue;
-    for (const auto address : config.nat.pool) add(number, address);
-    for (const auto& forward : config.nat.forwards) add(number, forward.external.address);
+    for (const auto& item : config.nat.pool) add(number, item.prefix);
+    for (const auto& forward : config.nat.forwards) add(number, {forward.external.address, 32});
   }
 }
 
-void ArpAnswers::add(std::size_t interface, nat::Ipv4Address address) noexcept {
+void ArpAnswers::add(std::size_t interface, nat::Prefix addresses) {
   const auto number = static_cast<std::uint8_t>(interface);
-  if (!subnets_[interface].contains(address) || answers(number, address)) return;
-  assert(size_ < kMaxAddresses);
-  if (size_ < kMaxAddresses) entries_[size_++] = {number, address};
+  if (!subnets_[interface].overlaps(addresses)) return;
+  if (addresses.length == 32 && answers(number, addresses.address)) return;
+  entries_.push_back({number, addresses});
 }
 
 bool ArpAnswers::answers(std::uint8_t interface, nat::Ipv4Address target) const noexcept {
-  return std::any_of(entries_.begin(), entries_.begin() + size_, [&](const Entry& entry) {
-    return entry.interface == interface && entry.address == target;
+  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.interface == interface && entry.addresses.contains(target) &&
+           subnets_[interface].has_host(target);
   });
 }
 

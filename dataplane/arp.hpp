@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "dataplane/config/structs.hpp"
 #include "nat/headers.hpp"
@@ -51,12 +52,9 @@ std::size_t build_arp_request(std::span<std::byte> frame, const ArpRequest& requ
 /// rare.
 class ArpAnswers {
  public:
-  // 16 interfaces, 64 addresses of the pool; forwards use addresses of either.
-  static constexpr std::size_t kMaxAddresses = 128;
-
   ArpAnswers() noexcept = default;
   /// \param config  valid
-  explicit ArpAnswers(const config::Config& config) noexcept;
+  explicit ArpAnswers(const config::Config& config);
 
   [[nodiscard]] bool answers(std::uint8_t interface, nat::Ipv4Address target) const noexcept;
   /// What was said by ARP may be learnt: a host of the interface's subnet, and not one of our addresses
@@ -66,12 +64,11 @@ class ArpAnswers {
  private:
   struct Entry {
     std::uint8_t interface = 0;
-    nat::Ipv4Address address;
+    nat::Prefix addresses;  // those of the subnet that a host may have
   };
-  void add(std::size_t interface, nat::Ipv4Address address) noexcept;
+  void add(std::size_t interface, nat::Prefix addresses);
 
-  std::array<Entry, kMaxAddresses> entries_;
-  std::size_t size_ = 0;
+  std::vector<Entry> entries_;
   std::array<nat::Prefix, 16> subnets_{};  // by interface
   std::size_t interfaces_ = 0;
 };

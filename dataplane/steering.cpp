@@ -9,8 +9,8 @@ namespace pinhole::dataplane {
 
 Steering::Steering(unsigned workers, std::span<const nat::Ipv4Address> pool,
                    std::span<const config::PortForward> forwards)
-    : workers_(workers), pool_size_(static_cast<std::uint16_t>(pool.size())) {
-  assert(workers >= 1 && workers < kMixed);
+    : workers_(workers), pool_size_(static_cast<std::uint32_t>(pool.size())) {
+  assert(workers >= 1 && workers < kMixed && pool.size() <= config::kMaxExternalAddresses);
   addresses_.assign(pool.begin(), pool.end());
   number_addresses(forwards);
   deal_blocks(forwards);
@@ -26,7 +26,7 @@ void Steering::number_addresses(std::span<const config::PortForward> forwards) {
   for (std::size_t i = 0; i < addresses_.size(); ++i) {
     std::uint32_t at = slot_of(addresses_[i]);
     while (slots_[at].index != kEmpty) at = (at + 1) & slot_mask_;
-    slots_[at] = {.address = addresses_[i], .index = static_cast<std::uint16_t>(i)};
+    slots_[at] = {.address = addresses_[i], .index = static_cast<std::uint32_t>(i)};
   }
 }
 

@@ -20,6 +20,7 @@ namespace pinhole::dataplane {
 class Steering {
  public:
   /// \param workers 1..127
+  /// \param pool    up to 65,536 addresses, those of forwards counted in
   /// External addresses are numbered: the pool in its order first, then the addresses that only forwards
   /// use.
   Steering(unsigned workers, std::span<const nat::Ipv4Address> pool,
@@ -45,7 +46,7 @@ class Steering {
     for (std::uint32_t at = slot_of(address);; at = (at + 1) & slot_mask_) {
       const Slot& slot = slots_[at];
       if (slot.index == kEmpty) return std::nullopt;
-      if (slot.address == address) return slot.index;
+      if (slot.address == address) return static_cast<std::uint16_t>(slot.index);
     }
   }
 
@@ -53,15 +54,15 @@ class Steering {
   /// All external addresses by their number.
   [[nodiscard]] std::span<const nat::Ipv4Address> addresses() const noexcept { return addresses_; }
   /// How many of them, from the first on, are the pool that mappings are made from.
-  [[nodiscard]] std::uint16_t pool_size() const noexcept { return pool_size_; }
+  [[nodiscard]] std::uint32_t pool_size() const noexcept { return pool_size_; }
 
  private:
   static constexpr std::uint8_t kMixed = 0x80;
-  static constexpr std::uint16_t kEmpty = 0xffff;
+  static constexpr std::uint32_t kEmpty = ~std::uint32_t{0};
 
   struct Slot {  // of an open-addressed hash table that is at most a quarter full
     nat::Ipv4Address address;
-    std::uint16_t index = kEmpty;
+    std::uint32_t index = kEmpty;
   };
   struct ForwardOwner {
     std::uint64_t key = 0;
@@ -82,7 +83,7 @@ class Steering {
   void deal_blocks(std::span<const config::PortForward> forwards);
 
   unsigned workers_;
-  std::uint16_t pool_size_;
+  std::uint32_t pool_size_;
   std::vector<nat::Ipv4Address> addresses_;
   std::uint32_t slot_mask_ = 0;
   std::vector<Slot> slots_;

@@ -45,6 +45,20 @@ struct Prefix {
   [[nodiscard]] constexpr bool overlaps(Prefix other) const noexcept {
     return length <= other.length ? contains(other.address) : other.contains(address);
   }
+  /// The first and the last address with these leading bits.
+  [[nodiscard]] constexpr Ipv4Address first() const noexcept {
+    return Ipv4Address::from_host(address.host() & mask());
+  }
+  [[nodiscard]] constexpr Ipv4Address last() const noexcept {
+    return Ipv4Address::from_host(address.host() | ~mask());
+  }
+  /// How many addresses it holds.
+  [[nodiscard]] constexpr std::uint64_t size() const noexcept { return std::uint64_t{1} << (32U - length); }
+  /// Whether a host of this subnet may have the address: the first and the last one name the subnet and
+  /// everybody in it (RFC 1122 section 3.2.1.3); with two addresses or fewer both are hosts (RFC 3021).
+  [[nodiscard]] constexpr bool has_host(Ipv4Address other) const noexcept {
+    return contains(other) && (length >= 31 || (other != first() && other != last()));
+  }
   friend constexpr bool operator==(Prefix, Prefix) noexcept = default;
 };
 

@@ -49,7 +49,7 @@ inline constexpr std::uint32_t kPortBlocks = kPorts / kPortBlock;  // of one ext
 /// The external address that an inside host gets, the same for all its flows (RFC 4787 REQ-2). Independent
 /// of the owner, so that each worker uses all addresses.
 [[nodiscard]] constexpr std::uint16_t pool_index_of_inside(Ipv4Address address,
-                                                           std::uint16_t pool_size) noexcept {
+                                                           std::uint32_t pool_size) noexcept {
   return static_cast<std::uint16_t>(scale(hash_address(address, 0x6a09e667f3bcc908U), pool_size));
 }
 

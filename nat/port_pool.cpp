@@ -42,16 +42,16 @@ void assign(std::uint64_t* bits, std::uint32_t at, bool value) noexcept {
 
 }  // namespace
 
-PortPool::PortPool(std::uint16_t pool_size, unsigned worker, unsigned workers, const Random& random,
+PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, const Random& random,
                    std::span<std::byte> memory) noexcept
     : pool_size_(pool_size),
       worker_(worker),
       workers_(workers),
       random_(random),
       memory_(Carver(memory).take<std::uint64_t>(pool_size * kProtocols * words_per_set(workers))) {
-  for (std::uint16_t address = 0; address < pool_size; ++address) {
+  for (std::uint32_t address = 0; address < pool_size; ++address) {
     for (const Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::icmp}) {
-      const Set set = set_of(protocol, address);
+      const Set set = set_of(protocol, static_cast<std::uint16_t>(address));
       for (std::uint32_t word = 0; word < set.word_count; ++word) {
         const bool has_port_0 = word == 0 && set.first_block == 0 && protocol != Protocol::icmp;
         set.words[word] = has_port_0 ? ~std::uint64_t{1} : ~std::uint64_t{0};

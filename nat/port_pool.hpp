@@ -23,12 +23,12 @@ namespace pinhole::nat {
 
 class PortPool {
  public:
-  /// \param pool_size  external addresses, 0..65535
-  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint16_t pool_size,
+  /// \param pool_size  external addresses, 0..65536
+  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t pool_size,
                                                           unsigned workers) noexcept {
     return carved_bytes<std::uint64_t>(pool_size * kProtocols * words_per_set(workers));
   }
-  PortPool(std::uint16_t pool_size, unsigned worker, unsigned workers, const Random& random,
+  PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, const Random& random,
            std::span<std::byte> memory) noexcept;
 
   /// A free port of an external address, or none. For UDP and TCP it keeps the parity of the inside port if
@@ -84,7 +84,7 @@ class PortPool {
                                                               std::uint32_t end) noexcept;
   static void summarise(const Set& set, std::uint32_t word) noexcept;
 
-  std::uint16_t pool_size_;
+  std::uint32_t pool_size_;
   unsigned worker_;
   unsigned workers_;
   std::uint32_t in_use_ = 0;

@@ -39,7 +39,7 @@ struct TranslatorConfig {
   unsigned worker = 0;
   unsigned workers = 1;
   std::span<const Ipv4Address> external;  // all external addresses by number, kept as a view; see Steering
-  std::uint16_t pool_size = 0;            // mappings are made from so many of them, from the first on
+  std::uint32_t pool_size = 0;            // mappings are made from so many of them, from the first on
   std::uint32_t mappings = 0;             // capacity, at least 1
   Filter filtering = Filter::address_dependent;
   Timeouts timeouts{};
@@ -240,7 +240,7 @@ class Translator {
   void show_gauges() noexcept;
 
   std::span<const Ipv4Address> external_;
-  std::uint16_t pool_size_;
+  std::uint32_t pool_size_;
   unsigned worker_;
   unsigned workers_;
   Filter filtering_;

@@ -182,9 +182,9 @@ struct Schema<Nat> {
   static constexpr std::tuple kKeys{
       Key{.name = "pool",
           .member = &Nat::pool,
-          .help = "the external addresses that inside hosts share; empty: the address of the first outside "
-                  "interface",
-          .bounds = {0, 64}},
+          .help = "the external addresses that inside hosts share, one by one or by prefix, all addresses of "
+                  "which are used; empty: the address of the first outside interface",
+          .bounds = {0, 256}},
       Key{.name = "forwards",
           .member = &Nat::forwards,
           .help = "external endpoints that always stand for an inside endpoint",

@@ -74,8 +74,23 @@ struct Timeouts {
   friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };
 
+/// One address, or all of a prefix.
+struct PoolItem {
+  nat::Prefix prefix;
+
+  constexpr PoolItem() noexcept = default;
+  // Implicit: an address is the shortest way to write a pool.
+  constexpr PoolItem(nat::Ipv4Address address) noexcept : prefix{address, 32} {}
+  constexpr PoolItem(nat::Prefix all) noexcept : prefix(all) {}
+
+  friend bool operator==(const PoolItem&, const PoolItem&) = default;
+};
+
+/// External addresses that can be told apart, whatever the memory.
+inline constexpr std::size_t kMaxExternalAddresses = 65536;
+
 struct Nat {
-  std::vector<nat::Ipv4Address> pool;  // empty: the address of the first outside interface
+  std::vector<PoolItem> pool;  // empty: the address of the first outside interface
   std::vector<PortForward> forwards;
   nat::Filter filtering = nat::Filter::address_dependent;
   Timeouts timeouts;

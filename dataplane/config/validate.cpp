@@ -27,19 +27,8 @@ std::string text(Prefix prefix) {
   return Kind<Prefix>::write(prefix).get<std::string>();
 }
 
-Ipv4Address network_of(Prefix prefix) {
-  return Ipv4Address::from_host(prefix.address.host() & prefix.mask());
-}
 Prefix subnet_of(Prefix prefix) {
-  return {network_of(prefix), prefix.length};
-}
-
-/// The first and the last address of a subnet name the subnet and everybody in it (RFC 1122 3.2.1.3); with
-/// two addresses or fewer both are hosts (RFC 3021).
-bool is_host_of(Prefix subnet, Ipv4Address address) {
-  if (!subnet.contains(address)) return false;
-  if (subnet.length >= 31) return true;
-  return address != network_of(subnet) && address.host() != (network_of(subnet).host() | ~subnet.mask());
+  return {prefix.first(), prefix.length};
 }
 
 /// Whether one host may have the address: not 0.0.0.0/8, loopback, multicast or reserved (RFC 6890).
@@ -126,7 +115,7 @@ Result<void> check_addresses(const Config& config) {
       return config_conflict(path, fmt::format("{} is no subnet to live in", text(address)),
                              "give a prefix length from 8 to 31");
     }
-    if (!is_unicast(address.address) || !is_host_of(address, address.address)) {
+    if (!is_unicast(address.address) || !address.has_host(address.address)) {
       return config_conflict(path, fmt::format("{} is not the address of a host", text(address)),
                              "give an address between the first and the last of its subnet");
     }
@@ -148,7 +137,7 @@ Result<void> check_gateways(const Config& config) {
     const auto& interface = config.interfaces[i];
     if (!interface.gateway) continue;
     const auto path = interface_path(i, "gateway");
-    if (!is_host_of(interface.address, *interface.gateway)) {
+    if (!interface.address.has_host(*interface.gateway)) {
       return config_conflict(path,
                              fmt::format("{} is not a host of the subnet {}", text(*interface.gateway),
                                          text(subnet_of(interface.address))),
@@ -199,7 +188,7 @@ Result<void> check_routes(const Config& config) {
       }
     }
     const auto* interface = connected(config, route.via);
-    if (interface == nullptr || !is_host_of(interface->address, route.via)) {
+    if (interface == nullptr || !interface->address.has_host(route.via)) {
       return config_conflict(via_path,
                              fmt::format("{} is not a host of any interface's subnet", text(route.via)),
                              "give the address of a router that is a neighbour");
@@ -243,42 +232,86 @@ Result<void> check_dpdk(const Config& config) {
   return {};
 }
 
-Result<void> check_pool(const Config& config) {
-  const auto& pool = config.nat.pool;
-  for (std::size_t i = 0; i < pool.size(); ++i) {
-    const auto path = item_path("nat.pool", i);
-    if (std::find(pool.begin(), pool.begin() + static_cast<std::ptrdiff_t>(i), pool[i]) !=
-        pool.begin() + static_cast<std::ptrdiff_t>(i)) {
-      return config_conflict(path, fmt::format("{} is in the pool already", text(pool[i])),
-                             "keep one of the two");
+/// What is wrong with one item of the pool, as to interfaces and routers.
+Result<void> check_pool_neighbors(const Config& config, const std::string& path, Prefix item) {
+  const bool single = item.length == 32;
+  const auto name = single ? text(item.address) : text(item);
+  for (const auto& interface : config.interfaces) {
+    if (!interface.address.overlaps(item)) continue;
+    if (interface.zone == Zone::inside) {
+      return config_conflict(path,
+                             fmt::format("{} {} the subnet {} of the inside interface \"{}\"", name,
+                                         interface.address.length <= item.length ? "lies in" : "holds",
+                                         text(subnet_of(interface.address)), interface.name),
+                             "give an address of the outside");
     }
-    if (!is_unicast(pool[i])) {
-      return config_conflict(path, fmt::format("{} is not the address of a host", text(pool[i])),
-                             "give an address that the outside network routes to Pinhole");
+    if (single && !interface.address.has_host(item.address)) {
+      return config_conflict(
+          path,
+          fmt::format("{} is not the address of a host of {}", name, text(subnet_of(interface.address))),
+          "give an address between the first and the last of that subnet");
     }
-    if (const auto* interface = connected(config, pool[i]); interface != nullptr) {
-      if (interface->zone == Zone::inside) {
-        return config_conflict(
-            path,
-            fmt::format("{} lies in the subnet {} of the inside interface \"{}\"", text(pool[i]),
-                        text(subnet_of(interface->address)), interface->name),
-            "give an address of the outside");
-      }
-      if (!is_host_of(interface->address, pool[i])) {
-        return config_conflict(path,
-                               fmt::format("{} is not the address of a host of {}", text(pool[i]),
-                                           text(subnet_of(interface->address))),
-                               "give an address between the first and the last of that subnet");
-      }
-    }
-    const bool router = std::any_of(config.interfaces.begin(), config.interfaces.end(),
-                                    [&](const auto& interface) { return interface.gateway == pool[i]; }) ||
-                        std::any_of(config.routes.begin(), config.routes.end(),
-                                    [&](const auto& route) { return route.via == pool[i]; });
-    if (router) {
-      return config_conflict(path, fmt::format("{} is the address of a router", text(pool[i])),
+  }
+  const auto check_router = [&](Ipv4Address router) -> Result<void> {
+    if (!item.contains(router)) return {};
+    if (single) {
+      return config_conflict(path, fmt::format("{} is the address of a router", name),
                              "give an address that nobody else has");
     }
+    return config_conflict(path, fmt::format("{} holds {}, the address of a router", name, text(router)),
+                           "give smaller prefixes that leave it out");
+  };
+  for (const auto& interface : config.interfaces) {
+    if (!interface.gateway) continue;
+    if (auto result = check_router(*interface.gateway); !result) return result;
+  }
+  for (const auto& route : config.routes) {
+    if (auto result = check_router(route.via); !result) return result;
+  }
+  return {};
+}
+
+Result<void> check_pool(const Config& config) {
+  const auto& pool = config.nat.pool;
+  std::uint64_t addresses = 0;
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    const auto path = item_path("nat.pool", i);
+    const Prefix item = pool[i].prefix;
+    if (item != subnet_of(item)) {
+      return config_conflict(path, fmt::format("{} has bits set after its prefix", text(item)),
+                             fmt::format("write {}", text(subnet_of(item))));
+    }
+    for (std::size_t other = 0; other < i; ++other) {
+      if (!pool[other].prefix.overlaps(item)) continue;
+      const bool whole = pool[other].prefix.length <= item.length;
+      return config_conflict(path,
+                             whole ? fmt::format("{} is in the pool already",
+                                                 item.length == 32 ? text(item.address) : text(item))
+                                   : fmt::format("{} holds {}", text(item), item_path("nat.pool", other)),
+                             "keep one of the two");
+    }
+    if (!is_unicast(item.first()) || !is_unicast(item.last())) {
+      return config_conflict(path,
+                             item.length == 32
+                                 ? fmt::format("{} is not the address of a host", text(item.address))
+                                 : fmt::format("{} holds addresses that are of no host", text(item)),
+                             "give an address that the outside network routes to Pinhole");
+    }
+    if (auto result = check_pool_neighbors(config, path, item); !result) return result;
+    addresses += item.size();
+  }
+  // Forwards may add the addresses of the outside interfaces.
+  for (const auto& interface : config.interfaces) {
+    const bool pooled = std::any_of(pool.begin(), pool.end(), [&](const PoolItem& item) {
+      return item.prefix.contains(interface.address.address);
+    });
+    if (interface.zone == Zone::outside && !pooled) ++addresses;
+  }
+  if (addresses > kMaxExternalAddresses) {
+    return config_conflict(
+        "nat.pool",
+        fmt::format("holds {} external addresses, those of outside interfaces counted in", addresses),
+        fmt::format("give {} at most", kMaxExternalAddresses));
   }
   return {};
 }
@@ -286,17 +319,19 @@ Result<void> check_pool(const Config& config) {
 Result<void> check_forward(const Config& config, std::size_t index) {
   const auto& forward = config.nat.forwards[index];
   const auto path = item_path("nat.forwards", index);
-  const auto pool = external_addresses(config);
+  const auto& pool = config.nat.pool;
   const auto address = forward.external.address;
+  const bool pooled = std::any_of(pool.begin(), pool.end(),
+                                  [address](const PoolItem& item) { return item.prefix.contains(address); });
   const bool outside_address =
       std::any_of(config.interfaces.begin(), config.interfaces.end(), [address](const auto& interface) {
         return interface.zone == Zone::outside && interface.address.address == address;
       });
-  if (!outside_address && std::find(pool.begin(), pool.end(), address) == pool.end()) {
+  if (!outside_address && !pooled) {
     return config_conflict(join_path(path, "external"),
                            fmt::format("{} is not an external address", text(address)),
                            fmt::format("give an address of nat.pool or of an outside interface, such as {}",
-                                       text(pool.front())));
+                                       text(external_addresses(config).front())));
   }
   const auto inside = forward.inside.address;
   const auto* interface = way_out(config, inside);
@@ -367,7 +402,15 @@ Result<void> validate(const Config& config) {
 }
 
 std::vector<nat::Ipv4Address> external_addresses(const Config& config) {
-  if (!config.nat.pool.empty()) return config.nat.pool;
+  std::vector<nat::Ipv4Address> all;
+  for (const auto& [prefix] : config.nat.pool) {
+    for (std::uint64_t i = 0; i < prefix.size(); ++i) {
+      const auto address = Ipv4Address::from_host(prefix.first().host() + static_cast<std::uint32_t>(i));
+      const auto* const interface = connected(config, address);
+      if (interface == nullptr || interface->address.has_host(address)) all.push_back(address);
+    }
+  }
+  if (!config.nat.pool.empty()) return all;
   for (const auto& interface : config.interfaces) {
     if (interface.zone == Zone::outside) return {interface.address.address};
   }

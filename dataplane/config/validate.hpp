@@ -14,8 +14,9 @@ namespace pinhole::config {
 /// Errors: the first contradiction, with the path of the value that has to change.
 [[nodiscard]] Result<void> validate(const Config& config);
 
-/// The external addresses that are translated to: nat.pool, or the address of the first outside interface.
-/// \return empty when there is neither (validate() refuses that).
+/// The external addresses that are translated to, in the order of nat.pool: all addresses of its prefixes but
+/// the first and the last of an interface's subnet; without a pool the address of the first outside
+/// interface. \return empty when there is neither (validate() refuses that).
 [[nodiscard]] std::vector<nat::Ipv4Address> external_addresses(const Config& config);
 
 }  // namespace pinhole::config

@@ -153,6 +153,24 @@ struct Kind<nat::Prefix> {
 };
 
 template <>
+struct Kind<PoolItem> {
+  static std::string allowed(Bounds) {
+    return "an IPv4 address or a prefix such as \"192.0.2.1\" or \"192.0.2.64/27\"";
+  }
+  static bool matches(const Json& json) { return json.is_string(); }
+  static std::optional<PoolItem> read(const Json& json, Bounds) {
+    const auto prefix = nat::Prefix::parse(json.get_ref<const std::string&>());
+    if (!prefix) return std::nullopt;
+    return PoolItem{*prefix};
+  }
+  static OrderedJson write(const PoolItem& value) {
+    const auto& prefix = value.prefix;
+    return prefix.length == 32 ? Kind<nat::Ipv4Address>::write(prefix.address)
+                               : Kind<nat::Prefix>::write(prefix);
+  }
+};
+
+template <>
 struct Kind<nat::Endpoint> {
   static std::string allowed(Bounds) {
     return "an IPv4 address and a port from 1 to 65535 such as \"192.0.2.1:5060\"";

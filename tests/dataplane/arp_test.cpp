@@ -104,8 +104,12 @@ TEST_CASE("an interface answers for itself, and outside for external addresses o
   config.interfaces[1].address = *nat::Prefix::parse("203.0.113.10/28");
   config.interfaces[2].zone = Zone::outside;
   config.interfaces[2].address = *nat::Prefix::parse("198.51.100.2/24");
-  config.nat.pool = {address("203.0.113.11"), address("203.0.113.12"), address("192.0.2.1"),
-                     address("10.0.0.77")};
+  config.nat.pool = {address("203.0.113.11"),
+                     address("203.0.113.12"),
+                     address("192.0.2.1"),
+                     address("10.0.0.77"),
+                     *nat::Prefix::parse("203.0.113.14/31"),
+                     *nat::Prefix::parse("198.51.100.128/25")};
   config.nat.forwards = {
       {nat::Protocol::udp, test::endpoint("198.51.100.5", 5060), test::endpoint("10.0.0.2", 5060)}};
   const ArpAnswers answers(config);
@@ -116,15 +120,18 @@ TEST_CASE("an interface answers for itself, and outside for external addresses o
     bool answered;
   };
   const Row rows[] = {
-      {0, "10.0.0.1", true},      {0, "10.0.0.2", false},
+      {0, "10.0.0.1", true},        {0, "10.0.0.2", false},
       {0, "203.0.113.10", false},  // another interface's address
       {0, "10.0.0.77", false},     // an external address that lies inside: not ours to answer for there
-      {1, "203.0.113.10", true},  {1, "203.0.113.11", true},
-      {1, "203.0.113.12", true},  {1, "203.0.113.13", false},
+      {1, "203.0.113.10", true},    {1, "203.0.113.11", true},
+      {1, "203.0.113.12", true},    {1, "203.0.113.13", false},
       {1, "192.0.2.1", false},  // routed to us, not in the subnet
-      {1, "198.51.100.5", false}, {2, "198.51.100.5", true},
-      {2, "198.51.100.2", true},  {2, "203.0.113.11", false},
-      {3, "203.0.113.11", false},
+      {1, "198.51.100.5", false},   {2, "198.51.100.5", true},
+      {2, "198.51.100.2", true},    {2, "203.0.113.11", false},
+      {3, "203.0.113.11", false},   {1, "203.0.113.14", true},
+      {1, "203.0.113.15", false},  // the last of the subnet: everybody's
+      {2, "198.51.100.128", true},  {2, "198.51.100.254", true},
+      {2, "198.51.100.255", false}, {2, "198.51.100.127", false},
   };
   for (const auto& row : rows) {
     DYNAMIC_SECTION("interface " << row.interface << ", " << row.target) {

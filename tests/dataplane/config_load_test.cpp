@@ -101,7 +101,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
     "workers": {"count": 3, "cpus": [4, 5, 4], "idle": "yield"},
     "dpdk": {"file_prefix": "lab-1", "memory_mb": 128},
     "nat": {
-      "pool": ["198.51.100.2", "198.51.100.3"],
+      "pool": ["198.51.100.2", "198.51.100.3", "192.0.2.0/24"],
       "forwards": [{"protocol": "tcp", "external": "198.51.100.3:443", "inside": "10.0.0.5:8443"}],
       "filtering": "endpoint_independent",
       "timeouts": {"udp_s": 11, "tcp_established_s": 12, "tcp_transitory_s": 13, "icmp_s": 14, "media_s": 15},
@@ -120,7 +120,8 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
   expected.routes = {{*nat::Prefix::parse("172.16.0.0/12"), *nat::Ipv4Address::parse("10.0.0.9")}};
   expected.workers = {3, {4, 5, 4}, Idle::yield};
   expected.dpdk = {"lab-1", 128};
-  expected.nat.pool = {*nat::Ipv4Address::parse("198.51.100.2"), *nat::Ipv4Address::parse("198.51.100.3")};
+  expected.nat.pool = {*nat::Ipv4Address::parse("198.51.100.2"), *nat::Ipv4Address::parse("198.51.100.3"),
+                       *nat::Prefix::parse("192.0.2.0/24")};
   expected.nat.forwards = {{nat::Protocol::tcp,
                             {*nat::Ipv4Address::parse("198.51.100.3"), nat::Be16{443}},
                             {*nat::Ipv4Address::parse("10.0.0.5"), nat::Be16{8443}}}};
@@ -235,7 +236,7 @@ TEST_CASE("a value of another kind is refused with what is allowed", "[config][l
       {"a text for an object", document(R"("nat": "on")"), ErrorCode::type,
        "nat: found \"on\"; allowed is an object"},
       {"an object for a list", document(R"("nat": {"pool": {}})"), ErrorCode::type,
-       "nat.pool: found an object; allowed is a list of up to 64 items"},
+       "nat.pool: found an object; allowed is a list of up to 256 items"},
       {"a text for a number", document(R"("workers": {"count": "two"})"), ErrorCode::type,
        "workers.count: found \"two\"; allowed is a whole number from 1 to 16"},
       {"a fraction for a number", document(R"("workers": {"count": 1.5})"), ErrorCode::type,
@@ -247,7 +248,8 @@ TEST_CASE("a value of another kind is refused with what is allowed", "[config][l
       {"null for a number", document(R"("control": {"linger_s": null})"), ErrorCode::type,
        "control.linger_s: found null; allowed is a whole number from 0 to 30"},
       {"a number for an address", document(R"("nat": {"pool": ["203.0.113.2", 7]})"), ErrorCode::type,
-       "nat.pool[1]: found 7; allowed is an IPv4 address such as \"192.0.2.1\""},
+       "nat.pool[1]: found 7; allowed is an IPv4 address or a prefix such as \"192.0.2.1\" or "
+       "\"192.0.2.64/27\""},
       {"a list for a word", document(R"("workers": {"idle": ["spin"]})"), ErrorCode::type,
        "workers.idle: found a list of 1 item; allowed is \"auto\", \"spin\" or \"yield\""},
   });
@@ -282,7 +284,8 @@ TEST_CASE("a value out of range is refused with the range", "[config][load]") {
       {"another word", with_interface(R"("name": "lan", "device": "d", "zone": "dmz")"), ErrorCode::range,
        "interfaces[0].zone: found \"dmz\"; allowed is \"inside\" or \"outside\""},
       {"half an address", document(R"("nat": {"pool": ["203.0.113.2", "203.0.113"]})"), ErrorCode::range,
-       "nat.pool[1]: found \"203.0.113\"; allowed is an IPv4 address such as \"192.0.2.1\""},
+       "nat.pool[1]: found \"203.0.113\"; allowed is an IPv4 address or a prefix such as \"192.0.2.1\" or "
+       "\"192.0.2.64/27\""},
       {"a prefix without a length", document(R"("routes": [{"prefix": "10.0.0.0"}])"), ErrorCode::range,
        "routes[0].prefix: found \"10.0.0.0\"; allowed is an IPv4 address and the length of its prefix such "
        "as "

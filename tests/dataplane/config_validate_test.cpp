@@ -227,6 +227,31 @@ TEST_CASE("the pool holds addresses that only Pinhole can have", "[config][valid
        "nat.pool[2]: 203.0.113.1 is the address of a router; give an address that nobody else has"},
       {"an address that is routed to us", [](Config& c) { c.nat.pool.push_back(address("198.51.100.7")); },
        nullptr},
+      {"a prefix that is routed to us", [](Config& c) { c.nat.pool.push_back(prefix("198.51.100.0/22")); },
+       nullptr},
+      {"a part of the outside subnet", [](Config& c) { c.nat.pool.push_back(prefix("203.0.113.128/25")); },
+       nullptr},
+      {"half a prefix", [](Config& c) { c.nat.pool.push_back(prefix("198.51.100.7/24")); },
+       "nat.pool[2]: 198.51.100.7/24 has bits set after its prefix; write 198.51.100.0/24"},
+      {"a prefix with an address that is listed",
+       [](Config& c) { c.nat.pool.push_back(prefix("203.0.113.2/31")); },
+       "nat.pool[2]: 203.0.113.2/31 holds nat.pool[0]; keep one of the two"},
+      {"an address of a prefix that is listed",
+       [](Config& c) { c.nat.pool = {prefix("198.51.100.0/24"), address("198.51.100.9")}; },
+       "nat.pool[1]: 198.51.100.9 is in the pool already; keep one of the two"},
+      {"a prefix with the gateway", [](Config& c) { c.nat.pool = {prefix("203.0.113.0/25")}; },
+       "nat.pool[0]: 203.0.113.0/25 holds 203.0.113.1, the address of a router; give smaller prefixes that "
+       "leave it out"},
+      {"a prefix around the inside", [](Config& c) { c.nat.pool.push_back(prefix("192.168.0.0/16")); },
+       "nat.pool[2]: 192.168.0.0/16 holds the subnet 192.168.1.0/24 of the inside interface \"lan\"; give an "
+       "address of the outside"},
+      {"loopback", [](Config& c) { c.nat.pool.push_back(prefix("126.0.0.0/7")); },
+       "nat.pool[2]: 126.0.0.0/7 holds addresses that are of no host; give an address that the outside "
+       "network routes to Pinhole"},
+      {"as many addresses as have numbers",
+       [](Config& c) { c.nat.pool = {prefix("100.64.0.0/17"), prefix("100.65.0.0/17")}; },
+       "nat.pool: holds 65537 external addresses, those of outside interfaces counted in; give 65536 at "
+       "most"},
   });
 }
 
@@ -303,6 +328,11 @@ TEST_CASE("SIP ports are listed once and the socket is a path", "[config][valida
 TEST_CASE("the external addresses are the pool or the first outside interface's", "[config][validate]") {
   auto config = office();
   CHECK(external_addresses(config) == std::vector{address("203.0.113.2"), address("203.0.113.3")});
+  // Prefixes need not be neighbours; the first and the last address of a subnet that we live in are nobody's.
+  config.nat.pool = {prefix("198.51.100.6/31"), address("203.0.113.9"), prefix("203.0.113.252/30")};
+  CHECK(external_addresses(config) == std::vector{address("198.51.100.6"), address("198.51.100.7"),
+                                                  address("203.0.113.9"), address("203.0.113.252"),
+                                                  address("203.0.113.253"), address("203.0.113.254")});
   config.nat.pool.clear();
   CHECK(external_addresses(config) == std::vector{address("203.0.113.2")});
   config.interfaces.pop_back();

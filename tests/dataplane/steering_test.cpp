@@ -57,6 +57,16 @@ TEST_CASE("external addresses are numbered: the pool, then those of forwards", "
   CHECK_FALSE(steering.pool_index(nat::Ipv4Address{}));
 }
 
+TEST_CASE("65,536 external addresses can be told apart", "[dataplane][steering][rfc6888-req3]") {
+  std::vector<nat::Ipv4Address> pool;
+  for (std::uint32_t i = 0; i < 65536; ++i) pool.push_back(nat::Ipv4Address::from_host(0x64400000 + i));
+  const Steering steering(3, pool, {});
+  CHECK(steering.pool_size() == 65536);
+  for (std::uint32_t i = 0; i < 65536; ++i) REQUIRE(steering.pool_index(pool[i]) == i);
+  CHECK_FALSE(steering.pool_index(nat::Ipv4Address::from_host(0x64410000)));
+  CHECK_FALSE(steering.pool_index(nat::Ipv4Address::from_host(0x643fffff)));
+}
+
 TEST_CASE("a large pool numbers every address and no other", "[dataplane][steering]") {
   std::vector<nat::Ipv4Address> pool;
   for (std::uint32_t i = 0; i < 1024; ++i) pool.push_back(external(i));
