@@ -60,7 +60,7 @@ std::size_t build_arp_request(std::span<std::byte> frame, const ArpRequest& requ
   return kArpFrame;
 }
 
-ArpAnswers::ArpAnswers(const config::Config& config) {
+ArpAnswers::ArpAnswers(const config::Config& config) noexcept {
   assert(config.interfaces.size() <= subnets_.size());
   interfaces_ = std::min(config.interfaces.size(), subnets_.size());
   for (std::size_t number = 0; number < interfaces_; ++number) {
@@ -73,15 +73,16 @@ ArpAnswers::ArpAnswers(const config::Config& config) {
   }
 }
 
-void ArpAnswers::add(std::size_t interface, nat::Prefix addresses) {
+void ArpAnswers::add(std::size_t interface, nat::Prefix addresses) noexcept {
   const auto number = static_cast<std::uint8_t>(interface);
   if (!subnets_[interface].overlaps(addresses)) return;
   if (addresses.length == 32 && answers(number, addresses.address)) return;
-  entries_.push_back({number, addresses});
+  assert(size_ < kMaxEntries);
+  if (size_ < kMaxEntries) entries_[size_++] = {number, addresses};
 }
 
 bool ArpAnswers::answers(std::uint8_t interface, nat::Ipv4Address target) const noexcept {
-  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+  return std::any_of(entries_.begin(), entries_.begin() + size_, [&](const Entry& entry) {
     return entry.interface == interface && entry.addresses.contains(target) &&
            subnets_[interface].has_host(target);
   });

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "dataplane/config/structs.hpp"
 #include "nat/headers.hpp"
@@ -52,9 +51,13 @@ std::size_t build_arp_request(std::span<std::byte> frame, const ArpRequest& requ
 /// rare.
 class ArpAnswers {
  public:
+  // 16 interfaces' own addresses; 256 items of the pool, which are disjoint, as are subnets, so that no more
+  // than 16 of them count twice; forwards use addresses of either.
+  static constexpr std::size_t kMaxEntries = 320;
+
   ArpAnswers() noexcept = default;
   /// \param config  valid
-  explicit ArpAnswers(const config::Config& config);
+  explicit ArpAnswers(const config::Config& config) noexcept;
 
   [[nodiscard]] bool answers(std::uint8_t interface, nat::Ipv4Address target) const noexcept;
   /// What was said by ARP may be learnt: a host of the interface's subnet, and not one of our addresses
@@ -66,9 +69,10 @@ class ArpAnswers {
     std::uint8_t interface = 0;
     nat::Prefix addresses;  // those of the subnet that a host may have
   };
-  void add(std::size_t interface, nat::Prefix addresses);
+  void add(std::size_t interface, nat::Prefix addresses) noexcept;
 
-  std::vector<Entry> entries_;
+  std::array<Entry, kMaxEntries> entries_;
+  std::size_t size_ = 0;
   std::array<nat::Prefix, 16> subnets_{};  // by interface
   std::size_t interfaces_ = 0;
 };
