@@ -15,6 +15,10 @@ from devices import BUILD, BenchError
 # Name, program under tests/bench in the build directory, its fixed arguments.
 PROGRAMS = {
     "worker": ("worker_bench", ()),
+    "flows": ("flows_bench", ()),
+    "expiry": ("expiry_bench", ()),
+    "handoff": ("handoff_bench", ()),
+    "memory": ("memory_bench", ()),
 }
 PRINT_ONLY = ("mapping_table",)  # no JSON
 KNOWN = (*PROGRAMS, "wire", *PRINT_ONLY)

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Bytes a mapping with everything counted, and that many mappings made: each piece of memory that a data
+// plane reserves is looked at, and what does not grow with the table of mappings is left out by name. Without
+// huge pages, of which few machines have enough for ten million.
+#include <array>
+#include <map>
+#include <string_view>
+
+#include "tests/bench/rows.hpp"
+#include "tests/bench/state_lab.hpp"
+
+#include <rte_eal.h>
+#include <rte_memzone.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace pinhole::bench {
+
+namespace {
+
+constexpr std::array<std::uint32_t, 2> kSizes = {1'000'000, 10'000'000};
+constexpr double kMostBytes = 128;
+
+/// Sized by something else: the packet buffers, neighbours, the SIP gateway's tables, and what control reads.
+bool grows_with_mappings(std::string_view zone) {
+  constexpr std::array<std::string_view, 6> kFixed = {"pinhole_layout", "pinhole_neighbors", "_stats",
+                                                      "calls",          "call_index",        "registration"};
+  if (!zone.starts_with("pinhole")) return false;
+  return std::ranges::none_of(kFixed, [&](std::string_view name) { return zone.find(name) != zone.npos; });
+}
+
+std::map<std::string, std::size_t> reserved() {
+  std::map<std::string, std::size_t> zones;
+  rte_memzone_walk(
+      [](const rte_memzone* zone, void* map) {
+        (*static_cast<std::map<std::string, std::size_t>*>(map))[static_cast<const char*>(zone->name)] =
+            zone->len;
+      },
+      &zones);
+  return zones;
+}
+
+void start_eal(unsigned memory_mb) {
+  std::vector<std::string> arguments = {
+      "memory_bench",   "--no-huge",         "--no-shconf", "--no-pci", "-m", std::to_string(memory_mb),
+      "--no-telemetry", "--log-level=error", "--lcores=0@0"};
+  std::vector<char*> argv;
+  for (auto& argument : arguments) argv.push_back(argument.data());
+  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
+    throw std::runtime_error("the EAL did not start");
+}
+
+/// Bytes a mapping, after all were made.
+double bytes_of(std::uint32_t mappings) {
+  const auto config = config_for(mappings, "pinhole_memory_bench");
+  start_eal(config.dpdk.memory_mb + 512);
+  StateLab lab(config);
+  std::size_t bytes = 0;
+  for (const auto& [zone, size] : reserved()) {
+    if (!grows_with_mappings(zone)) continue;
+    bytes += size;
+    fmt::print("  {:>10}  {:<30} {:>14} bytes\n", mappings, zone, size);
+  }
+  lab.grow(0, mappings);
+  if (lab.size() != mappings)
+    throw std::runtime_error(fmt::format("{} mappings were not all made", mappings));
+  std::fflush(stdout);
+  return static_cast<double>(bytes) / mappings;
+}
+
+/// The EAL can be started once in a process, so each size has one.
+double bytes_in_child(std::uint32_t mappings) {
+  std::array<int, 2> ends{};
+  if (pipe(ends.data()) != 0) throw std::runtime_error("no pipe");
+  std::fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      const double bytes = bytes_of(mappings);
+      _exit(write(ends[1], &bytes, sizeof bytes) == sizeof bytes ? 0 : 1);
+    } catch (const std::exception& error) {
+      fmt::print(stderr, "memory_bench: {}\n", error.what());
+      _exit(1);
+    }
+  }
+  close(ends[1]);
+  double bytes = 0;
+  const bool got = read(ends[0], &bytes, sizeof bytes) == sizeof bytes;
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (!got || status != 0) throw std::runtime_error(fmt::format("{} mappings do not work", mappings));
+  return bytes;
+}
+
+std::vector<Row> measure() {
+  std::vector<Row> rows;
+  for (const auto mappings : kSizes) {
+    rows.push_back(
+        {fmt::format("{} mappings", mappings), bytes_in_child(mappings), "bytes a mapping", kMostBytes});
+  }
+  return rows;
+}
+
+}  // namespace
+
+}  // namespace pinhole::bench
+
+int main(int argc, char** argv) {
+  return pinhole::bench::run_benchmark("memory", argc, argv, pinhole::bench::measure);
+}
