@@ -61,11 +61,13 @@ void MappingTable::find_burst(std::span<const OutboundKey> keys,
   assert(keys.size() <= kLookupBurst && found.size() >= keys.size());
   const std::size_t count = std::min(keys.size(), kLookupBurst);
   std::array<Hash, kLookupBurst> hashes;
-  for (std::size_t i = 0; i < count; ++i) {
-    hashes[i] = hash(keys[i].word());
-    prefetch(hashes[i]);
-  }
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t step = 0; step < count + kLookupAhead; ++step) {
+    if (step < count) {
+      hashes[step] = hash(keys[step].word());
+      prefetch(hashes[step]);
+    }
+    if (step < kLookupAhead) continue;
+    const std::size_t i = step - kLookupAhead;
     found[i] = guess(hashes[i]);
     if (found[i] != kNoMapping) prefetch_mapping(found[i]);
   }

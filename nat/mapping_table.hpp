@@ -49,6 +49,8 @@ struct InboundKey {
 
 /// The most keys that a burst look-up takes.
 inline constexpr std::size_t kLookupBurst = 64;
+/// How many look-ups lie between asking for a line and reading it: see nat/prefetch.hpp for why not more.
+inline constexpr std::size_t kLookupAhead = 10;
 
 /// The array from external ports to mappings, one for all workers. Invariant: an entry is touched only by
 /// the owner of its port. It is a view: copies share the memory.

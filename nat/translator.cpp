@@ -71,8 +71,10 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
 void Translator::find_inbound(std::span<const InboundKey> keys,
                               std::span<MappingIndex> found) const noexcept {
   assert(found.size() >= keys.size());
-  for (const InboundKey& key : keys) inbound_.prefetch(key);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
+  for (std::size_t step = 0; step < keys.size() + kLookupAhead; ++step) {
+    if (step < keys.size()) inbound_.prefetch(keys[step]);
+    if (step < kLookupAhead) continue;
+    const std::size_t i = step - kLookupAhead;
     found[i] = inbound_.find(keys[i]);
     if (found[i] != kNoMapping) table_.prefetch_mapping(found[i]);
   }
