@@ -102,8 +102,9 @@ Appliance::~Appliance() {
 }
 
 config::Result<void> Appliance::make_packet_pool(const config::Config& config) {
-  const unsigned wanted =
-      kPacketsPerPortAndWorker * static_cast<unsigned>(config.interfaces.size()) * (config.workers.count + 1);
+  const unsigned wanted = kPacketsPerPortAndWorker * static_cast<unsigned>(config.interfaces.size()) *
+                              (config.workers.count + 1) +
+                          kFragmentLimits.waiting * config.workers.count;
   std::uint16_t mtu = 0;
   for (const auto& interface : config.interfaces) mtu = std::max(mtu, interface.mtu);
   const auto room =
@@ -252,6 +253,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                                          .filtering = config.nat.filtering,
                                          .timeouts = timeouts_from(config.nat.timeouts),
                                          .key = key};
+  auto fragment_memory = reserve(name("fragments"), nat::FragmentTable::bytes_needed(kFragmentLimits));
+  if (!fragment_memory) return fragment_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));
   if (!stats) return stats.error();
   auto translator_memory = reserve(name("translator"), nat::Translator::bytes_needed(translator));
@@ -290,6 +293,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                   .call_memory = *call_memory,
                   .registration_cards = *registrations,
                   .registration_memory = *registration_memory,
+                  .fragment_memory = *fragment_memory,
                   .hash_seed = hash_seed,
                   .sip_ports = config.sip.enabled ? std::span<const std::uint16_t>(config.sip.ports)
                                                   : std::span<const std::uint16_t>{},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage classify of dataplane/pipeline.hpp.
+#include "dataplane/fragments.hpp"
 #include "dataplane/pipeline.hpp"
 #include "nat/headers.hpp"
 
@@ -67,6 +68,14 @@ void classify_from_outside(Burst& burst, unsigned place, WorkerContext& worker) 
   burst.inbound.add(place);
 }
 
+void classify_flow(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
+  if (worker.network.interfaces[burst.arrival[place]].inside) [[likely]] {
+    classify_from_inside(burst, place, worker);
+  } else {
+    classify_from_outside(burst, place, worker);
+  }
+}
+
 }  // namespace
 
 void classify(Burst& burst, WorkerContext& worker) noexcept {
@@ -89,12 +98,12 @@ void classify(Burst& burst, WorkerContext& worker) noexcept {
       case PacketKind::icmp_error:
         worker.slow_path.icmp_error(mbuf, packet, burst.arrival[place]);
         break;
+      case PacketKind::fragment:
+        take_fragment(burst, place, worker,
+                      [&](unsigned known) noexcept { classify_flow(burst, known, worker); });
+        break;
       case PacketKind::flow:
-        if (worker.network.interfaces[burst.arrival[place]].inside) [[likely]] {
-          classify_from_inside(burst, place, worker);
-        } else {
-          classify_from_outside(burst, place, worker);
-        }
+        classify_flow(burst, place, worker);
         break;
     }
   }

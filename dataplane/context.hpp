@@ -24,6 +24,8 @@
 #include "dataplane/slow_path.hpp"
 #include "dataplane/stats.hpp"
 #include "dataplane/transmitter.hpp"
+#include "nat/fragment.hpp"
+#include "nat/identification.hpp"
 #include "nat/translator.hpp"
 
 #include <rte_mbuf.h>
@@ -56,6 +58,9 @@ class SipPorts {
   std::array<std::uint64_t, 65536 / 64> bits_{};
 };
 
+/// How many fragments a worker holds back and remembers.
+inline constexpr nat::FragmentLimits kFragmentLimits{};
+
 /// What main prepares for a worker; all of it outlives the worker.
 struct WorkerParts {
   unsigned index = 0;
@@ -71,6 +76,7 @@ struct WorkerParts {
   std::span<std::byte> call_memory;
   std::span<ipc::Shared<ipc::RegistrationCard>> registration_cards;
   std::span<std::byte> registration_memory;
+  std::span<std::byte> fragment_memory;
   std::uint64_t hash_seed = 0;
   std::span<const std::uint16_t> sip_ports;
   std::uint32_t icmp_errors_per_s = 0;
@@ -95,6 +101,8 @@ struct WorkerContext {
   Handoff handoff;
   SlowPath slow_path;
 
+  nat::DatagramIds datagram_ids;
+  nat::FragmentTable fragments;
   nat::Translator translator;
   LocalEndpoints endpoints;
   CallTable calls;

@@ -26,27 +26,31 @@ namespace pinhole::dataplane {
 
 /// Takes an IPv4 packet for an external address of ours, and gives it to a worker as one from outside.
 /// \param l3_offset  what lies before is replaced by a plain Ethernet header, whose addresses nobody reads
-inline void turn_around(rte_mbuf* mbuf, std::uint8_t l3_offset, unsigned owner,
-                        WorkerContext& worker) noexcept {
+/// \param marks      beside kHairpinned
+inline void turn_around(rte_mbuf* mbuf, std::uint8_t l3_offset, unsigned owner, WorkerContext& worker,
+                        std::uint16_t marks = 0) noexcept {
   constexpr std::uint8_t kLinkHeader = sizeof(nat::EthernetHeader);
   if (l3_offset > kLinkHeader) rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(l3_offset - kLinkHeader));
   if (l3_offset < kLinkHeader) rte_pktmbuf_prepend(mbuf, static_cast<std::uint16_t>(kLinkHeader - l3_offset));
   auto& ethernet = nat::header_at<nat::EthernetHeader>(bytes_of(mbuf), 0);
   ethernet = {};
   ethernet.ether_type = nat::Be16{nat::kEtherTypeIpv4};
-  mbuf->port = MbufMark::kHairpinned;
+  mbuf->port = MbufMark::kHairpinned | marks;
   worker.stats.worker.add(WorkerCounter::hairpinned);
   worker.handoff.add(owner, mbuf);
 }
 
-/// The same for a packet that rewrite_outbound() has translated.
-inline void hairpin(rte_mbuf* mbuf, const nat::Packet& packet, WorkerContext& worker) noexcept {
+/// The same for a packet that rewrite_outbound() has translated. \param source_port  that it got
+inline void hairpin(rte_mbuf* mbuf, const nat::Packet& packet, nat::Be16 source_port,
+                    WorkerContext& worker) noexcept {
   nat::take_back_hop(bytes_of(mbuf), packet.l3_offset);
   const auto& steering = worker.network.steering;
   const auto pool_index = steering.pool_index(packet.destination.address);
   const unsigned owner =
       steering.owner_of_external(*pool_index, packet.protocol, packet.destination.port.host());
-  turn_around(mbuf, packet.l3_offset, owner, worker);
+  if (packet.part == nat::FragmentPart::whole) return turn_around(mbuf, packet.l3_offset, owner, worker);
+  note_of(mbuf).flow = {source_port, packet.destination.port, packet.icmp_type, packet.identification};
+  turn_around(mbuf, packet.l3_offset, owner, worker, MbufMark::kKnownFragment);
 }
 
 }  // namespace pinhole::dataplane

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "dataplane/fragments.hpp"
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/layout.hpp"
 #include "dataplane/mbuf_view.hpp"
@@ -21,6 +22,7 @@ using nat::DropReason;
 constexpr std::uint32_t kExpiryBudget = 32;
 constexpr unsigned kPeerBudget = 32;
 constexpr unsigned kCommandBudget = 64;
+constexpr std::uint32_t kFragmentBudget = 512;                   // datagrams a tick
 constexpr std::uint32_t kCardBudget = 256;                       // a tick, at least
 constexpr std::uint32_t kTicksPerRound = nat::ticks_from_s(30);  // in which every card is looked at
 
@@ -117,6 +119,8 @@ void begin_tick(WorkerContext& worker) noexcept {
   while (const auto parked = worker.parking.take_expired(worker.clock.tick())) {
     worker.transmitter.drop(parked->packet, DropReason::drop_sip_parked_timeout);
   }
+  expire_fragments(worker, kFragmentBudget);
+  worker.stats.worker.set(WorkerCounter::fragment_waiting, worker.fragments.waiting());
   if (worker.index == kNeighborOwner) look_after_neighbors(worker);
 }
 

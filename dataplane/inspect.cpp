@@ -115,6 +115,11 @@ unsigned inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerConte
     const auto& mapping = worker.translator[burst.mappings[place]];
     if (!wants_inspection(burst.packets[place], mapping, direction, worker.sip_ports)) [[likely]]
       return true;
+    // A message that may have to be edited has to be there as a whole.
+    if (burst.packets[place].part != nat::FragmentPart::whole) {
+      worker.transmitter.drop(burst.mbufs[place], DropReason::drop_sip_fragment);
+      return false;
+    }
     ++inspected;
     return inspect_one(burst, place, direction, worker);
   });

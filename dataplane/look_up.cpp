@@ -45,6 +45,10 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
     const auto& packet = burst.packets[place];
     mapping = worker.translator.find_outbound(packet.protocol, packet.source);
     if (mapping != kNoMapping) return true;
+    if (packet.part == nat::FragmentPart::later) {  // the first one was refused, with an answer
+      worker.transmitter.drop(burst.mbufs[place], DropReason::drop_no_mapping);
+      return false;
+    }
     DropReason reason{};
     mapping = make_mapping(packet, worker, reason);
     if (mapping != kNoMapping) return true;

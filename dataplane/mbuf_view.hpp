@@ -8,15 +8,18 @@
 #include <span>
 
 #include "dataplane/burst.hpp"
+#include "nat/fragment.hpp"
 
 #include <rte_mbuf.h>
 
 namespace pinhole::dataplane {
 
-/// In the private area: where a packet that waits for its neighbour's MAC address is to go.
+/// In the private area: where a packet that waits for its neighbour's MAC address is to go, or which flow a
+/// fragment belongs to.
 struct PacketNote {
   Hop hop;
   std::uint8_t l3_offset = 0;
+  nat::FragmentFlow flow;  // while MbufMark::kKnownFragment is set
 };
 inline constexpr std::uint16_t kPacketNoteSize = 16;  // DPDK wants a multiple of 8
 static_assert(sizeof(PacketNote) <= kPacketNoteSize);
@@ -24,9 +27,11 @@ static_assert(sizeof(PacketNote) <= kPacketNoteSize);
 /// Marks in mbuf->port, above any number of a port. Receiving a packet sets the port anew; a mark lives while
 /// the packet is on its way between workers.
 struct MbufMark {
-  static constexpr std::uint16_t kHairpinned = 0x8000;  // see dataplane/hairpin.hpp
+  static constexpr std::uint16_t kHairpinned = 0x8000;     // see dataplane/hairpin.hpp
+  static constexpr std::uint16_t kKnownFragment = 0x4000;  // see dataplane/fragments.hpp
+  static constexpr std::uint16_t kPort = 0x0fff;           // what is left is the port
 };
-static_assert(RTE_MAX_ETHPORTS <= 0x1000);
+static_assert(RTE_MAX_ETHPORTS <= MbufMark::kPort);
 
 [[nodiscard]] inline PacketNote& note_of(rte_mbuf* mbuf) noexcept {
   return *static_cast<PacketNote*>(rte_mbuf_to_priv(mbuf));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage parse of dataplane/pipeline.hpp.
+#include "dataplane/fragments.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
@@ -22,14 +23,28 @@ void refuse(nat::Packet& packet, DropReason reason) noexcept {
   packet.drop = reason;
 }
 
+/// A packet that another worker, or this one, has handed on with a mark; what is dropped by its frame never
+/// got one.
+void parse_marked(Burst& burst, unsigned place, const Network& network) noexcept {
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  const auto frame = frame_of(mbuf);
+  auto& packet = burst.packets[place];
+  const bool hairpinned = is_hairpinned(mbuf);
+  const auto arrival =
+      hairpinned ? network.hairpin_arrival : network.arrival(mbuf->port & MbufMark::kPort, frame);
+  burst.arrival[place] = arrival;
+  nat::parse(frame, hairpinned ? std::uint16_t{0} : network.interfaces[arrival].vlan, packet);
+  if (packet.kind == PacketKind::fragment && is_known_fragment(mbuf))
+    nat::set_flow(packet, note_of(mbuf).flow);
+}
+
 void parse_one(Burst& burst, unsigned place, const Network& network) noexcept {
   const auto frame = frame_of(burst.mbufs[place]);
   auto& packet = burst.packets[place];
-  if (is_hairpinned(burst.mbufs[place])) [[unlikely]] {
-    burst.arrival[place] = network.hairpin_arrival;
-    return nat::parse(frame, 0, packet);
-  }
-  const auto arrival = network.arrival(burst.mbufs[place]->port, frame);
+  const unsigned port = burst.mbufs[place]->port;
+  if ((port & ~unsigned{MbufMark::kPort}) != 0) [[unlikely]]
+    return parse_marked(burst, place, network);
+  const auto arrival = network.arrival(static_cast<std::uint16_t>(port), frame);
   burst.arrival[place] = arrival;
   if (arrival == kNoInterface) return refuse(packet, DropReason::drop_not_ip);
   const auto& interface = network.interfaces[arrival];

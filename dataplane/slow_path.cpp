@@ -3,6 +3,7 @@
 
 #include "dataplane/arp.hpp"
 #include "dataplane/context.hpp"
+#include "dataplane/fragments.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "nat/headers.hpp"
@@ -71,6 +72,7 @@ void SlowPath::for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet) noexcept
     // Only what comes from outside gets here: a packet for an address behind us that nobody may reach so.
     return transmitter.drop(mbuf, DropReason::drop_no_mapping);
   }
+  if (packet.part != nat::FragmentPart::whole) return transmitter.drop(mbuf, DropReason::drop_fragment);
   if (packet.protocol != nat::Protocol::icmp || packet.icmp_type != nat::IcmpHeader::kEchoRequest) {
     return transmitter.drop(mbuf, DropReason::drop_for_own_address);
   }
@@ -92,11 +94,6 @@ void SlowPath::no_route(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t 
 
 void SlowPath::too_big(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
                        std::uint16_t mtu) noexcept {
-  const auto& ip = nat::header_at<nat::Ipv4Header>(bytes_of(mbuf), packet.l3_offset);
-  if ((ip.fragment.host() & nat::Ipv4Header::kDontFragment) == 0) {
-    // Its sender allowed fragments, so it would not understand the complaint.
-    return worker_.transmitter.drop(mbuf, DropReason::drop_too_big);
-  }
   complain(mbuf, packet, arrival, DropReason::drop_too_big, nat::fragmentation_needed(mtu));
 }
 
@@ -109,8 +106,10 @@ void SlowPath::refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t a
 void SlowPath::forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
                               Hop hop) noexcept {
   const auto mtu = worker_.network.interfaces[hop.interface].mtu;
-  if (packet.ip_size() > mtu) return too_big(mbuf, packet, arrival, mtu);
+  const bool fits = packet.ip_size() <= mtu;
+  if (!fits && !may_be_fragmented(bytes_of(mbuf), packet)) return too_big(mbuf, packet, arrival, mtu);
   nat::forward_untranslated(bytes_of(mbuf), packet);
+  if (!fits) return send_in_fragments(mbuf, packet, hop, worker_);
   resize(mbuf, packet.ip_end);
   worker_.transmitter.send(mbuf, packet.l3_offset, hop);
 }

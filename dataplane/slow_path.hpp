@@ -32,6 +32,7 @@ class SlowPath {
   void for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet) noexcept;
   void ttl_expired(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   void no_route(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
+  /// A packet that may not be fragmented.
   void too_big(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, std::uint16_t mtu) noexcept;
   /// A new flow that gets no mapping: its host is told when that is for want of ports (RFC 5508 REQ-8).
   void refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,

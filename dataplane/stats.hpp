@@ -17,6 +17,9 @@ namespace pinhole::dataplane {
   X(handoff_out, "packets handed to the worker that owns their flow")                            \
   X(handoff_in, "packets taken over from other workers")                                         \
   X(hairpinned, "packets turned around at an external address of ours")                          \
+  X(fragment_in, "fragments whose flow was found")                                               \
+  X(fragment_out, "fragments made of packets over the MTU of their way out")                     \
+  X(fragment_waiting, "fragments that wait for the first one of their datagram now")             \
   X(translated_out, "packets translated from inside to outside")                                 \
   X(translated_in, "packets translated from outside to inside")                                  \
   X(express, "of the packets translated, those of established flows that took the express path") \

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage translate of dataplane/pipeline.hpp.
+#include "dataplane/fragments.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
@@ -9,12 +10,14 @@ namespace pinhole::dataplane {
 
 namespace {
 
-/// The packet is as its sender made it: what a gateway edited was found to fit by inspect().
+/// The packet is as its sender made it: what a gateway edited was found to fit by inspect(). What is too
+/// large and may be fragmented is, when it is sent.
 bool fits(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
   const auto& packet = burst.packets[place];
   const auto mtu = worker.network.mtu(burst.hops[place].interface);
   if (packet.ip_size() <= mtu) [[likely]]
     return true;
+  if (may_be_fragmented(bytes_of(burst.mbufs[place]), packet)) return true;
   worker.slow_path.too_big(burst.mbufs[place], packet, burst.arrival[place], mtu);
   return false;
 }

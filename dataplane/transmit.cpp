@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage transmit of dataplane/pipeline.hpp.
+#include "dataplane/fragments.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
@@ -14,7 +15,11 @@ void transmit_lane(Burst& burst, const Lane& lane, WorkerContext& worker) noexce
     rte_mbuf* const mbuf = burst.mbufs[place];
     resize(mbuf, packet.ip_end);  // Ethernet padding stays behind
     if (burst.hops[place].interface == kHairpinInterface) [[unlikely]] {
-      hairpin(mbuf, packet, worker);
+      hairpin(mbuf, packet, worker.translator[burst.mappings[place]].external.port, worker);
+      continue;
+    }
+    if (packet.ip_size() > worker.network.mtu(burst.hops[place].interface)) [[unlikely]] {
+      send_in_fragments(mbuf, packet, burst.hops[place], worker);
       continue;
     }
     worker.transmitter.send(mbuf, packet.l3_offset, burst.hops[place]);

@@ -45,7 +45,7 @@ void Transmitter::send(rte_mbuf* mbuf, std::uint8_t l3_offset, Hop hop) noexcept
   const std::uint64_t mac = network_.neighbors->find_raw(hop.interface, hop.next_hop);
   if (mac != NeighborTable::kUnknown) [[likely]]
     return send_to(mbuf, l3_offset, hop.interface, mac);
-  note_of(mbuf) = {hop, l3_offset};
+  note_of(mbuf) = {.hop = hop, .l3_offset = l3_offset, .flow = {}};
   if (rte_ring_enqueue(network_.rings[kNeighborOwner].unresolved, mbuf) != 0) {
     drop(mbuf, nat::DropReason::drop_neighbor_queue_full);
   }

@@ -14,7 +14,9 @@ namespace pinhole::nat {
   X(drop_not_ip, "an EtherType other than IPv4 and ARP, or an unknown VLAN")                            \
   X(drop_bad_ip_header, "IPv4 version, header length or total length is wrong")                         \
   X(drop_bad_ip_checksum, "the IPv4 header checksum is wrong")                                          \
-  X(drop_fragment, "an IP fragment (reassembly is not done)")                                           \
+  X(drop_fragment, "a fragment of what is only read whole: an ICMP error, or for our own addresses")    \
+  X(drop_fragment_malformed, "a fragment of impossible size or place in its datagram")                  \
+  X(drop_fragment_tiny, "a first fragment without the whole transport header")                          \
   X(drop_fragment_overlap, "a later fragment that begins inside of the first one")                      \
   X(drop_fragment_timeout, "a fragment whose first one did not come in time")                           \
   X(drop_fragment_overflow, "a fragment that had to wait for the first one, and no place to wait")      \
@@ -25,13 +27,14 @@ namespace pinhole::nat {
   X(drop_not_for_us, "the frame's destination MAC address is not ours")                                 \
   X(drop_ttl_expired, "the TTL ran out")                                                                \
   X(drop_no_route, "no route to the destination")                                                       \
-  X(drop_no_mapping, "from outside, to an external port that stands for nobody")                        \
+  X(drop_no_mapping,                                                                                    \
+    "from outside, to an external port that stands for nobody, or a later fragment of nobody")          \
   X(drop_filtered, "from outside, to a mapping whose filter does not admit the sender")                 \
   X(drop_no_port, "no free external port for a new mapping")                                            \
   X(drop_table_full, "no free mapping")                                                                 \
   X(drop_icmp_error_no_mapping, "an ICMP error about a packet that belongs to no mapping")              \
   X(drop_not_translatable, "between two zones, but of a kind that makes no mapping")                    \
-  X(drop_too_big, "larger than the MTU of the way out after translation")                               \
+  X(drop_too_big, "larger than the MTU of the way out, and not to be fragmented")                       \
   X(drop_handoff_full, "the ring to the worker that owns the flow was full")                            \
   X(drop_neighbor_queue_full, "too many packets wait for the neighbour's MAC address")                  \
   X(drop_neighbor_unresolved, "the neighbour did not answer ARP in time")                               \
@@ -42,6 +45,7 @@ namespace pinhole::nat {
   X(drop_sip_malformed, "a SIP message that cannot be translated without guessing")                     \
   X(drop_sip_no_port, "a SIP message whose media got no external ports")                                \
   X(drop_sip_too_big, "a SIP message that does not fit the packet buffer or the MTU after translation") \
+  X(drop_sip_fragment, "a fragment of a datagram in which SIP would have to be looked for")             \
   X(drop_sip_parked_full, "a SIP message that had to wait for another worker, and no place to wait")    \
   X(drop_sip_parked_timeout, "a SIP message that waited for another worker for too long")
 

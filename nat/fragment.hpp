@@ -26,8 +26,10 @@
 #include "nat/drop_reason.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/hash_chains.hpp"
+#include "nat/headers.hpp"
 #include "nat/identification.hpp"
 #include "nat/memory.hpp"
+#include "nat/packet.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::nat {
@@ -53,6 +55,15 @@ struct FragmentRange {
   friend constexpr bool operator==(FragmentRange, FragmentRange) noexcept = default;
 };
 
+/// \param ip  of a fragment of at least one byte and at most 65,535 of its datagram
+[[nodiscard]] inline FragmentRange fragment_range(const Ipv4Header& ip) noexcept {
+  const std::uint16_t field = ip.fragment.host();
+  const auto begin = static_cast<std::uint16_t>(field & Ipv4Header::kFragmentOffset);
+  const std::size_t size = ip.total_length.host() - ip.header_size();
+  const std::size_t units = (size + Ipv4Header::kFragmentUnit - 1) / Ipv4Header::kFragmentUnit;
+  return {begin, static_cast<std::uint16_t>(begin + units), (field & Ipv4Header::kMoreFragments) == 0};
+}
+
 /// What the first fragment tells of all others.
 struct FragmentFlow {
   Be16 source_port;  // ports and identifiers as in Packet
@@ -60,6 +71,15 @@ struct FragmentFlow {
   std::uint8_t icmp_type = 0;
   Be16 identification;  // with which the datagram goes on: a new one from inside, else its own
 };
+
+/// Makes a fragment whose flow is known a packet of that flow. \param packet  of kind fragment
+inline void set_flow(Packet& packet, const FragmentFlow& flow) noexcept {
+  packet.kind = PacketKind::flow;
+  packet.source.port = flow.source_port;
+  packet.destination.port = flow.destination_port;
+  packet.icmp_type = flow.icmp_type;
+  packet.identification = flow.identification;
+}
 
 /// How much of a datagram has been seen. Exact as long as what has been seen is at most kRanges pieces; more
 /// are not kept, and the datagram then never looks complete.

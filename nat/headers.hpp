@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 #include "nat/byte_order.hpp"
 #include "nat/endpoint.hpp"
@@ -84,6 +85,7 @@ struct Ipv4Header {
   static constexpr std::uint16_t kDontFragment = 0x4000;
   static constexpr std::uint16_t kMoreFragments = 0x2000;
   static constexpr std::uint16_t kFragmentOffset = 0x1fff;
+  static constexpr std::uint16_t kFragmentUnit = 8;  // bytes that offsets of fragments count
   std::uint8_t version_and_length;
   std::uint8_t type_of_service;
   Be16 total_length;
@@ -155,6 +157,20 @@ inline constexpr std::uint8_t kIpProtocolUdp = 17;
 [[nodiscard]] constexpr std::uint8_t ip_protocol(Protocol protocol) noexcept {
   constexpr std::array<std::uint8_t, kProtocols> kNumbers = {kIpProtocolUdp, kIpProtocolTcp, kIpProtocolIcmp};
   return kNumbers[static_cast<std::size_t>(protocol)];
+}
+
+/// The reverse. \return none for a protocol that is not translated
+[[nodiscard]] constexpr std::optional<Protocol> protocol_from(std::uint8_t number) noexcept {
+  switch (number) {
+    case kIpProtocolUdp:
+      return Protocol::udp;
+    case kIpProtocolTcp:
+      return Protocol::tcp;
+    case kIpProtocolIcmp:
+      return Protocol::icmp;
+    default:
+      return std::nullopt;
+  }
 }
 
 /// A header laid over bytes. \param bytes  start of a buffer that has sizeof(Header) bytes at `offset`

@@ -25,19 +25,6 @@ struct Quote {
   Protocol protocol;
 };
 
-std::optional<Protocol> protocol_from(std::uint8_t number) noexcept {
-  switch (number) {
-    case kIpProtocolUdp:
-      return Protocol::udp;
-    case kIpProtocolTcp:
-      return Protocol::tcp;
-    case kIpProtocolIcmp:
-      return Protocol::icmp;
-    default:
-      return std::nullopt;
-  }
-}
-
 std::optional<Quote> find_quote(const std::byte* frame, const Packet& packet) noexcept {
   const std::size_t ip = packet.payload_offset;
   const std::size_t end = packet.payload_end;
@@ -118,7 +105,8 @@ std::uint16_t cut_quote(std::byte* frame, const Packet& packet, const Quote& quo
 }  // namespace
 
 bool may_answer_with_error(const std::byte* frame, const Packet& packet) noexcept {
-  return packet.kind == PacketKind::flow && !header_at<EthernetHeader>(frame, 0).destination.is_group();
+  return packet.kind == PacketKind::flow && packet.part != FragmentPart::later &&
+         !header_at<EthernetHeader>(frame, 0).destination.is_group();
 }
 
 std::size_t build_icmp_error(std::span<std::byte> datagram, const std::byte* frame, const Packet& packet,

@@ -40,8 +40,9 @@ inline constexpr std::uint8_t kInitialTtl = 64;
 inline constexpr std::size_t kMaxIcmpError = 576;
 
 /// False for what no error may be sent about: ICMP errors, ARP, what was dropped while parsing (bad addresses
-/// and fragments are among it), and frames to a group MAC address. A packet to a subnet's broadcast address
-/// looks like any other here: the caller's routes know it. Source: RFC 1812 section 4.3.2.7.
+/// are among it), fragments but the first, and frames to a group MAC address. A packet to a subnet's
+/// broadcast address looks like any other here: the caller's routes know it. Source: RFC 1812
+/// section 4.3.2.7.
 [[nodiscard]] bool may_answer_with_error(const std::byte* frame, const Packet& packet) noexcept;
 
 /// Writes an ICMP error about `packet` as an IPv4 datagram.

@@ -46,6 +46,14 @@ inline constexpr std::uint32_t kPortBlocks = kPorts / kPortBlock;  // of one ext
   return (pool_index + block) % workers;
 }
 
+/// The worker that finds out which flow a fragment from outside belongs to: the same for all fragments of a
+/// datagram, whichever worker receives them.
+[[nodiscard]] constexpr unsigned owner_of_fragment(Ipv4Address source, Ipv4Address destination,
+                                                   Be16 identification, unsigned workers) noexcept {
+  const std::uint64_t datagram = std::uint64_t{destination.host()} << 32U ^ identification.host();
+  return scale(hash_address(source, datagram), workers);
+}
+
 /// The external address that an inside host gets, the same for all its flows (RFC 4787 REQ-2). Independent
 /// of the owner, so that each worker uses all addresses.
 [[nodiscard]] constexpr std::uint16_t pool_index_of_inside(Ipv4Address address,

@@ -2,6 +2,7 @@
 #include "nat/packet.hpp"
 
 #include "nat/checksum.hpp"
+#include "nat/fragment.hpp"
 #include "nat/headers.hpp"
 
 namespace pinhole::nat {
@@ -46,17 +47,22 @@ void parse_arp(const std::byte* frame, std::size_t size, Packet& packet) noexcep
   packet.destination.address = arp.target_address;
 }
 
+/// The UDP header of a whole datagram, or of the first of its fragments, which its length goes beyond.
+template <bool kWhole>
 void parse_udp(const std::byte* frame, std::size_t l4, std::size_t end, Packet& packet) noexcept {
   if (end - l4 < sizeof(UdpHeader)) return drop(packet, DropReason::drop_truncated);
   const auto& udp = header_at<UdpHeader>(frame, l4);
   const Be16 source_port = udp.source_port;
   const Be16 destination_port = udp.destination_port;
   const std::size_t length = udp.length.host();
-  if (length < sizeof(UdpHeader) || length > end - l4) return drop(packet, DropReason::drop_truncated);
+  if (kWhole && (length < sizeof(UdpHeader) || length > end - l4)) {
+    return drop(packet, DropReason::drop_truncated);
+  }
+  if (!kWhole && length <= end - l4) return drop(packet, DropReason::drop_fragment_malformed);
   packet.protocol = Protocol::udp;
   packet.kind = PacketKind::flow;
   packet.payload_offset = static_cast<std::uint8_t>(l4 + sizeof(UdpHeader));
-  packet.payload_end = static_cast<std::uint16_t>(l4 + length);
+  if (kWhole) packet.payload_end = static_cast<std::uint16_t>(l4 + length);
   packet.source.port = source_port;
   packet.destination.port = destination_port;
 }
@@ -100,6 +106,52 @@ void parse_icmp(const std::byte* frame, std::size_t l4, std::size_t end, Packet&
   }
 }
 
+void parse_first_fragment(const std::byte* frame, std::size_t l4, std::size_t end, Packet& packet) noexcept {
+  packet.part = FragmentPart::first;
+  switch (packet.protocol) {
+    case Protocol::udp:
+      parse_udp<false>(frame, l4, end, packet);
+      break;
+    case Protocol::tcp:
+      parse_tcp(frame, l4, end, packet);
+      break;
+    case Protocol::icmp:
+      parse_icmp(frame, l4, end, packet);
+      break;
+  }
+  if (packet.kind == PacketKind::flow) {
+    packet.kind = PacketKind::fragment;
+  } else if (packet.kind == PacketKind::icmp_error) {
+    drop(packet, DropReason::drop_fragment);
+  } else if (packet.drop == DropReason::drop_truncated) {
+    // Its ports or flags would come where nobody looks for them (RFC 1858, RFC 3128).
+    drop(packet, DropReason::drop_fragment_tiny);
+  }
+}
+
+void parse_fragment(const std::byte* frame, std::size_t l3, std::size_t l4, std::size_t end,
+                    Packet& packet) noexcept {
+  const auto& ip = header_at<Ipv4Header>(frame, l3);
+  const auto protocol = protocol_from(ip.protocol);
+  if (!protocol) return drop(packet, DropReason::drop_unsupported_protocol);
+  const auto range = fragment_range(ip);
+  const std::size_t size = end - l4;
+  const bool more = !range.is_last;
+  constexpr std::size_t kUnit = Ipv4Header::kFragmentUnit;
+  if (size == 0 || (more && size % kUnit != 0) || range.begin * kUnit + (end - l3) > 0xffff) {
+    return drop(packet, DropReason::drop_fragment_malformed);
+  }
+  packet.protocol = *protocol;
+  packet.identification = ip.identification;
+  if (range.begin == 0) return parse_first_fragment(frame, l4, end, packet);
+  packet.part = FragmentPart::later;
+  // What reaches into the header would change it behind the back of whoever looked at it (RFC 1858).
+  if (*protocol == Protocol::tcp && range.begin * kUnit < sizeof(TcpHeader)) {
+    return drop(packet, DropReason::drop_fragment_overlap);
+  }
+  packet.kind = PacketKind::fragment;
+}
+
 // Inlined where it is called, so that for the usual packet, without VLAN and options, offsets are constants.
 // Fields are loaded before anything is stored: to the compiler, a store of a byte could change the frame.
 [[gnu::always_inline]] inline void parse_datagram(const std::byte* frame, std::size_t l3, std::size_t header,
@@ -119,8 +171,9 @@ void parse_icmp(const std::byte* frame, std::size_t l4, std::size_t end, Packet&
   packet.destination.address = destination;
   if (is_bad(source) || is_bad(destination)) return drop(packet, DropReason::drop_bad_address);
   constexpr Be16 kFragmented{Ipv4Header::kMoreFragments | Ipv4Header::kFragmentOffset};
-  if ((fragment.raw() & kFragmented.raw()) != 0) return drop(packet, DropReason::drop_fragment);
-  if (protocol == kIpProtocolUdp) return parse_udp(frame, l4, end, packet);
+  if ((fragment.raw() & kFragmented.raw()) != 0) [[unlikely]]
+    return parse_fragment(frame, l3, l4, end, packet);
+  if (protocol == kIpProtocolUdp) return parse_udp<true>(frame, l4, end, packet);
   if (protocol == kIpProtocolTcp) return parse_tcp(frame, l4, end, packet);
   if (protocol == kIpProtocolIcmp) return parse_icmp(frame, l4, end, packet);
   drop(packet, DropReason::drop_unsupported_protocol);

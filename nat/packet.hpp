@@ -18,9 +18,13 @@ namespace pinhole::nat {
 enum class PacketKind : std::uint8_t {
   dropped,     // `drop` says why
   flow,        // UDP, TCP, or an ICMP echo request or reply: what a mapping can be made for
+  fragment,    // of such a flow; the first one has its ports, the others have none (nat/fragment.hpp)
   icmp_error,  // ICMP types 3, 4, 11 and 12: about another packet (nat/icmp_error.hpp)
   arp,         // ARP for IPv4 over Ethernet; source and destination are the protocol addresses
 };
+
+/// Which part of its datagram a packet is. Only `later` ones have no transport header.
+enum class FragmentPart : std::uint8_t { whole, first, later };
 
 /// A parsed frame. Half a cache line, so that a burst of 64 stays in the first-level cache.
 struct alignas(32) Packet {
@@ -33,12 +37,15 @@ struct alignas(32) Packet {
   std::uint8_t payload_offset = 0;  // of what follows the transport header
   std::uint8_t tcp_flags = 0;       // TcpHeader::kSyn and so on
   std::uint8_t icmp_type = 0;
+  FragmentPart part = FragmentPart::whole;
+  Be16 identification;  // of fragments: with which they leave
   // Offsets of the ends. Behind ip_end there may be Ethernet padding; between payload_end and ip_end there is
   // what a UDP length leaves over, normally nothing.
   std::uint16_t payload_end = 0;
   std::uint16_t ip_end = 0;
   // An ICMP echo request has its identifier as source port and 0 as destination port, a reply the other way
-  // round: the port is always on the side that the mapping stands for. ICMP errors have no ports.
+  // round: the port is always on the side that the mapping stands for. ICMP errors have no ports, and later
+  // fragments those of the first as soon as they are known: then their kind is flow.
   Endpoint source;
   Endpoint destination;
 

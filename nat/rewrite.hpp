@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// Translation of one packet in place: address, port or identifier, TTL, and both checksums by difference.
+// Translation of one packet in place: address, port or identifier, TTL, and both checksums by difference; of
+// fragments that leave, the identification. The first fragment has the checksum of the whole datagram, which
+// changes by the same difference; later ones have none.
 // Nothing is decided here; the mapping says what becomes of the packet. Invariant: no byte outside the fields
 // named above changes, and a right checksum stays right (nat/checksum.hpp).
 
@@ -56,6 +58,14 @@ inline void fix_transport(std::byte* checksum, Protocol protocol, std::uint16_t 
 
 }  // namespace rewrite_detail
 
+/// Another identification, so that the fragments of a datagram are told from those of others behind the same
+/// address (nat/identification.hpp).
+inline void renumber(std::byte* frame, std::size_t l3_offset, Be16 identification) noexcept {
+  auto& ip = header_at<Ipv4Header>(frame, l3_offset);
+  ip.checksum = Be16::from_raw(apply(ip.checksum.raw(), delta(ip.identification, identification)));
+  ip.identification = identification;
+}
+
 /// From inside to outside: the source becomes the mapping's external endpoint, and the TTL one less.
 /// \param packet  of kind flow, of the mapping's protocol, from its inside endpoint, ttl > 1 (an ICMP packet
 /// is
@@ -67,6 +77,10 @@ inline void rewrite_outbound(std::byte* frame, const Packet& packet, const Mappi
   std::byte* const third_word = frame + packet.l3_offset + offsetof(Ipv4Header, ttl);
   store(third_word, next_hop(load<std::uint32_t>(third_word), mapping.ip_delta));
   store(frame + packet.l3_offset + offsetof(Ipv4Header, source), mapping.external.address.value.raw());
+  if (packet.part != FragmentPart::whole) [[unlikely]] {
+    renumber(frame, packet.l3_offset, packet.identification);
+    if (packet.part == FragmentPart::later) return;
+  }
 
   std::byte* const transport = frame + packet.l4_offset;
   const Fields& fields = fields_of(packet.protocol);
@@ -85,6 +99,8 @@ inline void rewrite_inbound(std::byte* frame, const Packet& packet, const Mappin
   std::byte* const third_word = frame + packet.l3_offset + offsetof(Ipv4Header, ttl);
   store(third_word, next_hop(load<std::uint32_t>(third_word), inverse(mapping.ip_delta)));
   store(frame + packet.l3_offset + offsetof(Ipv4Header, destination), mapping.inside.address.value.raw());
+  if (packet.part == FragmentPart::later) [[unlikely]]
+    return;
 
   std::byte* const transport = frame + packet.l4_offset;
   const Fields& fields = fields_of(packet.protocol);

@@ -4,6 +4,8 @@
 // The first byte of the input chooses: bit 0, checksums are made right first (chance never would); bit 1, the
 // interface has a VLAN; bit 2, the mapping is one of SIP.
 #include "dataplane/arp.hpp"
+#include "nat/fragment.hpp"
+#include "nat/fragmentation.hpp"
 #include "nat/icmp_error.hpp"
 #include "nat/packet.hpp"
 #include "nat/rewrite.hpp"
@@ -129,6 +131,33 @@ void check_flow(const test::Frame& frame, const Packet& packet, std::uint16_t vl
   }
 }
 
+/// A fragment is translated within its bounds, and cut within those of what it is cut into.
+void check_fragment(const test::Frame& frame, Packet packet) {
+  const auto range = nat::fragment_range(nat::header_at<nat::Ipv4Header>(frame.data(), packet.l3_offset));
+  require((range.begin == 0) == (packet.part == nat::FragmentPart::first) && range.begin < range.end);
+  nat::set_flow(packet, {packet.source.port, packet.destination.port, packet.icmp_type, nat::Be16{77}});
+  const Block block(frame);
+  nat::Mapping mapping;
+  test::set_endpoints(mapping, packet.protocol, packet.source, kOther);
+  if (packet.ttl > 2) {
+    nat::rewrite_outbound(block.data(), packet, mapping);
+    test::set_endpoints(mapping, packet.protocol, kOther, packet.destination);
+    nat::rewrite_inbound(block.data(), packet, mapping);
+  }
+  constexpr std::uint16_t kMtu = 68;
+  const auto datagram = block.bytes().subspan(packet.l3_offset, packet.ip_size());
+  require(test::checksum_by_the_book(datagram.data(),
+                                     nat::header_at<nat::Ipv4Header>(datagram.data(), 0).header_size()) == 0);
+  if (datagram.size() <= kMtu) return;
+  std::uint16_t from = 0;
+  do {
+    test::Frame piece(kMtu);
+    const auto written = nat::write_piece(piece, datagram, from, kMtu);
+    require(written.size <= kMtu && (written.next == 0 || written.next > from));
+    from = written.next;
+  } while (from != 0);
+}
+
 void check_complaint(const test::Frame& frame, const Packet& packet) {
   if (!nat::may_answer_with_error(frame.data(), packet)) return;
   const Block quoted(frame);
@@ -200,6 +229,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case PacketKind::icmp_error:
       check_icmp_error(frame, packet, (choice & 4U) != 0);
+      break;
+    case PacketKind::fragment:
+      check_fragment(frame, packet);
       break;
     case PacketKind::arp:
       check_arp(frame, packet);

@@ -147,11 +147,15 @@ TEST_CASE("a frame that cannot be trusted is dropped with its reason", "[nat][pa
       if (at < kTransport && at >= kIp) fix_ip_checksum(frame);
     };
   };
-  const auto fragment = [](std::uint16_t field) {
+  const auto fragment = [](std::uint16_t field, std::size_t payload, std::uint8_t protocol = kIpProtocolUdp) {
     FrameSpec spec;
     spec.fragment = field;
+    spec.protocol = protocol;
+    spec.payload.resize(payload);
     return spec;
   };
+  // A first fragment of UDP: its length goes beyond it.
+  const auto longer = poke16(kTransport + 4, 4000);
   const auto tcp = with_protocol(kIpProtocolTcp);
   const Row rows[] = {
       {"nothing", DropReason::drop_truncated, {}, [](Frame& f) { f.clear(); }},
@@ -166,9 +170,31 @@ TEST_CASE("a frame that cannot be trusted is dropped with its reason", "[nat][pa
        DropReason::drop_bad_ip_checksum,
        {},
        [](Frame& f) { f[kIp + 10] ^= std::byte{1}; }},
-      {"a first fragment", DropReason::drop_fragment, fragment(0x2000), {}},
-      {"a middle fragment", DropReason::drop_fragment, fragment(0x2010), {}},
-      {"a last fragment", DropReason::drop_fragment, fragment(0x0010), {}},
+      {"a first fragment that is none: it holds all of its datagram",
+       DropReason::drop_fragment_malformed,
+       fragment(0x2000, 16),
+       {}},
+      {"a first fragment that ends between units", DropReason::drop_fragment_malformed, fragment(0x2000, 17),
+       longer},
+      {"a middle fragment that ends between units",
+       DropReason::drop_fragment_malformed,
+       fragment(0x2010, 17),
+       {}},
+      {"an empty fragment", DropReason::drop_fragment_malformed, fragment(0x2010, 0), poke16(kIp + 2, 20)},
+      {"a last fragment behind 65,535", DropReason::drop_fragment_malformed, fragment(0x1fff, 16), {}},
+      {"a first fragment with half of a TCP header", DropReason::drop_fragment_tiny,
+       fragment(0x2000, 0, kIpProtocolTcp), poke16(kIp + 2, 36)},
+      {"a first fragment without the TCP options", DropReason::drop_fragment_tiny,
+       fragment(0x2000, 4, kIpProtocolTcp), poke(kTransport + 12, 0x80)},
+      {"a fragment that would change the TCP flags",
+       DropReason::drop_fragment_overlap,
+       fragment(0x2001, 12, kIpProtocolTcp),
+       {}},
+      {"a fragment that would change the TCP checksum",
+       DropReason::drop_fragment_overlap,
+       fragment(0x0002, 12, kIpProtocolTcp),
+       {}},
+      {"a fragment of SCTP", DropReason::drop_unsupported_protocol, fragment(0x2010, 16, 132), {}},
       {"SCTP", DropReason::drop_unsupported_protocol, {}, poke(kIp + 9, 132)},
       {"UDP of 7 bytes", DropReason::drop_truncated, {}, poke16(kIp + 2, 27)},
       {"UDP length 7", DropReason::drop_truncated, {}, poke16(kTransport + 4, 7)},
@@ -185,6 +211,33 @@ TEST_CASE("a frame that cannot be trusted is dropped with its reason", "[nat][pa
       const auto packet = parse(frame, 0);
       CHECK(packet.kind == PacketKind::dropped);
       CHECK(packet.drop == row.reason);
+    }
+  }
+}
+
+TEST_CASE("a first fragment has its ports, a later one has none", "[nat][packet][rfc4787-req14]") {
+  for (const std::uint8_t protocol : {kIpProtocolUdp, kIpProtocolTcp, kIpProtocolIcmp}) {
+    FrameSpec spec;
+    spec.protocol = protocol;
+    spec.identification = 0x4321;
+    spec.ip_option_words = 1;
+    spec.payload.resize(100);
+    const auto whole = parse(test::make_frame(spec), 0);
+    const auto pieces = test::cut(test::make_frame(spec), {48, 96});
+    REQUIRE(pieces.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const auto packet = parse(pieces[i], 0);
+      INFO("protocol " << int{protocol} << ", piece " << i);
+      REQUIRE(packet.kind == PacketKind::fragment);
+      CHECK(packet.part == (i == 0 ? FragmentPart::first : FragmentPart::later));
+      CHECK(packet.identification == Be16{0x4321});
+      CHECK(packet.source.address == spec.source.address);
+      CHECK(packet.protocol == whole.protocol);
+      CHECK(packet.payload_end == pieces[i].size());
+      CHECK(packet.source.port == (i == 0 ? whole.source.port : Be16{}));
+      CHECK(packet.destination.port == (i == 0 ? whole.destination.port : Be16{}));
+      if (i == 0) CHECK(packet.icmp_type == whole.icmp_type);
+      if (i == 0) CHECK(packet.payload_offset == whole.payload_offset);
     }
   }
 }

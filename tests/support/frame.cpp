@@ -109,7 +109,7 @@ Frame make_frame(const FrameSpec& spec) {
   put8(frame, static_cast<unsigned>(0x40U | header / 4));
   put8(frame, 0xb8);
   put16(frame, static_cast<unsigned>(header + segment.size()));
-  put16(frame, 0x1234);
+  put16(frame, spec.identification);
   put16(frame, spec.fragment);
   put8(frame, spec.ttl);
   put8(frame, spec.protocol);
@@ -183,6 +183,30 @@ bool checksums_right(const Frame& frame, std::size_t l3_offset) {
   }
   const std::uint32_t start = icmp ? 0 : pseudo_header(frame, l3_offset, length);
   return checksum_by_the_book(&frame[l4], length, start) == 0;
+}
+
+std::vector<Frame> cut(const Frame& frame, const std::vector<std::size_t>& ends) {
+  constexpr std::size_t kL3 = 14;
+  const std::size_t header = (get8(frame, kL3) & 0x0fU) * std::size_t{4};
+  const std::size_t payload = get16(frame, kL3 + 2) - header;
+  const unsigned field = get16(frame, kL3 + 6);
+  std::vector<Frame> pieces;
+  for (std::size_t begin = 0, i = 0; begin < payload; ++i) {
+    const std::size_t end = i < ends.size() ? ends[i] : payload;
+    const std::size_t own_header = begin == 0 ? header : 20;
+    const auto from = frame.begin() + static_cast<std::ptrdiff_t>(kL3 + header);
+    Frame piece(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(kL3 + own_header));
+    piece.insert(piece.end(), from + static_cast<std::ptrdiff_t>(begin),
+                 from + static_cast<std::ptrdiff_t>(end));
+    piece[kL3] = static_cast<std::byte>(0x40U | own_header / 4);
+    set16(piece, kL3 + 2, static_cast<unsigned>(own_header + end - begin));
+    set16(piece, kL3 + 6, static_cast<unsigned>((field + begin / 8) | (end < payload ? 0x2000U : 0U)));
+    set16(piece, kL3 + 10, 0);
+    set16(piece, kL3 + 10, checksum_by_the_book(&piece[kL3], own_header));
+    pieces.push_back(std::move(piece));
+    begin = end;
+  }
+  return pieces;
 }
 
 nat::Ipv4Address address(const std::string& text) {

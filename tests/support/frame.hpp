@@ -30,6 +30,7 @@ struct FrameSpec {
   std::uint8_t icmp_code = 0;
   std::uint16_t icmp_sequence = 1;  // identifier: the source's port for a request, else the destination's
   std::uint16_t vlan = 0;
+  std::uint16_t identification = 0x1234;
   std::uint16_t fragment = 0;  // the field as a number
   bool udp_checksum = true;
   std::size_t padding = 0;  // bytes behind the datagram
@@ -61,6 +62,10 @@ inline void set_endpoints(nat::Mapping& mapping, nat::Protocol protocol, nat::En
   mapping.ip_delta = deltas.ip;
   mapping.transport_delta = deltas.transport;
 }
+
+/// The fragments of an untagged frame's datagram, or of a fragment, cut by the book: without options in the
+/// later ones. \param ends  of the pieces but the last, in its payload; multiples of 8
+[[nodiscard]] std::vector<Frame> cut(const Frame& frame, const std::vector<std::size_t>& ends);
 
 [[nodiscard]] nat::Endpoint endpoint(const std::string& address, std::uint16_t port);
 [[nodiscard]] nat::Ipv4Address address(const std::string& text);
