@@ -76,6 +76,12 @@ nat::Timeouts timeouts_from(const config::Timeouts& seconds) {
   return timeouts;
 }
 
+nat::HostQuotas quotas_from(const config::Quotas& quotas) {
+  return {.mappings = {quotas.udp, quotas.tcp, quotas.icmp},
+          .new_per_s = quotas.new_per_s,
+          .burst = quotas.burst};
+}
+
 std::uint64_t realtime_ns() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -252,6 +258,9 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                                          .mappings = config.nat.mappings_per_worker,
                                          .filtering = config.nat.filtering,
                                          .timeouts = timeouts_from(config.nat.timeouts),
+                                         .quotas = quotas_from(config.nat.quotas),
+                                         .hosts = config.nat.hosts_per_worker,
+                                         .port_rest = nat::ticks_from_s(config.nat.ports.rest_s),
                                          .key = key};
   auto fragment_memory = reserve(name("fragments"), nat::FragmentTable::bytes_needed(kFragmentLimits));
   if (!fragment_memory) return fragment_memory.error();

@@ -20,6 +20,7 @@ using nat::DropReason;
 // Budgets. An expired mapping costs about two cache misses, so a turn's worth is a few microseconds; with a
 // turn of about 10 µs that frees more than a million mappings a second.
 constexpr std::uint32_t kExpiryBudget = 32;
+constexpr std::uint32_t kRestBudget = 64;  // words of the port pool
 constexpr unsigned kPeerBudget = 32;
 constexpr unsigned kCommandBudget = 64;
 constexpr std::uint32_t kFragmentBudget = 512;                   // datagrams a tick
@@ -104,6 +105,7 @@ void keep_house(WorkerContext& worker) noexcept {
                            [&](nat::MappingIndex, const nat::Mapping& mapping) noexcept {
                              worker.endpoints.mapping_expired(mapping);
                            });
+  worker.translator.rest_ports(worker.clock.tick(), kRestBudget);
   if (worker.index == kNeighborOwner) resolve(worker);
 }
 

@@ -48,12 +48,14 @@ class alignas(64) CounterBlock {
   std::array<std::atomic<std::uint64_t>, kSize> values_{};
 };
 
-#define PINHOLE_NAT_COUNTERS(X)                                                              \
-  X(mapping_created, "mappings created by traffic from inside or by an ALG")                 \
-  X(mapping_expired, "mappings freed because they were idle for longer than their time-out") \
-  X(mapping_closed, "mappings freed because their call or parent ended")                     \
-  X(mapping_live, "mappings that exist now")                                                 \
-  X(port_in_use, "external ports taken from the pool now (a port of each protocol counts by itself)")
+#define PINHOLE_NAT_COUNTERS(X)                                                                       \
+  X(mapping_created, "mappings created by traffic from inside or by an ALG")                          \
+  X(mapping_expired, "mappings freed because they were idle for longer than their time-out")          \
+  X(mapping_closed, "mappings freed because their call or parent ended")                              \
+  X(mapping_live, "mappings that exist now")                                                          \
+  X(port_in_use, "external ports taken from the pool now (a port of each protocol counts by itself)") \
+  X(port_resting, "external ports that nobody gets yet because somebody had them shortly ago")        \
+  X(host_live, "inside hosts that have mappings now")
 
 enum class Counter : std::uint8_t { PINHOLE_NAT_COUNTERS(PINHOLE_COUNTER_ENUMERATOR) };
 template <>

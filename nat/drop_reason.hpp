@@ -32,6 +32,9 @@ namespace pinhole::nat {
   X(drop_filtered, "from outside, to a mapping whose filter does not admit the sender")                 \
   X(drop_no_port, "no free external port for a new mapping")                                            \
   X(drop_table_full, "no free mapping")                                                                 \
+  X(drop_host_table_full, "no free place for another inside host")                                      \
+  X(drop_quota_mappings, "a new mapping of an inside host that has as many as it may")                  \
+  X(drop_quota_rate, "a new mapping of an inside host that makes more a second than it may")            \
   X(drop_icmp_error_no_mapping, "an ICMP error about a packet that belongs to no mapping")              \
   X(drop_not_translatable, "between two zones, but of a kind that makes no mapping")                    \
   X(drop_too_big, "larger than the MTU of the way out, and not to be fragmented")                       \

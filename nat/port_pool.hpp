@@ -6,8 +6,15 @@
 // words however full the pool is.
 //
 // Choice: a random block to start from, the next one that has what is asked for, a random port in it (RFC
-// 6056 section 3.3.1, applied to blocks). Invariant: a port is free, taken or reserved; reserved ports
-// (static forwards) are never handed out. Owned by one worker.
+// 6056 section 3.3.1, applied to blocks).
+//
+// A port that was used rests before anybody gets it again (RFC 6888 REQ-8): late packets of the former host's
+// peers must not reach the next one. Rest takes two more bits a port and no queue that could overflow: a
+// sweep comes by each word once in `rest` ticks and moves its ports on, from fresh to rested to free. So a
+// port rests for one round at least and for two at most; a sweep that is late makes it longer, never shorter.
+//
+// Invariant: a port is free, taken, resting or reserved; reserved ports (static forwards) are never handed
+// out. Owned by one worker.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +25,7 @@
 #include "nat/memory.hpp"
 #include "nat/ownership.hpp"
 #include "nat/random.hpp"
+#include "nat/tick.hpp"
 
 namespace pinhole::nat {
 
@@ -28,8 +36,9 @@ class PortPool {
                                                           unsigned workers) noexcept {
     return carved_bytes<std::uint64_t>(pool_size * kProtocols * words_per_set(workers));
   }
+  /// \param rest  ticks for which a port rests; 0: none
   PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, const Random& random,
-           std::span<std::byte> memory) noexcept;
+           std::span<std::byte> memory, Tick rest = 0) noexcept;
 
   /// A free port of an external address, or none. For UDP and TCP it keeps the parity of the inside port if
   /// that can be (RFC 4787 REQ-4) and its range (REQ-3a): a port from 1024 on never gets one below, a port
@@ -43,16 +52,37 @@ class PortPool {
   [[nodiscard]] bool take_exactly(Protocol protocol, std::uint16_t pool_index, std::uint16_t port) noexcept;
   /// Takes a port out of the pool for good. Nothing happens when it is not of this pool and worker.
   void reserve(Protocol protocol, std::uint16_t pool_index, std::uint16_t port) noexcept;
-  /// Gives back a port that take(), take_pair() or take_exactly() gave.
+  /// Gives back a port that take(), take_pair() or take_exactly() gave; it rests now.
   void give_back(Protocol protocol, std::uint16_t pool_index, std::uint16_t port) noexcept;
+  /// Gives back a port that was taken and never used; it is free at once.
+  void put_back(Protocol protocol, std::uint16_t pool_index, std::uint16_t port) noexcept;
+
+  /// Moves the sweep on. \param budget  words to pass at most, so that the time taken is bounded
+  void sweep(Tick now, std::uint32_t budget) noexcept;
+
+  /// An address that has room (has_room()), looked for from a random one on, or none.
+  /// \param tries  how many addresses are looked at, at most
+  [[nodiscard]] std::optional<std::uint16_t> find_room(Protocol protocol, std::uint32_t tries) noexcept;
+  /// Whether an address has any free port from 1024 on (any identifier). Cost: some 30 words at worst.
+  [[nodiscard]] bool has_room(Protocol protocol, std::uint16_t pool_index) const noexcept;
 
   /// Ports handed out now; the same port of two protocols counts twice.
   [[nodiscard]] std::uint32_t in_use() const noexcept { return in_use_; }
+  /// Ports that rest now, counted alike.
+  [[nodiscard]] std::uint32_t resting() const noexcept { return resting_; }
 
  private:
+  /// The ports of one block, a bit each.
+  struct Word {
+    std::uint64_t free;
+    std::uint64_t fresh;   // resting: given back since the sweep came by
+    std::uint64_t rested;  // resting: given back before that
+  };
+  static constexpr std::size_t kWordSize = sizeof(Word) / sizeof(std::uint64_t);
+
   /// One address and protocol: the words of the owned blocks, then the three summaries.
   struct Set {
-    std::uint64_t* words;
+    Word* words;
     std::uint64_t* even;
     std::uint64_t* odd;
     std::uint64_t* pair;
@@ -72,10 +102,13 @@ class PortPool {
     return (max_words(workers) + 63) / 64;
   }
   [[nodiscard]] static constexpr std::size_t words_per_set(unsigned workers) noexcept {
-    return max_words(workers) + 3 * std::size_t{summary_words(workers)};
+    return kWordSize * max_words(workers) + 3 * std::size_t{summary_words(workers)};
   }
 
-  [[nodiscard]] Set set_of(Protocol protocol, std::uint16_t pool_index) const noexcept;
+  [[nodiscard]] Set set_of(Protocol protocol, std::uint16_t pool_index) const noexcept {
+    return set_number(pool_index * kProtocols + static_cast<std::size_t>(protocol));
+  }
+  [[nodiscard]] Set set_number(std::size_t number) const noexcept;
   [[nodiscard]] std::optional<Place> place_of(const Set& set, std::uint16_t port) const noexcept;
   [[nodiscard]] std::optional<std::uint16_t> choose(const Set& set, const std::uint64_t* summary,
                                                     std::uint64_t wanted, std::uint32_t begin,
@@ -83,11 +116,19 @@ class PortPool {
   [[nodiscard]] std::optional<std::uint16_t> choose_by_parity(const Set& set, bool odd, std::uint32_t begin,
                                                               std::uint32_t end) noexcept;
   static void summarise(const Set& set, std::uint32_t word) noexcept;
+  void age(std::uint64_t word_number) noexcept;
 
   std::uint32_t pool_size_;
   unsigned worker_;
   unsigned workers_;
   std::uint32_t in_use_ = 0;
+  std::uint32_t resting_ = 0;
+  Tick
+      rest_;  // of a round; 2 more than asked for, because a visit may be late in its tick and the next early
+  Tick swept_at_ = 0;             // the tick that `sweep_left_` is of
+  std::uint64_t sweep_left_ = 0;  // words that the sweep may still pass in that tick
+  std::uint64_t sweep_debt_ = 0;  // what is left of a word when the words of a tick are no whole number
+  std::uint64_t sweep_next_ = 0;  // number of the next word
   Random random_;
   std::span<std::uint64_t> memory_;
 };

@@ -15,6 +15,16 @@ namespace {
 constexpr std::uint16_t kLikeRtp = 1024;
 constexpr std::uint16_t kLikeRtcp = 1025;
 
+/// How many external addresses are looked at for a new host whose own has no port left.
+constexpr std::uint32_t kAddressesTried = 16;
+
+constexpr std::uint32_t host_capacity(const TranslatorConfig& config) noexcept {
+  // A host for every mapping as long as that is little memory, then for every eighth: 7 bytes a mapping.
+  constexpr std::uint32_t kManyHosts = 131072;
+  return config.hosts != 0 ? config.hosts
+                           : std::min(config.mappings, std::max(kManyHosts, config.mappings / 8));
+}
+
 constexpr TimeoutClass first_timeout_class(Protocol protocol) noexcept {
   switch (protocol) {
     case Protocol::tcp:
@@ -36,10 +46,15 @@ bool is_static(const Mapping& mapping) noexcept {
   return (mapping.flags & MappingFlags::kStatic) != 0;
 }
 
+/// Whether a mapping counts for its host: what the configuration gives a host does not.
+bool counts_for_host(const Mapping& mapping) noexcept {
+  return !is_static(mapping) && mapping.realm == Realm::translated;
+}
+
 }  // namespace
 
 std::size_t Translator::bytes_needed(const TranslatorConfig& config) noexcept {
-  return MappingTable::bytes_needed(config.mappings) +
+  return MappingTable::bytes_needed(config.mappings) + HostTable::bytes_needed(host_capacity(config)) +
          PortPool::bytes_needed(config.pool_size, config.workers) +
          RemoteTable::bytes_needed(config.mappings) + TimerWheel::bytes_needed(config.mappings);
 }
@@ -60,8 +75,10 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
       table_(config.mappings, random.next64(),
              memory.take_bytes(MappingTable::bytes_needed(config.mappings))),
       inbound_(inbound),
+      hosts_(host_capacity(config), config.quotas, random.next64(),
+             Carver(memory.take_bytes(HostTable::bytes_needed(host_capacity(config))))),
       ports_(config.pool_size, config.worker, config.workers, random,
-             memory.take_bytes(PortPool::bytes_needed(config.pool_size, config.workers))),
+             memory.take_bytes(PortPool::bytes_needed(config.pool_size, config.workers)), config.port_rest),
       remotes_(config.mappings, memory.take_bytes(RemoteTable::bytes_needed(config.mappings))),
       wheel_(config.mappings, now, memory.take_bytes(TimerWheel::bytes_needed(config.mappings))),
       counters_(counters) {
@@ -82,14 +99,18 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
 
 Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now) noexcept {
   if (pool_size_ == 0) return {.reason = DropReason::drop_no_port};
-  const std::uint16_t pool_index = pool_index_of_inside(inside.address, pool_size_);
+  const HostTable::Place host = hosts_.find(inside.address);
+  if (const DropReason reason = hosts_.ask(host, protocol, now); reason != DropReason::none)
+    return {.reason = reason};
+  const std::uint16_t pool_index = address_of(host, inside.address, protocol);
   const auto port = ports_.take(protocol, pool_index, inside.port.host());
   if (!port) return {.reason = DropReason::drop_no_port};
   const MappingIndex index = insert(protocol, inside, pool_index, *port, now);
   if (index == kNoMapping) {
-    ports_.give_back(protocol, pool_index, *port);
+    ports_.put_back(protocol, pool_index, *port);
     return {.reason = DropReason::drop_table_full};
   }
+  hosts_.add(inside.address, protocol, pool_index, now);
   if (!remote.address.is_unspecified()) {
     set_remote(table_[index], remote);
   }
@@ -103,11 +124,19 @@ CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, s
   const bool single = inside_rtp == inside_rtcp;
   const std::array<Endpoint, 2> inside = {inside_rtp, inside_rtcp};
   const std::size_t sides = single ? 1 : 2;
+  const bool one_host = inside_rtp.address == inside_rtcp.address;
   std::array<Media, 2> media;
   for (std::size_t i = 0; i < sides; ++i) {
     media[i].index = table_.find(Protocol::udp, inside[i]);
-    media[i].pool_index = pool_index_of_inside(inside[i].address, pool_size_);
     media[i].is_new = media[i].index == kNoMapping;
+    if (!media[i].is_new) continue;
+    const HostTable::Place host = hosts_.find(inside[i].address);
+    // Two of one host are asked for as two with the second one.
+    const std::uint32_t count = i == 1 && one_host && media[0].is_new ? 2 : 1;
+    if (const DropReason reason = hosts_.ask_for_media(host, count); reason != DropReason::none)
+      return {.reason = reason};
+    media[i].pool_index =
+        count == 2 ? media[0].pool_index : address_of(host, inside[i].address, Protocol::udp);
   }
   if (single) {
     if (media[0].is_new)
@@ -123,8 +152,15 @@ CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, s
       reason = DropReason::drop_no_port;
       continue;
     }
+    // There was room for one new host more, and the other side may have taken it.
+    reason = hosts_.ask_for_media(hosts_.find(inside[i].address), 1);
+    if (reason != DropReason::none) continue;
     media[i].index = insert(Protocol::udp, inside[i], media[i].pool_index, *media[i].port, now);
-    if (media[i].index == kNoMapping) reason = DropReason::drop_table_full;
+    if (media[i].index == kNoMapping) {
+      reason = DropReason::drop_table_full;
+      continue;
+    }
+    hosts_.add(inside[i].address, Protocol::udp, media[i].pool_index, now);
   }
   if (reason != DropReason::none) {
     for (std::size_t i = 0; i < sides; ++i) take_back(media[i]);
@@ -135,6 +171,16 @@ CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, s
     if (media[i].is_new) start(media[i].index);
   }
   return {.rtp = media[0].index, .rtcp = media[sides - 1].index};
+}
+
+/// The external address of an inside host: the one that it has, or for a new host the one that its hash says.
+/// When that has no port left, another that has some: no flow is lost while there are ports (RFC 6888
+/// REQ-13).
+std::uint16_t Translator::address_of(HostTable::Place host, Ipv4Address inside, Protocol protocol) noexcept {
+  if (host != HostTable::kNone) return hosts_.pool_index(host);
+  const std::uint16_t own = pool_index_of_inside(inside, pool_size_);
+  if (ports_.has_room(protocol, own)) return own;
+  return ports_.find_room(protocol, kAddressesTried).value_or(own);
 }
 
 /// Takes ports for what is new of RTP and RTCP: together if both are, else beside the one that exists.
@@ -166,7 +212,7 @@ void Translator::take_back(const Media& media) noexcept {
   if (media.index != kNoMapping) {
     free_mapping(media.index);
   } else if (media.port) {
-    ports_.give_back(Protocol::udp, media.pool_index, *media.port);
+    ports_.put_back(Protocol::udp, media.pool_index, *media.port);
   }
 }
 
@@ -284,6 +330,7 @@ void Translator::free_mapping(MappingIndex index) noexcept {
   wheel_.remove(index);
   inbound_.clear(inbound_key(mapping));
   ports_.give_back(mapping.protocol, mapping.pool_index, mapping.external.port.host());
+  if (counts_for_host(mapping)) hosts_.remove(mapping.inside.address, mapping.protocol);
   table_.erase(index);
   show_gauges();
 }
@@ -291,6 +338,7 @@ void Translator::free_mapping(MappingIndex index) noexcept {
 void Translator::show_gauges() noexcept {
   counters_.set(Counter::mapping_live, table_.size());
   counters_.set(Counter::port_in_use, ports_.in_use());
+  counters_.set(Counter::host_live, hosts_.size());
 }
 
 }  // namespace pinhole::nat

@@ -23,6 +23,7 @@
 #include "nat/drop_reason.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/filter.hpp"
+#include "nat/host_table.hpp"
 #include "nat/mapping.hpp"
 #include "nat/mapping_table.hpp"
 #include "nat/ownership.hpp"
@@ -43,7 +44,10 @@ struct TranslatorConfig {
   std::uint32_t mappings = 0;             // capacity, at least 1
   Filter filtering = Filter::address_dependent;
   Timeouts timeouts{};
-  RandomKey key{};  // secret; may be the same for all workers
+  HostQuotas quotas{};
+  std::uint32_t hosts = 0;  // that may have mappings at a time; 0: as many as there may well be
+  Tick port_rest = 0;       // before a port that was used is given out again
+  RandomKey key{};          // secret; may be the same for all workers
 };
 
 /// What came of creating a mapping: `reason` is none, or why `index` is kNoMapping.
@@ -200,8 +204,15 @@ class Translator {
                           [this](MappingIndex next) noexcept { table_.prefetch_mapping(next); });
   }
 
+  /// Moves ports that rest on; to be called each turn. \param budget  words of the port pool
+  void rest_ports(Tick now, std::uint32_t budget) noexcept {
+    ports_.sweep(now, budget);
+    counters_.set(Counter::port_resting, ports_.resting());
+  }
+
   // What others read.
 
+  [[nodiscard]] const HostTable& hosts() const noexcept { return hosts_; }
   [[nodiscard]] const MappingTable& table() const noexcept { return table_; }
   [[nodiscard]] std::uint32_t ports_in_use() const noexcept { return ports_.in_use(); }
 
@@ -236,6 +247,8 @@ class Translator {
   void free_mapping(MappingIndex index) noexcept;
   void pick_media_ports(Media& rtp, Media& rtcp) noexcept;
   void take_back(const Media& media) noexcept;
+  [[nodiscard]] std::uint16_t address_of(HostTable::Place host, Ipv4Address inside,
+                                         Protocol protocol) noexcept;
   void make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept;
   void show_gauges() noexcept;
 
@@ -247,6 +260,7 @@ class Translator {
   Timeouts timeouts_;
   MappingTable table_;
   InboundIndex inbound_;
+  HostTable hosts_;
   PortPool ports_;
   RemoteTable remotes_;
   TimerWheel wheel_;

@@ -178,6 +178,43 @@ struct Schema<Timeouts> {
 };
 
 template <>
+struct Schema<Quotas> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "udp",
+          .member = &Quotas::udp,
+          .help = "UDP mappings at a time; media of calls may go over it by 16; 0: no limit",
+          .bounds = {0, 16777216}},
+      Key{.name = "tcp",
+          .member = &Quotas::tcp,
+          .help = "TCP mappings at a time; 0: no limit",
+          .bounds = {0, 16777216}},
+      Key{.name = "icmp",
+          .member = &Quotas::icmp,
+          .help = "ICMP queries at a time; 0: no limit",
+          .bounds = {0, 16777216}},
+      Key{.name = "new_per_s",
+          .member = &Quotas::new_per_s,
+          .help = "new mappings a second of all protocols, media of calls apart; 0: no limit",
+          .bounds = {0, 1000000}},
+      Key{.name = "burst",
+          .member = &Quotas::burst,
+          .help = "new mappings that may come at once after a pause",
+          .bounds = {1, 16777216}},
+  };
+};
+
+template <>
+struct Schema<Ports> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "rest_s",
+          .member = &Ports::rest_s,
+          .help = "a port that was used is given to nobody for so many seconds at least and twice as many at "
+                  "most (RFC 6888 REQ-8: 120 at least); 0: it is free at once",
+          .bounds = {0, 3600}},
+  };
+};
+
+template <>
 struct Schema<Nat> {
   static constexpr std::tuple kKeys{
       Key{.name = "pool",
@@ -195,10 +232,20 @@ struct Schema<Nat> {
               "who may send to a mapping from outside (RFC 4787 section 5): anybody, or the remote address "
               "that the inside host talks to"},
       Key{.name = "timeouts", .member = &Nat::timeouts, .help = "how long what is idle lives"},
+      Key{.name = "quotas",
+          .member = &Nat::quotas,
+          .help = "what each inside host may have of the mappings (RFC 6888 REQ-4, REQ-5)"},
+      Key{.name = "ports", .member = &Nat::ports, .help = "how external ports are given out"},
       Key{.name = "mappings_per_worker",
           .member = &Nat::mappings_per_worker,
           .help = "the size of each worker's table of mappings; a mapping takes 64 bytes",
           .bounds = {64, 16777216}},
+      Key{.name = "hosts_per_worker",
+          .member = &Nat::hosts_per_worker,
+          .help = "how many inside hosts may have mappings at a time, for each worker; 0: as many as "
+                  "mappings_per_worker up to 131072, beyond that an eighth of them if that is more; a host "
+                  "takes 56 bytes",
+          .bounds = {0, 16777216}},
   };
 };
 

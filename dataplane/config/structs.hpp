@@ -86,6 +86,23 @@ struct PoolItem {
   friend bool operator==(const PoolItem&, const PoolItem&) = default;
 };
 
+/// Of each inside host; 0: as much as there is.
+struct Quotas {
+  std::uint32_t udp = 8192;
+  std::uint32_t tcp = 8192;
+  std::uint32_t icmp = 1024;
+  std::uint32_t new_per_s = 1000;
+  std::uint32_t burst = 4000;
+
+  friend bool operator==(const Quotas&, const Quotas&) = default;
+};
+
+struct Ports {
+  std::uint32_t rest_s = 120;
+
+  friend bool operator==(const Ports&, const Ports&) = default;
+};
+
 /// External addresses that can be told apart, whatever the memory.
 inline constexpr std::size_t kMaxExternalAddresses = 65536;
 
@@ -94,7 +111,10 @@ struct Nat {
   std::vector<PortForward> forwards;
   nat::Filter filtering = nat::Filter::address_dependent;
   Timeouts timeouts;
+  Quotas quotas;
+  Ports ports;
   std::uint32_t mappings_per_worker = 65536;
+  std::uint32_t hosts_per_worker = 0;  // 0: as many as there may well be
 
   friend bool operator==(const Nat&, const Nat&) = default;
 };

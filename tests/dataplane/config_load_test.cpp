@@ -105,7 +105,9 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
       "forwards": [{"protocol": "tcp", "external": "198.51.100.3:443", "inside": "10.0.0.5:8443"}],
       "filtering": "endpoint_independent",
       "timeouts": {"udp_s": 11, "tcp_established_s": 12, "tcp_transitory_s": 13, "icmp_s": 14, "media_s": 15},
-      "mappings_per_worker": 1024},
+      "quotas": {"udp": 21, "tcp": 22, "icmp": 23, "new_per_s": 24, "burst": 25},
+      "ports": {"rest_s": 26},
+      "mappings_per_worker": 1024, "hosts_per_worker": 2048},
     "sip": {"enabled": false, "ports": [5060, 5070], "calls_per_worker": 16, "registrations_per_worker": 17},
     "icmp": {"errors_per_s": 0},
     "control": {"socket": "/tmp/s", "group": "voice", "linger_s": 9}})",
@@ -127,7 +129,10 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                             {*nat::Ipv4Address::parse("10.0.0.5"), nat::Be16{8443}}}};
   expected.nat.filtering = nat::Filter::endpoint_independent;
   expected.nat.timeouts = {11, 12, 13, 14, 15};
+  expected.nat.quotas = {21, 22, 23, 24, 25};
+  expected.nat.ports = {26};
   expected.nat.mappings_per_worker = 1024;
+  expected.nat.hosts_per_worker = 2048;
   expected.sip = {false, {5060, 5070}, 16, 17};
   expected.icmp = {0};
   expected.control = {"/tmp/s", "voice", 9};
@@ -401,16 +406,18 @@ TEST_CASE("what is rendered is read back as the same configuration", "[config][r
 TEST_CASE("rendering writes every default in the order of the schema", "[config][render]") {
   const auto config = parse(document(), "p.json");
   REQUIRE(config.has_value());
-  CHECK(to_json(*config).dump() ==
-        R"({"interfaces":[{"name":"lan","device":"net_tap0","zone":"inside","address":"192.168.1.1/24",)"
-        R"("gateway":null,"vlan":0,"mtu":1500},{"name":"wan","device":"net_tap1","zone":"outside",)"
-        R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500}],"routes":[],)"
-        R"("workers":{"count":1,"cpus":[],"idle":"auto"},"dpdk":{"file_prefix":"pinhole","memory_mb":512},)"
-        R"("nat":{"pool":[],"forwards":[],"filtering":"address_dependent","timeouts":{"udp_s":300,)"
-        R"("tcp_established_s":7440,"tcp_transitory_s":240,"icmp_s":60,"media_s":120},)"
-        R"("mappings_per_worker":65536},"sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"
-        R"("registrations_per_worker":8192},"icmp":{"errors_per_s":100},)"
-        R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
+  CHECK(
+      to_json(*config).dump() ==
+      R"({"interfaces":[{"name":"lan","device":"net_tap0","zone":"inside","address":"192.168.1.1/24",)"
+      R"("gateway":null,"vlan":0,"mtu":1500},{"name":"wan","device":"net_tap1","zone":"outside",)"
+      R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500}],"routes":[],)"
+      R"("workers":{"count":1,"cpus":[],"idle":"auto"},"dpdk":{"file_prefix":"pinhole","memory_mb":512},)"
+      R"("nat":{"pool":[],"forwards":[],"filtering":"address_dependent","timeouts":{"udp_s":300,)"
+      R"("tcp_established_s":7440,"tcp_transitory_s":240,"icmp_s":60,"media_s":120},)"
+      R"("quotas":{"udp":8192,"tcp":8192,"icmp":1024,"new_per_s":1000,"burst":4000},"ports":{"rest_s":120},)"
+      R"("mappings_per_worker":65536,"hosts_per_worker":0},"sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"
+      R"("registrations_per_worker":8192},"icmp":{"errors_per_s":100},)"
+      R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
 }
 
 }  // namespace pinhole::config

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <map>
 #include <random>
 #include <set>
 #include <vector>
@@ -14,9 +15,10 @@ using namespace pinhole::nat;
 namespace {
 
 struct Pool {
-  explicit Pool(unsigned worker = 0, unsigned workers = 1, std::uint16_t addresses = 1, std::uint32_t key = 1)
+  explicit Pool(unsigned worker = 0, unsigned workers = 1, std::uint16_t addresses = 1, std::uint32_t key = 1,
+                Tick rest = 0)
       : memory(PortPool::bytes_needed(addresses, workers)),
-        pool(addresses, worker, workers, Random({key}), memory.span()) {}
+        pool(addresses, worker, workers, Random({key}), memory.span(), rest) {}
   TableMemory memory;
   PortPool pool;
 };
@@ -162,6 +164,125 @@ TEST_CASE("ports are chosen at random", "[nat][port_pool][rfc6056]") {
     CHECK(spread[i] > 800);
     CHECK(spread[i] < 1200);
   }
+}
+
+TEST_CASE("every free port is as likely as any other", "[nat][port_pool][rfc6056][rfc6888-req15]") {
+  // Pearson's chi-square over the 32,256 even ports from 1024 on, 20 expected in each. With 32,255 degrees of
+  // freedom its mean is 32,255 and its standard deviation 254; the bound is 5 of them to either side.
+  Pool p(0, 1, 1, 77);
+  constexpr int kPorts = (65536 - 1024) / 2;
+  constexpr double kExpected = 20;
+  std::vector<int> count(65536);
+  for (int i = 0; i < static_cast<int>(kExpected) * kPorts; ++i) {
+    const auto port = p.pool.take(Protocol::udp, 0, 5000);
+    REQUIRE(port);
+    ++count[*port];
+    p.pool.give_back(Protocol::udp, 0, *port);
+  }
+  double chi_square = 0;
+  for (std::size_t port = 1024; port < 65536; port += 2) {
+    const double off = count[port] - kExpected;
+    chi_square += off * off / kExpected;
+  }
+  CHECK(chi_square > 32255 - 5 * 254);
+  CHECK(chi_square < 32255 + 5 * 254);
+}
+
+TEST_CASE("a port that was used rests, one that was not does not", "[nat][port_pool][rfc6888-req8]") {
+  constexpr Tick kRest = 120;
+  Pool p(0, 1, 1, 1, kRest);
+  REQUIRE(p.pool.take_exactly(Protocol::udp, 0, 5000));
+  p.pool.put_back(Protocol::udp, 0, 5000);
+  REQUIRE(p.pool.take_exactly(Protocol::udp, 0, 5000));
+  p.pool.sweep(7, 100000);
+  p.pool.give_back(Protocol::udp, 0, 5000);
+  CHECK(p.pool.in_use() == 0);
+  CHECK(p.pool.resting() == 1);
+  Tick now = 7;
+  while (!p.pool.take_exactly(Protocol::udp, 0, 5000)) {
+    REQUIRE(now < 1000);
+    p.pool.sweep(++now, 100000);
+  }
+  CHECK(now - 7 >= kRest);
+  CHECK(now - 7 <= 2 * kRest + 5);
+  CHECK(p.pool.resting() == 0);
+  CHECK(p.pool.take_exactly(Protocol::tcp, 0, 5000));  // another protocol is another pool
+}
+
+TEST_CASE("a sweep that comes late or far between lets no port out early", "[nat][port_pool][rfc6888-req8]") {
+  constexpr Tick kRest = 120;
+  Pool p(0, 1, 1, 1, kRest);
+  REQUIRE(p.pool.take_exactly(Protocol::udp, 0, 5000));
+  Tick now = 100000;  // the worker was away for hours
+  p.pool.sweep(now, 100000);
+  p.pool.give_back(Protocol::udp, 0, 5000);
+  const Tick freed = now;
+  for (int turn = 0; !p.pool.take_exactly(Protocol::udp, 0, 5000); ++turn) {
+    REQUIRE(turn < 100000);
+    // Sometimes several turns a tick with small budgets, sometimes ticks that no turn saw.
+    now += turn % 7 == 0 ? 40 : turn % 3 == 0 ? 1 : 0;
+    p.pool.sweep(now, 5);
+  }
+  CHECK(now - freed >= kRest);
+}
+
+TEST_CASE("a port that rests can be reserved", "[nat][port_pool]") {
+  Pool p(0, 1, 1, 1, 20);
+  REQUIRE(p.pool.take_exactly(Protocol::udp, 0, 5060));
+  p.pool.give_back(Protocol::udp, 0, 5060);
+  p.pool.reserve(Protocol::udp, 0, 5060);
+  CHECK(p.pool.resting() == 0);
+  for (Tick now = 1; now < 100; ++now) p.pool.sweep(now, 100000);
+  CHECK_FALSE(p.pool.take_exactly(Protocol::udp, 0, 5060));
+}
+
+TEST_CASE("with rest, no port is given twice, none early, and none is lost",
+          "[nat][port_pool][rfc6888-req8]") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  Random random({seed});
+  constexpr Tick kRest = 30;
+  Pool p(1, 16, 2, seed, kRest);
+  std::set<std::pair<std::uint16_t, std::uint16_t>> taken;
+  std::map<std::pair<std::uint16_t, std::uint16_t>, Tick> freed;
+  Tick now = 0;
+  const auto taken_now = [&](std::uint16_t address, std::uint16_t port) {
+    REQUIRE(taken.emplace(address, port).second);
+    const auto before = freed.find({address, port});
+    if (before == freed.end()) return;
+    REQUIRE(now - before->second >= kRest);
+    freed.erase(before);
+  };
+  for (int i = 0; i < 200000; ++i) {
+    if (random.next() % 50 == 0) now += 1 + random.next() % 3;
+    p.pool.sweep(now, 64);
+    const auto address = static_cast<std::uint16_t>(random.next() % 2);
+    const auto any = static_cast<std::uint16_t>(random.next());
+    if (random.next() % 2 == 0) {
+      if (random.next() % 4 != 0) {
+        if (const auto port = p.pool.take(Protocol::udp, address, any)) taken_now(address, *port);
+      } else if (const auto even = p.pool.take_pair(address)) {
+        taken_now(address, *even);
+        taken_now(address, static_cast<std::uint16_t>(*even + 1));
+      }
+    } else if (!taken.empty()) {
+      auto victim = taken.lower_bound({address, any});
+      if (victim == taken.end()) victim = taken.begin();
+      p.pool.give_back(Protocol::udp, victim->first, victim->second);
+      freed[*victim] = now;
+      taken.erase(victim);
+    }
+    REQUIRE(p.pool.in_use() == taken.size());
+  }
+  for (const auto& [address, port] : taken) p.pool.give_back(Protocol::udp, address, port);
+  for (Tick later = now + 1; later < now + 200; ++later) p.pool.sweep(later, 100000);
+  CHECK(p.pool.resting() == 0);
+  std::size_t all = 0;
+  for (std::uint16_t address = 0; address < 2; ++address) {
+    while (p.pool.take(Protocol::udp, address, 80)) ++all;
+  }
+  // Of each address every 16th block; the one with block 0 is not this worker's, so port 0 takes none away.
+  CHECK(all == 2 * 65536 / 16 - (owner_of_block(0, 0, 16) == 1 || owner_of_block(1, 0, 16) == 1 ? 1 : 0));
 }
 
 TEST_CASE("under random use the pool agrees with a set of taken ports", "[nat][port_pool]") {

@@ -29,6 +29,9 @@ struct TestNat {
     unsigned worker = 0;
     unsigned workers = 1;
     std::uint32_t key = 1;
+    HostQuotas quotas{};
+    std::uint32_t hosts = 0;
+    Tick port_rest = 0;
   };
   explicit TestNat(Options options)
       : addresses(addresses_for(options.pool)),
@@ -37,6 +40,9 @@ struct TestNat {
                 .external = addresses,
                 .pool_size = options.pool,
                 .mappings = options.mappings,
+                .quotas = options.quotas,
+                .hosts = options.hosts,
+                .port_rest = options.port_rest,
                 .key = {options.key}}),
         memory(Translator::bytes_needed(config)),
         inbound_memory(InboundIndex::bytes_needed(addresses.size())),

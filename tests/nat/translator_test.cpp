@@ -82,6 +82,99 @@ TEST_CASE("all flows of a host get one external address", "[nat][translator][rfc
   CHECK(used == std::set<std::uint16_t>{0, 1, 2, 3});
 }
 
+TEST_CASE("a host whose external address is exhausted gets another one, then keeps it",
+          "[nat][translator][rfc4787-req2][rfc6888-req2][rfc6888-req13]") {
+  constexpr std::uint32_t kPortsOfOne = 65536 - 1024;
+  TestNat n({.pool = 3, .mappings = 3 * kPortsOfOne});
+  const std::uint16_t full = pool_index_of_inside(inside(1, 0).address, 3);
+  std::uint32_t other = 2;  // of the same address
+  while (pool_index_of_inside(inside(other, 0).address, 3) != full) ++other;
+  for (std::uint32_t i = 0; i < kPortsOfOne; ++i)
+    n.open(Protocol::udp, inside(1, static_cast<std::uint16_t>(1024 + i)));
+  // A host that has mappings there cannot change: its new flow fails, its others stay.
+  CHECK(n.nat.create(Protocol::udp, inside(1, 1023), kServer, 0).reason == DropReason::none);  // a low port
+  CHECK(n.nat.create(Protocol::tcp, inside(1, 5000), kServer, 0).reason == DropReason::none);
+  CHECK(n.nat.create_pair(inside(1, 1000), inside(1, 1001), 0, 0).reason == DropReason::drop_no_port);
+  const MappingIndex first = n.open(Protocol::udp, inside(other, 4000));
+  const std::uint16_t chosen = n.nat[first].pool_index;
+  CHECK(chosen != full);
+  for (std::uint16_t port = 4001; port < 4020; ++port) {
+    CHECK(n.nat[n.open(Protocol::udp, inside(other, port))].pool_index == chosen);
+    CHECK(n.nat[n.open(Protocol::tcp, inside(other, port))].pool_index == chosen);
+  }
+  const CreatedPair pair = n.nat.create_pair(inside(other, 6000), inside(other, 6001), 0, 0);
+  REQUIRE(pair.reason == DropReason::none);
+  CHECK(n.nat[pair.rtp].pool_index == chosen);
+  CHECK(n.nat[pair.rtcp].pool_index == chosen);
+}
+
+TEST_CASE("quotas hold a host and nobody else, and what it has stays",
+          "[nat][translator][rfc6888-req4][rfc6888-req5][rfc6888-req11]") {
+  TestNat n({.quotas = {.mappings = {3, 2, 1}}});
+  std::vector<MappingIndex> kept;
+  for (std::uint16_t port = 1; port <= 3; ++port) kept.push_back(n.open(Protocol::udp, inside(1, port)));
+  for (std::uint16_t port = 1; port <= 2; ++port) kept.push_back(n.open(Protocol::tcp, inside(1, port)));
+  kept.push_back(n.open(Protocol::icmp, inside(1, 1)));
+  for (const Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::icmp}) {
+    CHECK(n.nat.create(protocol, inside(1, 9), kServer, 0).reason == DropReason::drop_quota_mappings);
+    CHECK(n.nat.create(protocol, inside(2, 9), kServer, 0).reason == DropReason::none);
+  }
+  for (const MappingIndex index : kept) CHECK(n.is_live(index));
+  CHECK(n.nat.ports_in_use() == 9);
+  // A call still gets its media, up to a reserve.
+  for (std::uint16_t port = 100; port < 116; port = static_cast<std::uint16_t>(port + 2))
+    CHECK(n.nat.create_pair(inside(1, port), inside(1, port + 1), 0, 0).reason == DropReason::none);
+  CHECK(n.nat.create_pair(inside(1, 200), inside(1, 201), 0, 0).reason == DropReason::drop_quota_mappings);
+  CHECK(n.nat.table().size() == 9 + 16);
+  CHECK(n.counters.read(Counter::host_live) == 2);
+  n.expire(ticks_from_s(10000));
+  CHECK(n.nat.hosts().size() == 0);
+  CHECK(n.counters.read(Counter::host_live) == 0);
+  n.open(Protocol::udp, inside(1, 1), ticks_from_s(10000));
+}
+
+TEST_CASE("new mappings of a host come at its rate, hits do not count", "[nat][translator][rfc6888-req5]") {
+  TestNat n({.quotas = {.new_per_s = 2, .burst = 4}});
+  for (std::uint16_t port = 1; port <= 4; ++port) n.open(Protocol::udp, inside(1, port));
+  CHECK(n.nat.create(Protocol::udp, inside(1, 5), kServer, 0).reason == DropReason::drop_quota_rate);
+  CHECK(n.nat.create(Protocol::udp, inside(2, 5), kServer, 0).reason == DropReason::none);
+  CHECK(n.nat.create_pair(inside(1, 100), inside(1, 101), 0, 0).reason == DropReason::none);
+  for (int i = 0; i < 1000; ++i)
+    n.nat.touch_outbound(n.nat.find_outbound(Protocol::udp, inside(1, 1)), kServer, 100, 0, 0);
+  const Tick later = ticks_from_s(1);
+  CHECK(n.nat.create(Protocol::udp, inside(1, 6), kServer, later).reason == DropReason::none);
+  CHECK(n.nat.create(Protocol::udp, inside(1, 7), kServer, later).reason == DropReason::none);
+  CHECK(n.nat.create(Protocol::udp, inside(1, 8), kServer, later).reason == DropReason::drop_quota_rate);
+}
+
+TEST_CASE("without room for a host its flows fail, all or nothing", "[nat][translator][rfc6888-req5]") {
+  TestNat n({.hosts = 2});
+  n.open(Protocol::udp, inside(1, 1));
+  // Media of two hosts, with room for one.
+  CHECK(n.nat.create_pair(inside(2, 100), inside(3, 101), 0, 0).reason == DropReason::drop_host_table_full);
+  CHECK(n.nat.table().size() == 1);
+  CHECK(n.nat.hosts().size() == 1);
+  n.open(Protocol::udp, inside(2, 1));
+  CHECK(n.nat.create(Protocol::udp, inside(3, 1), kServer, 0).reason == DropReason::drop_host_table_full);
+  n.open(Protocol::tcp, inside(2, 1));
+}
+
+TEST_CASE("a mapping's port rests after its end", "[nat][translator][rfc6888-req8]") {
+  TestNat n({.port_rest = ticks_from_s(120)});
+  const MappingIndex index = n.open(Protocol::udp, inside(1, 4000));
+  const InboundKey key = {.pool_index = n.nat[index].pool_index, .port = n.port(index)};
+  REQUIRE(n.nat.close(index, n.generation(index)));
+  CHECK(n.nat.ports_in_use() == 0);
+  Tick now = 0;
+  for (; now < ticks_from_s(250); ++now) {
+    n.nat.rest_ports(now, kPlenty);
+    if (n.counters.read(Counter::port_resting) == 0) break;
+  }
+  CHECK(now >= ticks_from_s(120));
+  CHECK(now <= ticks_from_s(241));
+  CHECK(n.nat.find_inbound(key) == kNoMapping);
+}
+
 TEST_CASE("no pool, no port or no room fails the new flow only", "[nat][translator]") {
   SECTION("no pool") {
     TestNat n({.pool = 0});
@@ -374,6 +467,7 @@ TEST_CASE("whatever happens, all comes back in the end", "[nat][translator]") {
   n.expire(now + 400000);
   CHECK(n.nat.table().size() == forwards);
   CHECK(n.nat.ports_in_use() == 0);
+  CHECK(n.nat.hosts().size() == 0);
   CHECK(n.counters.read(Counter::mapping_created) == made + forwards);
   CHECK(n.counters.read(Counter::mapping_expired) + n.counters.read(Counter::mapping_closed) == made);
   CHECK(n.counters.read(Counter::mapping_live) == forwards);

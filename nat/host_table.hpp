@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The inside hosts that have mappings: which external address each was given (RFC 4787 REQ-2, RFC 6888
+// REQ-2), how many mappings of each protocol it has, and how fast it may make new ones (RFC 6888 REQ-4 and
+// REQ-5). Touched when a mapping is made or freed, never by a packet that finds its mapping.
+//
+// Invariant: a host is in the table while it has mappings that count, and no longer; so its external address
+// cannot change while anybody outside could know it. What it had used of its rate is forgotten with it: with
+// its last mapping gone it has been idle for longer than the bucket takes to fill. Memory is given once.
+// Owned by one worker.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "nat/drop_reason.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/hash_chains.hpp"
+#include "nat/memory.hpp"
+#include "nat/tick.hpp"
+
+namespace pinhole::nat {
+
+/// What one inside host may have; 0: as much as there is.
+struct HostQuotas {
+  std::array<std::uint32_t, kProtocols> mappings{};  // at a time, by protocol
+  std::uint32_t new_per_s = 0;                       // mappings made by packets
+  std::uint32_t burst = 1;                           // of them at once, after a pause; at least 1
+};
+
+class HostTable {
+ public:
+  using Place = std::uint32_t;
+  static constexpr Place kNone = HashChains::kNone;
+  /// So many mappings for media may a host have over its quota of UDP mappings: a host at its limit can
+  /// still speak in eight calls.
+  static constexpr std::uint32_t kMediaReserve = 16;
+
+  /// \param capacity hosts, 1..2^30
+  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
+    return HashChains::bytes_needed(capacity) + carved_bytes<Host>(capacity);
+  }
+  /// \param seed secret, so that nobody can choose addresses that share a chain
+  HostTable(std::uint32_t capacity, const HostQuotas& quotas, std::uint64_t seed, Carver memory) noexcept;
+
+  /// The host of an inside address, or kNone when it has no mapping.
+  [[nodiscard]] Place find(Ipv4Address address) const noexcept;
+  /// Number of the host's external address. \param place of a host
+  [[nodiscard]] std::uint16_t pool_index(Place place) const noexcept { return hosts_[place].pool_index; }
+  [[nodiscard]] std::uint32_t mappings(Place place, Protocol protocol) const noexcept {
+    return hosts_[place].mappings[static_cast<std::size_t>(protocol)];
+  }
+
+  /// Whether a host may have a mapping more; it costs a token of its rate when it may.
+  /// \param place of the host, or kNone for one that has no mapping yet: it may, if there is room for it
+  /// \return none, or why not: a quota, or no room for another host
+  [[nodiscard]] DropReason ask(Place place, Protocol protocol, Tick now) noexcept;
+  /// Whether a host may have so many mappings more for media. They are few and follow signalling, so they
+  /// cost no tokens and may go over the quota by kMediaReserve.
+  [[nodiscard]] DropReason ask_for_media(Place place, std::uint32_t count) const noexcept;
+
+  /// Counts a mapping of a host, which comes into the table if it is not there.
+  /// \param pool_index of a host that is new. Precondition: there is room (ask()).
+  void add(Ipv4Address address, Protocol protocol, std::uint16_t pool_index, Tick now) noexcept;
+  /// Counts a mapping less; the last one takes the host out.
+  void remove(Ipv4Address address, Protocol protocol) noexcept;
+
+  [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+  [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(hosts_.size()); }
+
+ private:
+  struct Host {
+    Ipv4Address address;
+    std::uint16_t pool_index = 0;
+    std::array<std::uint32_t, kProtocols> mappings{};
+    Tick filled = 0;           // when `credit` was what it says
+    std::uint64_t credit = 0;  // tokens × ticks a second, so that nothing is lost to rounding
+    Place next_free = kNone;
+  };
+
+  [[nodiscard]] std::uint64_t full() const noexcept { return std::uint64_t{quotas_.burst} * kTicksPerSecond; }
+  [[nodiscard]] bool take_token(Host& host, Tick now) noexcept;
+
+  HostQuotas quotas_;
+  HashChains chains_;
+  std::span<Host> hosts_;
+  Place first_free_ = kNone;  // a stack through `next_free`
+  std::uint32_t fresh_ = 0;   // no place from here on was ever taken
+  std::uint32_t size_ = 0;
+};
+
+}  // namespace pinhole::nat
