@@ -39,8 +39,9 @@ void write_start(ipc::Text<Capacity>& start, const alg::sip::Summary& summary) n
 
 // One message.
 
-void AlgHost::begin(const alg::Message& message, nat::Tick now) noexcept {
+void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm) noexcept {
   assert(message_ == nullptr);
+  realm_ = realm;
   message_ = &message;
   now_ = now;
   ticket_ = kNoTicket;
@@ -111,6 +112,8 @@ bool AlgHost::is_inside(nat::Ipv4Address address) const noexcept {
 }
 
 bool AlgHost::is_external(nat::Ipv4Address address) const noexcept {
+  // Where nothing is translated, inside hosts are seen as what they are.
+  if (realm_ == nat::Realm::untranslated) return parts_.zones.is_inside(address);
   return parts_.steering.pool_index(address).has_value();
 }
 
@@ -118,13 +121,15 @@ alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside) n
   const auto& flow = message_->flow;
   if (inside == flow.inside && protocol == flow.protocol) return {alg::LookupState::found, flow.external};
   const auto owner = parts_.steering.owner_of_inside(inside.address);
-  if (owner == parts_.worker) return parts_.endpoints.external_of(protocol, inside, flow.remote, now_);
+  if (owner == parts_.worker)
+    return parts_.endpoints.external_of(protocol, inside, flow.remote, now_, realm_);
   return ask_endpoint(PeerMessageType::external_of, owner, protocol, inside);
 }
 
 alg::Lookup AlgHost::inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept {
   const auto& flow = message_->flow;
   if (external == flow.external && protocol == flow.protocol) return {alg::LookupState::found, flow.inside};
+  if (realm_ == nat::Realm::untranslated) return {alg::LookupState::found, external};
   const auto pool_index = parts_.steering.pool_index(external.address);
   if (!pool_index) return {};
   const auto owner = parts_.steering.owner_of_external(*pool_index, protocol, external.port.host());
@@ -148,6 +153,7 @@ PeerMessage AlgHost::question_to(unsigned owner, PeerMessageType type) const noe
   question.type = type;
   question.asker = parts_.worker;
   question.owner = static_cast<std::uint8_t>(owner);
+  question.realm = realm_;
   return question;
 }
 
@@ -206,7 +212,7 @@ alg::MediaLookup AlgHost::open_ports(unsigned owner, const alg::MediaRequest& re
   if (owner == parts_.worker) {
     const auto& work = transaction_;
     const auto parent = work.card != kNoCard ? work.card : guest_parent(work.call_hash);
-    ports = parts_.endpoints.open_media(request, parent, now_);
+    ports = parts_.endpoints.open_media(request, parent, now_, realm_);
     if (const auto until = promised_until(); until != 0) {
       parts_.endpoints.keep(ports.rtp.ref, until);
       parts_.endpoints.keep(ports.rtcp.ref, until);

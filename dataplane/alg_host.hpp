@@ -69,7 +69,8 @@ class AlgHost final : public alg::Host {
   // One message: begin, inspect, then commit or abandon.
 
   /// \param message lives until commit() or abandon()
-  void begin(const alg::Message& message, nat::Tick now) noexcept;
+  /// \param realm of the message's mapping, and so of all that it opens
+  void begin(const alg::Message& message, nat::Tick now, nat::Realm realm = nat::Realm::translated) noexcept;
   /// The message goes on. To be called while its bytes are still as they were inspected: before the edits are
   /// applied, and after it is known that they fit. \param edits how many
   void commit(std::size_t edits) noexcept;
@@ -158,6 +159,7 @@ class AlgHost final : public alg::Host {
   AlgHostParts parts_;
   const alg::Message* message_ = nullptr;
   nat::Tick now_ = 0;
+  nat::Realm realm_ = nat::Realm::translated;
   Ticket ticket_ = kNoTicket;
   Transaction transaction_;
 };

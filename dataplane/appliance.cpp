@@ -146,11 +146,14 @@ config::Result<void> Appliance::make_network(const config::Config& config) {
   auto neighbors = reserve_object<NeighborTable>("pinhole_neighbor_table", *memory);
   if (!neighbors) return neighbors.error();
   const auto pool = config::external_addresses(config);
+  const Steering steering(config.workers.count, pool, config.nat.forwards, config.nat.static_mappings);
   network_ = std::make_unique<Network>(Network{.ports = ports_,
                                                .interfaces = {},
                                                .routes = RouteTable(config),
                                                .arp_answers = ArpAnswers(config),
-                                               .steering = {config.workers.count, pool, config.nat.forwards},
+                                               .steering = steering,
+                                               .statics = {config.nat.static_mappings, steering},
+                                               .untranslated = Untranslated(config),
                                                .neighbors = *neighbors,
                                                .rings = {}});
   network_->only_interface.fill(kNoInterface);
@@ -257,6 +260,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                                          .pool_size = network_->steering.pool_size(),
                                          .mappings = config.nat.mappings_per_worker,
                                          .filtering = config.nat.filtering,
+                                         .statics = network_->statics.rules(),
+                                         .openings = network_->statics.openings(),
                                          .timeouts = timeouts_from(config.nat.timeouts),
                                          .quotas = quotas_from(config.nat.quotas),
                                          .hosts = config.nat.hosts_per_worker,

@@ -70,6 +70,9 @@ ArpAnswers::ArpAnswers(const config::Config& config) noexcept {
     if (interface.zone != config::Zone::outside) continue;
     for (const auto& item : config.nat.pool) add(number, item.prefix);
     for (const auto& forward : config.nat.forwards) add(number, {forward.external.address, 32});
+    for (const auto& mapping : config.nat.static_mappings) {
+      if (mapping.external.whole() && !mapping.is_opening()) add(number, mapping.external.prefix);
+    }
   }
 }
 

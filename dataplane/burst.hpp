@@ -52,6 +52,7 @@ struct Burst {
   std::array<nat::Packet, kBurst> packets;
   std::array<std::uint8_t, kBurst> arrival;        // interface that the packet came in by
   std::array<std::uint16_t, kBurst> pool_index;    // inbound: number of the external address
+  std::array<nat::Realm, kBurst> realms;           // after classify
   std::array<nat::MappingIndex, kBurst> mappings;  // after look_up
   std::array<Hop, kBurst> hops;                    // outbound after classify, inbound after look_up
   Lane outbound;

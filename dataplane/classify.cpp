@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage classify of dataplane/pipeline.hpp.
+#include <utility>
+
 #include "dataplane/fragments.hpp"
 #include "dataplane/pipeline.hpp"
 #include "nat/headers.hpp"
@@ -20,24 +22,67 @@ bool may_be_inbound(const nat::Packet& packet) noexcept {
   return packet.protocol != nat::Protocol::icmp || packet.icmp_type == nat::IcmpHeader::kEchoReply;
 }
 
+/// A ping to a whole address that is mapped statically is the host's, in either direction; its identifier
+/// then stands on the host's side, as a port would.
+bool is_static_ping(const nat::Packet& packet, const nat::StaticRules& rules) noexcept {
+  if (packet.protocol != nat::Protocol::icmp || packet.icmp_type != nat::IcmpHeader::kEchoRequest)
+    return false;
+  const auto rule = rules.inside_of(packet.protocol, {packet.destination.address, packet.source.port});
+  return rule && rule->direction != nat::StaticDirection::out;
+}
+/// The answer of such a host.
+bool is_static_pong(const nat::Packet& packet, const nat::StaticRules& rules) noexcept {
+  if (packet.protocol != nat::Protocol::icmp || packet.icmp_type != nat::IcmpHeader::kEchoReply) return false;
+  return rules.external_of(packet.protocol, {packet.source.address, packet.destination.port}).has_value();
+}
+
 /// True for what an inside host may send to another one by its external endpoint. A ping to an external
-/// address is for the translator itself: an identifier stands for nobody who could be pinged.
-bool goes_round(const nat::Packet& packet) noexcept {
-  return packet.protocol != nat::Protocol::icmp;
+/// address is for the translator itself, but where the whole address stands for a host: a mapped identifier
+/// alone stands for nobody who could be pinged.
+bool goes_round(const nat::Packet& packet, const WorkerContext& worker) noexcept {
+  if (packet.protocol != nat::Protocol::icmp) return true;
+  const auto rules = worker.network.statics.rules();
+  return is_static_ping(packet, rules) || is_static_pong(packet, rules);
+}
+
+/// An answer to a ping that came in is of the mapping by which it came: the identifier is on the host's side.
+void add_outbound(Burst& burst, unsigned place, nat::Realm realm) noexcept {
+  burst.realms[place] = realm;
+  auto& packet = burst.packets[place];
+  if (packet.protocol == nat::Protocol::icmp && packet.icmp_type == nat::IcmpHeader::kEchoReply) {
+    std::swap(packet.source.port, packet.destination.port);
+  }
+  burst.outbound.add(place);
+}
+
+nat::StaticRules rules_of(nat::Realm realm, const WorkerContext& worker) noexcept {
+  const auto& statics = worker.network.statics;
+  return realm == nat::Realm::translated ? statics.rules() : statics.openings();
+}
+
+nat::Realm realm_of_outbound(const nat::Packet& packet, std::uint8_t arrival, std::uint8_t way_out,
+                             const Network& network) noexcept {
+  if (network.untranslated.empty()) [[likely]]
+    return nat::Realm::translated;
+  const nat::Endpoint remote{packet.destination.address,
+                             packet.protocol == nat::Protocol::icmp ? nat::Be16{} : packet.destination.port};
+  const bool applies =
+      network.untranslated.applies({packet.protocol, packet.source.address, remote, arrival, way_out});
+  return applies ? nat::Realm::untranslated : nat::Realm::translated;
 }
 
 void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
-  const auto& packet = burst.packets[place];
+  auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
   const unsigned owner = worker.network.steering.owner_of_inside(packet.source.address);
   if (owner != worker.index) return worker.handoff.add(owner, mbuf);
 
   const auto route = worker.network.routes.find(packet.destination.address);
   const bool external = worker.network.steering.pool_index(packet.destination.address).has_value();
-  if (external && goes_round(packet)) {
+  if (external && goes_round(packet, worker)) {
     if (packet.ttl <= 1) return worker.slow_path.ttl_expired(mbuf, packet, burst.arrival[place]);
     burst.hops[place] = {packet.destination.address, kHairpinInterface};
-    return burst.outbound.add(place);
+    return add_outbound(burst, place, nat::Realm::translated);
   }
   if (external || route.kind == RouteKind::local) return worker.slow_path.for_ourselves(mbuf, packet);
   // A router passes no broadcasts on, nor complains about them (RFC 1812 section 5.3.5.2, RFC 2644).
@@ -50,21 +95,55 @@ void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) n
   if (worker.network.interfaces[route.interface].inside) {
     return worker.slow_path.forward_inside(mbuf, packet, burst.arrival[place], burst.hops[place]);
   }
-  if (!starts_outbound(packet)) return worker.transmitter.drop(mbuf, DropReason::drop_not_translatable);
-  burst.outbound.add(place);
+  const auto realm = realm_of_outbound(packet, burst.arrival[place], route.interface, worker.network);
+  if (!starts_outbound(packet) && !is_static_pong(packet, rules_of(realm, worker))) {
+    return worker.transmitter.drop(mbuf, DropReason::drop_not_translatable);
+  }
+  add_outbound(burst, place, realm);
+}
+
+/// From outside, to an address that is none of ours: a host inside towards which nothing is translated.
+void classify_untranslated(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
+  auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  const auto& network = worker.network;
+  const auto route = network.routes.find(packet.destination.address);
+  // A ping that was answered has its identifier where a port of the host would be.
+  const nat::Endpoint remote{packet.source.address,
+                             packet.protocol == nat::Protocol::icmp ? nat::Be16{} : packet.source.port};
+  const bool goes_in = route.kind == RouteKind::forward && network.interfaces[route.interface].inside &&
+                       network.untranslated.applies({packet.protocol, packet.destination.address, remote,
+                                                     route.interface, burst.arrival[place]});
+  if (!goes_in) return worker.slow_path.for_ourselves(mbuf, packet);
+  const unsigned owner = network.steering.owner_of_inside(packet.destination.address);
+  if (owner != worker.index) return worker.handoff.add(owner, mbuf);
+  if (!may_be_inbound(packet)) {
+    if (!is_static_ping(packet, network.statics.openings())) {
+      return worker.transmitter.drop(mbuf, DropReason::drop_no_mapping);
+    }
+    std::swap(packet.source.port, packet.destination.port);
+  }
+  burst.pool_index[place] = 0;
+  burst.realms[place] = nat::Realm::untranslated;
+  burst.inbound.add(place);
 }
 
 void classify_from_outside(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
-  const auto& packet = burst.packets[place];
+  auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
   const auto pool_index = worker.network.steering.pool_index(packet.destination.address);
+  if (!pool_index && !worker.network.untranslated.empty()) return classify_untranslated(burst, place, worker);
   if (!pool_index || !may_be_inbound(packet)) {
-    return worker.slow_path.for_ourselves(mbuf, packet);
+    if (!pool_index || !is_static_ping(packet, worker.network.statics.rules())) {
+      return worker.slow_path.for_ourselves(mbuf, packet);
+    }
+    std::swap(packet.source.port, packet.destination.port);
   }
   const unsigned owner =
       worker.network.steering.owner_of_external(*pool_index, packet.protocol, packet.destination.port.host());
   if (owner != worker.index) return worker.handoff.add(owner, mbuf);
   burst.pool_index[place] = *pool_index;
+  burst.realms[place] = nat::Realm::translated;
   burst.inbound.add(place);
 }
 

@@ -13,8 +13,8 @@ void answer_with(PeerMessage& message, alg::Lookup lookup) noexcept {
 }
 
 void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
-  const auto ports =
-      endpoints.open_media({message.first, message.second}, guest_parent(message.call_hash), now);
+  const auto ports = endpoints.open_media({message.first, message.second}, guest_parent(message.call_hash),
+                                          now, message.realm);
   message.state = ports.state;
   message.first = ports.rtp.external;
   message.second = ports.rtcp.external;
@@ -32,7 +32,8 @@ void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick n
 bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
   switch (message.type) {
     case PeerMessageType::external_of:
-      answer_with(message, endpoints.external_of(message.protocol, message.first, message.second, now));
+      answer_with(message,
+                  endpoints.external_of(message.protocol, message.first, message.second, now, message.realm));
       break;
     case PeerMessageType::inside_of:
       answer_with(message, endpoints.inside_of(message.protocol, message.first));
@@ -107,9 +108,9 @@ std::uint32_t QuestionTable::set_of(const PeerMessage& message) noexcept {
 }
 
 bool QuestionTable::asks_the_same(const Entry& entry, const PeerMessage& message) noexcept {
-  return entry.message.type == message.type && entry.message.protocol == message.protocol &&
-         entry.first_asked == message.first && entry.second_asked == message.second &&
-         entry.message.call_hash == message.call_hash;
+  return entry.message.type == message.type && entry.message.realm == message.realm &&
+         entry.message.protocol == message.protocol && entry.first_asked == message.first &&
+         entry.second_asked == message.second && entry.message.call_hash == message.call_hash;
 }
 
 void QuestionTable::clear(Entry& entry) noexcept {

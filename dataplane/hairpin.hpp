@@ -44,6 +44,9 @@ inline void turn_around(rte_mbuf* mbuf, std::uint8_t l3_offset, unsigned owner, 
 inline void hairpin(rte_mbuf* mbuf, const nat::Packet& packet, nat::Be16 source_port,
                     WorkerContext& worker) noexcept {
   nat::take_back_hop(bytes_of(mbuf), packet.l3_offset);
+  // Pings are rare, and whose they are is found out when they are looked at again.
+  if (packet.protocol == nat::Protocol::icmp)
+    return turn_around(mbuf, packet.l3_offset, worker.index, worker);
   const auto& steering = worker.network.steering;
   const auto pool_index = steering.pool_index(packet.destination.address);
   const unsigned owner =

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "alg/alg.hpp"
+#include "dataplane/flow_keys.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
 #include "nat/checksum.hpp"
@@ -78,7 +79,7 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
   const alg::Message message{payload, direction, {packet.protocol, mapping.inside, mapping.external, remote}};
   worker.edits.clear();
-  worker.host.begin(message, worker.clock.tick());
+  worker.host.begin(message, worker.clock.tick(), mapping.realm);
   auto answer = worker.sip.inspect(message, worker.host, worker.edits);
   if (answer.recognised) mapping.flags |= MappingFlags::kSip;
   const auto mtu = worker.network.mtu(burst.hops[place].interface);
@@ -136,14 +137,10 @@ void look_up_again(Burst& burst, WorkerContext& worker) noexcept {
     return false;
   };
   burst.outbound.keep_if([&](unsigned place) noexcept {
-    const auto& packet = burst.packets[place];
-    return still_there(place, worker.translator.find_outbound(packet.protocol, packet.source));
+    return still_there(place, worker.translator.find_outbound(outbound_key(burst, place)));
   });
   burst.inbound.keep_if([&](unsigned place) noexcept {
-    const auto& packet = burst.packets[place];
-    const auto port = packet.destination.port.host();
-    return still_there(place,
-                       worker.translator.find_inbound({burst.pool_index[place], port, packet.protocol}));
+    return still_there(place, find_inbound(burst, place, worker.translator));
   });
 }
 

@@ -19,10 +19,10 @@ void mark_signalling(nat::Mapping& mapping) noexcept {
 }  // namespace
 
 alg::Lookup LocalEndpoints::external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
-                                        nat::Tick now) noexcept {
-  auto index = translator_.find_outbound(protocol, inside);
+                                        nat::Tick now, nat::Realm realm) noexcept {
+  auto index = translator_.find_outbound({inside, protocol, realm});
   if (index == nat::kNoMapping) {
-    index = translator_.create(protocol, inside, remote, now).index;
+    index = translator_.create(protocol, inside, remote, now, realm).index;
     if (index == nat::kNoMapping) return {alg::LookupState::exhausted, {}};
   } else {
     translator_.let_in(index, remote, now);
@@ -40,12 +40,12 @@ alg::Lookup LocalEndpoints::inside_of(nat::Protocol protocol, nat::Endpoint exte
   return {alg::LookupState::found, translator_[index].inside};
 }
 
-MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uint32_t parent,
-                                      nat::Tick now) noexcept {
-  const Before rtp = before(request.rtp);
-  const Before rtcp = before(request.rtcp);
-  if (rtp.is_signalling || rtcp.is_signalling) return open_beside_signalling(request, parent, now);
-  const auto pair = translator_.create_pair(request.rtp, request.rtcp, parent, now);
+MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uint32_t parent, nat::Tick now,
+                                      nat::Realm realm) noexcept {
+  const Before rtp = before(request.rtp, realm);
+  const Before rtcp = before(request.rtcp, realm);
+  if (rtp.is_signalling || rtcp.is_signalling) return open_beside_signalling(request, parent, now, realm);
+  const auto pair = translator_.create_pair(request.rtp, request.rtcp, parent, now, realm);
   if (pair.rtp == nat::kNoMapping) return {};
   MediaPorts ports{alg::LookupState::found, opened(pair.rtp, rtp), {}};
   ports.rtcp = pair.rtcp == pair.rtp ? ports.rtp : opened(pair.rtcp, rtcp);
@@ -56,15 +56,15 @@ MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uin
 /// Media announced on an endpoint that carries signalling goes through the mapping that is there, which no
 /// call may open to strangers or close. The other one of the pair, if there is one, is opened by itself.
 MediaPorts LocalEndpoints::open_beside_signalling(const alg::MediaRequest& request, std::uint32_t parent,
-                                                  nat::Tick now) noexcept {
+                                                  nat::Tick now, nat::Realm realm) noexcept {
   MediaPorts ports{alg::LookupState::found, {}, {}};
   const auto open_one = [&](nat::Endpoint inside, MediaPort& port) noexcept {
-    const Before was = before(inside);
+    const Before was = before(inside, realm);
     if (was.is_signalling) {
       port.external = translator_[was.index].external;
       return true;
     }
-    const auto single = translator_.create_pair(inside, inside, parent, now);
+    const auto single = translator_.create_pair(inside, inside, parent, now, realm);
     if (single.rtp == nat::kNoMapping) return false;
     port = opened(single.rtp, was);
     return true;
@@ -80,8 +80,8 @@ MediaPorts LocalEndpoints::open_beside_signalling(const alg::MediaRequest& reque
   return ports;
 }
 
-LocalEndpoints::Before LocalEndpoints::before(nat::Endpoint inside) const noexcept {
-  const auto index = translator_.find_outbound(nat::Protocol::udp, inside);
+LocalEndpoints::Before LocalEndpoints::before(nat::Endpoint inside, nat::Realm realm) const noexcept {
+  const auto index = translator_.find_outbound({inside, nat::Protocol::udp, realm});
   if (index == nat::kNoMapping) return {};
   const auto& mapping = translator_[index];
   return {index, has(mapping, MappingFlags::kPinhole), has(mapping, MappingFlags::kSip)};
@@ -119,14 +119,17 @@ void LocalEndpoints::close(MappingRef pinhole) noexcept {
 
 void LocalEndpoints::keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick tick,
                                      nat::Tick now) noexcept {
-  const auto index = translator_.find_outbound(protocol, inside);
-  if (index == nat::kNoMapping) return;
-  auto& mapping = translator_[index];
-  mark_signalling(mapping);
-  if (nat::reached(tick, now)) {
-    translator_.keep(index, now);
-  } else if (!nat::reached(tick, mapping.keep_until)) {
-    translator_.keep(index, tick);
+  // Whether the registrar is one towards which nothing is translated is not known here.
+  for (const auto realm : {nat::Realm::translated, nat::Realm::untranslated}) {
+    const auto index = translator_.find_outbound({inside, protocol, realm});
+    if (index == nat::kNoMapping) continue;
+    auto& mapping = translator_[index];
+    mark_signalling(mapping);
+    if (nat::reached(tick, now)) {
+      translator_.keep(index, now);
+    } else if (!nat::reached(tick, mapping.keep_until)) {
+      translator_.keep(index, tick);
+    }
   }
 }
 

@@ -54,12 +54,12 @@ class LocalEndpoints {
   /// message that names an endpoint promises that it can be reached, so it refreshes the mapping and lets
   /// `remote` in, as a packet would.
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
-                                        nat::Tick now) noexcept;
+                                        nat::Tick now, nat::Realm realm = nat::Realm::translated) noexcept;
   /// The inside endpoint behind an external port that this worker owns.
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept;
   /// Opens a stream of an own host, or keeps what is open. \param parent see nat::Mapping
-  [[nodiscard]] MediaPorts open_media(const alg::MediaRequest& request, std::uint32_t parent,
-                                      nat::Tick now) noexcept;
+  [[nodiscard]] MediaPorts open_media(const alg::MediaRequest& request, std::uint32_t parent, nat::Tick now,
+                                      nat::Realm realm = nat::Realm::translated) noexcept;
 
   [[nodiscard]] bool is_open(MappingRef pinhole) const noexcept;
   /// Keeps a pinhole until `tick` at least; nothing happens when it is gone.
@@ -79,9 +79,9 @@ class LocalEndpoints {
     bool is_signalling = false;
   };
 
-  [[nodiscard]] Before before(nat::Endpoint inside) const noexcept;
+  [[nodiscard]] Before before(nat::Endpoint inside, nat::Realm realm) const noexcept;
   [[nodiscard]] MediaPorts open_beside_signalling(const alg::MediaRequest& request, std::uint32_t parent,
-                                                  nat::Tick now) noexcept;
+                                                  nat::Tick now, nat::Realm realm) noexcept;
   [[nodiscard]] MediaPort opened(nat::MappingIndex index, const Before& before) noexcept;
   void show_live() noexcept;
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <span>
 
+#include "dataplane/flow_keys.hpp"
 #include "dataplane/pipeline.hpp"
 
 namespace pinhole::dataplane {
@@ -16,12 +17,12 @@ static_assert(kBurst <= nat::kLookupBurst);
 
 /// A source that is not reached by an inside interface is forged or misrouted, and replies would leave again
 /// by the way they came (RFC 2827). Established flows need no such check: they passed it.
-nat::MappingIndex make_mapping(const nat::Packet& packet, WorkerContext& worker,
+nat::MappingIndex make_mapping(const nat::Packet& packet, nat::Realm realm, WorkerContext& worker,
                                DropReason& reason) noexcept {
   reason = DropReason::drop_bad_address;
   if (!worker.zones.is_inside(packet.source.address)) return kNoMapping;
-  const auto created =
-      worker.translator.create(packet.protocol, packet.source, packet.destination, worker.clock.tick());
+  const auto created = worker.translator.create(packet.protocol, packet.source, packet.destination,
+                                                worker.clock.tick(), realm);
   reason = created.reason;
   return created.index;
 }
@@ -31,27 +32,28 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
   std::array<nat::MappingIndex, kBurst> found;
   const unsigned size = burst.outbound.size();
   for (unsigned i = 0; i < size; ++i) {
-    const auto& packet = burst.packets[burst.outbound[i]];
-    keys[i] = {packet.source, packet.protocol};
+    keys[i] = outbound_key(burst, burst.outbound[i]);
   }
   worker.translator.find_outbound(std::span(keys).first(size), std::span(found).first(size));
 
   for (unsigned i = 0; i < size; ++i) burst.mappings[burst.outbound[i]] = found[i];
   burst.outbound.keep_if([&](unsigned place) noexcept {
     auto& mapping = burst.mappings[place];
+    const auto& packet = burst.packets[place];
+    // A packet before this one in the burst may have made the mapping since.
+    if (mapping == kNoMapping) mapping = worker.translator.find_outbound(outbound_key(burst, place));
+    if (mapping == kNoMapping && packet.part == nat::FragmentPart::later) {
+      worker.transmitter.drop(burst.mbufs[place], DropReason::drop_no_mapping);
+      return false;  // the first one was refused, with an answer
+    }
+    DropReason reason = DropReason::drop_static_direction;
+    if (mapping == kNoMapping) {
+      mapping = make_mapping(packet, burst.realms[place], worker, reason);
+    } else if (!worker.translator.lets_out(mapping, packet.destination, worker.clock.tick())) {
+      mapping = kNoMapping;
+    }
     if (mapping != kNoMapping) [[likely]]
       return true;
-    // A packet before this one in the burst may have made the mapping since.
-    const auto& packet = burst.packets[place];
-    mapping = worker.translator.find_outbound(packet.protocol, packet.source);
-    if (mapping != kNoMapping) return true;
-    if (packet.part == nat::FragmentPart::later) {  // the first one was refused, with an answer
-      worker.transmitter.drop(burst.mbufs[place], DropReason::drop_no_mapping);
-      return false;
-    }
-    DropReason reason{};
-    mapping = make_mapping(packet, worker, reason);
-    if (mapping != kNoMapping) return true;
     worker.slow_path.refused(burst.mbufs[place], packet, burst.arrival[place], reason);
     return false;
   });
@@ -60,15 +62,26 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
 /// Whether a packet from outside may come in, and where it goes then. All answers that quote the packet are
 /// given here, before a gateway may have written inside addresses into it.
 bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
-  const auto index = burst.mappings[place];
+  auto& index = burst.mappings[place];
   const auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
   const auto drop = [&](DropReason reason) noexcept {
     worker.transmitter.drop(mbuf, reason);
     return false;
   };
-  // Silence: an answer would tell a scanner that somebody is here.
-  if (index == kNoMapping) return drop(DropReason::drop_no_mapping);
+  if (index == kNoMapping) {
+    // A packet before this one in the burst may have made the mapping since.
+    index = find_inbound(burst, place, worker.translator);
+    DropReason reason = DropReason::drop_no_mapping;
+    if (index == kNoMapping) {
+      const auto created = worker.translator.create_inbound(packet.protocol, packet.destination,
+                                                            worker.clock.tick(), burst.realms[place]);
+      index = created.index;
+      reason = created.reason;
+    }
+    // Silence: an answer would tell a scanner that somebody is here.
+    if (index == kNoMapping) return drop(reason);
+  }
   if (!worker.translator.admits(index, packet.source, worker.clock.tick()))
     return drop(DropReason::drop_filtered);
   if (worker.zones.is_inside(packet.source.address)) return drop(DropReason::drop_bad_address);
@@ -87,13 +100,15 @@ void look_up_inbound(Burst& burst, WorkerContext& worker) noexcept {
   std::array<nat::MappingIndex, kBurst> found;
   const unsigned size = burst.inbound.size();
   for (unsigned i = 0; i < size; ++i) {
-    const unsigned place = burst.inbound[i];
-    const auto& packet = burst.packets[place];
-    keys[i] = {burst.pool_index[place], packet.destination.port.host(), packet.protocol};
+    keys[i] = inbound_key(burst, burst.inbound[i]);
   }
   worker.translator.find_inbound(std::span(keys).first(size), std::span(found).first(size));
 
   for (unsigned i = 0; i < size; ++i) burst.mappings[burst.inbound[i]] = found[i];
+  if (!worker.network.untranslated.empty()) [[unlikely]] {
+    for (const unsigned place : burst.inbound)
+      burst.mappings[place] = find_inbound(burst, place, worker.translator);
+  }
   burst.inbound.keep_if([&](unsigned place) noexcept { return let_in(burst, place, worker); });
 }
 

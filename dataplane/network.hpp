@@ -13,7 +13,9 @@
 #include "dataplane/neighbor.hpp"
 #include "dataplane/port.hpp"
 #include "dataplane/route.hpp"
+#include "dataplane/static_table.hpp"
 #include "dataplane/steering.hpp"
+#include "dataplane/untranslated.hpp"
 #include "nat/headers.hpp"
 
 #include <rte_ring.h>
@@ -50,6 +52,8 @@ struct Network {
   RouteTable routes;
   ArpAnswers arp_answers;
   Steering steering;
+  StaticTable statics;
+  Untranslated untranslated;
   NeighborTable* neighbors = nullptr;
   std::vector<WorkerRings> rings;
   std::uint8_t hairpin_arrival = 0;  // an outside interface: what is turned around counts as arrived by it

@@ -18,6 +18,22 @@ using nat::DropReason;
 /// Answers that may follow each other at once after a pause: a traceroute's three probes for a few hops.
 constexpr std::uint32_t kIcmpBurst = 20;
 
+/// The inside host's end of a quoted packet: its source when it went out, so that the error came in. A ping
+/// has its identifier on one side only.
+nat::Endpoint inside_end(const nat::EmbeddedFlow& about, bool went_out) noexcept {
+  const auto& end = went_out ? about.source : about.destination;
+  if (about.protocol != nat::Protocol::icmp || end.port != nat::Be16{}) return end;
+  return {end.address, (went_out ? about.destination : about.source).port};
+}
+
+bool is_untranslated(const nat::EmbeddedFlow& about, bool went_out, std::uint8_t inside_interface,
+                     std::uint8_t outside_interface, const Network& network) noexcept {
+  auto remote = went_out ? about.destination : about.source;
+  if (about.protocol == nat::Protocol::icmp) remote.port = {};
+  return network.untranslated.applies(
+      {about.protocol, inside_end(about, went_out).address, remote, inside_interface, outside_interface});
+}
+
 }  // namespace
 
 SlowPath::SlowPath(WorkerContext& worker, rte_mempool* packets, unsigned errors_per_s, std::uint64_t tsc_hz)
@@ -135,18 +151,45 @@ void SlowPath::icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_
   if (worker_.network.interfaces[arrival].inside) {
     icmp_error_from_inside(mbuf, packet, arrival);
   } else {
-    icmp_error_from_outside(mbuf, packet);
+    icmp_error_from_outside(mbuf, packet, arrival);
   }
 }
 
-void SlowPath::icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
+/// An error about a flow that is not translated passes as it is, where there is such a flow.
+void SlowPath::untranslated_icmp_error(rte_mbuf* mbuf, const nat::Packet& packet,
+                                       const nat::EmbeddedFlow& about, std::uint8_t arrival,
+                                       bool inbound) noexcept {
+  const auto& network = worker_.network;
+  const auto drop = [&] { worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping); };
+  const auto route = network.routes.find(packet.destination.address);
+  if (route.kind != RouteKind::forward || network.interfaces[route.interface].inside != inbound)
+    return drop();
+  const auto inside = inside_end(about, inbound);
+  if (inbound && (inside.address != packet.destination.address ||
+                  !is_untranslated(about, true, route.interface, arrival, network))) {
+    return drop();
+  }
+  const unsigned owner = network.steering.owner_of_inside(inside.address);
+  if (owner != worker_.index) return worker_.handoff.add(owner, mbuf);
+  if (worker_.translator.find_outbound({inside, about.protocol, nat::Realm::untranslated}) ==
+      nat::kNoMapping) {
+    return drop();
+  }
+  forward_inside(mbuf, packet, arrival, {route.next_hop, route.interface});
+}
+
+void SlowPath::icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet,
+                                       std::uint8_t arrival) noexcept {
   const auto& steering = worker_.network.steering;
   const auto about = nat::embedded_flow(bytes_of(mbuf), packet);
   const auto pool_index = steering.pool_index(packet.destination.address);
+  if (about && !pool_index && !worker_.network.untranslated.empty()) {
+    return untranslated_icmp_error(mbuf, packet, *about, arrival, true);
+  }
   if (!about || !pool_index || about->source.address != packet.destination.address) {
     return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
   }
-  const auto port = about->source.port.host();
+  const auto port = inside_end(*about, true).port.host();
   const unsigned owner = steering.owner_of_external(*pool_index, about->protocol, port);
   if (owner != worker_.index) return worker_.handoff.add(owner, mbuf);
   const auto index = worker_.translator.find_inbound({*pool_index, port, about->protocol});
@@ -168,10 +211,14 @@ void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
   }
   const auto about = nat::embedded_flow(bytes_of(mbuf), packet);
   if (!about) return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
+  if (!worker_.network.untranslated.empty() &&
+      is_untranslated(*about, false, arrival, route.interface, worker_.network)) {
+    return untranslated_icmp_error(mbuf, packet, *about, arrival, false);
+  }
   // The error may come from a router; the flow is that of the host that the quoted packet was for.
   const unsigned owner = worker_.network.steering.owner_of_inside(about->destination.address);
   if (owner != worker_.index) return worker_.handoff.add(owner, mbuf);
-  const auto index = worker_.translator.find_outbound(about->protocol, about->destination);
+  const auto index = worker_.translator.find_outbound(about->protocol, inside_end(*about, false));
   if (index == nat::kNoMapping) {
     return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
   }

@@ -46,7 +46,9 @@ class SlowPath {
   /// Drops a packet and tells its sender why, within the rate limit.
   void complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, nat::DropReason reason,
                 nat::IcmpError error) noexcept;
-  void icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet) noexcept;
+  void icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
+  void untranslated_icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, const nat::EmbeddedFlow& about,
+                               std::uint8_t arrival, bool inbound) noexcept;
   void icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   void send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept;
   /// An ICMP error; one to an external address is for the host inside whose packet it is about.

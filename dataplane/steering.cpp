@@ -8,19 +8,45 @@
 namespace pinhole::dataplane {
 
 Steering::Steering(unsigned workers, std::span<const nat::Ipv4Address> pool,
-                   std::span<const config::PortForward> forwards)
+                   std::span<const config::PortForward> forwards,
+                   std::span<const config::StaticMapping> static_mappings)
     : workers_(workers), pool_size_(static_cast<std::uint32_t>(pool.size())) {
   assert(workers >= 1 && workers < kMixed && pool.size() <= config::kMaxExternalAddresses);
   addresses_.assign(pool.begin(), pool.end());
-  number_addresses(forwards);
-  deal_blocks(forwards);
+  for (const auto& forward : forwards) add_address(forward.external.address);
+  for (const auto& mapping : static_mappings) {
+    if (mapping.is_opening()) continue;  // it has no address of ours
+    for (std::uint32_t n = 0; n < mapping.external.addresses(); ++n) {
+      add_address(mapping.external.endpoint(n).address);
+    }
+  }
+  number_addresses();
+  deal_blocks();
+  for (const auto& mapping : static_mappings) {
+    if (mapping.is_opening()) continue;  // it has no address of ours
+    for (std::uint32_t n = 0; n < mapping.external.addresses(); ++n) {
+      const auto external = mapping.external.endpoint(n);
+      const auto inside = mapping.inside.endpoint(n).address;
+      if (mapping.external.whole() && mapping.protocol == config::Protocols::all) {
+        give_whole(external.address, inside);
+        continue;
+      }
+      for (const auto protocol : config::protocols_of(mapping)) {
+        give(protocol, external, mapping.external.last_port, inside);
+      }
+    }
+  }
+  for (const auto& forward : forwards) {
+    give(forward.protocol, forward.external, forward.external.port.host(), forward.inside.address);
+  }
+  std::ranges::sort(foreign_, {}, &ForwardOwner::key);
 }
 
-void Steering::number_addresses(std::span<const config::PortForward> forwards) {
-  for (const config::PortForward& forward : forwards) {
-    if (std::ranges::find(addresses_, forward.external.address) == addresses_.end())
-      addresses_.push_back(forward.external.address);
-  }
+void Steering::add_address(nat::Ipv4Address address) {
+  if (std::ranges::find(addresses_, address) == addresses_.end()) addresses_.push_back(address);
+}
+
+void Steering::number_addresses() {
   slots_.assign(std::bit_ceil(4 * addresses_.size() + 1), Slot{});
   slot_mask_ = static_cast<std::uint32_t>(slots_.size() - 1);
   for (std::size_t i = 0; i < addresses_.size(); ++i) {
@@ -30,24 +56,39 @@ void Steering::number_addresses(std::span<const config::PortForward> forwards) {
   }
 }
 
-void Steering::deal_blocks(std::span<const config::PortForward> forwards) {
+void Steering::deal_blocks() {
   blocks_.resize(addresses_.size() * nat::kPortBlocks);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     blocks_[i] = static_cast<std::uint8_t>(
         nat::owner_of_block(static_cast<std::uint16_t>(i / nat::kPortBlocks),
                             static_cast<std::uint32_t>(i % nat::kPortBlocks), workers_));
   }
-  for (const config::PortForward& forward : forwards) {
-    const std::uint16_t port = forward.external.port.host();
-    const std::uint16_t index = *pool_index(forward.external.address);
-    const unsigned owner = owner_of_inside(forward.inside.address);
-    std::uint8_t& block = blocks_[index * nat::kPortBlocks + nat::port_block(port)];
-    if ((block & ~unsigned{kMixed}) == owner) continue;
-    block |= kMixed;
-    foreign_.push_back(
-        {.key = forward_key(index, forward.protocol, port), .owner = static_cast<std::uint8_t>(owner)});
+}
+
+/// Ports in a row, from that of `external` to `last_port`, are those of an inside host.
+void Steering::give(nat::Protocol protocol, nat::Endpoint external, std::uint16_t last_port,
+                    nat::Ipv4Address inside) {
+  const std::uint16_t index = *pool_index(external.address);
+  const auto owner = static_cast<std::uint8_t>(owner_of_inside(inside));
+  const std::uint16_t first_port = external.port.host();
+  bool is_foreign = false;
+  for (std::uint32_t block = nat::port_block(first_port); block <= nat::port_block(last_port); ++block) {
+    auto& dealt = blocks_[index * nat::kPortBlocks + block];
+    if ((dealt & ~unsigned{kMixed}) == owner) continue;
+    dealt |= kMixed;
+    is_foreign = true;
   }
-  std::ranges::sort(foreign_, {}, &ForwardOwner::key);
+  if (!is_foreign) return;
+  foreign_.push_back({.key = forward_key(index, protocol, first_port),
+                      .last = forward_key(index, protocol, last_port),
+                      .owner = owner});
+}
+
+/// Every port of every protocol.
+void Steering::give_whole(nat::Ipv4Address external, nat::Ipv4Address inside) {
+  const std::size_t index = *pool_index(external);
+  const auto begin = blocks_.begin() + static_cast<std::ptrdiff_t>(index * nat::kPortBlocks);
+  std::fill_n(begin, nat::kPortBlocks, static_cast<std::uint8_t>(owner_of_inside(inside)));
 }
 
 }  // namespace pinhole::dataplane

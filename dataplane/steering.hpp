@@ -2,8 +2,9 @@
 #pragma once
 // Steering: which worker a packet belongs to. Built once from the number of workers, the pool and the static
 // forwards; constant afterwards, and read by all workers. A block of external ports belongs to one worker
-// (nat/ownership.hpp), except that a static forward belongs to the owner of its inside host, wherever its
-// port lies: such a block is marked mixed, and the few forwards in it are looked up in a sorted list.
+// (nat/ownership.hpp), except that what is forwarded or mapped statically belongs to the owner of its inside
+// host, wherever its port lies: such a block is marked mixed, and the few intervals of ports in it are looked
+// up in a sorted list. A whole address is its host's with all its blocks.
 
 #include <algorithm>
 #include <cstdint>
@@ -22,9 +23,10 @@ class Steering {
   /// \param workers 1..127
   /// \param pool    up to 65,536 addresses, those of forwards counted in
   /// External addresses are numbered: the pool in its order first, then the addresses that only forwards
-  /// use.
+  /// and static mappings use.
   Steering(unsigned workers, std::span<const nat::Ipv4Address> pool,
-           std::span<const config::PortForward> forwards);
+           std::span<const config::PortForward> forwards,
+           std::span<const config::StaticMapping> static_mappings = {});
 
   /// The worker that owns an inside host. Cost: two multiplications.
   [[nodiscard]] unsigned owner_of_inside(nat::Ipv4Address address) const noexcept {
@@ -66,6 +68,7 @@ class Steering {
   };
   struct ForwardOwner {
     std::uint64_t key = 0;
+    std::uint64_t last = 0;  // of the ports in a row
     std::uint8_t owner = 0;
   };
 
@@ -79,8 +82,11 @@ class Steering {
   }
   [[nodiscard]] unsigned owner_in_mixed_block(std::uint16_t pool_index, nat::Protocol protocol,
                                               std::uint16_t port, unsigned block_owner) const noexcept;
-  void number_addresses(std::span<const config::PortForward> forwards);
-  void deal_blocks(std::span<const config::PortForward> forwards);
+  void add_address(nat::Ipv4Address address);
+  void number_addresses();
+  void deal_blocks();
+  void give(nat::Protocol protocol, nat::Endpoint external, std::uint16_t last_port, nat::Ipv4Address inside);
+  void give_whole(nat::Ipv4Address external, nat::Ipv4Address inside);
 
   unsigned workers_;
   std::uint32_t pool_size_;
@@ -88,15 +94,16 @@ class Steering {
   std::uint32_t slot_mask_ = 0;
   std::vector<Slot> slots_;
   std::vector<std::uint8_t> blocks_;   // [external address][block]: owner, with kMixed
-  std::vector<ForwardOwner> foreign_;  // forwards whose owner is not that of their block, sorted by key
+  std::vector<ForwardOwner> foreign_;  // ports whose owner is not that of their block, sorted by key
 };
 
 // In the header, so that it is compiled with the packet path and under its rules.
 inline unsigned Steering::owner_in_mixed_block(std::uint16_t pool_index, nat::Protocol protocol,
                                                std::uint16_t port, unsigned block_owner) const noexcept {
   const std::uint64_t key = forward_key(pool_index, protocol, port);
-  const auto forward = std::ranges::lower_bound(foreign_, key, {}, &ForwardOwner::key);
-  return forward != foreign_.end() && forward->key == key ? forward->owner : block_owner;
+  const auto behind = std::ranges::upper_bound(foreign_, key, {}, &ForwardOwner::key);
+  if (behind == foreign_.begin() || key > (behind - 1)->last) return block_owner;
+  return (behind - 1)->owner;
 }
 
 }  // namespace pinhole::dataplane

@@ -30,6 +30,7 @@ namespace pinhole::nat {
   X(drop_no_mapping,                                                                                    \
     "from outside, to an external port that stands for nobody, or a later fragment of nobody")          \
   X(drop_filtered, "from outside, to a mapping whose filter does not admit the sender")                 \
+  X(drop_static_direction, "from inside, where a static mapping lets only outside begin")               \
   X(drop_no_port, "no free external port for a new mapping")                                            \
   X(drop_table_full, "no free mapping")                                                                 \
   X(drop_host_table_full, "no free place for another inside host")                                      \

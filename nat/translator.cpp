@@ -46,11 +46,6 @@ bool is_static(const Mapping& mapping) noexcept {
   return (mapping.flags & MappingFlags::kStatic) != 0;
 }
 
-/// Whether a mapping counts for its host: what the configuration gives a host does not.
-bool counts_for_host(const Mapping& mapping) noexcept {
-  return !is_static(mapping) && mapping.realm == Realm::translated;
-}
-
 }  // namespace
 
 std::size_t Translator::bytes_needed(const TranslatorConfig& config) noexcept {
@@ -71,6 +66,8 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
       worker_(config.worker),
       workers_(config.workers),
       filtering_(config.filtering),
+      statics_(config.statics),
+      openings_(config.openings),
       timeouts_(config.timeouts),
       table_(config.mappings, random.next64(),
              memory.take_bytes(MappingTable::bytes_needed(config.mappings))),
@@ -83,6 +80,11 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
       wheel_(config.mappings, now, memory.take_bytes(TimerWheel::bytes_needed(config.mappings))),
       counters_(counters) {
   assert(config.pool_size <= config.external.size() && config.worker < config.workers);
+  for (const auto& interval : statics_.by_external()) {
+    for (std::uint64_t key = interval.first; key <= interval.last; ++key) {
+      ports_.reserve(StaticRules::protocol_of(key), interval.pool_index, static_cast<std::uint16_t>(key));
+    }
+  }
 }
 
 void Translator::find_inbound(std::span<const InboundKey> keys,
@@ -97,7 +99,25 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
   }
 }
 
-Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now) noexcept {
+Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now,
+                           Realm realm) noexcept {
+  const auto with_remote = [&](Created created) noexcept {
+    if (created.index != kNoMapping && !remote.address.is_unspecified())
+      note_remote(created.index, remote, now);
+    return created;
+  };
+  if (const auto rule = statics(realm).external_of(protocol, inside)) {
+    // Another external endpoint would break endpoint-independent mapping, and this one is not for it.
+    if (rule->direction == StaticDirection::in) return {.reason = DropReason::drop_static_direction};
+    return with_remote(create_static({inside, protocol, realm}, rule->pool_index, rule->endpoint.port.host(),
+                                     rule->direction, now));
+  }
+  if (realm == Realm::untranslated) {
+    const MappingIndex index = insert({inside, protocol, realm}, 0, inside.port.host(), now);
+    if (index == kNoMapping) return {.reason = DropReason::drop_table_full};
+    start(index);
+    return with_remote({.index = index});
+  }
   if (pool_size_ == 0) return {.reason = DropReason::drop_no_port};
   const HostTable::Place host = hosts_.find(inside.address);
   if (const DropReason reason = hosts_.ask(host, protocol, now); reason != DropReason::none)
@@ -105,7 +125,7 @@ Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, 
   const std::uint16_t pool_index = address_of(host, inside.address, protocol);
   const auto port = ports_.take(protocol, pool_index, inside.port.host());
   if (!port) return {.reason = DropReason::drop_no_port};
-  const MappingIndex index = insert(protocol, inside, pool_index, *port, now);
+  const MappingIndex index = insert({inside, protocol}, pool_index, *port, now);
   if (index == kNoMapping) {
     ports_.put_back(protocol, pool_index, *port);
     return {.reason = DropReason::drop_table_full};
@@ -118,28 +138,83 @@ Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, 
   return {.index = index};
 }
 
-CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent,
-                                    Tick now) noexcept {
-  if (pool_size_ == 0) return {.reason = DropReason::drop_no_port};
+Created Translator::create_inbound(Protocol protocol, Endpoint external, Tick now, Realm realm) noexcept {
+  const auto rule = statics(realm).inside_of(protocol, external);
+  if (!rule || rule->direction == StaticDirection::out) return {.reason = DropReason::drop_no_mapping};
+  if (table_.size() >= table_.capacity() / 4 * 3) return {.reason = DropReason::drop_table_full};
+  return create_static({rule->endpoint, protocol, realm}, rule->pool_index, external.port.host(),
+                       rule->direction, now);
+}
+
+Created Translator::create_static(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
+                                  StaticDirection direction, Tick now) noexcept {
+  const MappingIndex index = insert(key, pool_index, port, now);
+  if (index == kNoMapping) return {.reason = DropReason::drop_table_full};
+  Mapping& mapping = table_[index];
+  if (direction != StaticDirection::out) {
+    mapping.filter = Filter::endpoint_independent;
+  } else if (mapping.filter == Filter::endpoint_independent) {
+    mapping.filter = Filter::address_dependent;
+  }
+  if (direction == StaticDirection::in) mapping.flags |= MappingFlags::kRegular;
+  start(index);
+  return {.index = index};
+}
+
+bool Translator::is_for_answers(const Mapping& mapping) const noexcept {
+  if ((mapping.flags & MappingFlags::kPinhole) != 0) return false;
+  const auto rule = statics(mapping.realm).external_of(mapping.protocol, mapping.inside);
+  return rule && rule->direction == StaticDirection::in;
+}
+
+bool Translator::answers_may_go(MappingIndex index, Endpoint remote, Tick now) const noexcept {
+  const Mapping& mapping = table_[index];
+  if (!is_for_answers(mapping)) return true;
+  return ((mapping.flags & MappingFlags::kHasRemote) != 0 && mapping.remote.address == remote.address) ||
+         remotes_.knows(index, mapping.generation.load(std::memory_order_relaxed), remote.address,
+                        timeouts_[mapping.timeout_class], now);
+}
+
+/// Who came in through a mapping that is for answers may be answered.
+void Translator::note_caller(MappingIndex index, Endpoint remote, Tick now) noexcept {
+  const Mapping& mapping = table_[index];
+  if (mapping.remote.address == remote.address || !is_for_answers(mapping)) return;
+  remotes_.remember(index, mapping.generation.load(std::memory_order_relaxed), remote.address, now);
+}
+
+CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent, Tick now,
+                                    Realm realm) noexcept {
+  if (pool_size_ == 0 && realm == Realm::translated) return {.reason = DropReason::drop_no_port};
   const bool single = inside_rtp == inside_rtcp;
   const std::array<Endpoint, 2> inside = {inside_rtp, inside_rtcp};
   const std::size_t sides = single ? 1 : 2;
   const bool one_host = inside_rtp.address == inside_rtcp.address;
   std::array<Media, 2> media;
   for (std::size_t i = 0; i < sides; ++i) {
-    media[i].index = table_.find(Protocol::udp, inside[i]);
+    media[i].index = table_.find({inside[i], Protocol::udp, realm});
     media[i].is_new = media[i].index == kNoMapping;
     if (!media[i].is_new) continue;
+    if (realm == Realm::untranslated) {
+      media[i].port = inside[i].port.host();
+      media[i].by_rule = true;
+      continue;
+    }
+    if (const auto rule = statics_.external_of(Protocol::udp, inside[i])) {
+      media[i].pool_index = rule->pool_index;
+      media[i].port = rule->endpoint.port.host();
+      media[i].by_rule = true;
+      continue;
+    }
     const HostTable::Place host = hosts_.find(inside[i].address);
     // Two of one host are asked for as two with the second one.
-    const std::uint32_t count = i == 1 && one_host && media[0].is_new ? 2 : 1;
+    const std::uint32_t count = i == 1 && one_host && media[0].wants_port() ? 2 : 1;
     if (const DropReason reason = hosts_.ask_for_media(host, count); reason != DropReason::none)
       return {.reason = reason};
     media[i].pool_index =
         count == 2 ? media[0].pool_index : address_of(host, inside[i].address, Protocol::udp);
   }
   if (single) {
-    if (media[0].is_new)
+    if (media[0].wants_port())
       media[0].port = ports_.take(Protocol::udp, media[0].pool_index, inside_rtp.port.host());
   } else {
     pick_media_ports(media[0], media[1]);
@@ -153,14 +228,14 @@ CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, s
       continue;
     }
     // There was room for one new host more, and the other side may have taken it.
-    reason = hosts_.ask_for_media(hosts_.find(inside[i].address), 1);
+    if (!media[i].by_rule) reason = hosts_.ask_for_media(hosts_.find(inside[i].address), 1);
     if (reason != DropReason::none) continue;
-    media[i].index = insert(Protocol::udp, inside[i], media[i].pool_index, *media[i].port, now);
+    media[i].index = insert({inside[i], Protocol::udp, realm}, media[i].pool_index, *media[i].port, now);
     if (media[i].index == kNoMapping) {
       reason = DropReason::drop_table_full;
       continue;
     }
-    hosts_.add(inside[i].address, Protocol::udp, media[i].pool_index, now);
+    if (!media[i].by_rule) hosts_.add(inside[i].address, Protocol::udp, media[i].pool_index, now);
   }
   if (reason != DropReason::none) {
     for (std::size_t i = 0; i < sides; ++i) take_back(media[i]);
@@ -186,7 +261,7 @@ std::uint16_t Translator::address_of(HostTable::Place host, Ipv4Address inside, 
 /// Takes ports for what is new of RTP and RTCP: together if both are, else beside the one that exists.
 void Translator::pick_media_ports(Media& rtp, Media& rtcp) noexcept {
   const bool same_address = rtp.pool_index == rtcp.pool_index;
-  if (rtp.is_new && rtcp.is_new && same_address) {
+  if (rtp.wants_port() && rtcp.wants_port() && same_address) {
     if (const auto even = ports_.take_pair(rtp.pool_index)) {
       rtp.port = *even;
       rtcp.port = static_cast<std::uint16_t>(*even + 1);
@@ -202,8 +277,8 @@ void Translator::pick_media_ports(Media& rtp, Media& rtcp) noexcept {
     }
     return ports_.take(Protocol::udp, wanted.pool_index, like);
   };
-  if (rtp.is_new) rtp.port = take_beside(rtp, rtcp, -1, kLikeRtp);
-  if (rtcp.is_new) rtcp.port = take_beside(rtcp, rtp, 1, kLikeRtcp);
+  if (rtp.wants_port()) rtp.port = take_beside(rtp, rtcp, -1, kLikeRtp);
+  if (rtcp.wants_port()) rtcp.port = take_beside(rtcp, rtp, 1, kLikeRtcp);
 }
 
 /// Undoes what was taken for one side of a pair that could not be completed.
@@ -211,7 +286,7 @@ void Translator::take_back(const Media& media) noexcept {
   if (!media.is_new) return;
   if (media.index != kNoMapping) {
     free_mapping(media.index);
-  } else if (media.port) {
+  } else if (media.port && !media.by_rule) {
     ports_.put_back(Protocol::udp, media.pool_index, *media.port);
   }
 }
@@ -240,7 +315,7 @@ ForwardResult Translator::add_forward(Protocol protocol, Endpoint external, Endp
   const InboundKey key = {.pool_index = pool_index, .port = port, .protocol = protocol};
   if (inbound_.find(key) != kNoMapping || table_.find(protocol, inside) != kNoMapping)
     return ForwardResult::taken;
-  const MappingIndex index = insert(protocol, inside, pool_index, port, now);
+  const MappingIndex index = insert({inside, protocol}, pool_index, port, now);
   if (index == kNoMapping) return ForwardResult::no_room;
   Mapping& mapping = table_[index];
   mapping.flags |= flags | MappingFlags::kStatic;
@@ -298,22 +373,26 @@ void Translator::change_tcp_state(MappingIndex index, Endpoint remote, TcpEvent 
 
 /// A mapping that is complete but for what its kind adds; its port is taken already. Not shown to readers nor
 /// timed before start().
-MappingIndex Translator::insert(Protocol protocol, Endpoint inside, std::uint16_t pool_index,
-                                std::uint16_t port, Tick now) noexcept {
-  const MappingIndex index = table_.insert(protocol, inside);
+MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
+                                Tick now) noexcept {
+  const MappingIndex index = table_.insert(key);
   if (index == kNoMapping) return kNoMapping;
   Mapping& mapping = table_[index];
-  mapping.external = {.address = external_[pool_index], .port = Be16{port}};
-  const Deltas deltas = deltas_for(protocol, inside, mapping.external);
-  mapping.ip_delta = deltas.ip;
-  mapping.transport_delta = deltas.transport;
+  if (key.realm == Realm::translated) {
+    mapping.external = {.address = external_[pool_index], .port = Be16{port}};
+    const Deltas deltas = deltas_for(key.protocol, key.inside, mapping.external);
+    mapping.ip_delta = deltas.ip;
+    mapping.transport_delta = deltas.transport;
+  } else {
+    mapping.external = key.inside;  // and no difference: deltas of zero
+  }
   mapping.pool_index = pool_index;
-  mapping.timeout_class = first_timeout_class(protocol);
+  mapping.timeout_class = first_timeout_class(key.protocol);
   mapping.filter = filtering_;
-  if (protocol == Protocol::tcp) mapping.flags |= MappingFlags::kRefreshIn;
+  if (key.protocol == Protocol::tcp) mapping.flags |= MappingFlags::kRefreshIn;
   mapping.last_seen = now;
   mapping.keep_until = now;
-  inbound_.set(inbound_key(mapping), index);
+  if (key.realm == Realm::translated) inbound_.set(inbound_key(mapping), index);
   return index;
 }
 
@@ -328,9 +407,14 @@ void Translator::start(MappingIndex index) noexcept {
 void Translator::free_mapping(MappingIndex index) noexcept {
   const Mapping& mapping = table_[index];
   wheel_.remove(index);
-  inbound_.clear(inbound_key(mapping));
-  ports_.give_back(mapping.protocol, mapping.pool_index, mapping.external.port.host());
-  if (counts_for_host(mapping)) hosts_.remove(mapping.inside.address, mapping.protocol);
+  if (mapping.realm == Realm::translated) {
+    inbound_.clear(inbound_key(mapping));
+    // The port of a rule is its host's, taken or not.
+    if (!statics_.external_of(mapping.protocol, mapping.inside)) {
+      ports_.give_back(mapping.protocol, mapping.pool_index, mapping.external.port.host());
+      if (!is_static(mapping)) hosts_.remove(mapping.inside.address, mapping.protocol);
+    }
+  }
   table_.erase(index);
   show_gauges();
 }

@@ -29,6 +29,7 @@
 #include "nat/ownership.hpp"
 #include "nat/port_pool.hpp"
 #include "nat/random.hpp"
+#include "nat/static_rules.hpp"
 #include "nat/tcp_state.hpp"
 #include "nat/tick.hpp"
 #include "nat/timeouts.hpp"
@@ -43,6 +44,8 @@ struct TranslatorConfig {
   std::uint32_t pool_size = 0;            // mappings are made from so many of them, from the first on
   std::uint32_t mappings = 0;             // capacity, at least 1
   Filter filtering = Filter::address_dependent;
+  StaticRules statics{};
+  StaticRules openings{};  // of the untranslated realm: hosts that may be reached from outside
   Timeouts timeouts{};
   HostQuotas quotas{};
   std::uint32_t hosts = 0;  // that may have mappings at a time; 0: as many as there may well be
@@ -125,6 +128,11 @@ class Translator {
            remotes_.knows(index, mapping.generation.load(std::memory_order_relaxed), remote.address,
                           timeouts_[mapping.timeout_class], now);
   }
+  /// Whether a packet to `remote` may go out through a mapping: always, but for a static one that is for
+  /// answers alone.
+  [[nodiscard]] bool lets_out(MappingIndex index, Endpoint remote, Tick now) const noexcept {
+    return (table_[index].flags & MappingFlags::kRegular) == 0 || answers_may_go(index, remote, now);
+  }
   /// Accounts for a packet from inside. It refreshes the mapping (RFC 4787 REQ-6) and lets the remote in.
   /// \param tcp_flags  of the TCP header; not read for other protocols
   void touch_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, std::uint8_t tcp_flags,
@@ -162,13 +170,22 @@ class Translator {
     if ((is_pinhole && mapping.remote != remote) || (mapping.flags & MappingFlags::kHasRemote) == 0) {
       set_remote(mapping, remote);
     }
+    if ((mapping.flags & MappingFlags::kRegular) != 0) [[unlikely]]
+      note_caller(index, remote, now);
     if (mapping.protocol == Protocol::tcp) track_tcp(index, remote, tcp_event(tcp_flags, false), now);
   }
 
   // Making and ending mappings.
 
   /// A mapping for an inside endpoint that has none, made by a packet to `remote`.
-  [[nodiscard]] Created create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now) noexcept;
+  /// An untranslated one stands for itself and takes no port.
+  [[nodiscard]] Created create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now,
+                               Realm realm = Realm::translated) noexcept;
+  /// A mapping for an external endpoint that has none, made by a packet from outside: where a static mapping
+  /// says so. The last quarter of the table is not for this, so that a scan of a whole address leaves room
+  /// for flows from inside.
+  [[nodiscard]] Created create_inbound(Protocol protocol, Endpoint external, Tick now,
+                                       Realm realm = Realm::translated) noexcept;
   /// Media pinholes for a call. An inside endpoint that has a mapping keeps it: an ordinary one is turned
   /// into a pinhole, another call's passes over to this one (and gets a new generation, so that the end of
   /// the former call no longer closes it), a static one is left as it is. What is missing gets an even port
@@ -176,7 +193,7 @@ class Translator {
   /// \param inside_rtcp  equals `inside_rtp` when there is no RTCP
   /// \param parent       index of the call
   [[nodiscard]] CreatedPair create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent,
-                                        Tick now) noexcept;
+                                        Tick now, Realm realm = Realm::translated) noexcept;
   /// A static forward; to be told to every worker, so that each keeps the port out of its pool. The mapping
   /// is made by the owner of the inside host, is permanent, and admits everyone.
   /// \param flags  MappingFlags beyond kStatic: kSip
@@ -222,6 +239,9 @@ class Translator {
     std::optional<std::uint16_t> port;
     std::uint16_t pool_index = 0;
     bool is_new = false;
+    bool by_rule = false;  // its port is that of a static mapping, or its own
+
+    [[nodiscard]] bool wants_port() const noexcept { return is_new && !by_rule; }
   };
 
   Translator(const TranslatorConfig& config, Carver memory, Random random, InboundIndex inbound,
@@ -233,6 +253,14 @@ class Translator {
     mapping.hop_out = kNoHop;
     mapping.hop_in = kNoHop;
   }
+  [[nodiscard]] Created create_static(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
+                                      StaticDirection direction, Tick now) noexcept;
+  [[nodiscard]] const StaticRules& statics(Realm realm) const noexcept {
+    return realm == Realm::translated ? statics_ : openings_;
+  }
+  [[nodiscard]] bool is_for_answers(const Mapping& mapping) const noexcept;
+  [[nodiscard]] bool answers_may_go(MappingIndex index, Endpoint remote, Tick now) const noexcept;
+  void note_caller(MappingIndex index, Endpoint remote, Tick now) noexcept;
   void note_remote(MappingIndex index, Endpoint remote, Tick now) noexcept;
   void track_tcp(MappingIndex index, Endpoint remote, TcpEvent event, Tick now) noexcept {
     const Mapping& mapping = table_[index];
@@ -241,8 +269,8 @@ class Translator {
       change_tcp_state(index, remote, event, now);
   }
   void change_tcp_state(MappingIndex index, Endpoint remote, TcpEvent event, Tick now) noexcept;
-  [[nodiscard]] MappingIndex insert(Protocol protocol, Endpoint inside, std::uint16_t pool_index,
-                                    std::uint16_t port, Tick now) noexcept;
+  [[nodiscard]] MappingIndex insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
+                                    Tick now) noexcept;
   void start(MappingIndex index) noexcept;
   void free_mapping(MappingIndex index) noexcept;
   void pick_media_ports(Media& rtp, Media& rtcp) noexcept;
@@ -257,6 +285,8 @@ class Translator {
   unsigned worker_;
   unsigned workers_;
   Filter filtering_;
+  StaticRules statics_;
+  StaticRules openings_;
   Timeouts timeouts_;
   MappingTable table_;
   InboundIndex inbound_;

@@ -48,6 +48,9 @@ inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator
 inline constexpr std::uint64_t kMaxCpu = 1023;
+inline constexpr std::uint64_t kMaxStaticMappings = 256;
+inline constexpr std::uint64_t kMaxUntranslated = 64;       // of exempt and of route
+inline constexpr std::uint64_t kMaxStaticAddresses = 1024;  // whole ones, of all static mappings together
 inline constexpr std::uint64_t kWeekSeconds = 7 * 24 * 3600;
 
 template <>
@@ -152,6 +155,57 @@ struct Schema<PortForward> {
 };
 
 template <>
+struct Schema<StaticMapping> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "protocol",
+          .member = &StaticMapping::protocol,
+          .help = "what is mapped; ICMP (its echo identifiers) with whole addresses only"},
+      Key{.name = "external",
+          .member = &StaticMapping::external,
+          .help = "seen from outside: ports of an address of nat.pool or of an outside interface; or an "
+                  "address or block of addresses that nobody else has, all of it",
+          .required = true},
+      Key{.name = "inside",
+          .member = &StaticMapping::inside,
+          .help = "the hosts inside, as many addresses and ports as external",
+          .required = true},
+      Key{.name = "direction",
+          .member = &StaticMapping::direction,
+          .help = "who may begin: both sides; in: outside alone, inside only answers; out: inside alone, "
+                  "outside only answers"},
+  };
+};
+
+template <>
+struct Schema<Exempt> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "from", .member = &Exempt::from, .help = "the hosts inside"},
+      Key{.name = "to",
+          .member = &Exempt::to,
+          .help = "the destinations outside; their hosts must know the way back to the inside",
+          .required = true},
+      Key{.name = "protocol", .member = &Exempt::protocol, .help = "what is exempt"},
+      Key{.name = "ports", .member = &Exempt::ports, .help = "the destination ports; pings have port 0"},
+  };
+};
+
+template <>
+struct Schema<RouteMode> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "inside",
+          .member = &RouteMode::inside,
+          .help = "the name of an inside interface, or a prefix such as \"192.0.2.0/24\"",
+          .bounds = {1, kMaxInterfaceName},
+          .required = true},
+      Key{.name = "outside",
+          .member = &RouteMode::outside,
+          .help = "the name of an outside interface, or a prefix such as \"192.0.2.0/24\"",
+          .bounds = {1, kMaxInterfaceName},
+          .required = true},
+  };
+};
+
+template <>
 struct Schema<Timeouts> {
   static constexpr std::tuple kKeys{
       Key{.name = "udp_s",
@@ -226,6 +280,20 @@ struct Schema<Nat> {
           .member = &Nat::forwards,
           .help = "external endpoints that always stand for an inside endpoint",
           .bounds = {0, 1024}},
+      Key{.name = "static_mappings",
+          .member = &Nat::static_mappings,
+          .help = "ranges of ports and whole addresses that stand for hosts inside; mappings are made as "
+                  "packets come, always the same",
+          .bounds = {0, kMaxStaticMappings}},
+      Key{.name = "exempt",
+          .member = &Nat::exempt,
+          .help = "destinations towards which nothing is translated",
+          .bounds = {0, kMaxUntranslated}},
+      Key{.name = "route",
+          .member = &Nat::route,
+          .help = "route mode: interfaces or prefixes between which nothing is translated, only tracked and "
+                  "filtered; a static mapping whose two sides are equal opens a host to the outside",
+          .bounds = {0, kMaxUntranslated}},
       Key{.name = "filtering",
           .member = &Nat::filtering,
           .help =

@@ -5,10 +5,12 @@
 
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
+#include "nat/static_rules.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pinhole::config {
@@ -64,6 +66,74 @@ struct PortForward {
   friend bool operator==(const PortForward&, const PortForward&) = default;
 };
 
+/// One port, a range of ports, a whole address or a block of whole addresses.
+struct EndpointRange {
+  nat::Prefix prefix;  // the first address; several only when every port is meant
+  std::uint16_t first_port = 0;
+  std::uint16_t last_port = 0xffff;
+
+  [[nodiscard]] constexpr bool whole() const noexcept { return first_port == 0 && last_port == 0xffff; }
+  [[nodiscard]] constexpr std::uint32_t addresses() const noexcept { return 1U << (32U - prefix.length); }
+  /// The first port of the n-th address.
+  [[nodiscard]] constexpr nat::Endpoint endpoint(std::uint32_t n) const noexcept {
+    return {nat::Ipv4Address::from_host(prefix.address.host() + n), nat::Be16{first_port}};
+  }
+  friend bool operator==(const EndpointRange&, const EndpointRange&) = default;
+};
+
+enum class Protocols : std::uint8_t { all, udp, tcp, icmp };
+
+struct StaticMapping {
+  Protocols protocol = Protocols::all;
+  EndpointRange external;
+  EndpointRange inside;
+  nat::StaticDirection direction = nat::StaticDirection::both;
+
+  /// Stands for itself: lets a host in route mode be reached.
+  [[nodiscard]] bool is_opening() const noexcept { return external == inside; }
+  friend bool operator==(const StaticMapping&, const StaticMapping&) = default;
+};
+
+/// The protocols that a static mapping is for; ICMP has identifiers, which belong to whole addresses alone.
+[[nodiscard]] inline std::vector<nat::Protocol> protocols_of(const StaticMapping& mapping) {
+  switch (mapping.protocol) {
+    case Protocols::udp:
+      return {nat::Protocol::udp};
+    case Protocols::tcp:
+      return {nat::Protocol::tcp};
+    case Protocols::icmp:
+      return {nat::Protocol::icmp};
+    case Protocols::all:
+      break;
+  }
+  if (!mapping.external.whole()) return {nat::Protocol::udp, nat::Protocol::tcp};
+  return {nat::Protocol::udp, nat::Protocol::tcp, nat::Protocol::icmp};
+}
+
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0xffff;
+
+  friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+
+struct Exempt {
+  nat::Prefix from = {{}, 0};
+  nat::Prefix to;
+  Protocols protocol = Protocols::all;
+  PortRange ports;  // of the destination; a ping has port 0
+
+  friend bool operator==(const Exempt&, const Exempt&) = default;
+};
+
+/// Each side is the name of an interface or a prefix.
+struct RouteMode {
+  std::string inside;
+  std::string outside;
+
+  friend bool operator==(const RouteMode&, const RouteMode&) = default;
+};
+
 struct Timeouts {
   std::uint32_t udp_s = 300;
   std::uint32_t tcp_established_s = 7440;
@@ -109,6 +179,9 @@ inline constexpr std::size_t kMaxExternalAddresses = 65536;
 struct Nat {
   std::vector<PoolItem> pool;  // empty: the address of the first outside interface
   std::vector<PortForward> forwards;
+  std::vector<StaticMapping> static_mappings;
+  std::vector<Exempt> exempt;
+  std::vector<RouteMode> route;
   nat::Filter filtering = nat::Filter::address_dependent;
   Timeouts timeouts;
   Quotas quotas;
@@ -154,5 +227,14 @@ struct Config {
 
   friend bool operator==(const Config&, const Config&) = default;
 };
+
+/// The number of the interface that has a name.
+[[nodiscard]] inline std::optional<std::size_t> interface_number(const Config& config,
+                                                                 std::string_view name) {
+  for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
+    if (config.interfaces[i].name == name) return i;
+  }
+  return std::nullopt;
+}
 
 }  // namespace pinhole::config

@@ -46,6 +46,17 @@ struct Words<nat::Filter> {
                                       Word{"address_dependent", nat::Filter::address_dependent}};
 };
 template <>
+struct Words<Protocols> {
+  static constexpr std::array kAll = {Word{"all", Protocols::all}, Word{"udp", Protocols::udp},
+                                      Word{"tcp", Protocols::tcp}, Word{"icmp", Protocols::icmp}};
+};
+template <>
+struct Words<nat::StaticDirection> {
+  static constexpr std::array kAll = {Word{"both", nat::StaticDirection::both},
+                                      Word{"in", nat::StaticDirection::in},
+                                      Word{"out", nat::StaticDirection::out}};
+};
+template <>
 struct Words<nat::Protocol> {
   // ICMP has no ports to forward.
   static constexpr std::array kAll = {Word{"udp", nat::Protocol::udp}, Word{"tcp", nat::Protocol::tcp}};
@@ -189,6 +200,74 @@ struct Kind<nat::Endpoint> {
     return nat::Endpoint{*address, nat::Be16{port}};
   }
   static OrderedJson write(nat::Endpoint value) { return std::string{nat::EndpointText{value}.view()}; }
+};
+
+template <>
+struct Kind<PortRange> {
+  static std::string allowed(Bounds) { return "a port such as \"53\" or a range such as \"1-1023\""; }
+  static bool matches(const Json& json) { return json.is_string(); }
+  static std::optional<PortRange> read(const Json& json, Bounds) {
+    const std::string_view text = json.get_ref<const std::string&>();
+    const auto dash = text.find('-');
+    const auto first = port(text.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : port(text.substr(dash + 1));
+    if (!first || !last || *first > *last) return std::nullopt;
+    return PortRange{*first, *last};
+  }
+  static OrderedJson write(const PortRange& value) {
+    return value.first == value.last ? fmt::format("{}", value.first)
+                                     : fmt::format("{}-{}", value.first, value.last);
+  }
+  /// 0 to 65535 in digits.
+  static std::optional<std::uint16_t> port(std::string_view digits) {
+    std::uint16_t number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+    return number;
+  }
+};
+
+template <>
+struct Kind<EndpointRange> {
+  static std::string allowed(Bounds) {
+    return "an IPv4 address with a port, with a range of ports, alone, or with the length of a prefix, such "
+           "as "
+           "\"192.0.2.1:5060\", \"192.0.2.1:10000-10999\", \"192.0.2.1\" or \"192.0.2.16/28\"";
+  }
+  static bool matches(const Json& json) { return json.is_string(); }
+  static std::optional<EndpointRange> read(const Json& json, Bounds) {
+    const std::string_view text = json.get_ref<const std::string&>();
+    EndpointRange range;
+    const auto colon = text.find(':');
+    if (colon == std::string_view::npos) {
+      const auto prefix = nat::Prefix::parse(text);
+      if (!prefix) return std::nullopt;
+      range.prefix = *prefix;
+      return range;
+    }
+    const auto address = nat::Ipv4Address::parse(text.substr(0, colon));
+    const auto ports = text.substr(colon + 1);
+    const auto dash = ports.find('-');
+    const auto first = port(ports.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : port(ports.substr(dash + 1));
+    if (!address || !first || !last || *first > *last) return std::nullopt;
+    return EndpointRange{{*address, 32}, *first, *last};
+  }
+  static OrderedJson write(const EndpointRange& value) {
+    const nat::EndpointText address{value.prefix.address};
+    if (value.whole()) {
+      return value.prefix.length == 32 ? std::string{address.view()}
+                                       : fmt::format("{}/{}", address.view(), value.prefix.length);
+    }
+    if (value.first_port == value.last_port) return fmt::format("{}:{}", address.view(), value.first_port);
+    return fmt::format("{}:{}-{}", address.view(), value.first_port, value.last_port);
+  }
+
+ private:
+  static std::optional<std::uint16_t> port(std::string_view digits) {
+    const auto number = Kind<PortRange>::port(digits);
+    return number && *number != 0 ? number : std::nullopt;
+  }
 };
 
 }  // namespace pinhole::config

@@ -319,6 +319,18 @@ TEST_CASE("a value out of range is refused with the range", "[config][load]") {
        "nat.forwards[0].external: found \"203.0.113.2:5060 \"; allowed is an IPv4 address and a port from 1 "
        "to 65535 "
        "such as \"192.0.2.1:5060\""},
+      {"ports the wrong way round",
+       document(R"("nat": {"static_mappings": [{"external": "203.0.113.2:9-8"}]})"), ErrorCode::range,
+       "nat.static_mappings[0].external: found \"203.0.113.2:9-8\"; allowed is an IPv4 address with a port, "
+       "with a "
+       "range of ports, alone, or with the length of a prefix, such as \"192.0.2.1:5060\", "
+       "\"192.0.2.1:10000-10999\", \"192.0.2.1\" or \"192.0.2.16/28\""},
+      {"a range of ports of a prefix",
+       document(R"("nat": {"static_mappings": [{"external": "203.0.113.0/28:9"}]})"), ErrorCode::range,
+       "nat.static_mappings[0].external: found \"203.0.113.0/28:9\"; allowed is an IPv4 address with a port, "
+       "with a "
+       "range of ports, alone, or with the length of a prefix, such as \"192.0.2.1:5060\", "
+       "\"192.0.2.1:10000-10999\", \"192.0.2.1\" or \"192.0.2.16/28\""},
       {"a protocol that is not forwarded", document(R"("nat": {"forwards": [{"protocol": "icmp"}]})"),
        ErrorCode::range, "nat.forwards[0].protocol: found \"icmp\"; allowed is \"udp\" or \"tcp\""},
       {"a text without letters", with_interface(R"("name": "")"), ErrorCode::range,
@@ -388,6 +400,15 @@ TEST_CASE("what is rendered is read back as the same configuration", "[config][r
         "nat": {"pool": ["203.0.113.9"], "filtering": "endpoint_independent",
                 "forwards": [{"protocol": "tcp", "external": "203.0.113.9:1", "inside": "192.168.1.3:65535"},
                              {"external": "203.0.113.9:1", "inside": "192.168.1.3:65535"}],
+                "static_mappings": [{"external": "198.51.100.16/28", "inside": "192.168.1.16/28"},
+                                    {"protocol": "icmp", "external": "198.51.100.1", "inside": "192.168.1.1",
+                                     "direction": "out"},
+                                    {"protocol": "tcp", "external": "203.0.113.9:80", "inside": "192.168.1.4:8080"},
+                                    {"protocol": "udp", "external": "203.0.113.9:1-65535", "direction": "in",
+                                     "inside": "192.168.1.5:1-65535"}],
+                "exempt": [{"to": "10.0.0.0/8"},
+                           {"from": "192.168.1.0/25", "to": "0.0.0.0/0", "protocol": "udp", "ports": "53"}],
+                "route": [{"inside": "lan", "outside": "198.51.100.0/24"}],
                 "timeouts": {"udp_s": 1}},
         "sip": {"enabled": false, "ports": [1, 2, 3]}, "control": {"group": "a \"quoted\\ group"})")},
       {"no pool", document(R"("nat": {"pool": []})")},
@@ -412,7 +433,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("gateway":null,"vlan":0,"mtu":1500},{"name":"wan","device":"net_tap1","zone":"outside",)"
       R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500}],"routes":[],)"
       R"("workers":{"count":1,"cpus":[],"idle":"auto"},"dpdk":{"file_prefix":"pinhole","memory_mb":512},)"
-      R"("nat":{"pool":[],"forwards":[],"filtering":"address_dependent","timeouts":{"udp_s":300,)"
+      R"("nat":{"pool":[],"forwards":[],"static_mappings":[],"exempt":[],"route":[],"filtering":"address_dependent","timeouts":{"udp_s":300,)"
       R"("tcp_established_s":7440,"tcp_transitory_s":240,"icmp_s":60,"media_s":120},)"
       R"("quotas":{"udp":8192,"tcp":8192,"icmp":1024,"new_per_s":1000,"burst":4000},"ports":{"rest_s":120},)"
       R"("mappings_per_worker":65536,"hosts_per_worker":0},"sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"

@@ -312,6 +312,154 @@ TEST_CASE("forwards lead from external endpoints to inside hosts, one to one", "
   });
 }
 
+TEST_CASE("static mappings lead from addresses and ports of ours to as many inside, and overlap nothing",
+          "[config][validate][static]") {
+  const auto whole = [](const char* first, std::uint8_t length = 32) {
+    return EndpointRange{{address(first), length}, 0, 0xffff};
+  };
+  const auto ports = [](const char* host, std::uint16_t first, std::uint16_t last) {
+    return EndpointRange{{address(host), 32}, first, last};
+  };
+  const auto mapping = [](const EndpointRange& external, const EndpointRange& inside,
+                          Protocols protocol = Protocols::all) {
+    return [=](Config& config) { config.nat.static_mappings.push_back({protocol, external, inside}); };
+  };
+  const auto both = [](const auto& first, const auto& second) {
+    return [=](Config& config) {
+      first(config);
+      second(config);
+    };
+  };
+  expect({
+      {"a whole address of the outside subnet", mapping(whole("203.0.113.9"), whole("192.168.1.11")),
+       nullptr},
+      {"a block of addresses routed to us", mapping(whole("198.51.100.16", 28), whole("10.20.0.16", 28)),
+       nullptr},
+      {"a range of an address of the pool",
+       mapping(ports("203.0.113.3", 10000, 10999), ports("192.168.1.11", 20000, 20999)), nullptr},
+      {"beside a forward", mapping(ports("203.0.113.3", 5061, 5070), ports("192.168.1.10", 5061, 5070)),
+       nullptr},
+      {"UDP over a forward of UDP",
+       mapping(ports("203.0.113.3", 5050, 5070), ports("192.168.1.11", 5050, 5070)),
+       "nat.static_mappings[0].external: 203.0.113.3:5050-5070 overlaps nat.forwards[0].external; give each "
+       "its "
+       "own external endpoints"},
+      {"TCP over a forward of UDP",
+       mapping(ports("203.0.113.3", 5050, 5070), ports("192.168.1.11", 5050, 5070), Protocols::tcp), nullptr},
+      {"the host of a forward", mapping(whole("203.0.113.9"), whole("192.168.1.10")),
+       "nat.static_mappings[0].inside: 192.168.1.10 overlaps nat.forwards[0].inside; give each its own "
+       "inside "
+       "endpoints"},
+      {"one in another",
+       both(mapping(whole("198.51.100.16", 28), whole("10.20.0.16", 28)),
+            mapping(whole("198.51.100.20"), whole("10.20.0.99"))),
+       "nat.static_mappings[1].external: 198.51.100.20 overlaps nat.static_mappings[0].external; give each "
+       "its own "
+       "external endpoints"},
+      {"one host twice",
+       both(mapping(whole("198.51.100.16"), whole("10.20.0.16")),
+            mapping(whole("198.51.100.20"), whole("10.20.0.16"))),
+       "nat.static_mappings[1].inside: 10.20.0.16 overlaps nat.static_mappings[0].inside; give each its own "
+       "inside "
+       "endpoints"},
+      {"ping for one host and UDP for another",
+       both(mapping(whole("198.51.100.16"), whole("10.20.0.16"), Protocols::icmp),
+            mapping(whole("198.51.100.16"), whole("10.20.0.17"), Protocols::udp)),
+       nullptr},
+      {"sizes that differ", mapping(whole("198.51.100.16", 28), whole("10.20.0.16", 29)),
+       "nat.static_mappings[0].inside: 10.20.0.16/29 is not of the same size as 198.51.100.16/28; give as "
+       "many "
+       "addresses and ports inside as outside"},
+      {"ranges that differ", mapping(ports("203.0.113.3", 1, 9), ports("192.168.1.11", 1, 8)),
+       "nat.static_mappings[0].inside: 192.168.1.11:1-8 is not of the same size as 203.0.113.3:1-9; give as "
+       "many "
+       "addresses and ports inside as outside"},
+      {"bits after the prefix", mapping(whole("198.51.100.17", 28), whole("10.20.0.16", 28)),
+       "nat.static_mappings[0].external: 198.51.100.17/28 has bits set after its prefix; write "
+       "198.51.100.16/28"},
+      {"too many addresses", mapping(whole("198.51.0.0", 16), whole("10.20.0.0", 16)),
+       "nat.static_mappings[0].external: 198.51.0.0/16 is too many addresses; give 1024 at most"},
+      {"too many addresses in all",
+       both(mapping(whole("198.51.0.0", 22), whole("10.20.0.0", 22)),
+            mapping(whole("198.51.100.1"), whole("10.20.8.1"))),
+       "nat.static_mappings[1].external: static mappings have 1025 addresses up to here; give 1024 in all at "
+       "most"},
+      {"ports of ICMP", mapping(ports("203.0.113.3", 1, 9), ports("192.168.1.11", 1, 9), Protocols::icmp),
+       "nat.static_mappings[0].protocol: \"icmp\" has no ports; give whole addresses, or another protocol"},
+      {"ports of a strange address", mapping(ports("203.0.113.9", 1, 9), ports("192.168.1.11", 1, 9)),
+       "nat.static_mappings[0].external: 203.0.113.9 is not an external address; give an address of nat.pool "
+       "or of "
+       "an outside interface, such as 203.0.113.2"},
+      {"our own address", mapping(whole("203.0.113.2"), whole("192.168.1.11")),
+       "nat.static_mappings[0].external: 203.0.113.2 is Pinhole's own address; give an address that nobody "
+       "else "
+       "has, or ports of this one"},
+      {"an address of the pool", mapping(whole("203.0.113.3"), whole("192.168.1.11")),
+       "nat.static_mappings[0].external: 203.0.113.3 is in nat.pool, which other hosts share; take it out of "
+       "the "
+       "pool, or give ports of it"},
+      {"the router", mapping(whole("203.0.113.1"), whole("192.168.1.11")),
+       "nat.static_mappings[0].external: 203.0.113.1 cannot be an external address; give addresses that the "
+       "outside "
+       "network routes to Pinhole and nobody else has"},
+      {"to the outside", mapping(whole("203.0.113.9"), whole("198.51.100.1")),
+       "nat.static_mappings[0].inside: 198.51.100.1 is not a host inside; give addresses of hosts in the "
+       "subnet of "
+       "an inside interface or behind a route through one"},
+      {"to ourselves", mapping(whole("203.0.113.9"), whole("192.168.1.1")),
+       "nat.static_mappings[0].inside: 192.168.1.1 is not a host inside; give addresses of hosts in the "
+       "subnet of "
+       "an inside interface or behind a route through one"},
+  });
+}
+
+TEST_CASE("exemptions and route mode name prefixes and interfaces of their side",
+          "[config][validate][route]") {
+  const auto route = [](const char* inside, const char* outside) {
+    return [=](Config& c) { c.nat.route.push_back({inside, outside}); };
+  };
+  const auto opened = [](const char* host) {
+    return [=](Config& c) {
+      const EndpointRange range{{address(host), 32}, 0, 0xffff};
+      c.nat.route = {{"lan", "wan"}, {"10.20.0.0/16", "wan"}};
+      c.nat.static_mappings = {{Protocols::all, range, range}};
+    };
+  };
+  expect({
+      {"an exempt prefix", [](Config& c) { c.nat.exempt = {{.to = prefix("172.16.0.0/12"), .ports = {}}}; },
+       nullptr},
+      {"bits after an exempt prefix",
+       [](Config& c) { c.nat.exempt = {{.to = prefix("172.16.0.1/12"), .ports = {}}}; },
+       "nat.exempt[0].to: 172.16.0.1/12 has bits set after its prefix; write 172.16.0.0/12"},
+      {"bits after the hosts of an exemption",
+       [](Config& c) {
+         c.nat.exempt = {{.from = prefix("10.20.0.1/16"), .to = prefix("172.16.0.0/12"), .ports = {}}};
+       },
+       "nat.exempt[0].from: 10.20.0.1/16 has bits set after its prefix; write 10.20.0.0/16"},
+      {"two interfaces", route("lan", "wan"), nullptr},
+      {"two prefixes", route("10.20.0.0/16", "172.16.0.0/12"), nullptr},
+      {"an interface of the other side", route("wan", "wan"),
+       "nat.route[0].inside: the interface \"wan\" is not on the inside; name an interface whose zone is "
+       "\"inside\", "
+       "or give a prefix"},
+      {"nobody's name", route("lan", "wam"),
+       "nat.route[0].outside: \"wam\" is neither an interface nor a prefix; name an interface whose zone is "
+       "\"outside\", or give a prefix"},
+      {"an address", route("10.20.0.1", "wan"),
+       "nat.route[0].inside: \"10.20.0.1\" is neither an interface nor a prefix; name an interface whose "
+       "zone is "
+       "\"inside\", or give a prefix"},
+      {"bits after a prefix", route("10.20.0.1/16", "wan"),
+       "nat.route[0].inside: 10.20.0.1/16 has bits set after its prefix; write 10.20.0.0/16"},
+      {"a host of the interface is opened", opened("192.168.1.20"), nullptr},
+      {"a host of the prefix is opened", opened("10.20.3.4"), nullptr},
+      {"a host outside is opened", opened("198.51.100.1"),
+       "nat.static_mappings[0].external: 198.51.100.1 stands for itself, but is not in route mode; give an "
+       "external "
+       "address, or name the host's interface or prefix in nat.route"},
+  });
+}
+
 TEST_CASE("SIP ports are listed once and the socket is a path", "[config][validate]") {
   expect({
       {"a port twice", [](Config& c) { c.sip.ports = {5060, 5070, 5060}; },

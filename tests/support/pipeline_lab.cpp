@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "dataplane/config/validate.hpp"
 #include "dataplane/mbuf_view.hpp"
 
 #include <rte_cycles.h>
@@ -87,6 +88,7 @@ config::Config lab_config(unsigned workers) {
 PipelineLab::PipelineLab(config::Config config) : workers_(config.workers.count) {
   start_eal_once();
   for (unsigned i = 0; i < config.interfaces.size(); ++i) make_wire(config.interfaces[i], i);
+  if (const auto valid = config::validate(config); !valid) throw std::runtime_error(valid.error().message);
   auto built = dataplane::Appliance::build(config, "test");
   if (!built) throw std::runtime_error(built.error().message);
   appliance_ = std::move(*built);

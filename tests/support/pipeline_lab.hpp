@@ -38,7 +38,8 @@ class PipelineLab {
   static constexpr unsigned kInside = 0;
   static constexpr unsigned kOutside = 1;
 
-  /// \param config  valid; each interface becomes a port of rings with a queue for each worker
+  /// Each interface becomes a port of rings with a queue for each worker.
+  /// Errors: throws what is wrong with the configuration.
   explicit PipelineLab(config::Config config = lab_config());
   ~PipelineLab();
   PipelineLab(const PipelineLab&) = delete;
