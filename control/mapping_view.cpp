@@ -26,6 +26,11 @@ std::optional<nat::Endpoint> remote_of(const nat::Mapping& mapping) noexcept {
   return std::nullopt;
 }
 
+std::optional<std::uint32_t> connections_of(const nat::Mapping& mapping) noexcept {
+  if (mapping.protocol == nat::Protocol::tcp) return mapping.parent;
+  return std::nullopt;
+}
+
 bool matches(const nat::Mapping& mapping, const MappingFilter& filter) noexcept {
   if (filter.protocol && *filter.protocol != mapping.protocol) return false;
   if (filter.inside && !filter.inside->matches(mapping.inside)) return false;
@@ -71,7 +76,7 @@ MappingRow MappingView::row(std::uint32_t worker, const nat::Mapping& mapping, n
                  .remote = remote_of(mapping),
                  .filter = mapping.filter,
                  .timeout_class = mapping.timeout_class,
-                 .tcp_state = mapping.tcp_state,
+                 .connections = connections_of(mapping),
                  .idle_s = seconds_since(mapping.last_seen, now),
                  .expires_s = std::nullopt,
                  .packets_out = mapping.packets_out,

@@ -125,7 +125,7 @@ struct MappingRow {
   std::optional<nat::Endpoint> remote;
   nat::Filter filter = nat::Filter::address_dependent;
   nat::TimeoutClass timeout_class = nat::TimeoutClass::udp;
-  nat::TcpState tcp_state = nat::TcpState::none;
+  std::optional<std::uint32_t> connections;  // TCP: those that are established
   std::uint32_t idle_s = 0;
   std::optional<std::uint32_t> expires_s;  // from now; none: never
   std::uint64_t packets_out = 0;

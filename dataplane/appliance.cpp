@@ -254,19 +254,23 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                                                                        nat::InboundIndex inbound,
                                                                        const nat::RandomKey& key) {
   const auto name = [worker](const char* what) { return fmt::format("pinhole_{}_{}", what, worker); };
-  const nat::TranslatorConfig translator{.worker = worker,
-                                         .workers = config.workers.count,
-                                         .external = network_->steering.addresses(),
-                                         .pool_size = network_->steering.pool_size(),
-                                         .mappings = config.nat.mappings_per_worker,
-                                         .filtering = config.nat.filtering,
-                                         .statics = network_->statics.rules(),
-                                         .openings = network_->statics.openings(),
-                                         .timeouts = timeouts_from(config.nat.timeouts),
-                                         .quotas = quotas_from(config.nat.quotas),
-                                         .hosts = config.nat.hosts_per_worker,
-                                         .port_rest = nat::ticks_from_s(config.nat.ports.rest_s),
-                                         .key = key};
+  const nat::TranslatorConfig translator{
+      .worker = worker,
+      .workers = config.workers.count,
+      .external = network_->steering.addresses(),
+      .pool_size = network_->steering.pool_size(),
+      .mappings = config.nat.mappings_per_worker,
+      .tcp_sessions = config.nat.tcp_sessions_per_worker,
+      .filtering = {config.nat.filtering.udp, config.nat.filtering.tcp, config.nat.filtering.icmp},
+      .inbound_refresh = {config.nat.inbound_refresh.udp, config.nat.inbound_refresh.tcp,
+                          config.nat.inbound_refresh.icmp},
+      .statics = network_->statics.rules(),
+      .openings = network_->statics.openings(),
+      .timeouts = timeouts_from(config.nat.timeouts),
+      .quotas = quotas_from(config.nat.quotas),
+      .hosts = config.nat.hosts_per_worker,
+      .port_rest = nat::ticks_from_s(config.nat.ports.rest_s),
+      .key = key};
   auto fragment_memory = reserve(name("fragments"), nat::FragmentTable::bytes_needed(kFragmentLimits));
   if (!fragment_memory) return fragment_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));

@@ -27,6 +27,13 @@ nat::MappingIndex make_mapping(const nat::Packet& packet, nat::Realm realm, Work
   return created.index;
 }
 
+/// TCP needs one line more, which translate() will touch.
+void prefetch_session(nat::MappingIndex mapping, nat::Protocol protocol, nat::Endpoint remote,
+                      const WorkerContext& worker) noexcept {
+  if (protocol == nat::Protocol::tcp && mapping != kNoMapping)
+    worker.translator.prefetch_session(mapping, remote);
+}
+
 void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
   std::array<nat::OutboundKey, kBurst> keys;
   std::array<nat::MappingIndex, kBurst> found;
@@ -36,7 +43,11 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
   }
   worker.translator.find_outbound(std::span(keys).first(size), std::span(found).first(size));
 
-  for (unsigned i = 0; i < size; ++i) burst.mappings[burst.outbound[i]] = found[i];
+  for (unsigned i = 0; i < size; ++i) {
+    const unsigned place = burst.outbound[i];
+    burst.mappings[place] = found[i];
+    prefetch_session(found[i], burst.packets[place].protocol, burst.packets[place].destination, worker);
+  }
   burst.outbound.keep_if([&](unsigned place) noexcept {
     auto& mapping = burst.mappings[place];
     const auto& packet = burst.packets[place];
@@ -108,6 +119,10 @@ void look_up_inbound(Burst& burst, WorkerContext& worker) noexcept {
   if (!worker.network.untranslated.empty()) [[unlikely]] {
     for (const unsigned place : burst.inbound)
       burst.mappings[place] = find_inbound(burst, place, worker.translator);
+  }
+  for (const unsigned place : burst.inbound) {
+    const auto& packet = burst.packets[place];
+    prefetch_session(burst.mappings[place], packet.protocol, packet.source, worker);
   }
   burst.inbound.keep_if([&](unsigned place) noexcept { return let_in(burst, place, worker); });
 }

@@ -5,6 +5,7 @@
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
 #include "nat/rewrite.hpp"
+#include "nat/tcp_segment.hpp"
 
 namespace pinhole::dataplane {
 
@@ -22,14 +23,28 @@ bool fits(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
   return false;
 }
 
+bool has_tcp_header(const nat::Packet& packet) noexcept {
+  return packet.protocol == nat::Protocol::tcp && packet.part != nat::FragmentPart::later;
+}
+
 void translate_outbound(Burst& burst, WorkerContext& worker) noexcept {
   const auto now = worker.clock.tick();
   burst.outbound.keep_if([&](unsigned place) noexcept {
     if (!fits(burst, place, worker)) return false;
     const auto& packet = burst.packets[place];
     const auto index = burst.mappings[place];
+    if (has_tcp_header(packet)) {
+      const auto refused =
+          worker.translator.touch_tcp_outbound(index, packet.destination, packet.ip_size(),
+                                               nat::tcp_segment(bytes_of(burst.mbufs[place]), packet), now);
+      if (refused != nat::DropReason::none) [[unlikely]] {
+        worker.slow_path.refused(burst.mbufs[place], packet, burst.arrival[place], refused);
+        return false;
+      }
+    } else {
+      worker.translator.touch_outbound(index, packet.destination, packet.ip_size(), now);
+    }
     auto& mapping = worker.translator[index];
-    worker.translator.touch_outbound(index, packet.destination, packet.ip_size(), packet.tcp_flags, now);
     worker.express.admit_outbound(mapping, packet, burst.hops[place], worker);
     nat::rewrite_outbound(bytes_of(burst.mbufs[place]), packet, mapping);
     return true;
@@ -43,8 +58,18 @@ void translate_inbound(Burst& burst, WorkerContext& worker) noexcept {
     if (!fits(burst, place, worker)) return false;
     const auto& packet = burst.packets[place];
     const auto index = burst.mappings[place];
+    if (has_tcp_header(packet)) {
+      const auto refused =
+          worker.translator.touch_tcp_inbound(index, packet.source, packet.ip_size(),
+                                              nat::tcp_segment(bytes_of(burst.mbufs[place]), packet), now);
+      if (refused != nat::DropReason::none) [[unlikely]] {
+        worker.transmitter.drop(burst.mbufs[place], refused);
+        return false;
+      }
+    } else {
+      worker.translator.touch_inbound(index, packet.source, packet.ip_size(), now);
+    }
     auto& mapping = worker.translator[index];
-    worker.translator.touch_inbound(index, packet.source, packet.ip_size(), packet.tcp_flags, now);
     if (!is_hairpinned(burst.mbufs[place])) {  // its source may not come from outside as well
       worker.express.admit_inbound(mapping, packet, burst.hops[place], worker);
     }

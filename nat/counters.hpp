@@ -53,6 +53,7 @@ class alignas(64) CounterBlock {
   X(mapping_expired, "mappings freed because they were idle for longer than their time-out")          \
   X(mapping_closed, "mappings freed because their call or parent ended")                              \
   X(mapping_live, "mappings that exist now")                                                          \
+  X(tcp_reset_ignored, "TCP resets that did not fit their connection; translated, and no more")       \
   X(port_in_use, "external ports taken from the pool now (a port of each protocol counts by itself)") \
   X(port_resting, "external ports that nobody gets yet because somebody had them shortly ago")        \
   X(host_live, "inside hosts that have mappings now")

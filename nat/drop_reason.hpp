@@ -36,6 +36,7 @@ namespace pinhole::nat {
   X(drop_host_table_full, "no free place for another inside host")                                      \
   X(drop_quota_mappings, "a new mapping of an inside host that has as many as it may")                  \
   X(drop_quota_rate, "a new mapping of an inside host that makes more a second than it may")            \
+  X(drop_session_table_full, "no free place for the state of a new TCP connection")                     \
   X(drop_icmp_error_no_mapping, "an ICMP error about a packet that belongs to no mapping")              \
   X(drop_not_translatable, "between two zones, but of a kind that makes no mapping")                    \
   X(drop_too_big, "larger than the MTU of the way out, and not to be fragmented")                       \

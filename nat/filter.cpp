@@ -9,8 +9,7 @@ RemoteTable::RemoteTable(std::uint32_t mappings, std::span<std::byte> memory) no
     : sets_(Carver(memory).take<Set>(sets_for(mappings))) {
 }
 
-void RemoteTable::remember(MappingIndex index, std::uint32_t generation, Ipv4Address remote,
-                           Tick now) noexcept {
+void RemoteTable::remember(MappingIndex index, std::uint32_t generation, Endpoint remote, Tick now) noexcept {
   auto& remotes = sets_[set_of(index, remote)].remotes;
   auto place =
       std::ranges::find_if(remotes, [&](const Remote& known) { return known.is(index, generation, remote); });
@@ -19,12 +18,12 @@ void RemoteTable::remember(MappingIndex index, std::uint32_t generation, Ipv4Add
     place = std::ranges::max_element(remotes, {}, [now](const Remote& known) {
       return known.mapping == kNoMapping ? ~Tick{0} : now - known.last_sent;
     });
-    *place = {.mapping = index, .generation = generation, .address = remote, .last_sent = now};
+    *place = {.mapping = index, .last_sent = now, .endpoint = remote, .generation = short_form(generation)};
   }
   place->last_sent = now;
 }
 
-bool RemoteTable::knows(MappingIndex index, std::uint32_t generation, Ipv4Address remote, Tick timeout,
+bool RemoteTable::knows(MappingIndex index, std::uint32_t generation, Endpoint remote, Tick timeout,
                         Tick now) const noexcept {
   return std::ranges::any_of(sets_[set_of(index, remote)].remotes, [&](const Remote& known) {
     return known.is(index, generation, remote) && now - known.last_sent < timeout;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Filtering: which senders outside may reach a mapping (RFC 4787 section 5, RFC 5382 section 4.3). A mapping
-// remembers its first remote inline; the addresses of further ones lie in this worker's RemoteTable. It holds
+// remembers its first remote inline; further ones lie in this worker's RemoteTable. It holds
 // no chain and never fails: a set that is full forgets the remote that was silent longest, which then has to
 // be sent to again before it is let in.
 
@@ -18,11 +18,17 @@
 
 namespace pinhole::nat {
 
-/// Whether a mapping lets a sender in by what its own line says. Address-dependent filtering looks at the
-/// address only, so that a peer may answer from another port.
+/// A remote as a filter sees it. Address-dependent filtering looks at the address only, so that a peer may
+/// answer from another port.
+[[nodiscard]] inline Endpoint seen_by(Filter filter, Endpoint remote) noexcept {
+  return filter == Filter::address_and_port_dependent ? remote : Endpoint{remote.address, {}};
+}
+
+/// Whether a mapping lets a sender in by what its own line says.
 [[nodiscard]] inline bool admits(const Mapping& mapping, Endpoint remote) noexcept {
   return mapping.filter == Filter::endpoint_independent ||
-         ((mapping.flags & MappingFlags::kHasRemote) != 0 && mapping.remote.address == remote.address);
+         ((mapping.flags & MappingFlags::kHasRemote) != 0 &&
+          seen_by(mapping.filter, mapping.remote) == seen_by(mapping.filter, remote));
 }
 
 class RemoteTable {
@@ -33,23 +39,22 @@ class RemoteTable {
   }
   RemoteTable(std::uint32_t mappings, std::span<std::byte> memory) noexcept;
 
-  /// Remembers that a mapping sent to an address. \param generation of the mapping: what is remembered dies
-  /// with it
-  void remember(MappingIndex index, std::uint32_t generation, Ipv4Address remote, Tick now) noexcept;
-  /// Whether a mapping sent to an address less than `timeout` ago.
-  [[nodiscard]] bool knows(MappingIndex index, std::uint32_t generation, Ipv4Address remote, Tick timeout,
+  /// Remembers that a mapping sent to a remote. \param generation of the mapping: what is remembered dies
+  /// with it \param remote  seen_by() its filter
+  void remember(MappingIndex index, std::uint32_t generation, Endpoint remote, Tick now) noexcept;
+  /// Whether a mapping sent to a remote less than `timeout` ago.
+  [[nodiscard]] bool knows(MappingIndex index, std::uint32_t generation, Endpoint remote, Tick timeout,
                            Tick now) const noexcept;
 
  private:
   struct Remote {
     MappingIndex mapping = kNoMapping;
-    std::uint32_t generation = 0;
-    Ipv4Address address;
     Tick last_sent = 0;
+    Endpoint endpoint;
+    std::uint16_t generation = 0;  // the low bits: 65,536 lives of a mapping within one time-out are not led
 
-    [[nodiscard]] bool is(MappingIndex index, std::uint32_t its_generation,
-                          Ipv4Address remote) const noexcept {
-      return mapping == index && address == remote && generation == its_generation;
+    [[nodiscard]] bool is(MappingIndex index, std::uint32_t its_generation, Endpoint remote) const noexcept {
+      return mapping == index && endpoint == remote && generation == short_form(its_generation);
     }
   };
   struct alignas(kCacheLine) Set {
@@ -57,11 +62,16 @@ class RemoteTable {
   };
   static_assert(sizeof(Set) == kCacheLine);
 
+  /// Generations of what lives are even.
+  [[nodiscard]] static constexpr std::uint16_t short_form(std::uint32_t generation) noexcept {
+    return static_cast<std::uint16_t>(generation >> 1U);
+  }
   [[nodiscard]] static constexpr std::size_t sets_for(std::uint32_t mappings) noexcept {
     return mappings / 4 + 1;
   }
-  [[nodiscard]] std::size_t set_of(MappingIndex index, Ipv4Address remote) const noexcept {
-    return scale(hash_address(remote, std::uint64_t{index} << 32U), static_cast<std::uint32_t>(sets_.size()));
+  [[nodiscard]] std::size_t set_of(MappingIndex index, Endpoint remote) const noexcept {
+    const std::uint64_t salt = std::uint64_t{index} << 32U ^ std::uint64_t{remote.port.raw()} << 16U;
+    return scale(hash_address(remote.address, salt), static_cast<std::uint32_t>(sets_.size()));
   }
 
   std::span<Set> sets_;

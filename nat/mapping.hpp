@@ -20,7 +20,7 @@ using MappingIndex = std::uint32_t;
 inline constexpr MappingIndex kNoMapping = ~MappingIndex{0};
 
 /// Who may send to the external endpoint from outside (RFC 4787 section 5).
-enum class Filter : std::uint8_t { endpoint_independent, address_dependent };
+enum class Filter : std::uint8_t { endpoint_independent, address_dependent, address_and_port_dependent };
 
 /// Whether a mapping translates, or stands for itself (external equals inside) because nothing is to be
 /// translated between its two sides. One inside endpoint may have a mapping of each.
@@ -28,8 +28,6 @@ enum class Realm : std::uint8_t { translated, untranslated };
 
 /// Which time-out a mapping obeys; the ticks are in nat::Timeouts.
 enum class TimeoutClass : std::uint8_t { udp, tcp_established, tcp_transitory, icmp, media, permanent };
-
-enum class TcpState : std::uint8_t { none, syn_out, syn_in, established, fin_out, fin_in, closing, reset };
 
 struct MappingFlags {
   static constexpr std::uint8_t kStatic = 1;      // from the configuration: never expires
@@ -54,7 +52,6 @@ struct alignas(64) Mapping {
   std::uint8_t flags = 0;
   Filter filter : 2 = Filter::address_dependent;
   TimeoutClass timeout_class : 3 = TimeoutClass::udp;
-  TcpState tcp_state : 3 = TcpState::none;
 
   Endpoint external;
   std::uint16_t pool_index = 0;  // which external address
@@ -69,8 +66,10 @@ struct alignas(64) Mapping {
   Tick keep_until = 0;  // not freed for idleness before this tick (a registration's or a call's promise)
   std::uint32_t packets_out = 0;
   std::uint32_t packets_in = 0;
-  std::uint64_t bytes = 0;                   // IP bytes, both directions
-  std::uint32_t parent = ~std::uint32_t{0};  // pinholes: index of the owning call in the worker's call table
+  std::uint64_t bytes = 0;  // IP bytes, both directions
+  // Pinholes: index of the owning call in the worker's call table. TCP: how many established connections go
+  // through the mapping; those that died without a word count until their session's place is wanted.
+  std::uint32_t parent = ~std::uint32_t{0};
   std::atomic<std::uint32_t> generation{1};  // odd: free
 };
 static_assert(sizeof(Mapping) == 64);

@@ -51,7 +51,8 @@ bool is_static(const Mapping& mapping) noexcept {
 std::size_t Translator::bytes_needed(const TranslatorConfig& config) noexcept {
   return MappingTable::bytes_needed(config.mappings) + HostTable::bytes_needed(host_capacity(config)) +
          PortPool::bytes_needed(config.pool_size, config.workers) +
-         RemoteTable::bytes_needed(config.mappings) + TimerWheel::bytes_needed(config.mappings);
+         RemoteTable::bytes_needed(config.mappings) + SessionTable::bytes_needed(config.tcp_sessions) +
+         TimerWheel::bytes_needed(config.mappings);
 }
 
 Translator::Translator(const TranslatorConfig& config, std::span<std::byte> memory, InboundIndex inbound,
@@ -66,6 +67,7 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
       worker_(config.worker),
       workers_(config.workers),
       filtering_(config.filtering),
+      inbound_refresh_(config.inbound_refresh),
       statics_(config.statics),
       openings_(config.openings),
       timeouts_(config.timeouts),
@@ -77,6 +79,8 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
       ports_(config.pool_size, config.worker, config.workers, random,
              memory.take_bytes(PortPool::bytes_needed(config.pool_size, config.workers)), config.port_rest),
       remotes_(config.mappings, memory.take_bytes(RemoteTable::bytes_needed(config.mappings))),
+      sessions_(config.tcp_sessions, random.next64(),
+                memory.take_bytes(SessionTable::bytes_needed(config.tcp_sessions))),
       wheel_(config.mappings, now, memory.take_bytes(TimerWheel::bytes_needed(config.mappings))),
       counters_(counters) {
   assert(config.pool_size <= config.external.size() && config.worker < config.workers);
@@ -171,15 +175,14 @@ bool Translator::answers_may_go(MappingIndex index, Endpoint remote, Tick now) c
   const Mapping& mapping = table_[index];
   if (!is_for_answers(mapping)) return true;
   return ((mapping.flags & MappingFlags::kHasRemote) != 0 && mapping.remote.address == remote.address) ||
-         remotes_.knows(index, mapping.generation.load(std::memory_order_relaxed), remote.address,
-                        timeouts_[mapping.timeout_class], now);
+         remotes_.knows(index, generation_of(index), {remote.address, {}}, timeouts_[mapping.timeout_class], now);
 }
 
 /// Who came in through a mapping that is for answers may be answered.
 void Translator::note_caller(MappingIndex index, Endpoint remote, Tick now) noexcept {
   const Mapping& mapping = table_[index];
   if (mapping.remote.address == remote.address || !is_for_answers(mapping)) return;
-  remotes_.remember(index, mapping.generation.load(std::memory_order_relaxed), remote.address, now);
+  remotes_.remember(index, generation_of(index), {remote.address, {}}, now);
 }
 
 CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent, Tick now,
@@ -346,28 +349,115 @@ void Translator::note_remote(MappingIndex index, Endpoint remote, Tick now) noex
   Mapping& mapping = table_[index];
   if ((mapping.flags & MappingFlags::kHasRemote) == 0) {
     set_remote(mapping, remote);
-  } else if (mapping.filter == Filter::address_dependent && mapping.remote.address != remote.address) {
-    remotes_.remember(index, mapping.generation.load(std::memory_order_relaxed), remote.address, now);
+  } else if (!nat::admits(mapping, remote)) {
+    remotes_.remember(index, generation_of(index), seen_by(mapping.filter, remote), now);
   }
 }
 
-void Translator::change_tcp_state(MappingIndex index, Endpoint remote, TcpEvent event, Tick now) noexcept {
-  Mapping& mapping = table_[index];
-  if (mapping.remote != remote) {
-    // Another connection through the same mapping. The line follows the first one until that is over, then
-    // the next one that speaks from inside.
-    const bool is_over = mapping.tcp_state == TcpState::closing || mapping.tcp_state == TcpState::reset;
-    if (!is_over || event >= TcpEvent::syn_in) return;
-    const Ipv4Address former = mapping.remote.address;
-    set_remote(mapping, remote);
-    mapping.tcp_state = TcpState::none;
-    if (mapping.filter == Filter::address_dependent && former != remote.address)
-      remotes_.remember(index, mapping.generation.load(std::memory_order_relaxed), former, now);
+bool Translator::admits_by_table(MappingIndex index, Endpoint remote, Tick now) const noexcept {
+  const Mapping& mapping = table_[index];
+  if (mapping.protocol == Protocol::tcp) {
+    // A connection that inside takes part in is let in whoever else was remembered since.
+    const TcpSession* const known = session(index, remote, now);
+    if (known != nullptr && known->state() != TcpState::syn_in) return true;
   }
-  mapping.tcp_state = next_state(mapping.tcp_state, event);
-  const TimeoutClass timeout_class = timeout_class_of(mapping.tcp_state);
-  if (timeout_class == mapping.timeout_class || mapping.timeout_class == TimeoutClass::permanent) return;
-  mapping.timeout_class = timeout_class;
+  return remotes_.knows(index, generation_of(index), seen_by(mapping.filter, remote),
+                        timeouts_[mapping.timeout_class], now);
+}
+
+const TcpSession* Translator::session(MappingIndex index, Endpoint remote, Tick now) const noexcept {
+  const TcpSession* const found = sessions_.find(index, generation_of(index), remote);
+  return found == nullptr || is_over(*found, now) ? nullptr : found;
+}
+
+DropReason Translator::touch_tcp_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
+                                          const TcpSegment& segment, Tick now) noexcept {
+  Mapping& mapping = table_[index];
+  const bool is_reset = segment.has(TcpHeader::kRst);
+  TcpSession* session = sessions_.find(index, generation_of(index), remote);
+  if (session == nullptr && !is_reset) {
+    session = begin_session(index, remote, now);
+    if (session == nullptr) return DropReason::drop_session_table_full;
+    note_remote(index, remote, now);
+  }
+  ++mapping.packets_out;
+  mapping.bytes += ip_bytes;
+  if (session == nullptr) return DropReason::none;  // a RST out of nowhere: its receiver judges it
+
+  // What a filter remembers is refreshed now and then: the session itself is on every segment.
+  constexpr Tick kRememberEvery = 512;
+  if (now / kRememberEvery != session->last_seen / kRememberEvery) note_remote(index, remote, now);
+  const bool changed = advance_session(*session, segment, TcpSide::inside, now);
+  if (changed || !is_reset) mapping.last_seen = session->last_seen = now;
+  return DropReason::none;
+}
+
+DropReason Translator::touch_tcp_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
+                                         const TcpSegment& segment, Tick now) noexcept {
+  Mapping& mapping = table_[index];
+  TcpSession* session = sessions_.find(index, generation_of(index), remote);
+  if (session == nullptr && segment.is_opening()) {
+    session = begin_session(index, remote, now);
+    if (session == nullptr) return DropReason::drop_session_table_full;
+  }
+  ++mapping.packets_in;
+  mapping.bytes += ip_bytes;
+  if ((mapping.flags & MappingFlags::kHasRemote) == 0) {
+    set_remote(mapping, remote);
+  }
+  if ((mapping.flags & MappingFlags::kRegular) != 0) [[unlikely]]
+    note_caller(index, remote, now);
+  if ((mapping.flags & MappingFlags::kRefreshIn) != 0) mapping.last_seen = now;
+  if (session == nullptr) return DropReason::none;
+
+  const bool changed = advance_session(*session, segment, TcpSide::outside, now);
+  const bool is_reset = segment.has(TcpHeader::kRst);
+  if (!changed && is_reset) return DropReason::none;
+  session->last_seen = now;
+  if (session->state() != TcpState::syn_in) mapping.last_seen = now;
+  return DropReason::none;
+}
+
+/// A place for a new session, taken from one that is over if need be.
+TcpSession* Translator::begin_session(MappingIndex index, Endpoint remote, Tick now) noexcept {
+  const auto lives_no_more = [&](const TcpSession& session) noexcept {
+    return is_over(session, now) || !table_.is_live(session.mapping) ||
+           generation_of(session.mapping) != session.generation;
+  };
+  TcpSession* const place = sessions_.place_for(index, remote, lives_no_more);
+  if (place == nullptr) return nullptr;
+  const bool counted = place->mapping != kNoMapping && counts_as_established(place->state()) &&
+                       table_.is_live(place->mapping) && generation_of(place->mapping) == place->generation;
+  if (counted) count_established(place->mapping, -1);
+  *place = {.mapping = index, .generation = generation_of(index), .remote = remote, .last_seen = now};
+  return place;
+}
+
+/// \return whether the state changed
+bool Translator::advance_session(TcpSession& session, const TcpSegment& segment, TcpSide from,
+                                 Tick now) noexcept {
+  TcpState before = session.state();
+  if (is_over(session, now)) [[unlikely]] {
+    // It was given up already; what comes now begins anew.
+    if (counts_as_established(before)) count_established(session.mapping, -1);
+    before = TcpState::none;
+    session = {.mapping = session.mapping, .generation = session.generation, .remote = session.remote};
+  }
+  if (!advance(session, segment, from) && segment.has(TcpHeader::kRst))
+    counters_.add(Counter::tcp_reset_ignored);
+  const TcpState after = session.state();
+  if (after == before) [[likely]]
+    return false;
+  const int change = int{counts_as_established(after)} - int{counts_as_established(before)};
+  if (change != 0) count_established(session.mapping, change);
+  return true;
+}
+
+void Translator::count_established(MappingIndex index, int change) noexcept {
+  Mapping& mapping = table_[index];
+  mapping.parent += static_cast<std::uint32_t>(change);
+  if (mapping.timeout_class == TimeoutClass::permanent) return;
+  mapping.timeout_class = mapping.parent > 0 ? TimeoutClass::tcp_established : TimeoutClass::tcp_transitory;
   wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 
@@ -388,8 +478,9 @@ MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::
   }
   mapping.pool_index = pool_index;
   mapping.timeout_class = first_timeout_class(key.protocol);
-  mapping.filter = filtering_;
-  if (key.protocol == Protocol::tcp) mapping.flags |= MappingFlags::kRefreshIn;
+  mapping.filter = filtering_[key.protocol];
+  if (inbound_refresh_[key.protocol]) mapping.flags |= MappingFlags::kRefreshIn;
+  if (key.protocol == Protocol::tcp) mapping.parent = 0;
   mapping.last_seen = now;
   mapping.keep_until = now;
   if (key.realm == Realm::translated) inbound_.set(inbound_key(mapping), index);

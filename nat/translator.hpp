@@ -7,7 +7,8 @@
 // worker's blocks, checksum deltas. From then on a packet costs a look-up and one touch of the mapping's
 // line, which stores the tick and counts. The timing wheel looks at a mapping when it could be idle, and
 // frees what is. A media pinhole is a mapping made, or taken over, for a call: it lets anyone in and names
-// its call.
+// its call. A TCP connection has a session besides, by mapping and remote: the mapping is timed as
+// established for as long as one of its sessions is.
 //
 // Invariant: a mapping that exists has a port taken (or reserved), an entry in the outbound and in the
 // inbound index, and a link in the wheel unless it is permanent; a mapping that is freed has given all of
@@ -29,7 +30,10 @@
 #include "nat/ownership.hpp"
 #include "nat/port_pool.hpp"
 #include "nat/random.hpp"
+#include "nat/session_table.hpp"
 #include "nat/static_rules.hpp"
+#include "nat/tcp_segment.hpp"
+#include "nat/tcp_session.hpp"
 #include "nat/tcp_state.hpp"
 #include "nat/tick.hpp"
 #include "nat/timeouts.hpp"
@@ -37,13 +41,29 @@
 
 namespace pinhole::nat {
 
+/// A choice for each protocol.
+template <typename T>
+struct ByProtocol {
+  T udp{};
+  T tcp{};
+  T icmp{};
+
+  [[nodiscard]] constexpr const T& operator[](Protocol protocol) const noexcept {
+    return protocol == Protocol::udp ? udp : protocol == Protocol::tcp ? tcp : icmp;
+  }
+  friend bool operator==(const ByProtocol&, const ByProtocol&) = default;
+};
+
 struct TranslatorConfig {
   unsigned worker = 0;
   unsigned workers = 1;
   std::span<const Ipv4Address> external;  // all external addresses by number, kept as a view; see Steering
   std::uint32_t pool_size = 0;            // mappings are made from so many of them, from the first on
   std::uint32_t mappings = 0;             // capacity, at least 1
-  Filter filtering = Filter::address_dependent;
+  std::uint32_t tcp_sessions = 1024;      // capacity, at least 1
+  ByProtocol<Filter> filtering = {Filter::address_dependent, Filter::address_dependent,
+                                  Filter::address_dependent};
+  ByProtocol<bool> inbound_refresh{};  // whether any packet that is let in keeps its mapping (RFC 4787 REQ-6)
   StaticRules statics{};
   StaticRules openings{};  // of the untranslated realm: hosts that may be reached from outside
   Timeouts timeouts{};
@@ -124,24 +144,24 @@ class Translator {
   /// Whether a packet from `remote` may come in through a mapping.
   [[nodiscard]] bool admits(MappingIndex index, Endpoint remote, Tick now) const noexcept {
     const Mapping& mapping = table_[index];
-    return nat::admits(mapping, remote) ||
-           remotes_.knows(index, mapping.generation.load(std::memory_order_relaxed), remote.address,
-                          timeouts_[mapping.timeout_class], now);
+    return nat::admits(mapping, remote) || admits_by_table(index, remote, now);
   }
   /// Whether a packet to `remote` may go out through a mapping: always, but for a static one that is for
   /// answers alone.
   [[nodiscard]] bool lets_out(MappingIndex index, Endpoint remote, Tick now) const noexcept {
     return (table_[index].flags & MappingFlags::kRegular) == 0 || answers_may_go(index, remote, now);
   }
-  /// Accounts for a packet from inside. It refreshes the mapping (RFC 4787 REQ-6) and lets the remote in.
-  /// \param tcp_flags  of the TCP header; not read for other protocols
-  void touch_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, std::uint8_t tcp_flags,
-                      Tick now) noexcept {
+  /// Fetches what touch_tcp_…() will need.
+  void prefetch_session(MappingIndex index, Endpoint remote) const noexcept {
+    sessions_.prefetch(index, remote);
+  }
+  /// Accounts for a packet from inside, of any protocol but TCP, or a later fragment. It refreshes the mapping
+  /// (RFC 4787 REQ-6) and lets the remote in.
+  void touch_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, Tick now) noexcept {
     Mapping& mapping = table_[index];
     count_outbound(mapping, ip_bytes, now);
     if (mapping.remote != remote || (mapping.flags & MappingFlags::kHasRemote) == 0) [[unlikely]]
       note_remote(index, remote, now);
-    if (mapping.protocol == Protocol::tcp) track_tcp(index, remote, tcp_event(tcp_flags, true), now);
   }
   /// The part of touch_outbound() that is left for a packet to `mapping.remote`, which is not TCP.
   static void count_outbound(Mapping& mapping, std::uint32_t ip_bytes, Tick now) noexcept {
@@ -155,15 +175,20 @@ class Translator {
     ++mapping.packets_in;
     mapping.bytes += ip_bytes;
   }
+  /// The same for TCP. A RST refreshes nothing but by the change that it makes (RFC 7857 section 7.1).
+  /// \return why the segment must not pass: no session was free for a new connection. Nothing has changed
+  /// then
+  [[nodiscard]] DropReason touch_tcp_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
+                                              const TcpSegment& segment, Tick now) noexcept;
   /// Lets a remote in without a packet, because an ALG announced the mapping to it.
   void let_in(MappingIndex index, Endpoint remote, Tick now) noexcept {
     table_[index].last_seen = now;
     note_remote(index, remote, now);
   }
-  /// Accounts for a packet from outside that was admitted. Only media and TCP are refreshed by it: otherwise
-  /// whoever knows a port could keep it open for ever (RFC 4787 REQ-6, section 12).
-  void touch_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, std::uint8_t tcp_flags,
-                     Tick now) noexcept {
+  /// Accounts for a packet from outside that was admitted, of any protocol but TCP. Only media is refreshed
+  /// by it unless the configuration has it otherwise: whoever knows a port could keep it open for ever (RFC
+  /// 4787 REQ-6 and section 12; RFC 7857 section 7).
+  void touch_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, Tick now) noexcept {
     Mapping& mapping = table_[index];
     count_inbound(mapping, ip_bytes, now);
     const bool is_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
@@ -172,8 +197,12 @@ class Translator {
     }
     if ((mapping.flags & MappingFlags::kRegular) != 0) [[unlikely]]
       note_caller(index, remote, now);
-    if (mapping.protocol == Protocol::tcp) track_tcp(index, remote, tcp_event(tcp_flags, false), now);
   }
+  /// The same for TCP. A connection in which inside has taken part is refreshed by either side.
+  [[nodiscard]] DropReason touch_tcp_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
+                                             const TcpSegment& segment, Tick now) noexcept;
+  /// The session of a connection; nullptr when there is none, or none that lives.
+  [[nodiscard]] const TcpSession* session(MappingIndex index, Endpoint remote, Tick now) const noexcept;
 
   // Making and ending mappings.
 
@@ -262,13 +291,17 @@ class Translator {
   [[nodiscard]] bool answers_may_go(MappingIndex index, Endpoint remote, Tick now) const noexcept;
   void note_caller(MappingIndex index, Endpoint remote, Tick now) noexcept;
   void note_remote(MappingIndex index, Endpoint remote, Tick now) noexcept;
-  void track_tcp(MappingIndex index, Endpoint remote, TcpEvent event, Tick now) noexcept {
-    const Mapping& mapping = table_[index];
-    // Nearly every segment changes nothing.
-    if (mapping.remote != remote || next_state(mapping.tcp_state, event) != mapping.tcp_state) [[unlikely]]
-      change_tcp_state(index, remote, event, now);
+  [[nodiscard]] bool admits_by_table(MappingIndex index, Endpoint remote, Tick now) const noexcept;
+  [[nodiscard]] std::uint32_t generation_of(MappingIndex index) const noexcept {
+    return table_[index].generation.load(std::memory_order_relaxed);
   }
-  void change_tcp_state(MappingIndex index, Endpoint remote, TcpEvent event, Tick now) noexcept;
+  [[nodiscard]] bool is_over(const TcpSession& session, Tick now) const noexcept {
+    return now - session.last_seen >= timeouts_[timeout_class_of(session.state())];
+  }
+  [[nodiscard]] TcpSession* begin_session(MappingIndex index, Endpoint remote, Tick now) noexcept;
+  [[nodiscard]] bool advance_session(TcpSession& session, const TcpSegment& segment, TcpSide from,
+                                     Tick now) noexcept;
+  void count_established(MappingIndex index, int change) noexcept;
   [[nodiscard]] MappingIndex insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
                                     Tick now) noexcept;
   void start(MappingIndex index) noexcept;
@@ -284,7 +317,8 @@ class Translator {
   std::uint32_t pool_size_;
   unsigned worker_;
   unsigned workers_;
-  Filter filtering_;
+  ByProtocol<Filter> filtering_;
+  ByProtocol<bool> inbound_refresh_;
   StaticRules statics_;
   StaticRules openings_;
   Timeouts timeouts_;
@@ -293,6 +327,7 @@ class Translator {
   HostTable hosts_;
   PortPool ports_;
   RemoteTable remotes_;
+  SessionTable sessions_;
   TimerWheel wheel_;
   CounterBlock<Counter>& counters_;
 };

@@ -52,7 +52,8 @@ std::string_view name(MappingKind kind) noexcept {
 }
 
 std::string_view name(nat::Filter filter) noexcept {
-  constexpr std::array<std::string_view, 2> kNames = {"endpoint_independent", "address_dependent"};
+  constexpr std::array<std::string_view, 3> kNames = {"endpoint_independent", "address_dependent",
+                                                      "address_and_port_dependent"};
   return kNames.at(static_cast<std::size_t>(filter));
 }
 
@@ -60,13 +61,6 @@ std::string_view name(nat::TimeoutClass timeout) noexcept {
   constexpr std::array<std::string_view, 6> kNames = {"udp",  "tcp_established", "tcp_transitory",
                                                       "icmp", "media",           "permanent"};
   return kNames.at(static_cast<std::size_t>(timeout));
-}
-
-Json name(nat::TcpState state) {
-  constexpr std::array<std::string_view, 8> kNames = {"none",    "syn_out", "syn_in",  "established",
-                                                      "fin_out", "fin_in",  "closing", "reset"};
-  if (state == nat::TcpState::none) return nullptr;
-  return kNames.at(static_cast<std::size_t>(state));
 }
 
 std::string_view name(config::Zone zone) noexcept {
@@ -183,7 +177,7 @@ Json encode(const MappingRow& row) {
               {"remote", text(row.remote)},
               {"filter", name(row.filter)},
               {"timeout_class", name(row.timeout_class)},
-              {"tcp_state", name(row.tcp_state)},
+              {"connections", row.connections ? Json(*row.connections) : Json(nullptr)},
               {"idle_s", row.idle_s},
               {"expires_s", or_null(row.expires_s)},
               {"packets_out", row.packets_out},

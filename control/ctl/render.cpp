@@ -127,7 +127,7 @@ std::string render_mappings(const Json& result) {
                {"EXTERNAL"},
                {"REMOTE"},
                {"KIND"},
-               {"TCP STATE"},
+               {"CONNECTIONS", Align::right},
                {"IDLE", Align::right},
                {"EXPIRES", Align::right},
                {"OUT", Align::right},
@@ -136,8 +136,9 @@ std::string render_mappings(const Json& result) {
                {"WORKER", Align::right}});
   for (const auto& row : result.at("mappings")) {
     table.add({cell(row, "protocol"), cell(row, "inside"), cell(row, "external"), cell(row, "remote"),
-               mapping_kind(row), cell(row, "tcp_state"), duration(row, "idle_s"), duration(row, "expires_s"),
-               cell(row, "packets_out"), cell(row, "packets_in"), bytes(row, "bytes"), cell(row, "worker")});
+               mapping_kind(row), cell(row, "connections"), duration(row, "idle_s"),
+               duration(row, "expires_s"), cell(row, "packets_out"), cell(row, "packets_in"),
+               bytes(row, "bytes"), cell(row, "worker")});
   }
   return with_total(table, result, "mappings", "mapping");
 }

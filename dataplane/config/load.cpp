@@ -78,6 +78,15 @@ Error unknown_key(std::string_view path, std::string_view name, const std::vecto
 template <typename T>
 Result<void> read(const Json& json, const std::string& path, Bounds bounds, Bounds each, T& value);
 
+/// One value for all keys of an object.
+template <HasShorthand T>
+Result<void> read_shorthand(const Json& json, const std::string& path, T& value) {
+  typename Schema<T>::Shorthand one{};
+  if (auto result = read(json, path, {}, {}, one); !result) return result;
+  for_each_key<T>([&](const auto& key) { value.*key.member = one; });
+  return {};
+}
+
 template <Object T>
 Result<void> read_object(const Json& json, const std::string& path, T& value) {
   if (!json.is_object()) return config_error(ErrorCode::type, path, found_text(json), "an object");
@@ -120,6 +129,9 @@ Result<void> read_list(const Json& json, const std::string& path, Bounds bounds,
 
 template <typename T>
 Result<void> read(const Json& json, const std::string& path, Bounds bounds, Bounds each, T& value) {
+  if constexpr (HasShorthand<T>) {
+    if (!json.is_object()) return read_shorthand(json, path, value);
+  }
   if constexpr (Object<T>) {
     return read_object(json, path, value);
   } else if constexpr (kIsList<T>) {

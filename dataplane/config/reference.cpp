@@ -10,7 +10,9 @@ namespace {
 
 template <typename T>
 std::string allowed(Bounds bounds, Bounds each) {
-  if constexpr (Object<T>) {
+  if constexpr (HasShorthand<T>) {
+    return allowed<typename Schema<T>::Shorthand>({}, {}) + ", or an object";
+  } else if constexpr (Object<T>) {
     return "an object";
   } else if constexpr (kIsList<T>) {
     using Item = typename T::value_type;
@@ -26,7 +28,9 @@ std::string allowed(Bounds bounds, Bounds each) {
 
 template <typename T>
 std::string fallback(const T& value) {
-  if constexpr (Object<T>) {
+  if constexpr (HasShorthand<T>) {
+    return fallback(value.*std::get<0>(Schema<T>::kKeys).member);  // its keys have one default
+  } else if constexpr (Object<T>) {
     return {};
   } else if constexpr (kIsList<T>) {
     OrderedJson list = OrderedJson::array();

@@ -36,6 +36,10 @@ struct Schema;
 template <typename T>
 concept Object = requires { Schema<T>::kKeys; };
 
+/// An object that may also be written as one value of this type, which all its keys then have.
+template <typename T>
+concept HasShorthand = requires { typename Schema<T>::Shorthand; };
+
 template <Object T, typename Function>
 constexpr void for_each_key(Function&& function) {
   std::apply([&](const auto&... key) { (function(key), ...); }, Schema<T>::kKeys);
@@ -269,6 +273,28 @@ struct Schema<Ports> {
 };
 
 template <>
+struct Schema<Filtering> {
+  using Shorthand = nat::Filter;
+  static constexpr std::tuple kKeys{
+      Key{.name = "udp", .member = &Filtering::udp, .help = "for UDP (RFC 4787 REQ-8)"},
+      Key{.name = "tcp", .member = &Filtering::tcp, .help = "for TCP (RFC 5382 REQ-3)"},
+      Key{.name = "icmp", .member = &Filtering::icmp, .help = "for echo replies; an identifier has no port"},
+  };
+};
+
+template <>
+struct Schema<InboundRefresh> {
+  using Shorthand = bool;
+  static constexpr std::tuple kKeys{
+      Key{.name = "udp", .member = &InboundRefresh::udp, .help = "for UDP"},
+      Key{.name = "tcp",
+          .member = &InboundRefresh::tcp,
+          .help = "for TCP outside of connections; those that inside takes part in are kept by both sides"},
+      Key{.name = "icmp", .member = &InboundRefresh::icmp, .help = "for echo replies"},
+  };
+};
+
+template <>
 struct Schema<Nat> {
   static constexpr std::tuple kKeys{
       Key{.name = "pool",
@@ -296,9 +322,15 @@ struct Schema<Nat> {
           .bounds = {0, kMaxUntranslated}},
       Key{.name = "filtering",
           .member = &Nat::filtering,
-          .help =
-              "who may send to a mapping from outside (RFC 4787 section 5): anybody, or the remote address "
-              "that the inside host talks to"},
+          .help = "who may send to a mapping from outside (RFC 4787 section 5): anybody, the remote "
+                  "addresses that "
+                  "the inside host talks to, or these with their ports; one word for all protocols, or an "
+                  "object"},
+      Key{.name = "inbound_refresh",
+          .member = &Nat::inbound_refresh,
+          .help = "whether packets from outside keep an idle mapping (RFC 4787 REQ-6, RFC 7857 section 7): "
+                  "true or "
+                  "false for all protocols, or an object; media of calls is always kept by both sides"},
       Key{.name = "timeouts", .member = &Nat::timeouts, .help = "how long what is idle lives"},
       Key{.name = "quotas",
           .member = &Nat::quotas,
@@ -314,6 +346,10 @@ struct Schema<Nat> {
                   "mappings_per_worker up to 131072, beyond that an eighth of them if that is more; a host "
                   "takes 56 bytes",
           .bounds = {0, 16777216}},
+      Key{.name = "tcp_sessions_per_worker",
+          .member = &Nat::tcp_sessions_per_worker,
+          .help = "the size of each worker's table of TCP connections; a connection takes 43 bytes",
+          .bounds = {64, 16777216}},
   };
 };
 

@@ -176,18 +176,36 @@ struct Ports {
 /// External addresses that can be told apart, whatever the memory.
 inline constexpr std::size_t kMaxExternalAddresses = 65536;
 
+/// A choice by protocol. In a document one value may stand for all three.
+struct Filtering {
+  nat::Filter udp = nat::Filter::address_dependent;
+  nat::Filter tcp = nat::Filter::address_dependent;
+  nat::Filter icmp = nat::Filter::address_dependent;
+
+  friend bool operator==(const Filtering&, const Filtering&) = default;
+};
+struct InboundRefresh {
+  bool udp = false;
+  bool tcp = false;
+  bool icmp = false;
+
+  friend bool operator==(const InboundRefresh&, const InboundRefresh&) = default;
+};
+
 struct Nat {
   std::vector<PoolItem> pool;  // empty: the address of the first outside interface
   std::vector<PortForward> forwards;
   std::vector<StaticMapping> static_mappings;
   std::vector<Exempt> exempt;
   std::vector<RouteMode> route;
-  nat::Filter filtering = nat::Filter::address_dependent;
+  Filtering filtering;
+  InboundRefresh inbound_refresh;
   Timeouts timeouts;
   Quotas quotas;
   Ports ports;
   std::uint32_t mappings_per_worker = 65536;
   std::uint32_t hosts_per_worker = 0;  // 0: as many as there may well be
+  std::uint32_t tcp_sessions_per_worker = 65536;
 
   friend bool operator==(const Nat&, const Nat&) = default;
 };

@@ -42,8 +42,10 @@ struct Words<Idle> {
 };
 template <>
 struct Words<nat::Filter> {
-  static constexpr std::array kAll = {Word{"endpoint_independent", nat::Filter::endpoint_independent},
-                                      Word{"address_dependent", nat::Filter::address_dependent}};
+  static constexpr std::array kAll = {
+      Word{"endpoint_independent", nat::Filter::endpoint_independent},
+      Word{"address_dependent", nat::Filter::address_dependent},
+      Word{"address_and_port_dependent", nat::Filter::address_and_port_dependent}};
 };
 template <>
 struct Words<Protocols> {

@@ -91,14 +91,14 @@ void measure(std::uint32_t mappings) {
   const double outbound = median_cycles(packets, [&] {
     for (std::size_t i = 0; i < order.size(); i += kLookupBurst) {
       nat->find_outbound({&out[i], kLookupBurst}, found);
-      for (const MappingIndex index : found) nat->touch_outbound(index, kRemote, 200, 0, 1);
+      for (const MappingIndex index : found) nat->touch_outbound(index, kRemote, 200, 1);
     }
   });
   const double inbound_cycles = median_cycles(packets, [&] {
     for (std::size_t i = 0; i < order.size(); i += kLookupBurst) {
       nat->find_inbound({&in[i], kLookupBurst}, found);
       for (const MappingIndex index : found) {
-        if (nat->admits(index, kRemote, 1)) nat->touch_inbound(index, kRemote, 200, 0, 1);
+        if (nat->admits(index, kRemote, 1)) nat->touch_inbound(index, kRemote, 200, 1);
       }
     }
   });

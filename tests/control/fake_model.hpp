@@ -234,7 +234,7 @@ inline FakeModel sample_model() {
        .external = endpoint("198.51.100.1", 40001),
        .remote = endpoint("192.0.2.80", 443),
        .timeout_class = nat::TimeoutClass::tcp_established,
-       .tcp_state = nat::TcpState::established,
+       .connections = 1,
        .idle_s = 5,
        .expires_s = 7435,
        .packets_out = 10,

@@ -56,10 +56,10 @@ WORKER  LCORE    RX    TX   OUT    IN  HANDED OFF  DROPS  MAPPINGS  CALLS  PINHO
 
 TEST_CASE("mappings are shown for people", "[control][render]") {
   CHECK(shown(sample_model(), "mappings") == R"(
-PROTOCOL  INSIDE          EXTERNAL            REMOTE            KIND         TCP STATE         IDLE     EXPIRES  OUT  IN   BYTES  WORKER
-udp       10.0.0.5:5060   198.51.100.1:40000  203.0.113.9:5060  dynamic sip  -            1 min 1 s  3 min 59 s    2   2  3.1 kB       1
-tcp       10.0.0.7:50123  198.51.100.1:40001  192.0.2.80:443    dynamic      established        5 s   2 h 3 min   10  12  9.0 kB       0
-udp       10.0.0.10:5060  198.51.100.1:5060   -                 forward      -                  0 s           -    0   0     0 B       0
+PROTOCOL  INSIDE          EXTERNAL            REMOTE            KIND         CONNECTIONS       IDLE     EXPIRES  OUT  IN   BYTES  WORKER
+udp       10.0.0.5:5060   198.51.100.1:40000  203.0.113.9:5060  dynamic sip            -  1 min 1 s  3 min 59 s    2   2  3.1 kB       1
+tcp       10.0.0.7:50123  198.51.100.1:40001  192.0.2.80:443    dynamic                1        5 s   2 h 3 min   10  12  9.0 kB       0
+udp       10.0.0.10:5060  198.51.100.1:5060   -                 forward                -        0 s           -    0   0     0 B       0
 3 mappings
 )");
 }

@@ -103,11 +103,12 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
     "nat": {
       "pool": ["198.51.100.2", "198.51.100.3", "192.0.2.0/24"],
       "forwards": [{"protocol": "tcp", "external": "198.51.100.3:443", "inside": "10.0.0.5:8443"}],
-      "filtering": "endpoint_independent",
+      "filtering": {"tcp": "address_and_port_dependent", "icmp": "endpoint_independent"},
+      "inbound_refresh": {"udp": true},
       "timeouts": {"udp_s": 11, "tcp_established_s": 12, "tcp_transitory_s": 13, "icmp_s": 14, "media_s": 15},
       "quotas": {"udp": 21, "tcp": 22, "icmp": 23, "new_per_s": 24, "burst": 25},
       "ports": {"rest_s": 26},
-      "mappings_per_worker": 1024, "hosts_per_worker": 2048},
+      "mappings_per_worker": 1024, "hosts_per_worker": 2048, "tcp_sessions_per_worker": 2048},
     "sip": {"enabled": false, "ports": [5060, 5070], "calls_per_worker": 16, "registrations_per_worker": 17},
     "icmp": {"errors_per_s": 0},
     "control": {"socket": "/tmp/s", "group": "voice", "linger_s": 9}})",
@@ -127,12 +128,15 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
   expected.nat.forwards = {{nat::Protocol::tcp,
                             {*nat::Ipv4Address::parse("198.51.100.3"), nat::Be16{443}},
                             {*nat::Ipv4Address::parse("10.0.0.5"), nat::Be16{8443}}}};
-  expected.nat.filtering = nat::Filter::endpoint_independent;
+  expected.nat.filtering = {nat::Filter::address_dependent, nat::Filter::address_and_port_dependent,
+                            nat::Filter::endpoint_independent};
+  expected.nat.inbound_refresh = {true, false, false};
   expected.nat.timeouts = {11, 12, 13, 14, 15};
   expected.nat.quotas = {21, 22, 23, 24, 25};
   expected.nat.ports = {26};
   expected.nat.mappings_per_worker = 1024;
   expected.nat.hosts_per_worker = 2048;
+  expected.nat.tcp_sessions_per_worker = 2048;
   expected.sip = {false, {5060, 5070}, 16, 17};
   expected.icmp = {0};
   expected.control = {"/tmp/s", "voice", 9};
@@ -424,6 +428,18 @@ TEST_CASE("what is rendered is read back as the same configuration", "[config][r
   }
 }
 
+TEST_CASE("one value stands for all protocols", "[config][load][rfc4787-req8]") {
+  const auto config = parse(
+      document(R"("nat": {"filtering": "address_and_port_dependent", "inbound_refresh": true})"), "p.json");
+  REQUIRE(config.has_value());
+  const auto filter = nat::Filter::address_and_port_dependent;
+  CHECK(config->nat.filtering == Filtering{filter, filter, filter});
+  CHECK(config->nat.inbound_refresh == InboundRefresh{true, true, true});
+  const auto wrong = parse(document(R"("nat": {"filtering": "none"})"), "p.json");
+  REQUIRE(wrong.has_error());
+  CHECK(wrong.error().message.find("nat.filtering") != std::string::npos);
+}
+
 TEST_CASE("rendering writes every default in the order of the schema", "[config][render]") {
   const auto config = parse(document(), "p.json");
   REQUIRE(config.has_value());
@@ -433,10 +449,12 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("gateway":null,"vlan":0,"mtu":1500},{"name":"wan","device":"net_tap1","zone":"outside",)"
       R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500}],"routes":[],)"
       R"("workers":{"count":1,"cpus":[],"idle":"auto"},"dpdk":{"file_prefix":"pinhole","memory_mb":512},)"
-      R"("nat":{"pool":[],"forwards":[],"static_mappings":[],"exempt":[],"route":[],"filtering":"address_dependent","timeouts":{"udp_s":300,)"
+      R"("nat":{"pool":[],"forwards":[],"static_mappings":[],"exempt":[],"route":[],"filtering":{"udp":"address_dependent",)"
+      R"("tcp":"address_dependent","icmp":"address_dependent"},"inbound_refresh":{"udp":false,"tcp":false,)"
+      R"("icmp":false},"timeouts":{"udp_s":300,)"
       R"("tcp_established_s":7440,"tcp_transitory_s":240,"icmp_s":60,"media_s":120},)"
       R"("quotas":{"udp":8192,"tcp":8192,"icmp":1024,"new_per_s":1000,"burst":4000},"ports":{"rest_s":120},)"
-      R"("mappings_per_worker":65536,"hosts_per_worker":0},"sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"
+      R"("mappings_per_worker":65536,"hosts_per_worker":0,"tcp_sessions_per_worker":65536},"sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"
       R"("registrations_per_worker":8192},"icmp":{"errors_per_s":100},)"
       R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
 }

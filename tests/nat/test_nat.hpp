@@ -29,21 +29,28 @@ struct TestNat {
     unsigned worker = 0;
     unsigned workers = 1;
     std::uint32_t key = 1;
+    std::uint32_t tcp_sessions = 1000;
+    Filter filtering = Filter::address_dependent;
+    bool inbound_refresh = false;
     HostQuotas quotas{};
     std::uint32_t hosts = 0;
     Tick port_rest = 0;
   };
   explicit TestNat(Options options)
       : addresses(addresses_for(options.pool)),
-        config({.worker = options.worker,
-                .workers = options.workers,
-                .external = addresses,
-                .pool_size = options.pool,
-                .mappings = options.mappings,
-                .quotas = options.quotas,
-                .hosts = options.hosts,
-                .port_rest = options.port_rest,
-                .key = {options.key}}),
+        config(
+            {.worker = options.worker,
+             .workers = options.workers,
+             .external = addresses,
+             .pool_size = options.pool,
+             .mappings = options.mappings,
+             .tcp_sessions = options.tcp_sessions,
+             .filtering = {options.filtering, options.filtering, options.filtering},
+             .inbound_refresh = {options.inbound_refresh, options.inbound_refresh, options.inbound_refresh},
+             .quotas = options.quotas,
+             .hosts = options.hosts,
+             .port_rest = options.port_rest,
+             .key = {options.key}}),
         memory(Translator::bytes_needed(config)),
         inbound_memory(InboundIndex::bytes_needed(addresses.size())),
         inbound(addresses.size(), inbound_memory.span()),
@@ -60,8 +67,36 @@ struct TestNat {
                     std::uint8_t tcp_flags = TcpHeader::kSyn) {
     const Created created = nat.create(protocol, from, kServer, now);
     REQUIRE(created.reason == DropReason::none);
-    nat.touch_outbound(created.index, kServer, 100, tcp_flags, now);
+    REQUIRE(touch_outbound(created.index, kServer, 100, tcp_flags, now) == DropReason::none);
     return created.index;
+  }
+  /// Packets of any protocol. A TCP segment carries the numbers that the other side waits for.
+  DropReason touch_outbound(MappingIndex index, Endpoint remote, std::uint32_t bytes, std::uint8_t flags,
+                            Tick now) {
+    if (nat[index].protocol == Protocol::tcp)
+      return nat.touch_tcp_outbound(index, remote, bytes, fitting(index, remote, flags, true, now), now);
+    nat.touch_outbound(index, remote, bytes, now);
+    return DropReason::none;
+  }
+  DropReason touch_inbound(MappingIndex index, Endpoint remote, std::uint32_t bytes, std::uint8_t flags,
+                           Tick now) {
+    if (nat[index].protocol == Protocol::tcp)
+      return nat.touch_tcp_inbound(index, remote, bytes, fitting(index, remote, flags, false, now), now);
+    nat.touch_inbound(index, remote, bytes, now);
+    return DropReason::none;
+  }
+  TcpSegment fitting(MappingIndex index, Endpoint remote, std::uint8_t flags, bool outbound, Tick now) const {
+    const TcpSession* const session = nat.session(index, remote, now);
+    TcpSegment segment{.sequence = outbound ? 1000U : 2000U, .window = 60000, .flags = flags};
+    if (session != nullptr) {
+      segment.sequence = session->next[outbound ? 1 : 0];
+      segment.acknowledgement = session->next[outbound ? 0 : 1];
+    }
+    return segment;
+  }
+  TcpState tcp_state(MappingIndex index, Endpoint remote, Tick now) const {
+    const TcpSession* const session = nat.session(index, remote, now);
+    return session == nullptr ? TcpState::none : session->state();
   }
   std::vector<MappingIndex> expire(Tick now, std::uint32_t budget = kPlenty) {
     std::vector<MappingIndex> expired;
