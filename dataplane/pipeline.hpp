@@ -5,8 +5,8 @@
 // parks it or hands it to another worker; what comes over from another worker starts at the first stage
 // again, like a packet from a port, and finds that it is at home.
 //
-// Plain packets of established flows never get here: the express path (dataplane/express.hpp) takes them out of
-// the burst before.
+// Plain packets of established flows never get here: the express path (dataplane/express.hpp) takes them out
+// of the burst before.
 //
 //     rx burst ─▶ parse ─▶ classify ─┬─▶ look up ─▶ inspect ─▶ translate ─▶ transmit ─▶ tx burst
 //                                    ├─▶ slow path (ARP, echo, ICMP errors)           │

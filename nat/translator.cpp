@@ -175,7 +175,8 @@ bool Translator::answers_may_go(MappingIndex index, Endpoint remote, Tick now) c
   const Mapping& mapping = table_[index];
   if (!is_for_answers(mapping)) return true;
   return ((mapping.flags & MappingFlags::kHasRemote) != 0 && mapping.remote.address == remote.address) ||
-         remotes_.knows(index, generation_of(index), {remote.address, {}}, timeouts_[mapping.timeout_class], now);
+         remotes_.knows(index, generation_of(index), {remote.address, {}}, timeouts_[mapping.timeout_class],
+                        now);
 }
 
 /// Who came in through a mapping that is for answers may be answered.

@@ -155,8 +155,8 @@ class Translator {
   void prefetch_session(MappingIndex index, Endpoint remote) const noexcept {
     sessions_.prefetch(index, remote);
   }
-  /// Accounts for a packet from inside, of any protocol but TCP, or a later fragment. It refreshes the mapping
-  /// (RFC 4787 REQ-6) and lets the remote in.
+  /// Accounts for a packet from inside, of any protocol but TCP, or a later fragment. It refreshes the
+  /// mapping (RFC 4787 REQ-6) and lets the remote in.
   void touch_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes, Tick now) noexcept {
     Mapping& mapping = table_[index];
     count_outbound(mapping, ip_bytes, now);

@@ -244,7 +244,7 @@ TEST_CASE("a host reaches another by its external endpoint with fragments, too",
           "[dataplane][fragments][hairpin][rfc4787-req9]") {
   for (const unsigned workers : {1U, 3U}) {
     auto config = lab_config();
-    config.nat.filtering = nat::Filter::endpoint_independent;
+    config.nat.filtering.udp = nat::Filter::endpoint_independent;
     Scene scene(workers, Protocol::udp, config);
     auto& lab = scene.lab;
     const Endpoint sender{lab.host_of(0, 1), Be16{4000}};

@@ -225,7 +225,8 @@ TEST_CASE("direction in: inside may answer who came, and is told that it may not
 
 TEST_CASE("direction out: nobody unsolicited comes in", "[dataplane][static]") {
   auto config = config_with(StaticDirection::out, 2);
-  config.nat.filtering = nat::Filter::endpoint_independent;
+  config.nat.filtering = {nat::Filter::endpoint_independent, nat::Filter::endpoint_independent,
+                          nat::Filter::endpoint_independent};
   PipelineLab lab(config);
   const auto [inside, external] = ends()[5];
   CHECK(lab.send(kOutside, flow(Protocol::udp, kStranger, external)).empty());

@@ -116,7 +116,7 @@ TEST_CASE("the table agrees with std::map under random operations", "[nat][host_
   std::map<std::uint32_t, std::array<std::uint32_t, kProtocols>> model;
   constexpr std::array<std::uint32_t, kProtocols> kLimits = {6, 4, 2};
   for (int step = 0; step < 20000; ++step) {
-    const std::uint32_t n = random() % 70;
+    const std::uint32_t n = static_cast<std::uint32_t>(random() % 70);
     const std::size_t p = random() % kProtocols;
     const auto protocol = static_cast<Protocol>(p);
     const auto known = model.find(n);

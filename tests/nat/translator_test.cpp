@@ -140,7 +140,7 @@ TEST_CASE("new mappings of a host come at its rate, hits do not count", "[nat][t
   CHECK(n.nat.create(Protocol::udp, inside(2, 5), kServer, 0).reason == DropReason::none);
   CHECK(n.nat.create_pair(inside(1, 100), inside(1, 101), 0, 0).reason == DropReason::none);
   for (int i = 0; i < 1000; ++i)
-    n.nat.touch_outbound(n.nat.find_outbound(Protocol::udp, inside(1, 1)), kServer, 100, 0, 0);
+    n.nat.touch_outbound(n.nat.find_outbound(Protocol::udp, inside(1, 1)), kServer, 100, 0);
   const Tick later = ticks_from_s(1);
   CHECK(n.nat.create(Protocol::udp, inside(1, 6), kServer, later).reason == DropReason::none);
   CHECK(n.nat.create(Protocol::udp, inside(1, 7), kServer, later).reason == DropReason::none);
