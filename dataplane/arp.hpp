@@ -52,8 +52,8 @@ std::size_t build_arp_request(std::span<std::byte> frame, const ArpRequest& requ
 class ArpAnswers {
  public:
   // 16 interfaces' own addresses; 256 items of the pool, which are disjoint, as are subnets, so that no more
-  // than 16 of them count twice; forwards use addresses of either.
-  static constexpr std::size_t kMaxEntries = 320;
+  // than 16 of them count twice; 256 static mappings likewise; forwards use addresses of the others.
+  static constexpr std::size_t kMaxEntries = 576;
 
   ArpAnswers() noexcept = default;
   /// \param config  valid

@@ -222,6 +222,7 @@ inline FakeModel sample_model() {
        .inside = endpoint("10.0.0.5", 5060),
        .external = endpoint("198.51.100.1", 40000),
        .remote = endpoint("203.0.113.9", 5060),
+       .connections = std::nullopt,
        .idle_s = 61,
        .expires_s = 239,
        .packets_out = 2,
@@ -248,6 +249,7 @@ inline FakeModel sample_model() {
        .remote = std::nullopt,
        .filter = nat::Filter::endpoint_independent,
        .timeout_class = nat::TimeoutClass::permanent,
+       .connections = std::nullopt,
        .idle_s = 0,
        .expires_s = std::nullopt},
   };
