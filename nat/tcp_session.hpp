@@ -91,7 +91,8 @@ inline void take_syn(TcpSession& session, const TcpSegment& segment, TcpSide fro
   const TcpSide to = other(from);
   const std::uint32_t room_before = room(session, to);
   const unsigned nibble = 4 * index(from);
-  session.scales = static_cast<std::uint8_t>((session.scales & ~(0x0fU << nibble)) | segment.scale << nibble);
+  session.scales =
+      static_cast<std::uint8_t>((session.scales & ~(0x0fU << nibble)) | unsigned{segment.scale} << nibble);
   set_room(session, from, segment.window);
   // What a SYN brings along may be acknowledged at once (RFC 7413).
   set_room(session, to, std::max(room_before, std::uint32_t{segment.payload}));

@@ -170,10 +170,10 @@ TEST_CASE("every free port is as likely as any other", "[nat][port_pool][rfc6056
   // Pearson's chi-square over the 32,256 even ports from 1024 on, 20 expected in each. With 32,255 degrees of
   // freedom its mean is 32,255 and its standard deviation 254; the bound is 5 of them to either side.
   Pool p(0, 1, 1, 77);
-  constexpr int kPorts = (65536 - 1024) / 2;
+  constexpr int kEvenPorts = (65536 - 1024) / 2;
   constexpr double kExpected = 20;
   std::vector<int> count(65536);
-  for (int i = 0; i < static_cast<int>(kExpected) * kPorts; ++i) {
+  for (int i = 0; i < static_cast<int>(kExpected) * kEvenPorts; ++i) {
     const auto port = p.pool.take(Protocol::udp, 0, 5000);
     REQUIRE(port);
     ++count[*port];
