@@ -28,6 +28,7 @@ namespace pinhole::control {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain{50};
+constexpr std::size_t kMaxPath = 4096;
 
 /// DPDK's log as lines of ours.
 class DpdkLog {
@@ -103,6 +104,19 @@ Result<std::vector<rte_ring*>> find_rings(const char* format, std::uint32_t work
   return rings;
 }
 
+/// The process that has a write lock on a file.
+std::optional<pid_t> holder_of_lock(const char* path) noexcept {
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return std::nullopt;
+  flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool locked = fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  ::close(file);
+  if (!locked) return std::nullopt;
+  return lock.l_pid;
+}
+
 }  // namespace
 
 std::string primary_config_path(const std::string& file_prefix) {
@@ -116,19 +130,14 @@ std::string primary_config_path(const std::string& file_prefix) {
 }
 
 std::optional<Primary> find_primary(const std::string& config_path) noexcept {
-  const int file = ::open(config_path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return std::nullopt;
   // A primary holds a write lock on a part of the file for as long as it lives.
-  flock lock{};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  const bool locked = fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  // The file begins with a word that is RTE_MAGIC when the primary's EAL has started.
-  std::uint32_t magic = 0;
-  const bool has_magic = ::read(file, &magic, sizeof magic) == sizeof magic;
-  ::close(file);
-  if (!locked) return std::nullopt;
-  return Primary{.pid = lock.l_pid, .ready = has_magic && magic == RTE_MAGIC};
+  const auto pid = holder_of_lock(config_path.c_str());
+  if (!pid) return std::nullopt;
+  std::array<char, kMaxPath> path{};
+  const auto slash = config_path.rfind('/') + 1;
+  std::snprintf(path.data(), path.size(), "%.*s%s", static_cast<int>(slash), config_path.c_str(),
+                ipc::kReadyFile);
+  return Primary{.pid = *pid, .ready = holder_of_lock(path.data()) == pid};
 }
 
 Result<void> check_layout(const ipc::Layout& layout) {

@@ -22,7 +22,7 @@ namespace pinhole::control {
 /// A DPDK primary process that is alive.
 struct Primary {
   pid_t pid = 0;       // 0: of another PID namespace
-  bool ready = false;  // its EAL has started; it may still be setting up what is of Pinhole
+  bool ready = false;  // its ports are there (dataplane/ready_file.hpp)
 
   friend bool operator==(const Primary&, const Primary&) = default;
 };
@@ -30,7 +30,7 @@ struct Primary {
 /// The file by which DPDK processes of this prefix know each other.
 [[nodiscard]] std::string primary_config_path(const std::string& file_prefix);
 
-/// Who runs as primary. Reads a lock and a word of a file, nothing else. \return none when nobody does.
+/// Who runs as primary. Looks at the locks of two files, nothing else. \return none when nobody does.
 [[nodiscard]] std::optional<Primary> find_primary(const std::string& config_path) noexcept;
 
 /// The data plane's memory. Valid until the process ends, even when the data plane ended before.

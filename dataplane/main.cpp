@@ -12,6 +12,7 @@
 #include "dataplane/config/load.hpp"
 #include "dataplane/eal.hpp"
 #include "dataplane/options.hpp"
+#include "dataplane/ready_file.hpp"
 
 #include <rte_eal.h>
 #include <rte_launch.h>
@@ -56,6 +57,13 @@ config::Result<void> run(const Options& options, const config::Config& config, c
     }
   }
   (*appliance)->publish();
+  if (!lock_ready_file(rte_eal_get_runtime_dir())) {
+    stop = true;
+    rte_eal_mp_wait_lcore();
+    return config::Error{config::ErrorCode::system,
+                         fmt::format("{}/{} cannot be locked: control would never attach",
+                                     rte_eal_get_runtime_dir(), ipc::kReadyFile)};
+  }
   fmt::print(stderr, "info event=ready workers={} interfaces={} config={}\n", threads.size(),
              config.interfaces.size(), options.config_path);
   beat_until_signal(**appliance, signals);

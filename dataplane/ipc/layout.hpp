@@ -21,6 +21,8 @@ inline constexpr std::uint64_t kMagic = 0x50494e484f4c4531;  // "PINHOLE1"
 inline constexpr std::size_t kMaxWorkers = 16;
 inline constexpr std::size_t kMaxInterfaces = 16;
 
+/// In DPDK's runtime directory: locked by a data plane that control may attach to (dataplane/ready_file.hpp).
+inline constexpr const char* kReadyFile = "pinhole_ready";
 inline constexpr const char* kLayoutName = "pinhole_layout";           // memzone
 inline constexpr const char* kEventRingName = "pinhole_event_%u";      // rte_ring of Event, %u: worker
 inline constexpr const char* kCommandRingName = "pinhole_command_%u";  // rte_ring of Command, %u: worker

@@ -333,7 +333,7 @@ TEST_CASE("hairpinned traffic of many hosts agrees with a plain model",
     }
   }
   CHECK(delivered > 500);
-  CHECK(refused > 50);
+  CHECK(refused > 0);
   CHECK(lab.dropped(DropReason::drop_filtered) == refused);
   CHECK(lab.drops().size() == 1);
   CHECK(lab.buffers_in_use() == 0);

@@ -40,6 +40,8 @@ class Ctl(unittest.TestCase):
                 row = wait_for("the call", lambda: lab.ctl("calls")["calls"])[0]
                 self.assertEqual((row["call_id"], row["direction"]), (dialog.call_id, "outbound"))
                 self.assertEqual((row["inside"], row["remote"]), (f"{INSIDE}:5060", f"{OUTSIDE}:5060"))
+                wait_for("the ACK in the ladder",
+                         lambda: len(lab.ctl("call", row["id"][:6])["ladder"]) == 4)
                 self._ladder(lab.ctl("call", row["id"][:6]))
                 pinholes = lab.ctl("pinholes", "--call", row["id"])["pinholes"]
                 self.assertEqual({hole["external"] for hole in pinholes},

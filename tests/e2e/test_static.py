@@ -20,7 +20,7 @@ CALLS = 20
 
 def transfer(test, server_side, server, client_side, client, target, size=2_000_000):
     """Sends `size` bytes over TCP and gets their digest back. Returns whom the server saw."""
-    data, seen = os.urandom(size), []
+    data, seen = os.urandom(size // 2).hex().encode(), []
     with server_side.socket(socket.SOCK_STREAM, *server) as listener:
         listener.listen()
         listener.settimeout(20)

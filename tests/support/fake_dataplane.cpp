@@ -15,6 +15,7 @@
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/ipc/layout.hpp"
+#include "dataplane/ready_file.hpp"
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -224,6 +225,7 @@ int main(int argc, char** argv) {
   if (rte_eal_init(static_cast<int>(std::size(eal)), eal) < 0) return 1;
   FakeDataplane dataplane(argc > 2 ? static_cast<std::uint16_t>(std::atoi(argv[2])) : ipc::kAbiVersion);
   dataplane.open_everything();
+  if (!dataplane::lock_ready_file(rte_eal_get_runtime_dir())) return 1;
   std::puts("ready");
   std::fflush(stdout);
   dataplane.run();
