@@ -207,9 +207,9 @@ template <bool kOutbound>
   if (ip_size > hop.mtu) return false;
   const auto now = worker.clock.tick();
   if constexpr (kOutbound) {
-    worker.translator.count_outbound(mapping, ip_size, now);
+    nat::Translator::count_outbound(mapping, ip_size, now);
   } else {
-    worker.translator.count_inbound(mapping, ip_size, now);
+    nat::Translator::count_inbound(mapping, ip_size, now);
   }
   rewrite<kOutbound>(bytes_of(mbuf), mapping, hop);
   const auto frame_size = static_cast<std::uint16_t>(kIp + ip_size);

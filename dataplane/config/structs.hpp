@@ -150,8 +150,10 @@ struct PoolItem {
 
   constexpr PoolItem() noexcept = default;
   // Implicit: an address is the shortest way to write a pool.
+  // NOLINTBEGIN(google-explicit-constructor)
   constexpr PoolItem(nat::Ipv4Address address) noexcept : prefix{address, 32} {}
   constexpr PoolItem(nat::Prefix all) noexcept : prefix(all) {}
+  // NOLINTEND(google-explicit-constructor)
 
   friend bool operator==(const PoolItem&, const PoolItem&) = default;
 };

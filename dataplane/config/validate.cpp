@@ -564,9 +564,9 @@ Result<void> check_static_mappings(const Config& config) {
     }
     const auto external_path = join_path(path, "external");
     const auto inside_path = join_path(path, "inside");
-    const auto external_result = mapping.is_opening()
-                                     ? check_opening(config, mapping.external, external_path)
-                                     : check_static_external(config, mapping.external, external_path);
+    auto external_result = mapping.is_opening()
+                               ? check_opening(config, mapping.external, external_path)
+                               : check_static_external(config, mapping.external, external_path);
     if (!external_result) return external_result;
     if (auto result = check_static_inside(config, mapping.inside, inside_path); !result) return result;
     const auto protocols = protocols_of(mapping);
