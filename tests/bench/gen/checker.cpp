@@ -157,7 +157,7 @@ Fault Checker::fault_of(std::span<const std::byte> frame) noexcept {
   }
   if (Fault fault{}; !checksums_right(frame, fault)) return fault;
   if (payload.mark != mark_of(direction_) || payload.flow.host() >= flows_.size() ||
-      std::memcmp(frame.data() + kPayloadOffset + sizeof(Payload), filler_.data(), filler_.size()) != 0) {
+      !std::ranges::equal(frame.subspan(kPayloadOffset + sizeof(Payload)), filler_)) {
     return Fault::payload;
   }
   if (ip.ttl != (device_ == Device::nat ? kTtl - 1 : kTtl)) return Fault::ttl;
