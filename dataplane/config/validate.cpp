@@ -593,6 +593,27 @@ Result<void> check_static_mappings(const Config& config) {
   return {};
 }
 
+Result<void> check_nat_log(const Config& config) {
+  const auto& log = config.nat.log;
+  if (!log.file.empty() && (log.file.front() != '/' || log.file.back() == '/')) {
+    return config_error(ErrorCode::range, "nat.log.file", fmt::format("\"{}\"", log.file),
+                        "the absolute path of a file such as \"/var/log/pinhole/nat.jsonl\"");
+  }
+  if (log.collector) {
+    const auto first = log.collector->address.host() >> 24U;
+    if (first == 0 || first >= 224) {
+      return config_conflict("nat.log.collector",
+                             fmt::format("{} is not the address of a host", text(log.collector->address)),
+                             "give the address and port of an IPFIX collector");
+    }
+  }
+  if (log.mappings && !log.wanted()) {
+    return config_conflict("nat.log.mappings", "each mapping is recorded, but nowhere",
+                           "set nat.log.file or nat.log.collector");
+  }
+  return {};
+}
+
 Result<void> check_sip(const Config& config) {
   const auto& ports = config.sip.ports;
   for (std::size_t i = 0; i < ports.size(); ++i) {
@@ -618,9 +639,9 @@ Result<void> check_control(const Config& config) {
 Result<void> validate(const Config& config) {
   // Later checks rely on earlier ones: addresses before what is looked up in them.
   constexpr std::array kChecks = {
-      check_names,           check_zones, check_addresses, check_gateways, check_routes,
-      check_workers,         check_dpdk,  check_pool,      check_forwards, check_untranslated,
-      check_static_mappings, check_sip,   check_control};
+      check_names,           check_zones,   check_addresses, check_gateways, check_routes,
+      check_workers,         check_dpdk,    check_pool,      check_forwards, check_untranslated,
+      check_static_mappings, check_nat_log, check_sip,       check_control};
   for (const auto check : kChecks) {
     if (auto result = check(config); !result) return result;
   }
