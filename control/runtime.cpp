@@ -87,6 +87,7 @@ Runtime::Runtime(boost::asio::io_context& context, config::Config config, std::s
       config_path_(std::move(config_path)),
       primary_path_(primary_config_path(config_.dpdk.file_prefix)),
       calls_(std::chrono::seconds(config_.control.linger_s), counters_),
+      nat_log_(config_.nat, counters_),
       look_timer_(context),
       drain_timer_(context),
       signals_(context, SIGINT, SIGTERM),
@@ -129,6 +130,7 @@ void Runtime::on_signal() {
 void Runtime::end(Outcome outcome) {
   outcome_ = outcome;
   stop_attaching_ = true;
+  nat_log_.close(now());
   context_.stop();
 }
 
@@ -189,6 +191,7 @@ void Runtime::on_attach(Result<Attachment> result, const Primary& primary) {
   set_state(DataplaneState::up);
   calls_.attach(attached_->link, moment);
   registrations_.attach(attached_->link);
+  nat_log_.attach(attached_->attachment.records, facts_.dataplane_started, moment);
   resync_where_due(moment);
   log_info("dataplane_attached", {{"pid", facts_.dataplane_pid},
                                   {"workers", facts_.workers},
@@ -243,6 +246,8 @@ void Runtime::look_at_dataplane() {
 
 void Runtime::on_dataplane_gone() {
   drain();  // its last words
+  while (nat_log_.drain(attached_->clock, now())) {
+  }
   set_state(DataplaneState::lost);
   end(Outcome::anew);
 }
@@ -273,6 +278,7 @@ void Runtime::drain() {
     }
     if (worker.events.take_gap()) worker.resync_due = true;
   }
+  nat_log_.drain(attached.clock, moment);
   resync_where_due(moment);
 }
 
@@ -294,6 +300,7 @@ Status Runtime::status() const {
   Status status = facts_;
   status.now = std::chrono::system_clock::now();
   status.calls = calls_.unended();
+  status.nat_log = nat_log_.status();
   if (attached_) fill_in(status);
   return status;
 }
