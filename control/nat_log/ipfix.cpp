@@ -186,16 +186,15 @@ void IpfixExporter::add(const nat::Record& record, Time happened, Moment now) {
           now);
     case nat::RecordType::block_assigned:
     case nat::RecordType::block_released:
-      return append(
-          BlockData{.time_ms = time_ms,
-                    .event = record.type == nat::RecordType::block_assigned
-                                 ? NatEvent::port_block_allocation
-                                 : NatEvent::port_block_deallocation,
-                    .inside = record.inside.address,
-                    .external = record.external.address,
-                    .first_port = record.external.port,
-                    .last_port = Be16{record.last_port}},
-          now);
+      return append(BlockData{.time_ms = time_ms,
+                              .event = record.type == nat::RecordType::block_assigned
+                                           ? NatEvent::port_block_allocation
+                                           : NatEvent::port_block_deallocation,
+                              .inside = record.inside.address,
+                              .external = record.external.address,
+                              .first_port = record.external.port,
+                              .last_port = Be16{record.last_port}},
+                    now);
     case nat::RecordType::ports_exhausted:
       return append(PortsExhaustedData{.time_ms = time_ms,
                                        .inside = record.inside.address,
@@ -204,12 +203,11 @@ void IpfixExporter::add(const nat::Record& record, Time happened, Moment now) {
                     now);
     case nat::RecordType::quota_exceeded:
       if (record.reason == nat::DropReason::drop_quota_rate) return;
-      return append(
-          QuotaData{.time_ms = time_ms,
-                    .quota_event = Be32{kMaximumEntriesPerUser},
-                    .max_entries = Be32{options_.quotas[static_cast<std::size_t>(record.protocol)]},
-                    .inside = record.inside.address},
-          now);
+      return append(QuotaData{.time_ms = time_ms,
+                              .quota_event = Be32{kMaximumEntriesPerUser},
+                              .max_entries = Be32{options_.quotas[static_cast<std::size_t>(record.protocol)]},
+                              .inside = record.inside.address},
+                    now);
   }
 }
 
@@ -274,8 +272,9 @@ void IpfixExporter::send_templates_when_due(Moment now) {
   templates_lost_ = false;
   std::array<std::byte, kTemplateMessage_bytes> message{};
   auto* end = message.data() + sizeof(MessageHeader);
-  end = put(end, SetHeader{.id = Be16{kTemplateSet},
-                           .length = Be16{static_cast<std::uint16_t>(message.size() - sizeof(MessageHeader))}});
+  end =
+      put(end, SetHeader{.id = Be16{kTemplateSet},
+                         .length = Be16{static_cast<std::uint16_t>(message.size() - sizeof(MessageHeader))}});
   end = put_template<BibData>(end);
   end = put_template<BlockData>(end);
   end = put_template<PortsExhaustedData>(end);

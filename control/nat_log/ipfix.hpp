@@ -57,10 +57,10 @@ class IpfixExporter {
   Send send_;
   ControlCounters& counters_;
   std::array<std::byte, kMaxMessage_bytes> message_{};
-  std::size_t size_ = 0;       // of the message so far, with its header
-  std::size_t set_begin_ = 0;  // of the set that is open; 0: none is
-  std::uint16_t set_ = 0;      // its template
-  std::uint32_t records_ = 0;  // data records in the message
+  std::size_t size_ = 0;        // of the message so far, with its header
+  std::size_t set_begin_ = 0;   // of the set that is open; 0: none is
+  std::uint16_t set_ = 0;       // its template
+  std::uint32_t records_ = 0;   // data records in the message
   std::uint32_t sequence_;      // data records in all messages before
   bool templates_lost_ = true;  // as far as is known, the collector has none
   bool templates_sent_ = false;

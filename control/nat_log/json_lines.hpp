@@ -40,7 +40,7 @@ class JsonLines {
   void append(Time time);
 
   fmt::memory_buffer text_;
-  std::int64_t second_ = -1;    // that `date_time_` shows
+  std::int64_t second_ = -1;      // that `date_time_` shows
   fmt::memory_buffer date_time_;  // "2026-01-02T03:04:05"
 };
 

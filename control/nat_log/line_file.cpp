@@ -66,7 +66,7 @@ std::size_t LineFile::write(std::string_view lines, Steady now) {
 void LineFile::look(Steady now) {
   if (!is_open() || now - looked_ < kLookEvery) return;
   looked_ = now;
-  struct stat there {};
+  struct stat there{};
   if (::stat(path_.c_str(), &there) != 0 || there.st_dev != device_ || there.st_ino != inode_) {
     close();
     return;
@@ -77,7 +77,7 @@ void LineFile::look(Steady now) {
 bool LineFile::open(Steady now) {
   // Without O_NONBLOCK a pipe that nobody reads would hold the process.
   file_ = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, kMode);
-  struct stat here {};
+  struct stat here{};
   if (is_open() && ::fstat(file_, &here) == 0) {
     is_regular_ = S_ISREG(here.st_mode);
     device_ = here.st_dev;
@@ -143,7 +143,7 @@ std::size_t LineFile::append(std::string_view lines) {
 void LineFile::rotate(Steady now) {
   // The names up to the first that is free move up by one; the last one is overwritten.
   std::uint32_t free = 1;
-  struct stat ignored {};
+  struct stat ignored{};
   while (free + 1 < files_ && ::lstat(name(free).c_str(), &ignored) == 0) ++free;
   bool moved = true;
   if (files_ == 1) {

@@ -20,11 +20,11 @@ std::span<const ipc::NatRecord> RecordReader::peek(std::size_t limit) noexcept {
   // A burst in which nothing can be used is not the end of the ring.
   while (true) {
     const auto wanted = static_cast<unsigned>(std::min(limit, burst_.size()));
-    held_ =
-        rte_ring_dequeue_burst_elem_start(ring_, burst_.data(), sizeof(ipc::NatRecord), wanted, nullptr);
+    held_ = rte_ring_dequeue_burst_elem_start(ring_, burst_.data(), sizeof(ipc::NatRecord), wanted, nullptr);
     if (held_ == 0) return {};
     const auto end = burst_.begin() + held_;
-    const auto used = std::remove_if(burst_.begin(), end, [this](const auto& record) { return !makes_sense(record); });
+    const auto used =
+        std::remove_if(burst_.begin(), end, [this](const auto& record) { return !makes_sense(record); });
     const auto count = static_cast<std::size_t>(used - burst_.begin());
     counters_.add(ControlCounter::record_received, count);
     counters_.add(ControlCounter::record_refused, held_ - count);

@@ -77,7 +77,8 @@ struct Scene {
   IpfixExporter exporter{options,
                          [this](std::span<const std::byte> message, Steady) {
                            std::string digits;
-                           for (const auto byte : message) digits += fmt::format("{:02x}", static_cast<unsigned>(byte));
+                           for (const auto byte : message)
+                             digits += fmt::format("{:02x}", static_cast<unsigned>(byte));
                            messages.push_back(digits);
                            return reachable;
                          },
@@ -97,8 +98,7 @@ bool is_templates(const std::string& message) {
 TEST_CASE("the first message has the templates of RFC 8158", "[control][nat_log][ipfix][rfc8158]") {
   Scene scene;
   scene.flush();
-  CHECK(scene.take() ==
-        std::vector{hex({"000a 0080", "6553f101", "00000000", "00000007"}) + kTemplates});
+  CHECK(scene.take() == std::vector{hex({"000a 0080", "6553f101", "00000000", "00000007"}) + kTemplates});
 }
 
 TEST_CASE("each type of NAT record is a data record of its template", "[control][nat_log][ipfix][rfc8158]") {
@@ -146,8 +146,9 @@ TEST_CASE("protocols have IANA's numbers and their own quota", "[control][nat_lo
     const char* number;
     const char* quota;
   };
-  for (const auto& row : {Case{nat::Protocol::udp, "11", "00000064"}, Case{nat::Protocol::tcp, "06", "000000c8"},
-                          Case{nat::Protocol::icmp, "01", "0000012c"}}) {
+  for (const auto& row :
+       {Case{nat::Protocol::udp, "11", "00000064"}, Case{nat::Protocol::tcp, "06", "000000c8"},
+        Case{nat::Protocol::icmp, "01", "0000012c"}}) {
     DYNAMIC_SECTION(nat::name(row.protocol)) {
       Scene scene;
       scene.flush();
@@ -174,13 +175,10 @@ TEST_CASE("records of one kind share a set, those of another begin the next", "[
   scene.add(test::mapping(RecordType::mapping_freed));
   scene.add(test::block());
   scene.flush();
-  CHECK(scene.take() ==
-        std::vector{hex({"000a 0059", "6553f101", "00000000", "00000007",
-                         "0100 0030",
-                         "0000018bcfe5687b 08 0a000001 cb007101 06 0fa0 9c41",
-                         "0000018bcfe5687b 09 0a000001 cb007101 06 0fa0 9c41",
-                         "0101 0019",
-                         "0000018bcfe5687b 10 0a000001 cb007101 0400 05ff"})});
+  CHECK(scene.take() == std::vector{hex({"000a 0059", "6553f101", "00000000", "00000007", "0100 0030",
+                                         "0000018bcfe5687b 08 0a000001 cb007101 06 0fa0 9c41",
+                                         "0000018bcfe5687b 09 0a000001 cb007101 06 0fa0 9c41", "0101 0019",
+                                         "0000018bcfe5687b 10 0a000001 cb007101 0400 05ff"})});
 }
 
 TEST_CASE("a rate that was exceeded is no event of RFC 8158", "[control][nat_log][ipfix]") {
@@ -233,7 +231,8 @@ TEST_CASE("sets of changing kinds do not overflow a message either", "[control][
   CHECK(records == 1000);
 }
 
-TEST_CASE("sequence numbers count data records, not templates, and wrap", "[control][nat_log][ipfix][rfc7011]") {
+TEST_CASE("sequence numbers count data records, not templates, and wrap",
+          "[control][nat_log][ipfix][rfc7011]") {
   Scene scene({.domain = 7, .templates_every = 1s, .quotas = {}, .sequence = 0xffff'fffe});
   for (int i = 0; i < 3; ++i) scene.add(test::mapping());
   scene.flush();

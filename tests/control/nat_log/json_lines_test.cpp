@@ -87,7 +87,8 @@ TEST_CASE("every time is told to the millisecond, in any order", "[control][nat_
   std::string expected;
   for (const auto& row : cases) {
     lines.add_lost(Time(std::chrono::duration_cast<Time::duration>(row.since_epoch)), 0, 1);
-    expected += std::string(R"({"time":")") + row.text + "\",\"event\":\"records_lost\",\"worker\":0,\"count\":1}\n";
+    expected +=
+        std::string(R"({"time":")") + row.text + "\",\"event\":\"records_lost\",\"worker\":0,\"count\":1}\n";
   }
   CHECK(lines.view() == expected);
 }
@@ -106,8 +107,9 @@ TEST_CASE("lines that were taken are forgotten, the others stay", "[control][nat
 }
 
 TEST_CASE("no line tells of a remote", "[control][nat_log][json_lines][rfc6888-req12]") {
-  for (const auto type : {RecordType::mapping_created, RecordType::mapping_freed, RecordType::block_assigned,
-                          RecordType::block_released, RecordType::ports_exhausted, RecordType::quota_exceeded}) {
+  for (const auto type :
+       {RecordType::mapping_created, RecordType::mapping_freed, RecordType::block_assigned,
+        RecordType::block_released, RecordType::ports_exhausted, RecordType::quota_exceeded}) {
     const auto line = line_of(test::mapping(type));
     INFO(line);
     CHECK(line.find("remote") == std::string::npos);

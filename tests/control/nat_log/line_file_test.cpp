@@ -67,7 +67,7 @@ TEST_CASE("a new file is not for everybody", "[control][nat_log][line_file]") {
   Scene scene;
   LineFile file(scene.path, 0, 1);
   REQUIRE(file.write("one\n", scene.now) == 4);
-  struct stat of {};
+  struct stat of{};
   REQUIRE(stat(scene.path.c_str(), &of) == 0);
   CHECK((of.st_mode & 0007U) == 0);
 }

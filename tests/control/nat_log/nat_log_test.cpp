@@ -212,8 +212,8 @@ TEST_CASE("what control was killed over is written by the next control", "[contr
   scene.open();
   scene.push(3);
   scene.drain();
-  CHECK(scene.told() == std::vector<std::string>{"mapping_created 0", "mapping_created 1", "mapping_created 2",
-                                                 "mapping_created 3"});
+  CHECK(scene.told() == std::vector<std::string>{"mapping_created 0", "mapping_created 1",
+                                                 "mapping_created 2", "mapping_created 3"});
   CHECK(scene.lines().size() == 6);  // and twice where records come from
 }
 

@@ -57,7 +57,8 @@ TEST_CASE("no more records are read than are asked for", "[control][nat_log][rec
   CHECK(scene.take() == std::vector<std::uint32_t>{4});
 }
 
-TEST_CASE("records that a killed reader was not done with are read again", "[control][nat_log][record_reader]") {
+TEST_CASE("records that a killed reader was not done with are read again",
+          "[control][nat_log][record_reader]") {
   Scene scene;
   for (std::uint32_t i = 0; i < 5; ++i) scene.push(i);
   CHECK(scene.peek(2).size() == 2);

@@ -37,11 +37,8 @@ inline nat::Record refusal(nat::RecordType type, nat::DropReason reason) {
 
 inline ipc::NatRecord sent(const nat::Record& record, std::uint32_t sequence = 0, std::uint16_t worker = 0,
                            std::uint64_t tsc = 0) {
-  return {.abi_version = ipc::kAbiVersion,
-          .worker = worker,
-          .sequence = sequence,
-          .tsc = tsc,
-          .record = record};
+  return {
+      .abi_version = ipc::kAbiVersion, .worker = worker, .sequence = sequence, .tsc = tsc, .record = record};
 }
 
 }  // namespace pinhole::control::test
