@@ -34,7 +34,7 @@ static_assert(sizeof(SetHeader) == 4);
 constexpr std::uint16_t kVersion = 10;
 constexpr std::uint16_t kTemplateSet = 2;
 
-// Source: the registry "IPFIX Information Elements", as RFC 8158 section 5.6 uses it.
+// Source: the registry "IPFIX Information Elements", as RFC 8158 section 4.2 lists them.
 struct Field {
   Be16 element;
   Be16 bytes;
@@ -53,7 +53,7 @@ constexpr Field kPortRangeEnd{Be16{362}, Be16{2}};
 constexpr Field kNatQuotaExceededEvent{Be16{466}, Be16{4}};
 constexpr Field kMaxEntriesPerUser{Be16{473}, Be16{4}};
 
-// Source: RFC 8158 section 4.2.
+// Source: RFC 8158 section 4.3.
 enum class NatEvent : std::uint8_t {
   nat44_bib_create = 8,
   nat44_bib_delete = 9,
@@ -63,7 +63,7 @@ enum class NatEvent : std::uint8_t {
   port_block_deallocation = 17,
 };
 
-constexpr std::uint32_t kMaximumEntriesPerUser = 3;  // natQuotaExceededEvent; RFC 8158 section 8.3
+constexpr std::uint32_t kMaximumEntriesPerUser = 3;  // natQuotaExceededEvent; RFC 8158 section 4.4
 
 template <std::size_t Count>
 constexpr std::size_t bytes_of(const std::array<Field, Count>& fields) {
@@ -72,7 +72,7 @@ constexpr std::size_t bytes_of(const std::array<Field, Count>& fields) {
   return bytes;
 }
 
-/// A mapping that began or ended (RFC 8158 section 5.6.6).
+/// A mapping that began or ended (RFC 8158 section 4.6.3).
 struct BibData {
   Be64 time_ms;
   NatEvent event = NatEvent::nat44_bib_create;
@@ -90,7 +90,7 @@ struct BibData {
 };
 static_assert(sizeof(BibData) == bytes_of(BibData::kFields));
 
-/// A block of ports that was given to a host or taken back (RFC 8158 section 5.6.11).
+/// A block of ports that was given to a host or taken back (RFC 8158 section 4.6.10).
 struct BlockData {
   Be64 time_ms;
   NatEvent event = NatEvent::port_block_allocation;
@@ -105,7 +105,7 @@ struct BlockData {
 };
 static_assert(sizeof(BlockData) == bytes_of(BlockData::kFields));
 
-/// No port was free for a host (RFC 8158 section 5.6.4, and who it was).
+/// No port was free for a host (RFC 8158 section 4.6.6, and who it was).
 struct PortsExhaustedData {
   Be64 time_ms;
   NatEvent event = NatEvent::ports_exhausted;
@@ -119,7 +119,7 @@ struct PortsExhaustedData {
 };
 static_assert(sizeof(PortsExhaustedData) == bytes_of(PortsExhaustedData::kFields));
 
-/// A host has as many mappings as it may (RFC 8158 section 5.6.7.3).
+/// A host has as many mappings as it may (RFC 8158 section 4.6.7.3).
 struct QuotaData {
   Be64 time_ms;
   NatEvent event = NatEvent::quota_exceeded;

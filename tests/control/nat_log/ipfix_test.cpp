@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The messages below are written by hand from RFC 7011 (sections 3.1 to 3.4: headers, sets, templates), RFC
-// 8158 (sections 4.2 and 5.6: events and templates) and IANA's registry of information elements.
+// 8158 (sections 4.3 and 4.6: events and templates) and IANA's registry of information elements.
 #include "control/nat_log/ipfix.hpp"
 
 #include <chrono>
