@@ -20,11 +20,11 @@ Packet = collections.namedtuple("Packet", "time protocol source source_port targ
 
 
 class Capture:
-    """tcpdump on eth0 of a namespace, from construction to stop()."""
+    """tcpdump on an interface of a namespace, from construction to stop()."""
 
-    def __init__(self, lab, namespace, name, expression=""):
+    def __init__(self, lab, namespace, name, expression="", interface="eth0"):
         self.path = lab.directory / f"{name}.pcap"
-        self._popen = namespace.start("tcpdump", "-i", "eth0", "-n", "-s", "0", "-B", "32768", "-U", "--immediate-mode",
+        self._popen = namespace.start("tcpdump", "-i", interface, "-n", "-s", "0", "-B", "32768", "-U", "--immediate-mode",
                                       "-Z", "root", "-w", self.path, *expression.split(), stderr=subprocess.PIPE, text=True)
         line = self._popen.stderr.readline()
         while line and "listening on" not in line:
