@@ -122,6 +122,8 @@ void MappingTable::renew(MappingIndex index) noexcept {
 void MappingTable::erase(MappingIndex index) noexcept {
   Mapping& mapping = mappings_[index];
   remove_from_index(hash(key_word(mapping)), index);
+  mapping.hop_out = kNoHop;
+  mapping.hop_in = kNoHop;
   const std::uint32_t generation = mapping.generation.load(std::memory_order_relaxed);
   mapping.generation.store(generation | 1U, std::memory_order_relaxed);
   // Readers that see what the next owner writes to the line also see that it changed hands.

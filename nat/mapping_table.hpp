@@ -86,6 +86,8 @@ class InboundIndex {
 
 class MappingTable {
  public:
+  /// Where a key is looked for: its home line in the upper half; the lower half picks the stride of its
+  /// further lines, and the last 16 bits of it are the tag.
   using Hash = std::uint64_t;
 
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
@@ -96,10 +98,12 @@ class MappingTable {
   /// \param seed secret, so that nobody can choose keys that share a line
   MappingTable(std::uint32_t capacity, std::uint64_t seed, std::span<std::byte> memory) noexcept;
 
-  /// \param key a key_word(). Cost: one multiplication.
+  /// \param key a key_word(). Cost: two multiplications.
   [[nodiscard]] Hash hash(std::uint64_t key) const noexcept {
     const auto product = static_cast<Wide>(key ^ seed_) * 0x9fb21c651e98df25U;
-    return static_cast<Hash>(product) ^ static_cast<Hash>(product >> 64U);
+    const std::uint64_t mixed =
+        static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
+    return ((mixed >> 32U) * line_count_ & ~std::uint64_t{0xffffffff}) | (mixed & 0xffffffffU);
   }
   /// Fetches the line that find() will read.
   void prefetch(Hash hash) const noexcept { nat::prefetch(&lines_[home_of(hash)]); }
@@ -175,10 +179,8 @@ class MappingTable {
   [[nodiscard]] static constexpr std::uint32_t lines_for(std::uint32_t capacity) noexcept {
     return capacity / (kPlaces / 2) + 1;
   }
-  // A hash is spent thus: the upper half picks the home line, the lower half the stride, its last 16 bits
-  // the tag.
-  [[nodiscard]] std::uint32_t home_of(Hash hash) const noexcept {
-    return static_cast<std::uint32_t>(((hash >> 32U) * line_count_) >> 32U);
+  [[nodiscard]] static std::uint32_t home_of(Hash hash) noexcept {
+    return static_cast<std::uint32_t>(hash >> 32U);
   }
   [[nodiscard]] std::uint32_t stride_of(Hash hash) const noexcept {
     return 1 + static_cast<std::uint32_t>(((hash & 0xffffffffU) * (line_count_ - 1)) >> 32U);

@@ -117,13 +117,7 @@ class Translator {
   /// Up to kLookupBurst at once; the mappings' lines are being fetched when it returns.
   void find_inbound(std::span<const InboundKey> keys, std::span<MappingIndex> found) const noexcept;
   void prefetch_inbound(InboundIndex::Slot slot) const noexcept { inbound_.prefetch(slot); }
-  /// The mapping that a packet probably belongs to, or kNoMapping; its line is being fetched. Whoever asked
-  /// compares the key (MappingTable::guess()).
-  [[nodiscard]] MappingIndex guess_outbound(MappingTable::Hash hash) const noexcept {
-    const MappingIndex index = table_.guess(hash);
-    if (index != kNoMapping) table_.prefetch_mapping(index);
-    return index;
-  }
+  /// MappingTable::guess_further(), the mapping's line being fetched.
   [[nodiscard]] MappingIndex guess_outbound_further(MappingTable::Hash hash) const noexcept {
     const MappingIndex index = table_.guess_further(hash);
     if (index != kNoMapping) table_.prefetch_mapping(index);
