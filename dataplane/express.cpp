@@ -97,8 +97,10 @@ Express::Express(const Network& network) : alone_(network.steering.workers() == 
     const auto& interface = network.interfaces[i];
     const auto device = network.ports[interface.port].id;
     if (interface.vlan != 0 || network.only_interface[device] != i) continue;
-    arrivals_[device] = {
-        .head = plain::head_for(interface.mac.raw()), .usable = true, .inside = interface.inside};
+    arrivals_[device] = {.head = plain::head_for(interface.mac.raw()),
+                         .port = device,
+                         .usable = true,
+                         .inside = interface.inside};
   }
 }
 
@@ -109,19 +111,24 @@ bool Express::may_pass(const nat::Mapping& mapping, nat::Endpoint remote,
          (mapping.flags & MappingFlags::kRegular) == 0 && !worker.sip_ports.concern(mapping, remote.port);
 }
 
-/// First step: whether a packet is plain, and of which flow. Its index line is being fetched afterwards.
+/// First step: whether a packet is plain, and of which flow. Its index line is being fetched afterwards; or
+/// `place` is the worker that owns it.
 template <bool kOutbound>
-[[gnu::always_inline]] inline bool Express::recognise(Flow& flow, std::size_t size, const Arrival& arrival,
-                                                      const WorkerContext& worker) const noexcept {
+[[gnu::always_inline]] inline Express::Found Express::recognise(Flow& flow, std::size_t size,
+                                                                const Arrival& arrival,
+                                                                const WorkerContext& worker) const noexcept {
   if (!is_plain(flow.frame, size, arrival.head)) [[unlikely]]
-    return false;
+    return Found::nothing;
   read_endpoints(flow.frame, flow.ends);
   const auto& steering = worker.network.steering;
   const auto address = load<nat::Ipv4Address>(
       flow.frame + plain::kIp +
       (kOutbound ? offsetof(nat::Ipv4Header, source) : offsetof(nat::Ipv4Header, destination)));
   if constexpr (kOutbound) {
-    if (!alone_ && steering.owner_of_inside(address) != worker.index) return false;
+    if (!alone_) {
+      flow.place = steering.owner_of_inside(address);
+      if (flow.place != worker.index) return Found::elsewhere;
+    }
     static_assert(static_cast<unsigned>(nat::Protocol::udp) == 0 &&
                   static_cast<unsigned>(nat::Realm::translated) == 0);
     const auto& table = worker.translator.table();
@@ -129,16 +136,17 @@ template <bool kOutbound>
     table.prefetch(flow.place);
   } else {
     const auto pool_index = steering.pool_index(address);
-    if (!pool_index) return false;
+    if (!pool_index) return Found::nothing;
     const std::uint16_t port =
         load<nat::Be16>(flow.frame + plain::kUdp + offsetof(nat::UdpHeader, destination_port)).host();
-    if (!alone_ && steering.owner_of_external(*pool_index, nat::Protocol::udp, port) != worker.index) {
-      return false;
+    if (!alone_) {
+      flow.place = steering.owner_of_external(*pool_index, nat::Protocol::udp, port);
+      if (flow.place != worker.index) return Found::elsewhere;
     }
     flow.place = nat::InboundIndex::slot_of({*pool_index, port, nat::Protocol::udp});
     worker.translator.prefetch_inbound(flow.place);
   }
-  return true;
+  return Found::flow;
 }
 
 /// Third step: a packet whose mapping says so is rewritten and sent. \return whether it was
@@ -189,6 +197,7 @@ void Express::forward_as(Burst& burst, const Arrival& arrival, WorkerContext& wo
   std::array<unsigned, 2> count{};  // inbound, outbound
   std::uint64_t bytes = 0;
   std::uint16_t left = 0;
+  unsigned handed_over = 0;
   Sent sent;
 
   // Calls step(place) for each packet of the stride that begins at `begin`, which may lie behind the burst.
@@ -202,22 +211,27 @@ void Express::forward_as(Burst& burst, const Arrival& arrival, WorkerContext& wo
   };
   const auto recognise_one = [&](unsigned place) noexcept __attribute__((always_inline)) {
     Flow& flow = flows[place];
-    const rte_mbuf* const mbuf = burst.mbufs[place];
+    rte_mbuf* const mbuf = burst.mbufs[place];
     const std::size_t frame_size = mbuf->data_len;
-    bool known = false;
+    auto found = Found::nothing;
     if constexpr (kMixed) {
-      ways[place] = Way::regular;
-      if (mbuf->port < arrivals_.size() && arrivals_[mbuf->port].usable) {
-        const Arrival& its = arrivals_[mbuf->port];
-        known = its.inside ? recognise<true>(flow, frame_size, its, worker)
+      const Arrival& its = arrivals_[mbuf->port < arrivals_.size() ? mbuf->port : 0];
+      ways[place] = its.inside ? Way::outbound : Way::inbound;
+      if (its.usable && mbuf->port < arrivals_.size()) {
+        found = its.inside ? recognise<true>(flow, frame_size, its, worker)
                            : recognise<false>(flow, frame_size, its, worker);
-        if (known) ways[place] = its.inside ? Way::outbound : Way::inbound;
       }
     } else {
       bytes += frame_size;
-      known = recognise < kWay == Way::outbound > (flow, frame_size, arrival, worker);
+      found = recognise < kWay == Way::outbound > (flow, frame_size, arrival, worker);
+      if (found == Found::elsewhere) [[unlikely]] {
+        mbuf->port = arrival.port;
+        worker.handoff.add(static_cast<unsigned>(flow.place), mbuf);
+        burst.mbufs[place] = nullptr;
+        ++handed_over;
+      }
     }
-    if (!known) [[unlikely]] {
+    if (found != Found::flow) [[unlikely]] {
       flow.ends[0] = flow.ends[1] = kNobody;
       flow.place = 0;
     }
@@ -245,7 +259,7 @@ void Express::forward_as(Burst& burst, const Arrival& arrival, WorkerContext& wo
                                : finish<false>(mbuf, flows[place], mappings[place], worker, sent);
     if (done) [[likely]] {
       if constexpr (kMixed) ++count[outbound ? 1 : 0];
-    } else {
+    } else if (mbuf != nullptr) {
       burst.mbufs[left++] = mbuf;
     }
   };
@@ -266,7 +280,8 @@ void Express::forward_as(Burst& burst, const Arrival& arrival, WorkerContext& wo
   }
   sent.hand_over(worker.transmitter);
   burst.size = left;
-  if constexpr (!kMixed) count[kWay == Way::outbound ? 1 : 0] = size - left;
+  if constexpr (!kMixed) count[kWay == Way::outbound ? 1 : 0] = size - left - handed_over;
+  if (handed_over > 0) worker.handoff.flush();
   auto& counters = worker.stats.worker;
   counters.add(WorkerCounter::rx_bytes, bytes);
   counters.add(WorkerCounter::translated_in, count[0]);

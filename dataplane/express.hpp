@@ -8,6 +8,8 @@
 // against it: then the mapping holds the number of a next hop, and routes, filters, zones and gateways need
 // not be asked again, because they would say the same.
 //
+// A plain packet whose flow belongs to another worker is handed over at once.
+//
 // Invariant: for a packet that it takes, the express path does what the regular path would do, byte for byte
 // and count for count; a packet that it does not take is untouched. It may always be left out.
 
@@ -59,11 +61,13 @@ class Express {
  private:
   /// What is known of a port before a frame is read.
   struct Arrival {
-    plain::Head head;     // of plain frames
+    plain::Head head;  // of plain frames
+    std::uint16_t port = 0;
     bool usable = false;  // it has but one interface, whose frames are untagged
     bool inside = false;
   };
   enum class Way : std::uint8_t { regular, outbound, inbound };
+  enum class Found : std::uint8_t { nothing, flow, elsewhere };
   struct Flow;
   struct Sent;
 
@@ -72,8 +76,8 @@ class Express {
   template <Way kWay>
   void forward_as(Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept;
   template <bool kOutbound>
-  [[nodiscard]] bool recognise(Flow& flow, std::size_t size, const Arrival& arrival,
-                               const WorkerContext& worker) const noexcept;
+  [[nodiscard]] Found recognise(Flow& flow, std::size_t size, const Arrival& arrival,
+                                const WorkerContext& worker) const noexcept;
   template <bool kOutbound>
   [[nodiscard]] bool finish(rte_mbuf* mbuf, const Flow& flow, nat::MappingIndex index, WorkerContext& worker,
                             Sent& sent) const noexcept;
