@@ -78,7 +78,7 @@ static_assert(sizeof(Mapping) == 64);
 static_assert(offsetof(Mapping, inside) == 0 && offsetof(Mapping, realm) == 7);
 
 /// The key of a mapping as one word, as the table hashes and compares it.
-[[nodiscard]] constexpr std::uint64_t key_word(Protocol protocol, Endpoint inside,
+[[nodiscard]] constexpr std::uint64_t key_word(Protocol protocol, const Endpoint& inside,
                                                Realm realm = Realm::translated) noexcept {
   return inside.address.value.raw() | std::uint64_t{inside.port.raw()} << 32U |
          std::uint64_t{static_cast<std::uint8_t>(protocol)} << 48U |
@@ -88,6 +88,9 @@ static_assert(offsetof(Mapping, inside) == 0 && offsetof(Mapping, realm) == 7);
   std::uint64_t word;
   std::memcpy(&word, &mapping, sizeof word);
   return word;
+}
+inline void set_key_word(Mapping& mapping, std::uint64_t word) noexcept {
+  std::memcpy(static_cast<void*>(&mapping), &word, sizeof word);
 }
 /// From now on all packets of a mapping take the regular path. \param why  kSip or kRegular
 inline void keep_to_regular_path(Mapping& mapping, std::uint8_t why) noexcept {

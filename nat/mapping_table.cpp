@@ -100,9 +100,7 @@ MappingIndex MappingTable::insert(OutboundKey key) noexcept {
   const std::uint32_t generation = mapping.generation.load(std::memory_order_relaxed);
   ::new (&mapping) Mapping;
   mapping.generation.store(generation, std::memory_order_relaxed);
-  mapping.inside = key.inside;
-  mapping.protocol = key.protocol;
-  mapping.realm = key.realm;
+  set_key_word(mapping, key.word());
   ++size_;
   return index;
 }

@@ -31,13 +31,28 @@
 
 namespace pinhole::nat {
 
-/// What a look-up from inside goes by.
-struct OutboundKey {
-  Endpoint inside;
-  Protocol protocol = Protocol::udp;
-  Realm realm = Realm::translated;
+/// What a look-up from inside goes by. It is one word from the start: fields that are stored one by one and
+/// then loaded as a word wait until all stores before them are through, which takes long when those miss the
+/// cache.
+class OutboundKey {
+ public:
+  constexpr OutboundKey() noexcept = default;
+  // Implicit: a look-up is written `find({inside, protocol})`.
+  constexpr OutboundKey(const Endpoint& inside, Protocol protocol, Realm realm = Realm::translated) noexcept
+      : word_(key_word(protocol, inside, realm)) {}
 
-  [[nodiscard]] constexpr std::uint64_t word() const noexcept { return key_word(protocol, inside, realm); }
+  [[nodiscard]] constexpr std::uint64_t word() const noexcept { return word_; }
+  [[nodiscard]] constexpr Endpoint inside() const noexcept {
+    return {{Be32::from_raw(static_cast<std::uint32_t>(word_))},
+            Be16::from_raw(static_cast<std::uint16_t>(word_ >> 32U))};
+  }
+  [[nodiscard]] constexpr Protocol protocol() const noexcept {
+    return static_cast<Protocol>(word_ >> 48U & 0xffU);
+  }
+  [[nodiscard]] constexpr Realm realm() const noexcept { return static_cast<Realm>(word_ >> 56U); }
+
+ private:
+  std::uint64_t word_ = 0;
 };
 
 /// What a look-up from outside goes by: the external endpoint with its address as a number.
@@ -128,7 +143,7 @@ class MappingTable {
 
   /// The mapping of an inside endpoint, or kNoMapping.
   [[nodiscard]] MappingIndex find(OutboundKey key) const noexcept;
-  [[nodiscard]] MappingIndex find(Protocol protocol, Endpoint inside) const noexcept {
+  [[nodiscard]] MappingIndex find(Protocol protocol, const Endpoint& inside) const noexcept {
     return find({inside, protocol});
   }
   /// Up to kLookupBurst look-ups at once; `found[i]` is the mapping of `keys[i]`, or kNoMapping. The lines of
@@ -139,7 +154,7 @@ class MappingTable {
   /// rest of the line is as new. Readers see it after publish().
   /// \return kNoMapping when all are taken
   [[nodiscard]] MappingIndex insert(OutboundKey key) noexcept;
-  [[nodiscard]] MappingIndex insert(Protocol protocol, Endpoint inside) noexcept {
+  [[nodiscard]] MappingIndex insert(Protocol protocol, const Endpoint& inside) noexcept {
     return insert({inside, protocol});
   }
   /// Shows a filled-in mapping to readers in other processes.
