@@ -19,10 +19,14 @@ constexpr std::uint16_t kLikeRtcp = 1025;
 constexpr std::uint32_t kAddressesTried = 16;
 
 constexpr std::uint32_t host_capacity(const TranslatorConfig& config) noexcept {
-  // A host for every mapping as long as that is little memory, then for every eighth: 7 bytes a mapping.
-  constexpr std::uint32_t kManyHosts = 131072;
+  // A host for every mapping as long as that is little memory, then for every sixteenth.
+  constexpr std::uint32_t kManyHosts = 65536;
   return config.hosts != 0 ? config.hosts
-                           : std::min(config.mappings, std::max(kManyHosts, config.mappings / 8));
+                           : std::min(config.mappings, std::max(kManyHosts, config.mappings / 16));
+}
+
+constexpr std::uint32_t remote_places(const TranslatorConfig& config) noexcept {
+  return config.remotes != 0 ? config.remotes : config.mappings / 2;
 }
 
 constexpr TimeoutClass first_timeout_class(Protocol protocol) noexcept {
@@ -51,7 +55,7 @@ bool is_static(const Mapping& mapping) noexcept {
 std::size_t Translator::bytes_needed(const TranslatorConfig& config) noexcept {
   return MappingTable::bytes_needed(config.mappings) + HostTable::bytes_needed(host_capacity(config)) +
          PortPool::bytes_needed(config.pool_size, config.workers) +
-         RemoteTable::bytes_needed(config.mappings) + SessionTable::bytes_needed(config.tcp_sessions) +
+         RemoteTable::bytes_needed(remote_places(config)) + SessionTable::bytes_needed(config.tcp_sessions) +
          TimerWheel::bytes_needed(config.mappings);
 }
 
@@ -78,7 +82,7 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
              Carver(memory.take_bytes(HostTable::bytes_needed(host_capacity(config))))),
       ports_(config.pool_size, config.worker, config.workers, random,
              memory.take_bytes(PortPool::bytes_needed(config.pool_size, config.workers)), config.port_rest),
-      remotes_(config.mappings, memory.take_bytes(RemoteTable::bytes_needed(config.mappings))),
+      remotes_(remote_places(config), memory.take_bytes(RemoteTable::bytes_needed(remote_places(config)))),
       sessions_(config.tcp_sessions, random.next64(),
                 memory.take_bytes(SessionTable::bytes_needed(config.tcp_sessions))),
       wheel_(config.mappings, now, memory.take_bytes(TimerWheel::bytes_needed(config.mappings))),
