@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // The inside hosts that have mappings: which external address each was given (RFC 4787 REQ-2, RFC 6888
-// REQ-2), how many mappings of each protocol it has, and how fast it may make new ones (RFC 6888 REQ-4 and
-// REQ-5). Touched when a mapping is made or freed, never by a packet that finds its mapping.
+// REQ-2) and which blocks of ports, how many mappings of each protocol it has, and how fast it may make new
+// ones (RFC 6888 REQ-4 and REQ-5). Touched when a mapping is made or freed, never by a packet that finds its
+// mapping.
 //
-// Invariant: a host is in the table while it has mappings that count, and no longer; so its external address
-// cannot change while anybody outside could know it. What it had used of its rate is forgotten with it: with
-// its last mapping gone it has been idle for longer than the bucket takes to fill. Memory is given once.
-// Owned by one worker.
+// Invariant: a host is in the table while it has mappings that count or one is being made, and no longer; so
+// its external address cannot change while anybody outside could know it. What it had used of its rate is
+// forgotten with it: with its last mapping gone it has been idle for longer than the bucket takes to fill.
+// Memory is given once. Owned by one worker.
 
 #include <array>
 #include <cstddef>
@@ -60,11 +61,20 @@ class HostTable {
   /// cost no tokens and may go over the quota by kMediaReserve.
   [[nodiscard]] DropReason ask_for_media(Place place, std::uint32_t count) const noexcept;
 
-  /// Counts a mapping of a host, which comes into the table if it is not there.
-  /// \param pool_index of a host that is new. Precondition: there is room (ask()).
-  void add(Ipv4Address address, Protocol protocol, std::uint16_t pool_index, Tick now) noexcept;
+  /// Brings a host in that is not there. Precondition: there is room (ask()).
+  [[nodiscard]] Place add(Ipv4Address address, std::uint16_t pool_index, Tick now) noexcept;
+  /// Counts a mapping of a host.
+  void count(Place place, Protocol protocol) noexcept {
+    ++hosts_[place].mappings[static_cast<std::size_t>(protocol)];
+  }
   /// Counts a mapping less; the last one takes the host out.
-  void remove(Ipv4Address address, Protocol protocol) noexcept;
+  void uncount(Place place, Protocol protocol) noexcept;
+  /// Takes a host out that has no mapping: the one that it was brought in for was not made.
+  void remove_if_idle(Place place) noexcept;
+
+  [[nodiscard]] Ipv4Address address(Place place) const noexcept { return hosts_[place].address; }
+  /// The first of the host's blocks of ports (PortBlocks), which HostPorts writes.
+  [[nodiscard]] std::uint32_t& first_block(Place place) noexcept { return hosts_[place].first_block; }
 
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(hosts_.size()); }
@@ -77,6 +87,7 @@ class HostTable {
     Tick filled = 0;           // when `credit` was what it says
     std::uint64_t credit = 0;  // tokens × ticks a second, so that nothing is lost to rounding
     Place next_free = kNone;
+    std::uint32_t first_block = kNone;
   };
 
   [[nodiscard]] std::uint64_t full() const noexcept { return std::uint64_t{quotas_.burst} * kTicksPerSecond; }

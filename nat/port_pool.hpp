@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The external ports that a worker may hand out: for each address of the pool and each protocol a bitmap of
-// the blocks that the worker owns (nat/ownership.hpp), one 64-bit word a block. Above the words lie three
-// summaries, which words have a free even port, a free odd port, a free pair, so that a choice looks at a few
-// words however full the pool is.
-//
-// Choice: a random block to start from, the next one that has what is asked for, a random port in it (RFC
-// 6056 section 3.3.1, applied to blocks).
+// The external ports that a worker hands out one by one: for each address of the pool and each protocol the
+// set (nat/port_set.hpp) of those blocks that the worker owns (nat/ownership.hpp), one word a block.
 //
 // A port that was used rests before anybody gets it again (RFC 6888 REQ-8): late packets of the former host's
 // peers must not reach the next one. Rest takes two more bits a port and no queue that could overflow: a
@@ -24,6 +19,7 @@
 #include "nat/endpoint.hpp"
 #include "nat/memory.hpp"
 #include "nat/ownership.hpp"
+#include "nat/port_set.hpp"
 #include "nat/random.hpp"
 #include "nat/tick.hpp"
 
@@ -34,7 +30,7 @@ class PortPool {
   /// \param pool_size  external addresses, 0..65536
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t pool_size,
                                                           unsigned workers) noexcept {
-    return carved_bytes<std::uint64_t>(pool_size * kProtocols * words_per_set(workers));
+    return carved_bytes<std::uint64_t>(pool_size * kProtocols * memory_per_set(workers));
   }
   /// \param rest  ticks for which a port rests; 0: none
   PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, const Random& random,
@@ -72,50 +68,30 @@ class PortPool {
   [[nodiscard]] std::uint32_t resting() const noexcept { return resting_; }
 
  private:
-  /// The ports of one block, a bit each.
-  struct Word {
-    std::uint64_t free;
-    std::uint64_t fresh;   // resting: given back since the sweep came by
-    std::uint64_t rested;  // resting: given back before that
+  /// The ports of one block that rest, a bit each.
+  struct Resting {
+    std::uint64_t fresh;   // given back since the sweep came by
+    std::uint64_t rested;  // given back before that
   };
-  static constexpr std::size_t kWordSize = sizeof(Word) / sizeof(std::uint64_t);
-
-  /// One address and protocol: the words of the owned blocks, then the three summaries.
-  struct Set {
-    Word* words;
-    std::uint64_t* even;
-    std::uint64_t* odd;
-    std::uint64_t* pair;
-    std::uint32_t first_block;  // block of words[0]; the others follow in steps of the number of workers
-    std::uint32_t low_words;    // how many lie below port 1024
-    std::uint32_t word_count;
-  };
-  struct Place {
-    std::uint32_t word;
-    std::uint64_t bit;
+  /// One address and protocol.
+  struct Ports {
+    PortSet free;
+    Resting* resting;
+    std::uint32_t low_words;  // how many lie below port 1024
   };
 
   [[nodiscard]] static constexpr std::uint32_t max_words(unsigned workers) noexcept {
     return (kPortBlocks + workers - 1) / workers;
   }
-  [[nodiscard]] static constexpr std::uint32_t summary_words(unsigned workers) noexcept {
-    return (max_words(workers) + 63) / 64;
-  }
-  [[nodiscard]] static constexpr std::size_t words_per_set(unsigned workers) noexcept {
-    return kWordSize * max_words(workers) + 3 * std::size_t{summary_words(workers)};
+  [[nodiscard]] static constexpr std::size_t memory_per_set(unsigned workers) noexcept {
+    return PortSet::memory_needed(max_words(workers)) +
+           max_words(workers) * (sizeof(Resting) / sizeof(std::uint64_t));
   }
 
-  [[nodiscard]] Set set_of(Protocol protocol, std::uint16_t pool_index) const noexcept {
-    return set_number(pool_index * kProtocols + static_cast<std::size_t>(protocol));
+  [[nodiscard]] Ports ports_of(Protocol protocol, std::uint16_t pool_index) const noexcept {
+    return ports_number(pool_index * kProtocols + static_cast<std::size_t>(protocol));
   }
-  [[nodiscard]] Set set_number(std::size_t number) const noexcept;
-  [[nodiscard]] std::optional<Place> place_of(const Set& set, std::uint16_t port) const noexcept;
-  [[nodiscard]] std::optional<std::uint16_t> choose(const Set& set, const std::uint64_t* summary,
-                                                    std::uint64_t wanted, std::uint32_t begin,
-                                                    std::uint32_t end) noexcept;
-  [[nodiscard]] std::optional<std::uint16_t> choose_by_parity(const Set& set, bool odd, std::uint32_t begin,
-                                                              std::uint32_t end) noexcept;
-  static void summarise(const Set& set, std::uint32_t word) noexcept;
+  [[nodiscard]] Ports ports_number(std::size_t number) const noexcept;
   void age(std::uint64_t word_number) noexcept;
 
   std::uint32_t pool_size_;

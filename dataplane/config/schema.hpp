@@ -51,6 +51,7 @@ inline constexpr std::uint64_t kMaxWorkers = 16;        // ipc::Layout
 inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator
+inline constexpr std::uint64_t kMaxLogPath = 1024;
 inline constexpr std::uint64_t kMaxCpu = 1023;
 inline constexpr std::uint64_t kMaxStaticMappings = 256;
 inline constexpr std::uint64_t kMaxUntranslated = 64;       // of exempt and of route
@@ -295,6 +296,40 @@ struct Schema<InboundRefresh> {
 };
 
 template <>
+struct Schema<NatLog> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "mappings",
+          .member = &NatLog::mappings,
+          .help = "a record when a mapping begins and one when it ends, besides those of port blocks and of "
+                  "refusals; without port blocks nothing else says who was behind an address"},
+      Key{.name = "file",
+          .member = &NatLog::file,
+          .help = "where control writes records, one JSON object a line: an absolute path; empty: nowhere",
+          .bounds = {0, kMaxLogPath}},
+      Key{.name = "file_mb",
+          .member = &NatLog::file_mb,
+          .help = "a file that is so large, in MiB, is renamed to file.1, file.1 to file.2 and so on; 0: "
+                  "never, for those who rotate it themselves",
+          .bounds = {0, 1048576}},
+      Key{.name = "files",
+          .member = &NatLog::files,
+          .help = "how many files are kept, the one being written counted in; the oldest is removed",
+          .bounds = {1, 10000}},
+      Key{.name = "collector",
+          .member = &NatLog::collector,
+          .help = "where control sends records as IPFIX over UDP (RFC 7011, RFC 8158)"},
+      Key{.name = "domain",
+          .member = &NatLog::domain,
+          .help = "the observation domain that IPFIX messages carry",
+          .bounds = {0, 4294967295}},
+      Key{.name = "template_s",
+          .member = &NatLog::template_s,
+          .help = "how often the templates of IPFIX are sent again, in seconds (RFC 7011 section 8.4)",
+          .bounds = {1, 86400}},
+  };
+};
+
+template <>
 struct Schema<Nat> {
   static constexpr std::tuple kKeys{
       Key{.name = "pool",
@@ -357,6 +392,9 @@ struct Schema<Nat> {
           .member = &Nat::tcp_sessions_per_worker,
           .help = "the size of each worker's table of TCP connections; a connection takes 43 bytes",
           .bounds = {64, 16777216}},
+      Key{.name = "log",
+          .member = &Nat::log,
+          .help = "records of who had which external endpoint when (RFC 6888 REQ-12, RFC 8158)"},
   };
 };
 

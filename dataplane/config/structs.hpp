@@ -194,6 +194,21 @@ struct InboundRefresh {
   friend bool operator==(const InboundRefresh&, const InboundRefresh&) = default;
 };
 
+/// Who had which external endpoint when.
+struct NatLog {
+  bool mappings = false;  // besides blocks and refusals, each mapping
+  std::string file;       // JSON lines; empty: none
+  std::uint32_t file_mb = 64;
+  std::uint32_t files = 8;
+  std::optional<nat::Endpoint> collector;  // of IPFIX over UDP
+  std::uint32_t domain = 0;
+  std::uint32_t template_s = 600;
+
+  /// Whether anybody reads what workers record.
+  [[nodiscard]] bool wanted() const noexcept { return !file.empty() || collector.has_value(); }
+  friend bool operator==(const NatLog&, const NatLog&) = default;
+};
+
 struct Nat {
   std::vector<PoolItem> pool;  // empty: the address of the first outside interface
   std::vector<PortForward> forwards;
@@ -209,6 +224,7 @@ struct Nat {
   std::uint32_t hosts_per_worker = 0;    // 0: as many as there may well be
   std::uint32_t remotes_per_worker = 0;  // 0: half as many as mappings
   std::uint32_t tcp_sessions_per_worker = 65536;
+  NatLog log;
 
   friend bool operator==(const Nat&, const Nat&) = default;
 };

@@ -460,6 +460,40 @@ TEST_CASE("exemptions and route mode name prefixes and interfaces of their side"
   });
 }
 
+TEST_CASE("records are written to somewhere that can be", "[config][validate][nat_log]") {
+  expect({
+      {"each mapping to a file",
+       [](Config& c) {
+         c.nat.log.mappings = true;
+         c.nat.log.file = "/var/log/pinhole/nat.jsonl";
+       },
+       nullptr},
+      {"blocks to a collector on this machine",
+       [](Config& c) { c.nat.log.collector = endpoint("127.0.0.1", 4739); }, nullptr},
+      {"each mapping to nowhere", [](Config& c) { c.nat.log.mappings = true; },
+       "nat.log.mappings: each mapping is recorded, but nowhere; set nat.log.file or nat.log.collector"},
+      {"a relative file", [](Config& c) { c.nat.log.file = "nat.jsonl"; },
+       "nat.log.file: found \"nat.jsonl\"; allowed is the absolute path of a file such as "
+       "\"/var/log/pinhole/nat.jsonl\""},
+      {"a directory", [](Config& c) { c.nat.log.file = "/var/log/"; },
+       "nat.log.file: found \"/var/log/\"; allowed is the absolute path of a file such as "
+       "\"/var/log/pinhole/nat.jsonl\""},
+      {"a group as the collector", [](Config& c) { c.nat.log.collector = endpoint("239.1.1.1", 4739); },
+       "nat.log.collector: 239.1.1.1 is not the address of a host; give the address and port of an IPFIX "
+       "collector"},
+  });
+}
+
+TEST_CASE("records are wanted when anybody reads them", "[config][nat_log]") {
+  NatLog log;
+  CHECK_FALSE(log.wanted());
+  log.file = "/var/log/nat.jsonl";
+  CHECK(log.wanted());
+  log = {};
+  log.collector = endpoint("192.0.2.1", 4739);
+  CHECK(log.wanted());
+}
+
 TEST_CASE("SIP ports are listed once and the socket is a path", "[config][validate]") {
   expect({
       {"a port twice", [](Config& c) { c.sip.ports = {5060, 5070, 5060}; },
