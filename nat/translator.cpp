@@ -11,10 +11,14 @@ namespace pinhole::nat {
 namespace {
 
 constexpr std::uint32_t host_capacity(const TranslatorConfig& config) noexcept {
-  // A host for every mapping as long as that is little memory, then for every eighth: 7 bytes a mapping.
-  constexpr std::uint32_t kManyHosts = 131072;
+  // A host for every mapping as long as that is little memory, then for every sixteenth.
+  constexpr std::uint32_t kManyHosts = 65536;
   return config.hosts != 0 ? config.hosts
-                           : std::min(config.mappings, std::max(kManyHosts, config.mappings / 8));
+                           : std::min(config.mappings, std::max(kManyHosts, config.mappings / 16));
+}
+
+constexpr std::uint32_t remote_places(const TranslatorConfig& config) noexcept {
+  return config.remotes != 0 ? config.remotes : config.mappings / 2;
 }
 
 constexpr TimeoutClass first_timeout_class(Protocol protocol) noexcept {
@@ -47,7 +51,7 @@ PortBlocks::Deal deal_of(const TranslatorConfig& config) noexcept {
 
 std::size_t Translator::bytes_needed(const TranslatorConfig& config) noexcept {
   return MappingTable::bytes_needed(config.mappings) + HostTable::bytes_needed(host_capacity(config)) +
-         HostPorts::bytes_needed(deal_of(config)) + RemoteTable::bytes_needed(config.mappings) +
+         HostPorts::bytes_needed(deal_of(config)) + RemoteTable::bytes_needed(remote_places(config)) +
          SessionTable::bytes_needed(config.tcp_sessions) + TimerWheel::bytes_needed(config.mappings);
 }
 
@@ -74,7 +78,7 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
              Carver(memory.take_bytes(HostTable::bytes_needed(host_capacity(config))))),
       ports_(deal_of(config), config.external, hosts_, config.records, counters, random,
              Carver(memory.take_bytes(HostPorts::bytes_needed(deal_of(config))))),
-      remotes_(config.mappings, memory.take_bytes(RemoteTable::bytes_needed(config.mappings))),
+      remotes_(remote_places(config), memory.take_bytes(RemoteTable::bytes_needed(remote_places(config)))),
       sessions_(config.tcp_sessions, random.next64(),
                 memory.take_bytes(SessionTable::bytes_needed(config.tcp_sessions))),
       wheel_(config.mappings, now, memory.take_bytes(TimerWheel::bytes_needed(config.mappings))),

@@ -397,8 +397,15 @@ struct Schema<Nat> {
       Key{.name = "hosts_per_worker",
           .member = &Nat::hosts_per_worker,
           .help = "how many inside hosts may have mappings at a time, for each worker; 0: as many as "
-                  "mappings_per_worker up to 131072, beyond that an eighth of them if that is more; a host "
+                  "mappings_per_worker up to 65536, beyond that a sixteenth of them if that is more; a host "
                   "takes 56 bytes",
+          .bounds = {0, 16777216}},
+      Key{.name = "remotes_per_worker",
+          .member = &Nat::remotes_per_worker,
+          .help =
+              "how many remotes mappings remember besides the first that each speaks to, for each worker; "
+              "beyond that the one that was silent longest is forgotten and not let in until it is sent "
+              "to again; 0: half as many as mappings_per_worker; a remote takes 16 bytes",
           .bounds = {0, 16777216}},
       Key{.name = "tcp_sessions_per_worker",
           .member = &Nat::tcp_sessions_per_worker,

@@ -227,7 +227,8 @@ struct Nat {
   Quotas quotas;
   Ports ports;
   std::uint32_t mappings_per_worker = 65536;
-  std::uint32_t hosts_per_worker = 0;  // 0: as many as there may well be
+  std::uint32_t hosts_per_worker = 0;    // 0: as many as there may well be
+  std::uint32_t remotes_per_worker = 0;  // 0: half as many as mappings
   std::uint32_t tcp_sessions_per_worker = 65536;
   NatLog log;
 
