@@ -105,6 +105,17 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
   }
 }
 
+void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
+  // Each step reads what the step before asked for.
+  const auto host_of = [&](std::size_t i) noexcept { return keys[i].inside().address; };
+  for (std::size_t step = 0; step < keys.size() + 2 * kLookupAhead; ++step) {
+    if (step < keys.size()) hosts_.prefetch(host_of(step));
+    if (const auto i = step - kLookupAhead; i < keys.size()) hosts_.prefetch_further(host_of(i));
+    if (const auto i = step - 2 * kLookupAhead; i < keys.size())
+      ports_.prefetch(hosts_.find(host_of(i)), host_of(i), keys[i].protocol(), static_cast<unsigned>(i));
+  }
+}
+
 Created Translator::create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
                            Realm realm) noexcept {
   const auto with_remote = [&](Created created) noexcept {
@@ -372,14 +383,15 @@ void Translator::count_established(MappingIndex index, int change) noexcept {
   wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 
-/// A mapping that is complete but for what its kind adds; its port is taken already. Not shown to readers nor
-/// timed before start().
+/// A mapping that is complete but for what its kind adds; its port is taken already. Not found from outside,
+/// shown to readers nor timed before start().
 MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
                                 Tick now) noexcept {
   const MappingIndex index = table_.insert(key);
   if (index == kNoMapping) return kNoMapping;
   Mapping& mapping = table_[index];
   if (key.realm() == Realm::translated) {
+    inbound_.prefetch(InboundKey{.pool_index = pool_index, .port = port, .protocol = key.protocol()});
     mapping.external = {.address = external_[pool_index], .port = Be16{port}};
     const Deltas deltas = deltas_for(key.protocol(), key.inside(), mapping.external);
     mapping.ip_delta = deltas.ip;
@@ -394,13 +406,13 @@ MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::
   if (key.protocol() == Protocol::tcp) mapping.parent = 0;
   mapping.last_seen = now;
   mapping.keep_until = now;
-  if (key.realm() == Realm::translated) inbound_.set(inbound_key(mapping), index);
   return index;
 }
 
 void Translator::start(MappingIndex index) noexcept {
   const Mapping& mapping = table_[index];
   if (mapping.timeout_class != TimeoutClass::permanent) wheel_.set(index, deadline_of(mapping, timeouts_));
+  if (mapping.realm == Realm::translated) inbound_.set(inbound_key(mapping), index);
   table_.publish(index);
   counters_.add(Counter::mapping_created);
   show_gauges();

@@ -145,6 +145,10 @@ class Translator {
   [[nodiscard]] Mapping& operator[](MappingIndex index) noexcept { return table_[index]; }
   [[nodiscard]] const Mapping& operator[](MappingIndex index) const noexcept { return table_[index]; }
 
+  /// Fetches what create() will read for up to kLookupBurst new flows that it will be called for in this
+  /// order. Nothing depends on it.
+  void prefetch_new(std::span<const OutboundKey> keys) const noexcept;
+
   // Packets.
 
   /// Whether a packet from `remote` may come in through a mapping.
