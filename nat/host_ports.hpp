@@ -58,6 +58,14 @@ class HostPorts {
 
   /// A port like `inside_port` for a host: PortPool::take(), or of its blocks.
   [[nodiscard]] Answer take(HostTable::Place host, Protocol protocol, std::uint16_t inside_port) noexcept;
+  /// Fetches what take() will probably read when it is called for the n-th time from now.
+  /// \param host  kNone: not in the table yet \param n  below PortPool::kAhead
+  void prefetch(HostTable::Place host, Ipv4Address inside, Protocol protocol, unsigned n) const noexcept {
+    if (has_blocks() || pool_size_ == 0) return;
+    const auto pool_index =
+        host != HostTable::kNone ? hosts_.pool_index(host) : pool_index_of_inside(inside, pool_size_);
+    pool_.prefetch(protocol, pool_index, n);
+  }
   /// An even UDP port and the next one, or none.
   [[nodiscard]] std::optional<std::uint16_t> take_pair(HostTable::Place host) noexcept;
   /// This UDP port. \return false when the host cannot have it

@@ -21,16 +21,18 @@ HostTable::Place HostTable::find(Ipv4Address address) const noexcept {
 
 DropReason HostTable::ask(Place place, Protocol protocol, Tick now) noexcept {
   if (place == kNone) return size_ < capacity() ? DropReason::none : DropReason::drop_host_table_full;
-  const std::uint32_t limit = quotas_.mappings[static_cast<std::size_t>(protocol)];
-  if (limit != 0 && mappings(place, protocol) >= limit) return DropReason::drop_quota_mappings;
+  const std::uint32_t quota = quotas_.mappings[static_cast<std::size_t>(protocol)];
+  const std::uint32_t limit = quota == 0 ? kMostMappings : std::min(quota, kMostMappings);
+  if (mappings(place, protocol) >= limit) return DropReason::drop_quota_mappings;
   return take_token(hosts_[place], now) ? DropReason::none : DropReason::drop_quota_rate;
 }
 
 DropReason HostTable::ask_for_media(Place place, std::uint32_t count) const noexcept {
   if (place == kNone) return size_ < capacity() ? DropReason::none : DropReason::drop_host_table_full;
-  const std::uint64_t limit = quotas_.mappings[static_cast<std::size_t>(Protocol::udp)];
-  const std::uint64_t wanted = std::uint64_t{mappings(place, Protocol::udp)} + count;
-  return limit == 0 || wanted <= limit + kMediaReserve ? DropReason::none : DropReason::drop_quota_mappings;
+  const std::uint32_t quota = quotas_.mappings[static_cast<std::size_t>(Protocol::udp)];
+  const std::uint32_t limit =
+      quota == 0 || quota > kMostMappings - kMediaReserve ? kMostMappings : quota + kMediaReserve;
+  return mappings(place, Protocol::udp) + count <= limit ? DropReason::none : DropReason::drop_quota_mappings;
 }
 
 bool HostTable::take_token(Host& host, Tick now) noexcept {

@@ -19,6 +19,7 @@
 #include "nat/endpoint.hpp"
 #include "nat/hash_chains.hpp"
 #include "nat/memory.hpp"
+#include "nat/prefetch.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::nat {
@@ -47,6 +48,13 @@ class HostTable {
 
   /// The host of an inside address, or kNone when it has no mapping.
   [[nodiscard]] Place find(Ipv4Address address) const noexcept;
+  // Fetches what find() and whoever uses its answer will read, in two steps: the second reads the line that
+  // the first asked for.
+  void prefetch(Ipv4Address address) const noexcept { chains_.prefetch(address.host()); }
+  void prefetch_further(Ipv4Address address) const noexcept {
+    const Place place = chains_.first(address.host());
+    if (place != kNone) nat::prefetch(&hosts_[place]);
+  }
   /// Number of the host's external address. \param place of a host
   [[nodiscard]] std::uint16_t pool_index(Place place) const noexcept { return hosts_[place].pool_index; }
   [[nodiscard]] std::uint32_t mappings(Place place, Protocol protocol) const noexcept {
@@ -80,15 +88,20 @@ class HostTable {
   [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(hosts_.size()); }
 
  private:
-  struct Host {
+  /// Half a cache line, so that none lies across two.
+  struct alignas(32) Host {
     Ipv4Address address;
     std::uint16_t pool_index = 0;
-    std::array<std::uint32_t, kProtocols> mappings{};
+    std::array<std::uint16_t, kProtocols>
+        mappings{};            // an external address has no more ports than they count
     Tick filled = 0;           // when `credit` was what it says
     std::uint64_t credit = 0;  // tokens × ticks a second, so that nothing is lost to rounding
-    Place next_free = kNone;
     std::uint32_t first_block = kNone;
+    Place next_free = kNone;
   };
+  static_assert(sizeof(Host) == 32);
+  /// Whatever the quota: what `mappings` can count.
+  static constexpr std::uint32_t kMostMappings = 0xffff;
 
   [[nodiscard]] std::uint64_t full() const noexcept { return std::uint64_t{quotas_.burst} * kTicksPerSecond; }
   [[nodiscard]] bool take_token(Host& host, Tick now) noexcept;

@@ -11,10 +11,14 @@ namespace pinhole::nat {
 namespace {
 
 constexpr std::uint32_t host_capacity(const TranslatorConfig& config) noexcept {
-  // A host for every mapping as long as that is little memory, then for every eighth: 7 bytes a mapping.
-  constexpr std::uint32_t kManyHosts = 131072;
+  // A host for every mapping as long as that is little memory, then for every sixteenth.
+  constexpr std::uint32_t kManyHosts = 65536;
   return config.hosts != 0 ? config.hosts
-                           : std::min(config.mappings, std::max(kManyHosts, config.mappings / 8));
+                           : std::min(config.mappings, std::max(kManyHosts, config.mappings / 16));
+}
+
+constexpr std::uint32_t remote_places(const TranslatorConfig& config) noexcept {
+  return config.remotes != 0 ? config.remotes : config.mappings / 2;
 }
 
 constexpr TimeoutClass first_timeout_class(Protocol protocol) noexcept {
@@ -47,7 +51,7 @@ PortBlocks::Deal deal_of(const TranslatorConfig& config) noexcept {
 
 std::size_t Translator::bytes_needed(const TranslatorConfig& config) noexcept {
   return MappingTable::bytes_needed(config.mappings) + HostTable::bytes_needed(host_capacity(config)) +
-         HostPorts::bytes_needed(deal_of(config)) + RemoteTable::bytes_needed(config.mappings) +
+         HostPorts::bytes_needed(deal_of(config)) + RemoteTable::bytes_needed(remote_places(config)) +
          SessionTable::bytes_needed(config.tcp_sessions) + TimerWheel::bytes_needed(config.mappings);
 }
 
@@ -74,7 +78,7 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
              Carver(memory.take_bytes(HostTable::bytes_needed(host_capacity(config))))),
       ports_(deal_of(config), config.external, hosts_, config.records, counters, random,
              Carver(memory.take_bytes(HostPorts::bytes_needed(deal_of(config))))),
-      remotes_(config.mappings, memory.take_bytes(RemoteTable::bytes_needed(config.mappings))),
+      remotes_(remote_places(config), memory.take_bytes(RemoteTable::bytes_needed(remote_places(config)))),
       sessions_(config.tcp_sessions, random.next64(),
                 memory.take_bytes(SessionTable::bytes_needed(config.tcp_sessions))),
       wheel_(config.mappings, now, memory.take_bytes(TimerWheel::bytes_needed(config.mappings))),
@@ -98,6 +102,17 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
     const std::size_t i = step - kLookupAhead;
     found[i] = inbound_.find(keys[i]);
     if (found[i] != kNoMapping) table_.prefetch_mapping(found[i]);
+  }
+}
+
+void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
+  // Each step reads what the step before asked for.
+  const auto host_of = [&](std::size_t i) noexcept { return keys[i].inside().address; };
+  for (std::size_t step = 0; step < keys.size() + 2 * kLookupAhead; ++step) {
+    if (step < keys.size()) hosts_.prefetch(host_of(step));
+    if (const auto i = step - kLookupAhead; i < keys.size()) hosts_.prefetch_further(host_of(i));
+    if (const auto i = step - 2 * kLookupAhead; i < keys.size())
+      ports_.prefetch(hosts_.find(host_of(i)), host_of(i), keys[i].protocol(), static_cast<unsigned>(i));
   }
 }
 
@@ -368,14 +383,15 @@ void Translator::count_established(MappingIndex index, int change) noexcept {
   wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 
-/// A mapping that is complete but for what its kind adds; its port is taken already. Not shown to readers nor
-/// timed before start().
+/// A mapping that is complete but for what its kind adds; its port is taken already. Not found from outside,
+/// shown to readers nor timed before start().
 MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
                                 Tick now) noexcept {
   const MappingIndex index = table_.insert(key);
   if (index == kNoMapping) return kNoMapping;
   Mapping& mapping = table_[index];
   if (key.realm() == Realm::translated) {
+    inbound_.prefetch(InboundKey{.pool_index = pool_index, .port = port, .protocol = key.protocol()});
     mapping.external = {.address = external_[pool_index], .port = Be16{port}};
     const Deltas deltas = deltas_for(key.protocol(), key.inside(), mapping.external);
     mapping.ip_delta = deltas.ip;
@@ -390,13 +406,13 @@ MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::
   if (key.protocol() == Protocol::tcp) mapping.parent = 0;
   mapping.last_seen = now;
   mapping.keep_until = now;
-  if (key.realm() == Realm::translated) inbound_.set(inbound_key(mapping), index);
   return index;
 }
 
 void Translator::start(MappingIndex index) noexcept {
   const Mapping& mapping = table_[index];
   if (mapping.timeout_class != TimeoutClass::permanent) wheel_.set(index, deadline_of(mapping, timeouts_));
+  if (mapping.realm == Realm::translated) inbound_.set(inbound_key(mapping), index);
   table_.publish(index);
   counters_.add(Counter::mapping_created);
   show_gauges();

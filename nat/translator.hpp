@@ -68,6 +68,7 @@ struct TranslatorConfig {
   std::uint32_t pool_size = 0;            // mappings are made from so many of them, from the first on
   std::uint32_t mappings = 0;             // capacity, at least 1
   std::uint32_t tcp_sessions = 1024;      // capacity, at least 1
+  std::uint32_t remotes = 0;              // that mappings remember besides their first; 0: half as many
   ByProtocol<Filter> filtering = {Filter::address_dependent, Filter::address_dependent,
                                   Filter::address_dependent};
   ByProtocol<bool> inbound_refresh{};  // whether any packet that is let in keeps its mapping (RFC 4787 REQ-6)
@@ -143,6 +144,10 @@ class Translator {
 
   [[nodiscard]] Mapping& operator[](MappingIndex index) noexcept { return table_[index]; }
   [[nodiscard]] const Mapping& operator[](MappingIndex index) const noexcept { return table_[index]; }
+
+  /// Fetches what create() will read for up to kLookupBurst new flows that it will be called for in this
+  /// order. Nothing depends on it.
+  void prefetch_new(std::span<const OutboundKey> keys) const noexcept;
 
   // Packets.
 

@@ -265,10 +265,29 @@ struct Schema<Quotas> {
 template <>
 struct Schema<Ports> {
   static constexpr std::tuple kKeys{
+      Key{.name = "mode",
+          .member = &Ports::mode,
+          .help = "which ports a host gets: any of its external address; those of blocks that are its alone "
+                  "while it needs them (RFC 6888 REQ-14); or those of one block that follow from its number "
+                  "among the subscribers (RFC 7422)"},
+      Key{.name = "block_size",
+          .member = &Ports::block_size,
+          .help = "the ports of a block, of each protocol; a power of two; not for mode random",
+          .bounds = {nat::kPortBlock, nat::kMaxPortBlock}},
+      Key{.name = "blocks_per_host",
+          .member = &Ports::blocks_per_host,
+          .help = "how many blocks a host may have at a time, in mode blocks",
+          .bounds = {1, 8}},
+      Key{.name = "subscribers",
+          .member = &Ports::subscribers,
+          .help =
+              "the inside hosts of mode deterministic, numbered in this order from 0; others get no ports",
+          .bounds = {0, 256}},
       Key{.name = "rest_s",
           .member = &Ports::rest_s,
           .help = "a port that was used is given to nobody for so many seconds at least and twice as many at "
-                  "most (RFC 6888 REQ-8: 120 at least); 0: it is free at once",
+                  "most (RFC 6888 REQ-8: 120 at least), a block of ports for just so many; 0: it is free at "
+                  "once",
           .bounds = {0, 3600}},
   };
 };
@@ -378,8 +397,15 @@ struct Schema<Nat> {
       Key{.name = "hosts_per_worker",
           .member = &Nat::hosts_per_worker,
           .help = "how many inside hosts may have mappings at a time, for each worker; 0: as many as "
-                  "mappings_per_worker up to 131072, beyond that an eighth of them if that is more; a host "
+                  "mappings_per_worker up to 65536, beyond that a sixteenth of them if that is more; a host "
                   "takes 56 bytes",
+          .bounds = {0, 16777216}},
+      Key{.name = "remotes_per_worker",
+          .member = &Nat::remotes_per_worker,
+          .help =
+              "how many remotes mappings remember besides the first that each speaks to, for each worker; "
+              "beyond that the one that was silent longest is forgotten and not let in until it is sent "
+              "to again; 0: half as many as mappings_per_worker; a remote takes 16 bytes",
           .bounds = {0, 16777216}},
       Key{.name = "tcp_sessions_per_worker",
           .member = &Nat::tcp_sessions_per_worker,

@@ -5,6 +5,7 @@
 
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
+#include "nat/port_plan.hpp"
 #include "nat/static_rules.hpp"
 
 #include <cstdint>
@@ -169,7 +170,12 @@ struct Quotas {
   friend bool operator==(const Quotas&, const Quotas&) = default;
 };
 
+/// How external ports are given out; nat::PortPlan is made of it (subscribers.hpp).
 struct Ports {
+  nat::PortMode mode = nat::PortMode::random;
+  std::uint32_t block_size = 512;
+  std::uint32_t blocks_per_host = 4;
+  std::vector<nat::Prefix> subscribers;  // mode deterministic: numbered in this order
   std::uint32_t rest_s = 120;
 
   friend bool operator==(const Ports&, const Ports&) = default;
@@ -221,7 +227,8 @@ struct Nat {
   Quotas quotas;
   Ports ports;
   std::uint32_t mappings_per_worker = 65536;
-  std::uint32_t hosts_per_worker = 0;  // 0: as many as there may well be
+  std::uint32_t hosts_per_worker = 0;    // 0: as many as there may well be
+  std::uint32_t remotes_per_worker = 0;  // 0: half as many as mappings
   std::uint32_t tcp_sessions_per_worker = 65536;
   NatLog log;
 

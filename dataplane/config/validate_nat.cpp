@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What validate() asks of the pool, forwards, what is not translated, and records.
+// What validate() asks of the pool, ports, forwards, what is not translated, and records.
+#include "dataplane/config/subscribers.hpp"
 #include "dataplane/config/validate.hpp"
 #include "dataplane/config/validate_parts.hpp"
 #include "dataplane/config/walk.hpp"
+#include "nat/port_plan.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -15,6 +18,70 @@ using nat::Ipv4Address;
 using nat::Prefix;
 
 namespace {
+
+Result<void> check_subscriber(const Config& config, std::size_t index) {
+  const auto path = item_path("nat.ports.subscribers", index);
+  const auto& subscribers = config.nat.ports.subscribers;
+  const Prefix item = subscribers[index];
+  if (item != subnet_of(item)) {
+    return config_conflict(path, fmt::format("{} has bits set after its prefix", text(item)),
+                           fmt::format("write {}", text(subnet_of(item))));
+  }
+  for (std::size_t other = 0; other < index; ++other) {
+    if (!subscribers[other].overlaps(item)) continue;
+    return config_conflict(
+        path, fmt::format("{} overlaps {}", text(item), item_path("nat.ports.subscribers", other)),
+        "list each host once");
+  }
+  for (const auto address : {item.first(), item.last()}) {
+    const auto* interface = way_out(config, address);
+    if (interface != nullptr && interface->zone == Zone::inside) continue;
+    return config_conflict(path, fmt::format("{} is not inside", text(address)),
+                           "list hosts in the subnet of an inside interface or behind a route through one");
+  }
+  return {};
+}
+
+/// Whether there is a block for each subscriber.
+Result<void> check_subscriber_count(const Config& config) {
+  std::uint64_t count = 0;
+  for (const auto& item : config.nat.ports.subscribers) count += item.size();
+  const std::uint64_t addresses = external_addresses(config).size();
+  const auto plan = port_plan(config);
+  const std::uint64_t blocks = addresses * plan.blocks_per_address();
+  if (count <= blocks) return {};
+  std::string mend = "list fewer";
+  auto smaller = plan;
+  while (smaller.block_size > nat::kPortBlock && addresses * smaller.blocks_per_address() < count) {
+    smaller.block_size /= 2;
+  }
+  if (addresses * smaller.blocks_per_address() >= count) {
+    mend += fmt::format(", set nat.ports.block_size to {}", smaller.block_size);
+  }
+  const std::uint64_t needed = (count + plan.blocks_per_address() - 1) / plan.blocks_per_address();
+  if (needed <= kMaxExternalAddresses) mend += fmt::format(", or give {} addresses in nat.pool", needed);
+  return config_conflict(
+      "nat.ports.subscribers",
+      fmt::format("lists {} hosts, and {} external {} for {} blocks of {} ports", count, addresses,
+                  addresses == 1 ? "address is enough" : "addresses are enough", blocks, plan.block_size),
+      mend);
+}
+
+/// Whether each worker owns a block: those of an address are dealt out by turns, and the next address begins
+/// with the next worker.
+Result<void> check_block_owners(const Config& config) {
+  auto plan = port_plan(config);
+  const std::uint64_t addresses = external_addresses(config).size();
+  const auto owners = [&]() { return addresses + plan.blocks_per_address() - 1; };
+  const auto with_blocks = owners();
+  if (with_blocks >= config.workers.count) return {};
+  while (owners() < config.workers.count) plan.block_size /= 2;
+  return config_conflict(
+      "nat.ports.block_size",
+      fmt::format("blocks of {} ports are too few: {} of {} workers own one", config.nat.ports.block_size,
+                  with_blocks, config.workers.count),
+      fmt::format("set it to {} or less, or give more addresses in nat.pool", plan.block_size));
+}
 
 /// What is wrong with one item of the pool, as to interfaces and routers.
 Result<void> check_pool_neighbors(const Config& config, const std::string& path, Prefix item) {
@@ -145,6 +212,28 @@ Result<void> check_pool(const Config& config) {
         fmt::format("give {} at most", kMaxExternalAddresses));
   }
   return {};
+}
+
+Result<void> check_ports(const Config& config) {
+  const auto& ports = config.nat.ports;
+  if (!std::has_single_bit(ports.block_size)) {
+    return config_error(ErrorCode::range, "nat.ports.block_size", fmt::format("{}", ports.block_size),
+                        fmt::format("a power of two from {} to {}", nat::kPortBlock, nat::kMaxPortBlock));
+  }
+  const bool is_deterministic = ports.mode == nat::PortMode::deterministic;
+  if (is_deterministic == ports.subscribers.empty()) {
+    return is_deterministic ? config_conflict("nat.ports.subscribers",
+                                              "lists nobody, and nat.ports.mode is \"deterministic\"",
+                                              "list the prefixes that the hosts inside are in")
+                            : config_conflict("nat.ports.subscribers",
+                                              "lists hosts, and nat.ports.mode is not \"deterministic\"",
+                                              "set that mode, or leave the list out");
+  }
+  for (std::size_t i = 0; i < ports.subscribers.size(); ++i) {
+    if (auto result = check_subscriber(config, i); !result) return result;
+  }
+  if (is_deterministic) return check_subscriber_count(config);
+  return ports.mode == nat::PortMode::blocks ? check_block_owners(config) : Result<void>{};
 }
 
 Result<void> check_forwards(const Config& config) {

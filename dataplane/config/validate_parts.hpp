@@ -33,6 +33,7 @@ namespace pinhole::config {
 
 [[nodiscard]] Result<void> check_network(const Config& config);          // validate_network.cpp
 [[nodiscard]] Result<void> check_pool(const Config& config);             // validate_nat.cpp
+[[nodiscard]] Result<void> check_ports(const Config& config);            // validate_nat.cpp
 [[nodiscard]] Result<void> check_forwards(const Config& config);         // validate_nat.cpp
 [[nodiscard]] Result<void> check_untranslated(const Config& config);     // validate_nat.cpp
 [[nodiscard]] Result<void> check_static_mappings(const Config& config);  // validate_static.cpp
