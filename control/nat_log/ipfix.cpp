@@ -201,13 +201,17 @@ void IpfixExporter::add(const nat::Record& record, Time happened, Moment now) {
                                        .external = record.external.address,
                                        .protocol = iana_number(record.protocol)},
                     now);
-    case nat::RecordType::quota_exceeded:
+    case nat::RecordType::quota_exceeded: {
       if (record.reason == nat::DropReason::drop_quota_rate) return;
+      const auto quota = record.reason == nat::DropReason::drop_block_limit
+                             ? options_.ports
+                             : options_.quotas[static_cast<std::size_t>(record.protocol)];
       return append(QuotaData{.time_ms = time_ms,
                               .quota_event = Be32{kMaximumEntriesPerUser},
-                              .max_entries = Be32{options_.quotas[static_cast<std::size_t>(record.protocol)]},
+                              .max_entries = Be32{quota},
                               .inside = record.inside.address},
                     now);
+    }
   }
 }
 

@@ -24,6 +24,7 @@ struct IpfixOptions {
   std::chrono::seconds templates_every{600};
   /// Mappings that a host may have, by protocol; told with a quota that was exceeded.
   std::array<std::uint32_t, nat::kProtocols> quotas{};
+  std::uint32_t ports = 0;     // that a host may have in blocks; told when these are used up
   std::uint32_t sequence = 0;  // of the first data record
 };
 

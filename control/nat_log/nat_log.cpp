@@ -15,7 +15,9 @@ namespace {
 IpfixOptions ipfix_options(const config::Nat& config) noexcept {
   return {.domain = config.log.domain,
           .templates_every = std::chrono::seconds(config.log.template_s),
-          .quotas = {config.quotas.udp, config.quotas.tcp, config.quotas.icmp}};
+          .quotas = {config.quotas.udp, config.quotas.tcp, config.quotas.icmp},
+          .ports = config.ports.block_size * config.ports.blocks_per_host,
+          .sequence = 0};
 }
 
 std::uint64_t lines_in(std::string_view text) noexcept {

@@ -57,7 +57,11 @@ const std::string kTemplates = hex({
 });
 
 struct Scene {
-  explicit Scene(const IpfixOptions& with = {.domain = 7, .templates_every = 600s, .quotas = {100, 200, 300}})
+  explicit Scene(const IpfixOptions& with = {.domain = 7,
+                                             .templates_every = 600s,
+                                             .quotas = {100, 200, 300},
+                                             .ports = 2048,
+                                             .sequence = 0})
       : options(with) {}
 
   void add(const nat::Record& record) { exporter.add(record, kHappened, now); }
@@ -126,6 +130,9 @@ TEST_CASE("each type of NAT record is a data record of its template", "[control]
       {"quota exceeded", test::refusal(RecordType::quota_exceeded, DropReason::drop_quota_mappings),
        hex({"000a 0029", "6553f101", "00000000", "00000007", "0103 0019",
             "0000018bcfe5687b 0d 00000003 00000064 0a000001"})},
+      {"blocks used up", test::refusal(RecordType::quota_exceeded, DropReason::drop_block_limit),
+       hex({"000a 0029", "6553f101", "00000000", "00000007", "0103 0019",
+            "0000018bcfe5687b 0d 00000003 00000800 0a000001"})},
   };
   for (const auto& row : cases) {
     DYNAMIC_SECTION(row.name) {
@@ -233,7 +240,7 @@ TEST_CASE("sets of changing kinds do not overflow a message either", "[control][
 
 TEST_CASE("sequence numbers count data records, not templates, and wrap",
           "[control][nat_log][ipfix][rfc7011]") {
-  Scene scene({.domain = 7, .templates_every = 1s, .quotas = {}, .sequence = 0xffff'fffe});
+  Scene scene({.domain = 7, .templates_every = 1s, .quotas = {}, .ports = 0, .sequence = 0xffff'fffe});
   for (int i = 0; i < 3; ++i) scene.add(test::mapping());
   scene.flush();
   scene.pass(1s);
