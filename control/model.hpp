@@ -37,7 +37,7 @@ struct InterfaceRow {
   std::string mac;  // "02:00:00:00:00:01"
 };
 
-/// What became of NAT records since control started.
+/// What became of NAT records since control started, and of those that it never got since the data plane did.
 struct NatLogRow {
   std::string file;          // empty: none
   std::string file_problem;  // empty: none

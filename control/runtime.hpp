@@ -115,7 +115,8 @@ class Runtime final : public Model {
   void on_attach(Result<Attachment> result, const Primary& primary);
   void watch_process();
   void on_dataplane_gone();
-  void drain();
+  /// \return whether NAT records are left on the rings.
+  bool drain();
   void resync_where_due(Moment now);
   void set_state(DataplaneState state);
   void fill_in(Status& status) const;
