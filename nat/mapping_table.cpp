@@ -177,6 +177,7 @@ MappingIndex MappingTable::take_free() noexcept {
   const MappingIndex fresh = header_->high_water.load(std::memory_order_relaxed);
   if (fresh == capacity_) return kNoMapping;
   header_->high_water.store(fresh + 1, std::memory_order_release);
+  prefetch_next();
   return fresh;
 }
 
