@@ -53,7 +53,9 @@ class HostTable {
   void prefetch(Ipv4Address address) const noexcept { chains_.prefetch(address.host()); }
   void prefetch_further(Ipv4Address address) const noexcept {
     const Place place = chains_.first(address.host());
-    if (place != kNone) nat::prefetch(&hosts_[place]);
+    if (place == kNone) return;
+    nat::prefetch(&hosts_[place]);
+    chains_.prefetch_next(place);
   }
   /// Number of the host's external address. \param place of a host
   [[nodiscard]] std::uint16_t pool_index(Place place) const noexcept { return hosts_[place].pool_index; }

@@ -80,9 +80,11 @@ class PortSet {
   [[nodiscard]] Place choose_pair(std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
     return choose_from(pair_, kEven, begin, end, draw);
   }
-  /// Fetches the word that a choice will probably read.
+  /// Fetches what a choice will probably read, and who takes what was chosen write.
   void prefetch(std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
-    nat::prefetch(&free_[begin + scale(draw.word, end - begin)]);
+    const std::uint32_t word = begin + scale(draw.word, end - begin);
+    nat::prefetch(&free_[word]);
+    for (const auto* summary : {even_, odd_, pair_}) nat::prefetch(&summary[word / 64]);
   }
   [[nodiscard]] std::uint16_t port_at(Place place) const noexcept {
     return static_cast<std::uint16_t>((shape_.first_block + place.word * shape_.step) * kPortBlock +

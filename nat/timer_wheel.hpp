@@ -16,6 +16,7 @@
 
 #include "nat/mapping.hpp"
 #include "nat/memory.hpp"
+#include "nat/prefetch.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::nat {
@@ -30,6 +31,8 @@ class TimerWheel {
   }
   TimerWheel(std::uint32_t capacity, Tick now, std::span<std::byte> memory) noexcept;
 
+  /// Fetches what set() will read of an index.
+  void prefetch(MappingIndex index) const noexcept { nat::prefetch(&links_[index]); }
   /// Puts an index in, or moves it, to be visited at `deadline`; one that has passed is visited next.
   void set(MappingIndex index, Tick deadline) noexcept;
   /// Takes an index out; nothing happens when it is not in.

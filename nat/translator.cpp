@@ -179,6 +179,8 @@ Created Translator::create_dynamic(Protocol protocol, Endpoint inside, Endpoint 
     return {.reason = DropReason::drop_table_full};
   }
   hosts_.count(host, protocol);
+  table_.prefetch_mapping(table_.upcoming());
+  wheel_.prefetch(table_.upcoming());
   if (!remote.address.is_unspecified()) {
     set_remote(table_[index], remote);
   }
