@@ -26,7 +26,7 @@ PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, c
       rest_(rest == 0 ? 0 : rest + 2),
       random_(random),
       memory_(Carver(memory).take<std::uint64_t>(pool_size * kProtocols * memory_per_set(workers))) {
-  for (auto& draw : draws_) draw = Draw::from(random_);
+  for (auto& draw : draws_) draw = random_.next();
   for (std::uint32_t address = 0; address < pool_size; ++address) {
     for (const Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::icmp}) {
       const Ports ports = ports_of(protocol, static_cast<std::uint16_t>(address));
@@ -40,7 +40,7 @@ std::uint32_t PortPool::take_or_none(Protocol protocol, std::uint16_t pool_index
                                      std::uint16_t inside_port) noexcept {
   const Ports ports = ports_of(protocol, pool_index);
   const PortSet::Place place = choose(ports, protocol, inside_port, draws_[next_draw_]);
-  draws_[next_draw_] = Draw::from(random_);
+  draws_[next_draw_] = random_.next();
   next_draw_ = (next_draw_ + 1) % kAhead;
   if (!place) return kNoPort;
   ports.free.take(place);
@@ -50,7 +50,7 @@ std::uint32_t PortPool::take_or_none(Protocol protocol, std::uint16_t pool_index
 
 std::optional<std::uint16_t> PortPool::take_pair(std::uint16_t pool_index) noexcept {
   const Ports ports = ports_of(Protocol::udp, pool_index);
-  const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), Draw::from(random_));
+  const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), random_.next());
   if (!even) return std::nullopt;
   ports.free.take_pair(even);
   in_use_ += 2;

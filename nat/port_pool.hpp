@@ -123,11 +123,12 @@ class PortPool {
             .resting = reinterpret_cast<Resting*>(memory + PortSet::memory_needed(capacity_)),
             .low_words = low_.below(first)};
   }
-  [[nodiscard]] const Draw& upcoming(unsigned n) const noexcept { return draws_[(next_draw_ + n) % kAhead]; }
+  [[nodiscard]] Draw upcoming(unsigned n) const noexcept { return draws_[(next_draw_ + n) % kAhead]; }
   [[nodiscard]] static PortSet::Place choose(const Ports& ports, Protocol protocol, std::uint16_t inside_port,
                                              Draw draw) noexcept {
     const PortSet& free = ports.free;
-    if (protocol == Protocol::icmp) return free.choose_like((draw.word & 1U) != 0, 0, free.words(), draw);
+    // ICMP has no parity; this bit is of no use to anything else.
+    if (protocol == Protocol::icmp) return free.choose_like((draw >> 8U & 1U) != 0, 0, free.words(), draw);
     const bool odd = (inside_port & 1U) != 0;
     if (inside_port < kLowPorts) {
       const PortSet::Place low = free.choose_like(odd, 0, ports.low_words, draw);

@@ -155,7 +155,8 @@ Created Translator::create(Protocol protocol, const Endpoint& inside, const Endp
 }
 
 /// A mapping with a port of the pool.
-Created Translator::create_dynamic(Protocol protocol, Endpoint inside, Endpoint remote, Tick now) noexcept {
+Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
+                                   Tick now) noexcept {
   HostTable::Place host = hosts_.find(inside.address);
   if (const DropReason reason = hosts_.ask(host, protocol, now); reason != DropReason::none)
     return refuse(reason, protocol, inside, now);
