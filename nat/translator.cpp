@@ -180,7 +180,7 @@ Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, co
     return {.reason = DropReason::drop_table_full};
   }
   hosts_.count(host, protocol);
-  table_.prefetch_mapping(table_.upcoming());
+  table_.prefetch_upcoming();
   wheel_.prefetch(table_.upcoming());
   if (!remote.address.is_unspecified()) {
     set_remote(table_[index], remote);
