@@ -20,8 +20,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 INSIDE_NETWORK = "10.77.0.0/24"
 INSIDE = "10.77.0.10"
+INSIDE2 = "10.77.0.30"  # of a second host, in labs that have two on each side
 INSIDE_GATEWAY = "10.77.0.1"
 OUTSIDE = "203.0.113.10"
+OUTSIDE2 = "203.0.113.30"
 PINHOLE = "203.0.113.2"
 FAR_AWAY = "198.51.100.1"  # not on the outside link, but behind it
 
@@ -156,17 +158,20 @@ class Process:
 
 
 class Lab:
-    """Three namespaces and what runs in them.
+    """Three namespaces and what runs in them; with `hosts=2` five, a second host on each side.
 
     `configure` is called with the configuration that scripts/lab wrote, to change it before anything starts.
     """
 
-    def __init__(self, workers=1, configure=None):
+    def __init__(self, workers=1, configure=None, hosts=1):
         self.prefix = f"ph-{os.getpid()}-{next(_lab_number)}"
         self.inside = Namespace(f"{self.prefix}-in")
         self.gateway = Namespace(f"{self.prefix}-gw")
         self.outside = Namespace(f"{self.prefix}-out")
-        self._environment = dict(os.environ, PREFIX=self.prefix, WORKERS=str(workers))
+        if hosts == 2:
+            self.inside2 = Namespace(f"{self.prefix}-in2")
+            self.outside2 = Namespace(f"{self.prefix}-out2")
+        self._environment = dict(os.environ, PREFIX=self.prefix, WORKERS=str(workers), HOSTS=str(hosts))
         self._configure = configure
         self._peers = []
         self.dataplane = None
