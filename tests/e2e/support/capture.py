@@ -98,6 +98,14 @@ def packets(captured):
             yield packet
 
 
+def quotes(captured):
+    """What ICMP errors among frames quote, as frames: of small packets that is all of them."""
+    for when, frame in captured:
+        packet = parse(when, frame, Problems())
+        if packet and packet.protocol == ICMP and packet.payload[0] in (3, 11):
+            yield when, frame[:14] + packet.payload[8:]
+
+
 def problems(captured, forbidden=INSIDE_NETWORK):
     """Every wrong checksum or length among frames, and every address of the forbidden network wherever it hides:
     in headers, in ARP, in packets quoted by ICMP errors, and in payloads as text or as bytes. The network's prefix

@@ -144,6 +144,11 @@ class Process:
                                f"{self.log_text()[-2000:]}") from None
         return self.popen.returncode
 
+    def end_well(self):
+        """Asks it to end, and minds how it does."""
+        if (status := self.stop()) != 0:
+            raise LabError(f"{self.name} ended with status {status}: {self.log_text()[-2000:]}")
+
     def memory_kib(self):
         """Resident memory of its own; pages that it shares with the other process are not counted."""
         fields = {}
@@ -196,17 +201,21 @@ class Lab:
         if kind is not None and self.directory:
             self._show_logs()
         problems = []
-        for peer in reversed(self._peers):
-            peer.close()
-        for process in (self.control, self.dataplane):
-            if process and process.alive():
-                try:
-                    status = process.stop()
-                    if status != 0 and kind is None:
-                        problems.append(f"{process.name} ended with status {status}: {process.log_text()[-2000:]}")
-                except LabError as late:
-                    problems.append(str(late))
-        self._script("down")
+
+        def end(close):
+            try:
+                close()
+            except Exception as late:  # whatever it is, the rest is taken down
+                problems.append(str(late))
+
+        try:
+            for peer in reversed(self._peers):
+                end(peer.close)
+            for process in (self.control, self.dataplane):
+                if process and process.alive():
+                    end(process.end_well)
+        finally:
+            self._script("down")
         if problems and kind is None:
             raise LabError("; ".join(problems))
 
