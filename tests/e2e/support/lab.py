@@ -5,6 +5,7 @@ Namespaces, sockets inside of them, the two processes, and pinholectl. Everythin
 process id; a Lab is a context manager, so that an exception leaves nothing behind.
 """
 
+import contextlib
 import copy
 import ctypes
 import itertools
@@ -318,3 +319,23 @@ class Lab:
         return {"mappings": counters["mapping_live"], "ports": counters["port_in_use"],
                 "calls": counters["call_live"], "pinholes": counters["pinhole_live"],
                 "mbufs": status["live"]["mbufs"]}
+
+
+@contextlib.contextmanager
+def side_by_side(*labs):
+    """Several labs at once, for tests that wait: what waits in one waits in all. Together they have the memory of one."""
+    with contextlib.ExitStack() as stack:
+        for lab in labs:
+            stack.enter_context(lab)
+            lab.config["dpdk"]["memory_mb"] //= max(len(labs), 2)
+            lab.write_config(lab.config)
+            lab.start_dataplane()
+            lab.start_control()
+        for lab in labs:
+            lab.wait_up()
+        yield labs
+
+
+def one_and_two_workers(configure=None, hosts=1):
+    """side_by_side() of one worker and of two."""
+    return side_by_side(Lab(1, configure, hosts), Lab(2, configure, hosts))
