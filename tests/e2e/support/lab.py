@@ -171,6 +171,7 @@ class Lab:
 
     def __init__(self, workers=1, configure=None, hosts=1):
         self.prefix = f"ph-{os.getpid()}-{next(_lab_number)}"
+        self.workers = workers
         self.inside = Namespace(f"{self.prefix}-in")
         self.gateway = Namespace(f"{self.prefix}-gw")
         self.outside = Namespace(f"{self.prefix}-out")
