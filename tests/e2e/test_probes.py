@@ -26,6 +26,12 @@ def ping(namespace, source, target):
                            stdout=subprocess.PIPE, text=True)
 
 
+def meet(lab):
+    """Has the data plane know the MAC addresses of both hosts outside: only a few packets wait for one."""
+    for target in (OUTSIDE, OUTSIDE2):
+        lab.inside.run("ping", "-n", "-c", "1", "-W", "2", target)
+
+
 def hops(namespace, *arguments):
     """A running traceroute; see path_of()."""
     return namespace.start("traceroute", "-n", "-q", "2", "-w", "3", "-m", "6", *arguments, stdout=subprocess.PIPE,
@@ -56,6 +62,7 @@ class Pings(unittest.TestCase):
             config["nat"] = {"pool": [PINHOLE], "static_mappings": [{"external": WHOLE, "inside": "10.77.0.31"}]}
         with Lab(workers=workers, configure=whole_address, hosts=2) as lab:
             lab.start()
+            meet(lab)
             link = capture.Capture(lab, lab.outside, "outside", "icmp")
             senders = [(namespace, source, target)
                        for namespace, first in ((lab.inside, "10.77.0.11"), (lab.inside2, "10.77.0.32"))
@@ -107,6 +114,7 @@ class Traceroute(unittest.TestCase):
                              for protocol in ("udp", "tcp")]}
         with Lab(workers=workers, configure=to_inside, hosts=2) as lab:
             lab.start()
+            meet(lab)
             far = FarNetwork(lab)
             outside = capture.Capture(lab, lab.outside, "outside")
             inside = capture.Capture(lab, lab.inside, "inside")
