@@ -10,7 +10,7 @@ from support.far import FAR, FAR_ROUTER, MIDDLE, FarNetwork
 from support.lab import INSIDE, INSIDE2, INSIDE_GATEWAY, INSIDE_NETWORK, OUTSIDE, OUTSIDE2, PINHOLE, Lab
 
 WHOLE = "203.0.113.50"  # nobody's on the link but Pinhole's
-IDENTIFIER = 7777
+IDENTIFIER = 7000  # the first one; every host has the same ones
 PINGS = 4  # of each sender
 
 
@@ -20,10 +20,11 @@ def addresses(first, count):
     return [f"{network}.{int(number) + offset}" for offset in range(count)]
 
 
-def ping(namespace, source, target):
-    """A running ping with the one identifier that all have; its standard output is waiting to be read."""
-    return namespace.start("ping", "-n", "-c", PINGS, "-i", "0.2", "-W", "2", "-e", IDENTIFIER, "-I", source, target,
-                           stdout=subprocess.PIPE, text=True)
+def ping(namespace, source, target, number=0):
+    """A running ping; its standard output is waiting to be read. Those of one namespace that run at once have different
+    numbers: a ping hears all of its kernel until it has bound its socket."""
+    return namespace.start("ping", "-n", "-c", PINGS, "-i", "0.2", "-W", "2", "-e", IDENTIFIER + number, "-I", source,
+                           target, stdout=subprocess.PIPE, text=True)
 
 
 def meet(lab):
@@ -64,12 +65,12 @@ class Pings(unittest.TestCase):
             lab.start()
             meet(lab)
             link = capture.Capture(lab, lab.outside, "outside", "icmp")
-            senders = [(namespace, source, target)
+            senders = [(namespace, source, target, number)
                        for namespace, first in ((lab.inside, "10.77.0.11"), (lab.inside2, "10.77.0.32"))
-                       for source, target in zip(addresses(first, 8), (OUTSIDE, OUTSIDE2) * 4)]
-            senders += [(namespace, source, target)
-                        for namespace, source in ((lab.outside, OUTSIDE), (lab.outside2, OUTSIDE2))
-                        for target, source in zip((PINHOLE, WHOLE), addresses(source, 2))]
+                       for number, (source, target) in enumerate(zip(addresses(first, 8), (OUTSIDE, OUTSIDE2) * 4))]
+            senders += [(namespace, source, target, number)
+                        for namespace, own in ((lab.outside, OUTSIDE), (lab.outside2, OUTSIDE2))
+                        for number, (source, target) in enumerate(zip(addresses(own, 2), (PINHOLE, WHOLE)))]
             for running in [ping(*sender) for sender in senders]:
                 self.assert_answered(running)
             # The same again, of one sender to one after the other: a host's identifier is one, whoever is asked.
@@ -87,11 +88,11 @@ class Pings(unittest.TestCase):
             self.assertEqual(len(set(requests)), 8 + 4)
 
     def test_one_worker(self):
-        """probes: twenty pings with one identifier from two hosts a side, both ways at once, one worker"""
+        """probes: twenty pings at once from two hosts a side that use the same identifiers, one worker"""
         self._at_once(1)
 
     def test_two_workers(self):
-        """probes: twenty pings with one identifier from two hosts a side, both ways at once, two workers"""
+        """probes: twenty pings at once from two hosts a side that use the same identifiers, two workers"""
         self._at_once(2)
 
 
