@@ -43,7 +43,8 @@ class Steering {
     return block;
   }
 
-  /// The number of an external address; none when the address is not ours. Cost: one probe, rarely two.
+  /// The number of an external address; none when the address is not ours. Cost: one multiplication and one
+  /// probe, rarely two.
   [[nodiscard]] std::optional<std::uint16_t> pool_index(nat::Ipv4Address address) const noexcept {
     for (std::uint32_t at = slot_of(address);; at = (at + 1) & slot_mask_) {
       const Slot& slot = slots_[at];
@@ -77,8 +78,9 @@ class Steering {
     return std::uint64_t{pool_index} << 24U | std::uint64_t{static_cast<std::uint8_t>(protocol)} << 16U |
            port;
   }
+  /// Nobody but the operator chooses external addresses, so that one multiplication is hash enough.
   [[nodiscard]] std::uint32_t slot_of(nat::Ipv4Address address) const noexcept {
-    return nat::hash_address(address, 0) & slot_mask_;
+    return address.value.raw() * 0x9e3779b1U >> slot_shift_;  // 2^32 / golden ratio
   }
   [[nodiscard]] unsigned owner_in_mixed_block(std::uint16_t pool_index, nat::Protocol protocol,
                                               std::uint16_t port, unsigned block_owner) const noexcept;
@@ -92,6 +94,7 @@ class Steering {
   std::uint32_t pool_size_;
   std::vector<nat::Ipv4Address> addresses_;
   std::uint32_t slot_mask_ = 0;
+  unsigned slot_shift_ = 0;  // keeps as many bits as the mask has
   std::vector<Slot> slots_;
   std::vector<std::uint8_t> blocks_;   // [external address][block]: owner, with kMixed
   std::vector<ForwardOwner> foreign_;  // ports whose owner is not that of their block, sorted by key

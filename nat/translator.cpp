@@ -103,7 +103,7 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
   }
 }
 
-Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now,
+Created Translator::create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
                            Realm realm) noexcept {
   const auto with_remote = [&](Created created) noexcept {
     if (created.index != kNoMapping && !remote.address.is_unspecified())
@@ -371,7 +371,7 @@ const TcpSession* Translator::session(MappingIndex index, Endpoint remote, Tick 
   return found == nullptr || is_over(*found, now) ? nullptr : found;
 }
 
-DropReason Translator::touch_tcp_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
+DropReason Translator::touch_tcp_outbound(MappingIndex index, const Endpoint& remote, std::uint32_t ip_bytes,
                                           const TcpSegment& segment, Tick now) noexcept {
   Mapping& mapping = table_[index];
   const bool is_reset = segment.has(TcpHeader::kRst);
@@ -393,7 +393,7 @@ DropReason Translator::touch_tcp_outbound(MappingIndex index, Endpoint remote, s
   return DropReason::none;
 }
 
-DropReason Translator::touch_tcp_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
+DropReason Translator::touch_tcp_inbound(MappingIndex index, const Endpoint& remote, std::uint32_t ip_bytes,
                                          const TcpSegment& segment, Tick now) noexcept {
   Mapping& mapping = table_[index];
   TcpSession* session = sessions_.find(index, generation_of(index), remote);
@@ -469,22 +469,22 @@ MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::
   const MappingIndex index = table_.insert(key);
   if (index == kNoMapping) return kNoMapping;
   Mapping& mapping = table_[index];
-  if (key.realm == Realm::translated) {
+  if (key.realm() == Realm::translated) {
     mapping.external = {.address = external_[pool_index], .port = Be16{port}};
-    const Deltas deltas = deltas_for(key.protocol, key.inside, mapping.external);
+    const Deltas deltas = deltas_for(key.protocol(), key.inside(), mapping.external);
     mapping.ip_delta = deltas.ip;
     mapping.transport_delta = deltas.transport;
   } else {
-    mapping.external = key.inside;  // and no difference: deltas of zero
+    mapping.external = key.inside();  // and no difference: deltas of zero
   }
   mapping.pool_index = pool_index;
-  mapping.timeout_class = first_timeout_class(key.protocol);
-  mapping.filter = filtering_[key.protocol];
-  if (inbound_refresh_[key.protocol]) mapping.flags |= MappingFlags::kRefreshIn;
-  if (key.protocol == Protocol::tcp) mapping.parent = 0;
+  mapping.timeout_class = first_timeout_class(key.protocol());
+  mapping.filter = filtering_[key.protocol()];
+  if (inbound_refresh_[key.protocol()]) mapping.flags |= MappingFlags::kRefreshIn;
+  if (key.protocol() == Protocol::tcp) mapping.parent = 0;
   mapping.last_seen = now;
   mapping.keep_until = now;
-  if (key.realm == Realm::translated) inbound_.set(inbound_key(mapping), index);
+  if (key.realm() == Realm::translated) inbound_.set(inbound_key(mapping), index);
   return index;
 }
 

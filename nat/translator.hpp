@@ -105,7 +105,7 @@ class Translator {
   // Looking up.
 
   [[nodiscard]] MappingIndex find_outbound(OutboundKey key) const noexcept { return table_.find(key); }
-  [[nodiscard]] MappingIndex find_outbound(Protocol protocol, Endpoint inside) const noexcept {
+  [[nodiscard]] MappingIndex find_outbound(Protocol protocol, const Endpoint& inside) const noexcept {
     return table_.find(protocol, inside);
   }
   /// Up to kLookupBurst at once; see MappingTable::find_burst().
@@ -117,13 +117,7 @@ class Translator {
   /// Up to kLookupBurst at once; the mappings' lines are being fetched when it returns.
   void find_inbound(std::span<const InboundKey> keys, std::span<MappingIndex> found) const noexcept;
   void prefetch_inbound(InboundIndex::Slot slot) const noexcept { inbound_.prefetch(slot); }
-  /// The mapping that a packet probably belongs to, or kNoMapping; its line is being fetched. Whoever asked
-  /// compares the key (MappingTable::guess()).
-  [[nodiscard]] MappingIndex guess_outbound(MappingTable::Hash hash) const noexcept {
-    const MappingIndex index = table_.guess(hash);
-    if (index != kNoMapping) table_.prefetch_mapping(index);
-    return index;
-  }
+  /// MappingTable::guess_further(), the mapping's line being fetched.
   [[nodiscard]] MappingIndex guess_outbound_further(MappingTable::Hash hash) const noexcept {
     const MappingIndex index = table_.guess_further(hash);
     if (index != kNoMapping) table_.prefetch_mapping(index);
@@ -178,8 +172,9 @@ class Translator {
   /// The same for TCP. A RST refreshes nothing but by the change that it makes (RFC 7857 section 7.1).
   /// \return why the segment must not pass: no session was free for a new connection. Nothing has changed
   /// then
-  [[nodiscard]] DropReason touch_tcp_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
-                                              const TcpSegment& segment, Tick now) noexcept;
+  [[nodiscard]] DropReason touch_tcp_outbound(MappingIndex index, const Endpoint& remote,
+                                              std::uint32_t ip_bytes, const TcpSegment& segment,
+                                              Tick now) noexcept;
   /// Lets a remote in without a packet, because an ALG announced the mapping to it.
   void let_in(MappingIndex index, Endpoint remote, Tick now) noexcept {
     table_[index].last_seen = now;
@@ -199,8 +194,9 @@ class Translator {
       note_caller(index, remote, now);
   }
   /// The same for TCP. A connection in which inside has taken part is refreshed by either side.
-  [[nodiscard]] DropReason touch_tcp_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
-                                             const TcpSegment& segment, Tick now) noexcept;
+  [[nodiscard]] DropReason touch_tcp_inbound(MappingIndex index, const Endpoint& remote,
+                                             std::uint32_t ip_bytes, const TcpSegment& segment,
+                                             Tick now) noexcept;
   /// The session of a connection; nullptr when there is none, or none that lives.
   [[nodiscard]] const TcpSession* session(MappingIndex index, Endpoint remote, Tick now) const noexcept;
 
@@ -208,7 +204,7 @@ class Translator {
 
   /// A mapping for an inside endpoint that has none, made by a packet to `remote`.
   /// An untranslated one stands for itself and takes no port.
-  [[nodiscard]] Created create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now,
+  [[nodiscard]] Created create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
                                Realm realm = Realm::translated) noexcept;
   /// A mapping for an external endpoint that has none, made by a packet from outside: where a static mapping
   /// says so. The last quarter of the table is not for this, so that a scan of a whole address leaves room
