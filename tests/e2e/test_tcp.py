@@ -129,7 +129,7 @@ class Tcp(unittest.TestCase):
             self.assertEqual(lab.counters()["mapping_live"], 2 * mappings)
 
     def test_idle(self):
-        """TCP: established connections outlive the transitory time, half closed too; closed ones and forgotten do not"""
+        """TCP: connections outlive the transitory time, half closed too; closed ones and forgotten ones do not"""
         with one_and_two_workers(scaled, hosts=2) as labs:
             idle, half, closed = (self.connections(labs, port) for port in (7000, 7010, 7020))
             for each in idle:

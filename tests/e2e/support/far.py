@@ -44,7 +44,8 @@ class FarNetwork:
         for namespace, interface, address in (one, other):
             namespace.run("ip", "address", "add", f"{address}/24", "dev", interface)
             namespace.run("ip", "link", "set", interface, "mtu", mtu, "up")
-            namespace.run("ethtool", "-K", interface, "rx", "off", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+            offloads = [word for name in ("rx", "tx", "tso", "gso", "gro") for word in (name, "off")]
+            namespace.run("ethtool", "-K", interface, *offloads)
 
     def close(self):
         for namespace in (self.host, self.router):

@@ -324,7 +324,7 @@ class Lab:
 
 @contextlib.contextmanager
 def side_by_side(*labs):
-    """Several labs at once, for tests that wait: what waits in one waits in all. Together they have the memory of one."""
+    """Several labs at once, for tests that wait: what waits in one waits in all. They share the memory of one."""
     with contextlib.ExitStack() as stack:
         for lab in labs:
             stack.enter_context(lab)
