@@ -261,6 +261,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
       .pool_size = network_->steering.pool_size(),
       .mappings = config.nat.mappings_per_worker,
       .tcp_sessions = config.nat.tcp_sessions_per_worker,
+      .remotes = config.nat.remotes_per_worker,
       .filtering = {config.nat.filtering.udp, config.nat.filtering.tcp, config.nat.filtering.icmp},
       .inbound_refresh = {config.nat.inbound_refresh.udp, config.nat.inbound_refresh.tcp,
                           config.nat.inbound_refresh.icmp},

@@ -34,6 +34,16 @@ void prefetch_session(nat::MappingIndex mapping, nat::Protocol protocol, nat::En
     worker.translator.prefetch_session(mapping, remote);
 }
 
+/// The first packets of flows need more lines, and wait less for them together.
+void prefetch_for_new(const Burst& burst, const nat::Translator& translator) noexcept {
+  std::array<nat::OutboundKey, kBurst> keys;
+  unsigned size = 0;
+  for (const unsigned place : burst.outbound) {
+    if (burst.mappings[place] == kNoMapping) keys[size++] = outbound_key(burst, place);
+  }
+  if (size > 1) translator.prefetch_new(std::span(keys).first(size));
+}
+
 void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
   std::array<nat::OutboundKey, kBurst> keys;
   std::array<nat::MappingIndex, kBurst> found;
@@ -48,6 +58,7 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
     burst.mappings[place] = found[i];
     prefetch_session(found[i], burst.packets[place].protocol, burst.packets[place].destination, worker);
   }
+  prefetch_for_new(burst, worker.translator);
   burst.outbound.keep_if([&](unsigned place) noexcept {
     auto& mapping = burst.mappings[place];
     const auto& packet = burst.packets[place];

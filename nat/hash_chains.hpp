@@ -10,6 +10,7 @@
 #include <span>
 
 #include "nat/memory.hpp"
+#include "nat/prefetch.hpp"
 
 namespace pinhole::nat {
 
@@ -33,6 +34,9 @@ class HashChains {
   /// The first place of the chain that holds all places of this hash, and others; kNone ends a chain.
   [[nodiscard]] std::uint32_t first(std::uint64_t hash) const noexcept { return heads_[bucket_of(hash)]; }
   [[nodiscard]] std::uint32_t next(std::uint32_t place) const noexcept { return links_[place].next; }
+
+  /// Fetches what first() will read.
+  void prefetch(std::uint64_t hash) const noexcept { nat::prefetch(&heads_[bucket_of(hash)]); }
 
   /// Puts a place that is in no chain into the one of its hash.
   void add(std::uint32_t place, std::uint64_t hash) noexcept {

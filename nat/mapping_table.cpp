@@ -171,11 +171,13 @@ MappingIndex MappingTable::take_free() noexcept {
   if (first_free_ != kNoMapping) {
     const MappingIndex index = first_free_;
     first_free_ = mappings_[index].parent;
+    prefetch_next();
     return index;
   }
   const MappingIndex fresh = header_->high_water.load(std::memory_order_relaxed);
   if (fresh == capacity_) return kNoMapping;
   header_->high_water.store(fresh + 1, std::memory_order_release);
+  prefetch_next();
   return fresh;
 }
 

@@ -157,6 +157,12 @@ class MappingTable {
   [[nodiscard]] MappingIndex insert(Protocol protocol, const Endpoint& inside) noexcept {
     return insert({inside, protocol});
   }
+  /// Fetches the line of the mapping that insert() will take next.
+  void prefetch_next() const noexcept {
+    nat::prefetch(
+        &mappings_[first_free_ != kNoMapping ? first_free_
+                                             : header_->high_water.load(std::memory_order_relaxed)]);
+  }
   /// Shows a filled-in mapping to readers in other processes.
   void publish(MappingIndex index) noexcept;
   /// Frees a mapping.

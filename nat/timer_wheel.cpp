@@ -9,7 +9,7 @@ TimerWheel::TimerWheel(std::uint32_t capacity, Tick now, std::span<std::byte> me
 }
 
 void TimerWheel::set(MappingIndex index, Tick deadline) noexcept {
-  remove(index);
+  if (contains(index)) remove(index);
   const auto ahead = static_cast<std::int32_t>(deadline - current_);
   Tick visit = deadline;
   if (ahead < 0) visit = current_;

@@ -35,9 +35,14 @@ struct TestNat {
     HostQuotas quotas{};
     std::uint32_t hosts = 0;
     Tick port_rest = 0;
+    PortPlan ports{};
+    std::vector<SubscriberRange> subscribers{};
+    RecordSink* records = nullptr;
+    bool mapping_records = false;
   };
-  explicit TestNat(Options options)
+  explicit TestNat(const Options& options)
       : addresses(addresses_for(options.pool)),
+        subscribers(options.subscribers),
         config(
             {.worker = options.worker,
              .workers = options.workers,
@@ -49,8 +54,12 @@ struct TestNat {
              .inbound_refresh = {options.inbound_refresh, options.inbound_refresh, options.inbound_refresh},
              .quotas = options.quotas,
              .hosts = options.hosts,
+             .ports = options.ports,
+             .subscribers = Subscribers(subscribers),
              .port_rest = options.port_rest,
-             .key = {options.key}}),
+             .key = {options.key},
+             .records = options.records,
+             .mapping_records = options.mapping_records}),
         memory(Translator::bytes_needed(config)),
         inbound_memory(InboundIndex::bytes_needed(addresses.size())),
         inbound(addresses.size(), inbound_memory.span()),
@@ -112,12 +121,19 @@ struct TestNat {
   }
 
   std::vector<Ipv4Address> addresses;
+  std::vector<SubscriberRange> subscribers;
   TranslatorConfig config;
   TableMemory memory;
   TableMemory inbound_memory;
   InboundIndex inbound;
   CounterBlock<Counter> counters;
   Translator nat;
+};
+
+/// Keeps what it is told.
+struct RecordList final : RecordSink {
+  void put(const Record& record) noexcept override { all.push_back(record); }
+  std::vector<Record> all;
 };
 
 using Indices = std::vector<MappingIndex>;
