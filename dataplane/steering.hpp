@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// Steering: which worker a packet belongs to. Built once from the number of workers, the pool and the static
-// forwards; constant afterwards, and read by all workers. A block of external ports belongs to one worker
-// (nat/ownership.hpp), except that what is forwarded or mapped statically belongs to the owner of its inside
-// host, wherever its port lies: such a block is marked mixed, and the few intervals of ports in it are looked
-// up in a sorted list. A whole address is its host's with all its blocks.
+// Steering: which worker a packet belongs to. Built once from the number of workers, the pool, how its ports
+// are given out, and the static forwards; constant afterwards, and read by all workers. A block of external
+// ports belongs to one worker (nat/ownership.hpp; in mode deterministic to the owner of its subscriber),
+// except that what is forwarded or mapped statically belongs to the owner of its inside host, wherever its
+// port lies: such a block is marked mixed, and the few intervals of ports in it are looked up in a sorted
+// list. A whole address is its host's with all its blocks.
 
 #include <algorithm>
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include "dataplane/config/structs.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/ownership.hpp"
+#include "nat/port_plan.hpp"
 
 namespace pinhole::dataplane {
 
@@ -26,7 +28,8 @@ class Steering {
   /// and static mappings use.
   Steering(unsigned workers, std::span<const nat::Ipv4Address> pool,
            std::span<const config::PortForward> forwards,
-           std::span<const config::StaticMapping> static_mappings = {});
+           std::span<const config::StaticMapping> static_mappings = {}, const nat::PortPlan& plan = {},
+           const nat::Subscribers& subscribers = {});
 
   /// The worker that owns an inside host. Cost: two multiplications.
   [[nodiscard]] unsigned owner_of_inside(nat::Ipv4Address address) const noexcept {
@@ -86,7 +89,7 @@ class Steering {
                                               std::uint16_t port, unsigned block_owner) const noexcept;
   void add_address(nat::Ipv4Address address);
   void number_addresses();
-  void deal_blocks();
+  void deal_blocks(const nat::PortPlan& plan, const nat::Subscribers& subscribers);
   void give(nat::Protocol protocol, nat::Endpoint external, std::uint16_t last_port, nat::Ipv4Address inside);
   void give_whole(nat::Ipv4Address external, nat::Ipv4Address inside);
 
