@@ -184,21 +184,22 @@ void PortBlocks::sweep(Tick now, std::uint32_t budget) noexcept {
 std::optional<std::uint16_t> PortBlocks::take(Slot slot, Protocol protocol, bool odd,
                                               Random& random) noexcept {
   const PortSet set = set_of(slot, protocol);
-  const auto port = set.choose(odd, 0, set.words(), random);
-  if (!port || !set.take(*port)) return std::nullopt;
+  const auto place = set.choose(odd, 0, set.words(), random.next());
+  if (!place) return std::nullopt;
+  set.take(place);
   ++blocks_[slot].ports_in_use;
   ++ports_in_use_;
-  return port;
+  return set.port_at(place);
 }
 
 std::optional<std::uint16_t> PortBlocks::take_pair(Slot slot, Random& random) noexcept {
   const PortSet set = set_of(slot, Protocol::udp);
-  const auto even = set.choose_pair(0, set.words(), random);
+  const auto even = set.choose_pair(0, set.words(), random.next());
   if (!even) return std::nullopt;
-  set.take_pair(*even);
+  set.take_pair(even);
   blocks_[slot].ports_in_use = static_cast<std::uint16_t>(blocks_[slot].ports_in_use + 2);
   ports_in_use_ += 2;
-  return even;
+  return set.port_at(even);
 }
 
 bool PortBlocks::take_exactly(Slot slot, Protocol protocol, std::uint16_t port) noexcept {

@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::uint32_t kLowBlocks = kLowPorts / kPortBlock;
 
-/// How many of `blocks` blocks, from block 0 on, belong to a worker whose first block is `first`.
-constexpr std::uint32_t owned_below(std::uint32_t blocks, std::uint32_t first, unsigned workers) noexcept {
-  return first < blocks ? (blocks - first + workers - 1) / workers : 0;
-}
-
 }  // namespace
 
 PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, const Random& random,
@@ -23,9 +18,15 @@ PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, c
     : pool_size_(pool_size),
       worker_(worker),
       workers_(workers),
+      reciprocal_(((std::uint64_t{1} << 32U) + workers - 1) / workers),
+      all_(kPortBlocks, workers),
+      low_(kLowBlocks, workers),
+      capacity_(max_words(workers)),
+      memory_per_set_(memory_per_set(workers)),
       rest_(rest == 0 ? 0 : rest + 2),
       random_(random),
       memory_(Carver(memory).take<std::uint64_t>(pool_size * kProtocols * memory_per_set(workers))) {
+  for (auto& draw : draws_) draw = random_.next();
   for (std::uint32_t address = 0; address < pool_size; ++address) {
     for (const Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::icmp}) {
       const Ports ports = ports_of(protocol, static_cast<std::uint16_t>(address));
@@ -35,45 +36,25 @@ PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, c
   }
 }
 
-PortPool::Ports PortPool::ports_number(std::size_t number) const noexcept {
-  const std::size_t pool_index = number / kProtocols;
-  assert(pool_index < pool_size_);
-  const std::uint32_t capacity = max_words(workers_);
-  std::uint64_t* const memory = memory_.data() + number * memory_per_set(workers_);
-  // The first block that owner_of_block() gives to this worker.
-  const auto first = static_cast<std::uint32_t>((worker_ + workers_ - pool_index % workers_) % workers_);
-  return {.free = PortSet(
-              memory, capacity,
-              {.first_block = first, .step = workers_, .words = owned_below(kPortBlocks, first, workers_)}),
-          .resting = reinterpret_cast<Resting*>(memory + PortSet::memory_needed(capacity)),
-          .low_words = owned_below(kLowBlocks, first, workers_)};
-}
-
-std::optional<std::uint16_t> PortPool::take(Protocol protocol, std::uint16_t pool_index,
-                                            std::uint16_t inside_port) noexcept {
-  const auto [free, resting, low_words] = ports_of(protocol, pool_index);
-  std::optional<std::uint16_t> port;
-  if (protocol == Protocol::icmp) {
-    port = free.choose_like((random_.next() & 1U) != 0, 0, free.words(), random_);
-  } else {
-    const bool odd = (inside_port & 1U) != 0;
-    if (inside_port < kLowPorts) port = free.choose_like(odd, 0, low_words, random_);
-    // A recommendation is not worth a flow: without a low port a low one may have a high one. The other way
-    // would give any user a port that peers may trust as privileged.
-    if (!port) port = free.choose_like(odd, low_words, free.words(), random_);
-  }
-  if (!port || !free.take(*port)) return std::nullopt;
+std::uint32_t PortPool::take_or_none(Protocol protocol, std::uint16_t pool_index,
+                                     std::uint16_t inside_port) noexcept {
+  const Ports ports = ports_of(protocol, pool_index);
+  const PortSet::Place place = choose(ports, protocol, inside_port, draws_[next_draw_]);
+  draws_[next_draw_] = random_.next();
+  next_draw_ = (next_draw_ + 1) % kAhead;
+  if (!place) return kNoPort;
+  ports.free.take(place);
   ++in_use_;
-  return port;
+  return ports.free.port_at(place);
 }
 
 std::optional<std::uint16_t> PortPool::take_pair(std::uint16_t pool_index) noexcept {
   const Ports ports = ports_of(Protocol::udp, pool_index);
-  const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), random_);
+  const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), random_.next());
   if (!even) return std::nullopt;
-  ports.free.take_pair(*even);
+  ports.free.take_pair(even);
   in_use_ += 2;
-  return even;
+  return ports.free.port_at(even);
 }
 
 bool PortPool::take_exactly(Protocol protocol, std::uint16_t pool_index, std::uint16_t port) noexcept {
@@ -87,10 +68,11 @@ void PortPool::reserve(Protocol protocol, std::uint16_t pool_index, std::uint16_
   const Ports ports = ports_of(protocol, pool_index);
   const auto place = ports.free.place_of(port);
   if (!place || ports.free.take(port)) return;
-  Resting& word = ports.resting[place->word];
-  if (((word.fresh | word.rested) & place->bit) == 0) return;
-  word.fresh &= ~place->bit;
-  word.rested &= ~place->bit;
+  Resting& word = ports.resting[place.word];
+  const std::uint64_t bit = std::uint64_t{1} << place.bit;
+  if (((word.fresh | word.rested) & bit) == 0) return;
+  word.fresh &= ~bit;
+  word.rested &= ~bit;
   --resting_;
 }
 
@@ -100,9 +82,10 @@ void PortPool::give_back(Protocol protocol, std::uint16_t pool_index, std::uint1
   const auto place = ports.free.place_of(port);
   assert(place);
   if (!place) return;
-  Resting& word = ports.resting[place->word];
-  assert(((word.fresh | word.rested) & place->bit) == 0);
-  word.fresh |= place->bit;
+  Resting& word = ports.resting[place.word];
+  const std::uint64_t bit = std::uint64_t{1} << place.bit;
+  assert(((word.fresh | word.rested) & bit) == 0);
+  word.fresh |= bit;
   --in_use_;
   ++resting_;
 }
@@ -114,7 +97,7 @@ void PortPool::put_back(Protocol protocol, std::uint16_t pool_index, std::uint16
 
 void PortPool::sweep(Tick now, std::uint32_t budget) noexcept {
   if (rest_ == 0 || pool_size_ == 0) return;
-  const std::uint64_t words = std::uint64_t{pool_size_} * kProtocols * max_words(workers_);
+  const std::uint64_t words = std::uint64_t{pool_size_} * kProtocols * capacity_;
   if (now != swept_at_) {
     // A tick's worth, however much time has passed: were the sweep to make up for lost time, it would be back
     // at a word too early.
@@ -131,8 +114,10 @@ void PortPool::sweep(Tick now, std::uint32_t budget) noexcept {
 
 /// Moves the resting ports of one word on.
 void PortPool::age(std::uint64_t word_number) noexcept {
-  const Ports ports = ports_number(word_number / max_words(workers_));
-  const auto at = static_cast<std::uint32_t>(word_number % max_words(workers_));
+  const std::uint64_t set = word_number / capacity_;
+  const auto at = static_cast<std::uint32_t>(word_number % capacity_);
+  const Ports ports =
+      ports_of(static_cast<Protocol>(set % kProtocols), static_cast<std::uint16_t>(set / kProtocols));
   if (at >= ports.free.words()) return;
   Resting& word = ports.resting[at];
   const std::uint64_t rested = word.rested;

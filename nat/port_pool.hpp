@@ -11,6 +11,7 @@
 // Invariant: a port is free, taken, resting or reserved; reserved ports (static forwards) are never handed
 // out. Owned by one worker.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -41,7 +42,25 @@ class PortPool {
   /// below 1024 gets one above only when no other is left. Port 0 is never given. ICMP identifiers are any.
   /// Cost: bounded; some 20 words are read when nearly all ports are taken.
   [[nodiscard]] std::optional<std::uint16_t> take(Protocol protocol, std::uint16_t pool_index,
-                                                  std::uint16_t inside_port) noexcept;
+                                                  std::uint16_t inside_port) noexcept {
+    const std::uint32_t port = take_or_none(protocol, pool_index, inside_port);
+    return port == kNoPort ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
+  }
+  // What take() will do when it is called for the n-th time from now, the first one 0; n is below kAhead.
+
+  /// Fetches what it will probably read.
+  void prefetch(Protocol protocol, std::uint16_t pool_index, unsigned n) const noexcept {
+    const Ports ports = ports_of(protocol, pool_index);
+    ports.free.prefetch(protocol == Protocol::icmp ? 0 : ports.low_words, ports.free.words(), upcoming(n));
+  }
+  /// The port that it will probably give.
+  [[nodiscard]] std::optional<std::uint16_t> guess(Protocol protocol, std::uint16_t pool_index,
+                                                   std::uint16_t inside_port, unsigned n) const noexcept {
+    const Ports ports = ports_of(protocol, pool_index);
+    const PortSet::Place place = choose(ports, protocol, inside_port, upcoming(n));
+    return place ? std::optional(ports.free.port_at(place)) : std::nullopt;
+  }
+  static constexpr unsigned kAhead = 64;
   /// An even UDP port from 1024 on, with the next one taken too (RTP and its RTCP), or none.
   [[nodiscard]] std::optional<std::uint16_t> take_pair(std::uint16_t pool_index) noexcept;
   /// Takes exactly this port. \return false when it is taken, reserved or another worker's
@@ -88,15 +107,61 @@ class PortPool {
            max_words(workers) * (sizeof(Resting) / sizeof(std::uint64_t));
   }
 
+  static constexpr std::uint32_t kNoPort = 0x10000;
+
+  // Nothing here divides: each new mapping comes by, and the number of workers is no constant.
+
   [[nodiscard]] Ports ports_of(Protocol protocol, std::uint16_t pool_index) const noexcept {
-    return ports_number(pool_index * kProtocols + static_cast<std::size_t>(protocol));
+    // pool_index % workers_, exact for 16 bits; then the first block that owner_of_block() gives to this
+    // worker.
+    const auto turn = pool_index - static_cast<std::uint32_t>(pool_index * reciprocal_ >> 32U) * workers_;
+    const std::uint32_t first = worker_ >= turn ? worker_ - turn : worker_ + workers_ - turn;
+    std::uint64_t* const memory =
+        memory_.data() + (pool_index * kProtocols + static_cast<std::size_t>(protocol)) * memory_per_set_;
+    return {.free = PortSet(memory, capacity_,
+                            {.first_block = first, .step = workers_, .words = all_.below(first)}),
+            .resting = reinterpret_cast<Resting*>(memory + PortSet::memory_needed(capacity_)),
+            .low_words = low_.below(first)};
   }
-  [[nodiscard]] Ports ports_number(std::size_t number) const noexcept;
+  [[nodiscard]] Draw upcoming(unsigned n) const noexcept { return draws_[(next_draw_ + n) % kAhead]; }
+  [[nodiscard]] static PortSet::Place choose(const Ports& ports, Protocol protocol, std::uint16_t inside_port,
+                                             Draw draw) noexcept {
+    const PortSet& free = ports.free;
+    // ICMP has no parity; this bit is of no use to anything else.
+    if (protocol == Protocol::icmp) return free.choose_like((draw >> 8U & 1U) != 0, 0, free.words(), draw);
+    const bool odd = (inside_port & 1U) != 0;
+    if (inside_port < kLowPorts) {
+      const PortSet::Place low = free.choose_like(odd, 0, ports.low_words, draw);
+      if (low) return low;
+      // A recommendation is not worth a flow: without a low port a low one may have a high one. The other way
+      // would give any user a port that peers may trust as privileged.
+    }
+    return free.choose_like(odd, ports.low_words, free.words(), draw);
+  }
+  [[nodiscard]] std::uint32_t take_or_none(Protocol protocol, std::uint16_t pool_index,
+                                           std::uint16_t inside_port) noexcept;
   void age(std::uint64_t word_number) noexcept;
+
+  /// How many of a number of blocks, from block 0 on, a worker owns.
+  struct Owned {
+    std::uint32_t at_least;
+    std::uint32_t one_more;  // if its first block is below this
+
+    Owned(std::uint32_t blocks, unsigned workers) noexcept
+        : at_least(blocks / workers), one_more(blocks % workers) {}
+    [[nodiscard]] std::uint32_t below(std::uint32_t first) const noexcept {
+      return at_least + (first < one_more ? 1 : 0);
+    }
+  };
 
   std::uint32_t pool_size_;
   unsigned worker_;
   unsigned workers_;
+  std::uint64_t reciprocal_;  // 2^32 / workers, rounded up
+  Owned all_;
+  Owned low_;
+  std::uint32_t capacity_;  // words of a set, at most
+  std::size_t memory_per_set_;
   std::uint32_t in_use_ = 0;
   std::uint32_t resting_ = 0;
   Tick
@@ -106,6 +171,8 @@ class PortPool {
   std::uint64_t sweep_debt_ = 0;  // what is left of a word when the words of a tick are no whole number
   std::uint64_t sweep_next_ = 0;  // number of the next word
   Random random_;
+  std::array<Draw, kAhead> draws_;  // those that take() will use next, from next_draw_ on, round and round
+  unsigned next_draw_ = 0;
   std::span<std::uint64_t> memory_;
 };
 

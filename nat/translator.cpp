@@ -105,6 +105,33 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
   }
 }
 
+void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
+  assert(keys.size() <= kLookupBurst && kLookupBurst <= PortPool::kAhead);
+  std::array<std::uint16_t, kLookupBurst> pool_indices;
+  // Each step reads what the step before asked for.
+  constexpr std::size_t kSteps = 4;
+  for (std::size_t at = 0; at < keys.size() + (kSteps - 1) * kLookupAhead; ++at) {
+    const auto each = [&](std::size_t step, auto&& fetch) noexcept {
+      const std::size_t i = at - step * kLookupAhead;
+      if (i < keys.size()) fetch(i, keys[i].inside(), keys[i].protocol(), static_cast<unsigned>(i));
+    };
+    each(0, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
+      hosts_.prefetch(inside.address);
+    });
+    each(1, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
+      hosts_.prefetch_further(inside.address);
+    });
+    each(2, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
+      pool_indices[i] = ports_.pool_index_of(inside.address);
+      ports_.prefetch(pool_indices[i], protocol, n);
+    });
+    each(3, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
+      const auto port = ports_.guess(pool_indices[i], protocol, inside.port.host(), n);
+      if (port) inbound_.prefetch(InboundKey{pool_indices[i], *port, protocol});
+    });
+  }
+}
+
 Created Translator::create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
                            Realm realm) noexcept {
   const auto with_remote = [&](Created created) noexcept {
@@ -128,7 +155,8 @@ Created Translator::create(Protocol protocol, const Endpoint& inside, const Endp
 }
 
 /// A mapping with a port of the pool.
-Created Translator::create_dynamic(Protocol protocol, Endpoint inside, Endpoint remote, Tick now) noexcept {
+Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
+                                   Tick now) noexcept {
   HostTable::Place host = hosts_.find(inside.address);
   if (const DropReason reason = hosts_.ask(host, protocol, now); reason != DropReason::none)
     return refuse(reason, protocol, inside, now);
@@ -152,6 +180,8 @@ Created Translator::create_dynamic(Protocol protocol, Endpoint inside, Endpoint 
     return {.reason = DropReason::drop_table_full};
   }
   hosts_.count(host, protocol);
+  table_.prefetch_upcoming();
+  wheel_.prefetch(table_.upcoming());
   if (!remote.address.is_unspecified()) {
     set_remote(table_[index], remote);
   }
@@ -372,8 +402,8 @@ void Translator::count_established(MappingIndex index, int change) noexcept {
   wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 
-/// A mapping that is complete but for what its kind adds; its port is taken already. Not shown to readers nor
-/// timed before start().
+/// A mapping that is complete but for what its kind adds; its port is taken already. Not found from outside,
+/// shown to readers nor timed before start().
 MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
                                 Tick now) noexcept {
   const MappingIndex index = table_.insert(key);
@@ -394,13 +424,13 @@ MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::
   if (key.protocol() == Protocol::tcp) mapping.parent = 0;
   mapping.last_seen = now;
   mapping.keep_until = now;
-  if (key.realm() == Realm::translated) inbound_.set(inbound_key(mapping), index);
   return index;
 }
 
 void Translator::start(MappingIndex index) noexcept {
   const Mapping& mapping = table_[index];
   if (mapping.timeout_class != TimeoutClass::permanent) wheel_.set(index, deadline_of(mapping, timeouts_));
+  if (mapping.realm == Realm::translated) inbound_.set(inbound_key(mapping), index);
   table_.publish(index);
   counters_.add(Counter::mapping_created);
   show_gauges();

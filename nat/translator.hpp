@@ -145,6 +145,10 @@ class Translator {
   [[nodiscard]] Mapping& operator[](MappingIndex index) noexcept { return table_[index]; }
   [[nodiscard]] const Mapping& operator[](MappingIndex index) const noexcept { return table_[index]; }
 
+  /// Fetches what create() will read for up to kLookupBurst new flows that it will be called for in this
+  /// order. Nothing depends on it.
+  void prefetch_new(std::span<const OutboundKey> keys) const noexcept;
+
   // Packets.
 
   /// Whether a packet from `remote` may come in through a mapping.
@@ -317,7 +321,7 @@ class Translator {
   }
   [[nodiscard]] bool takes_port(const Mapping& mapping) const noexcept;
   void free_mapping(MappingIndex index) noexcept;
-  [[nodiscard]] Created create_dynamic(Protocol protocol, Endpoint inside, Endpoint remote,
+  [[nodiscard]] Created create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
                                        Tick now) noexcept;
   [[nodiscard]] Created refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept;
   [[nodiscard]] DropReason prepare_media(std::span<const Endpoint> inside, std::span<Media> media,
