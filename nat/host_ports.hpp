@@ -58,13 +58,23 @@ class HostPorts {
 
   /// A port like `inside_port` for a host: PortPool::take(), or of its blocks.
   [[nodiscard]] Answer take(HostTable::Place host, Protocol protocol, std::uint16_t inside_port) noexcept;
-  /// Fetches what take() will probably read when it is called for the n-th time from now.
-  /// \param host  kNone: not in the table yet \param n  below PortPool::kAhead
-  void prefetch(HostTable::Place host, Ipv4Address inside, Protocol protocol, unsigned n) const noexcept {
-    if (has_blocks() || pool_size_ == 0) return;
-    const auto pool_index =
-        host != HostTable::kNone ? hosts_.pool_index(host) : pool_index_of_inside(inside, pool_size_);
-    pool_.prefetch(protocol, pool_index, n);
+  // What take() will do when it is called for the n-th time from now; n is below PortPool::kAhead.
+
+  /// Fetches what it will probably read.
+  void prefetch(std::uint16_t pool_index, Protocol protocol, unsigned n) const noexcept {
+    if (!has_blocks() && pool_size_ > 0) pool_.prefetch(protocol, pool_index, n);
+  }
+  /// The port that it will probably give.
+  [[nodiscard]] std::optional<std::uint16_t> guess(std::uint16_t pool_index, Protocol protocol,
+                                                   std::uint16_t inside_port, unsigned n) const noexcept {
+    if (has_blocks() || pool_size_ == 0) return std::nullopt;
+    return pool_.guess(protocol, pool_index, inside_port, n);
+  }
+  /// The external address that a host has, or will probably get.
+  [[nodiscard]] std::uint16_t pool_index_of(Ipv4Address inside) const noexcept {
+    const HostTable::Place host = hosts_.find(inside);
+    if (host != HostTable::kNone) return hosts_.pool_index(host);
+    return pool_size_ == 0 ? std::uint16_t{0} : pool_index_of_inside(inside, pool_size_);
   }
   /// An even UDP port and the next one, or none.
   [[nodiscard]] std::optional<std::uint16_t> take_pair(HostTable::Place host) noexcept;

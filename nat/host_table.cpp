@@ -12,37 +12,12 @@ HostTable::HostTable(std::uint32_t capacity, const HostQuotas& quotas, std::uint
   assert(capacity > 0 && quotas.burst > 0);
 }
 
-HostTable::Place HostTable::find(Ipv4Address address) const noexcept {
-  for (Place place = chains_.first(address.host()); place != kNone; place = chains_.next(place)) {
-    if (hosts_[place].address == address) return place;
-  }
-  return kNone;
-}
-
-DropReason HostTable::ask(Place place, Protocol protocol, Tick now) noexcept {
-  if (place == kNone) return size_ < capacity() ? DropReason::none : DropReason::drop_host_table_full;
-  const std::uint32_t quota = quotas_.mappings[static_cast<std::size_t>(protocol)];
-  const std::uint32_t limit = quota == 0 ? kMostMappings : std::min(quota, kMostMappings);
-  if (mappings(place, protocol) >= limit) return DropReason::drop_quota_mappings;
-  return take_token(hosts_[place], now) ? DropReason::none : DropReason::drop_quota_rate;
-}
-
 DropReason HostTable::ask_for_media(Place place, std::uint32_t count) const noexcept {
   if (place == kNone) return size_ < capacity() ? DropReason::none : DropReason::drop_host_table_full;
   const std::uint32_t quota = quotas_.mappings[static_cast<std::size_t>(Protocol::udp)];
   const std::uint32_t limit =
       quota == 0 || quota > kMostMappings - kMediaReserve ? kMostMappings : quota + kMediaReserve;
   return mappings(place, Protocol::udp) + count <= limit ? DropReason::none : DropReason::drop_quota_mappings;
-}
-
-bool HostTable::take_token(Host& host, Tick now) noexcept {
-  if (quotas_.new_per_s == 0) return true;
-  const std::uint64_t gained = std::uint64_t{now - host.filled} * quotas_.new_per_s;
-  host.credit = std::min(host.credit + gained, full());
-  host.filled = now;
-  if (host.credit < kTicksPerSecond) return false;
-  host.credit -= kTicksPerSecond;
-  return true;
 }
 
 HostTable::Place HostTable::add(Ipv4Address address, std::uint16_t pool_index, Tick now) noexcept {

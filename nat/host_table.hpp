@@ -10,6 +10,7 @@
 // forgotten with it: with its last mapping gone it has been idle for longer than the bucket takes to fill.
 // Memory is given once. Owned by one worker.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -53,7 +54,9 @@ class HostTable {
   void prefetch(Ipv4Address address) const noexcept { chains_.prefetch(address.host()); }
   void prefetch_further(Ipv4Address address) const noexcept {
     const Place place = chains_.first(address.host());
-    if (place != kNone) nat::prefetch(&hosts_[place]);
+    if (place == kNone) return;
+    nat::prefetch(&hosts_[place]);
+    chains_.prefetch_next(place);
   }
   /// Number of the host's external address. \param place of a host
   [[nodiscard]] std::uint16_t pool_index(Place place) const noexcept { return hosts_[place].pool_index; }
@@ -113,5 +116,32 @@ class HostTable {
   std::uint32_t fresh_ = 0;   // no place from here on was ever taken
   std::uint32_t size_ = 0;
 };
+
+// In the header, because each new mapping comes by.
+
+inline HostTable::Place HostTable::find(Ipv4Address address) const noexcept {
+  for (Place place = chains_.first(address.host()); place != kNone; place = chains_.next(place)) {
+    if (hosts_[place].address == address) return place;
+  }
+  return kNone;
+}
+
+inline DropReason HostTable::ask(Place place, Protocol protocol, Tick now) noexcept {
+  if (place == kNone) return size_ < capacity() ? DropReason::none : DropReason::drop_host_table_full;
+  const std::uint32_t quota = quotas_.mappings[static_cast<std::size_t>(protocol)];
+  const std::uint32_t limit = quota == 0 ? kMostMappings : std::min(quota, kMostMappings);
+  if (mappings(place, protocol) >= limit) return DropReason::drop_quota_mappings;
+  return take_token(hosts_[place], now) ? DropReason::none : DropReason::drop_quota_rate;
+}
+
+inline bool HostTable::take_token(Host& host, Tick now) noexcept {
+  if (quotas_.new_per_s == 0) return true;
+  const std::uint64_t gained = std::uint64_t{now - host.filled} * quotas_.new_per_s;
+  host.credit = std::min(host.credit + gained, full());
+  host.filled = now;
+  if (host.credit < kTicksPerSecond) return false;
+  host.credit -= kTicksPerSecond;
+  return true;
+}
 
 }  // namespace pinhole::nat

@@ -171,7 +171,6 @@ MappingIndex MappingTable::take_free() noexcept {
   if (first_free_ != kNoMapping) {
     const MappingIndex index = first_free_;
     first_free_ = mappings_[index].parent;
-    prefetch_next();
     return index;
   }
   const MappingIndex fresh = header_->high_water.load(std::memory_order_relaxed);

@@ -157,11 +157,15 @@ class MappingTable {
   [[nodiscard]] MappingIndex insert(Protocol protocol, const Endpoint& inside) noexcept {
     return insert({inside, protocol});
   }
-  /// Fetches the line of the mapping that insert() will take next.
-  void prefetch_next() const noexcept {
-    nat::prefetch(
-        &mappings_[first_free_ != kNoMapping ? first_free_
-                                             : header_->high_water.load(std::memory_order_relaxed)]);
+  /// The mapping that insert() will take next; any number when all are taken.
+  [[nodiscard]] MappingIndex upcoming() const noexcept {
+    return first_free_ != kNoMapping ? first_free_ : header_->high_water.load(std::memory_order_relaxed);
+  }
+  /// Fetches the lines of mappings that insert() will take soon.
+  void prefetch_upcoming() const noexcept {
+    if (first_free_ != kNoMapping) return prefetch_mapping(first_free_);
+    constexpr MappingIndex kFurther = 4;  // fresh ones lie in a row, of which the first are on their way
+    prefetch_mapping(upcoming() + kFurther);
   }
   /// Shows a filled-in mapping to readers in other processes.
   void publish(MappingIndex index) noexcept;

@@ -184,7 +184,7 @@ void PortBlocks::sweep(Tick now, std::uint32_t budget) noexcept {
 std::optional<std::uint16_t> PortBlocks::take(Slot slot, Protocol protocol, bool odd,
                                               Random& random) noexcept {
   const PortSet set = set_of(slot, protocol);
-  const auto place = set.choose(odd, 0, set.words(), Draw::from(random));
+  const auto place = set.choose(odd, 0, set.words(), random.next());
   if (!place) return std::nullopt;
   set.take(place);
   ++blocks_[slot].ports_in_use;
@@ -194,7 +194,7 @@ std::optional<std::uint16_t> PortBlocks::take(Slot slot, Protocol protocol, bool
 
 std::optional<std::uint16_t> PortBlocks::take_pair(Slot slot, Random& random) noexcept {
   const PortSet set = set_of(slot, Protocol::udp);
-  const auto even = set.choose_pair(0, set.words(), Draw::from(random));
+  const auto even = set.choose_pair(0, set.words(), random.next());
   if (!even) return std::nullopt;
   set.take_pair(even);
   blocks_[slot].ports_in_use = static_cast<std::uint16_t>(blocks_[slot].ports_in_use + 2);

@@ -26,7 +26,7 @@ PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, c
       rest_(rest == 0 ? 0 : rest + 2),
       random_(random),
       memory_(Carver(memory).take<std::uint64_t>(pool_size * kProtocols * memory_per_set(workers))) {
-  for (auto& draw : draws_) draw = Draw::from(random_);
+  for (auto& draw : draws_) draw = random_.next();
   for (std::uint32_t address = 0; address < pool_size; ++address) {
     for (const Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::icmp}) {
       const Ports ports = ports_of(protocol, static_cast<std::uint16_t>(address));
@@ -38,29 +38,19 @@ PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, c
 
 std::uint32_t PortPool::take_or_none(Protocol protocol, std::uint16_t pool_index,
                                      std::uint16_t inside_port) noexcept {
-  const auto [free, resting, low_words] = ports_of(protocol, pool_index);
-  const Draw draw = draws_[next_draw_];
-  draws_[next_draw_] = Draw::from(random_);
+  const Ports ports = ports_of(protocol, pool_index);
+  const PortSet::Place place = choose(ports, protocol, inside_port, draws_[next_draw_]);
+  draws_[next_draw_] = random_.next();
   next_draw_ = (next_draw_ + 1) % kAhead;
-  PortSet::Place place;
-  if (protocol == Protocol::icmp) {
-    place = free.choose_like((random_.next() & 1U) != 0, 0, free.words(), draw);
-  } else {
-    const bool odd = (inside_port & 1U) != 0;
-    if (inside_port < kLowPorts) place = free.choose_like(odd, 0, low_words, draw);
-    // A recommendation is not worth a flow: without a low port a low one may have a high one. The other way
-    // would give any user a port that peers may trust as privileged.
-    if (!place) place = free.choose_like(odd, low_words, free.words(), draw);
-  }
   if (!place) return kNoPort;
-  free.take(place);
+  ports.free.take(place);
   ++in_use_;
-  return free.port_at(place);
+  return ports.free.port_at(place);
 }
 
 std::optional<std::uint16_t> PortPool::take_pair(std::uint16_t pool_index) noexcept {
   const Ports ports = ports_of(Protocol::udp, pool_index);
-  const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), Draw::from(random_));
+  const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), random_.next());
   if (!even) return std::nullopt;
   ports.free.take_pair(even);
   in_use_ += 2;

@@ -46,12 +46,19 @@ class PortPool {
     const std::uint32_t port = take_or_none(protocol, pool_index, inside_port);
     return port == kNoPort ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
   }
-  /// Fetches what take() will probably read when it is called for the n-th time from now, the first one 0.
-  /// \param n  below kAhead
+  // What take() will do when it is called for the n-th time from now, the first one 0; n is below kAhead.
+
+  /// Fetches what it will probably read.
   void prefetch(Protocol protocol, std::uint16_t pool_index, unsigned n) const noexcept {
     const Ports ports = ports_of(protocol, pool_index);
-    ports.free.prefetch(protocol == Protocol::icmp ? 0 : ports.low_words, ports.free.words(),
-                        draws_[(next_draw_ + n) % kAhead]);
+    ports.free.prefetch(protocol == Protocol::icmp ? 0 : ports.low_words, ports.free.words(), upcoming(n));
+  }
+  /// The port that it will probably give.
+  [[nodiscard]] std::optional<std::uint16_t> guess(Protocol protocol, std::uint16_t pool_index,
+                                                   std::uint16_t inside_port, unsigned n) const noexcept {
+    const Ports ports = ports_of(protocol, pool_index);
+    const PortSet::Place place = choose(ports, protocol, inside_port, upcoming(n));
+    return place ? std::optional(ports.free.port_at(place)) : std::nullopt;
   }
   static constexpr unsigned kAhead = 64;
   /// An even UDP port from 1024 on, with the next one taken too (RTP and its RTCP), or none.
@@ -115,6 +122,21 @@ class PortPool {
                             {.first_block = first, .step = workers_, .words = all_.below(first)}),
             .resting = reinterpret_cast<Resting*>(memory + PortSet::memory_needed(capacity_)),
             .low_words = low_.below(first)};
+  }
+  [[nodiscard]] Draw upcoming(unsigned n) const noexcept { return draws_[(next_draw_ + n) % kAhead]; }
+  [[nodiscard]] static PortSet::Place choose(const Ports& ports, Protocol protocol, std::uint16_t inside_port,
+                                             Draw draw) noexcept {
+    const PortSet& free = ports.free;
+    // ICMP has no parity; this bit is of no use to anything else.
+    if (protocol == Protocol::icmp) return free.choose_like((draw >> 8U & 1U) != 0, 0, free.words(), draw);
+    const bool odd = (inside_port & 1U) != 0;
+    if (inside_port < kLowPorts) {
+      const PortSet::Place low = free.choose_like(odd, 0, ports.low_words, draw);
+      if (low) return low;
+      // A recommendation is not worth a flow: without a low port a low one may have a high one. The other way
+      // would give any user a port that peers may trust as privileged.
+    }
+    return free.choose_like(odd, ports.low_words, free.words(), draw);
   }
   [[nodiscard]] std::uint32_t take_or_none(Protocol protocol, std::uint16_t pool_index,
                                            std::uint16_t inside_port) noexcept;

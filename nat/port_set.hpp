@@ -21,16 +21,8 @@
 
 namespace pinhole::nat {
 
-/// The random numbers that a choice takes.
-struct Draw {
-  std::uint32_t word = 0;
-  std::uint32_t bit = 0;
-
-  [[nodiscard]] static Draw from(Random& random) noexcept {
-    const std::uint32_t word = random.next();
-    return {.word = word, .bit = random.next()};
-  }
-};
+/// The random number that a choice takes: its upper bits pick the word, its last ones the port in it.
+using Draw = std::uint32_t;
 
 class PortSet {
  public:
@@ -80,9 +72,11 @@ class PortSet {
   [[nodiscard]] Place choose_pair(std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
     return choose_from(pair_, kEven, begin, end, draw);
   }
-  /// Fetches the word that a choice will probably read.
+  /// Fetches what a choice will probably read, and who takes what was chosen write.
   void prefetch(std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
-    nat::prefetch(&free_[begin + scale(draw.word, end - begin)]);
+    const std::uint32_t word = begin + scale(draw, end - begin);
+    nat::prefetch(&free_[word]);
+    for (const auto* summary : {even_, odd_, pair_}) nat::prefetch(&summary[word / 64]);
   }
   [[nodiscard]] std::uint16_t port_at(Place place) const noexcept {
     return static_cast<std::uint16_t>((shape_.first_block + place.word * shape_.step) * kPortBlock +
@@ -121,6 +115,7 @@ class PortSet {
   static constexpr std::uint64_t kEven = 0x5555555555555555;
   static constexpr std::uint64_t kOdd = ~kEven;
   static_assert(kPortBlock == 64, "a block is one word");
+  static_assert(kPortBlocks * kPortBlock <= std::uint64_t{1} << 32U, "one draw has bits for both");
 
   [[nodiscard]] static constexpr std::uint32_t summary_size(std::uint32_t words) noexcept {
     return (words + 63) / 64;
@@ -143,7 +138,7 @@ class PortSet {
   [[nodiscard]] Place choose_from(const std::uint64_t* summary, std::uint64_t wanted, std::uint32_t begin,
                                   std::uint32_t end, Draw draw) const noexcept {
     if (begin >= end) return {};
-    const std::uint32_t start = begin + scale(draw.word, end - begin);
+    const std::uint32_t start = begin + scale(draw, end - begin);
     std::uint32_t word = next_set(summary, start, end);
     if (word == end) {
       word = next_set(summary, begin, start);
@@ -151,7 +146,7 @@ class PortSet {
     }
     const std::uint64_t free = free_[word];
     const std::uint64_t fit = (summary == pair_ ? pairs_of(free) : free) & wanted;
-    const std::uint32_t turn = scale(draw.bit, kPortBlock);
+    const std::uint32_t turn = draw % kPortBlock;
     const auto bit =
         static_cast<std::uint32_t>(std::countr_zero(std::rotr(fit, static_cast<int>(turn)))) + turn;
     return {.word = word, .bit = bit % kPortBlock};

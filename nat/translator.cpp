@@ -106,13 +106,29 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
 }
 
 void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
+  assert(keys.size() <= kLookupBurst && kLookupBurst <= PortPool::kAhead);
+  std::array<std::uint16_t, kLookupBurst> pool_indices;
   // Each step reads what the step before asked for.
-  const auto host_of = [&](std::size_t i) noexcept { return keys[i].inside().address; };
-  for (std::size_t step = 0; step < keys.size() + 2 * kLookupAhead; ++step) {
-    if (step < keys.size()) hosts_.prefetch(host_of(step));
-    if (const auto i = step - kLookupAhead; i < keys.size()) hosts_.prefetch_further(host_of(i));
-    if (const auto i = step - 2 * kLookupAhead; i < keys.size())
-      ports_.prefetch(hosts_.find(host_of(i)), host_of(i), keys[i].protocol(), static_cast<unsigned>(i));
+  constexpr std::size_t kSteps = 4;
+  for (std::size_t at = 0; at < keys.size() + (kSteps - 1) * kLookupAhead; ++at) {
+    const auto each = [&](std::size_t step, auto&& fetch) noexcept {
+      const std::size_t i = at - step * kLookupAhead;
+      if (i < keys.size()) fetch(i, keys[i].inside(), keys[i].protocol(), static_cast<unsigned>(i));
+    };
+    each(0, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
+      hosts_.prefetch(inside.address);
+    });
+    each(1, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
+      hosts_.prefetch_further(inside.address);
+    });
+    each(2, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
+      pool_indices[i] = ports_.pool_index_of(inside.address);
+      ports_.prefetch(pool_indices[i], protocol, n);
+    });
+    each(3, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
+      const auto port = ports_.guess(pool_indices[i], protocol, inside.port.host(), n);
+      if (port) inbound_.prefetch(InboundKey{pool_indices[i], *port, protocol});
+    });
   }
 }
 
@@ -139,7 +155,8 @@ Created Translator::create(Protocol protocol, const Endpoint& inside, const Endp
 }
 
 /// A mapping with a port of the pool.
-Created Translator::create_dynamic(Protocol protocol, Endpoint inside, Endpoint remote, Tick now) noexcept {
+Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
+                                   Tick now) noexcept {
   HostTable::Place host = hosts_.find(inside.address);
   if (const DropReason reason = hosts_.ask(host, protocol, now); reason != DropReason::none)
     return refuse(reason, protocol, inside, now);
@@ -163,6 +180,8 @@ Created Translator::create_dynamic(Protocol protocol, Endpoint inside, Endpoint 
     return {.reason = DropReason::drop_table_full};
   }
   hosts_.count(host, protocol);
+  table_.prefetch_upcoming();
+  wheel_.prefetch(table_.upcoming());
   if (!remote.address.is_unspecified()) {
     set_remote(table_[index], remote);
   }
@@ -391,7 +410,6 @@ MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::
   if (index == kNoMapping) return kNoMapping;
   Mapping& mapping = table_[index];
   if (key.realm() == Realm::translated) {
-    inbound_.prefetch(InboundKey{.pool_index = pool_index, .port = port, .protocol = key.protocol()});
     mapping.external = {.address = external_[pool_index], .port = Be16{port}};
     const Deltas deltas = deltas_for(key.protocol(), key.inside(), mapping.external);
     mapping.ip_delta = deltas.ip;

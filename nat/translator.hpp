@@ -321,7 +321,7 @@ class Translator {
   }
   [[nodiscard]] bool takes_port(const Mapping& mapping) const noexcept;
   void free_mapping(MappingIndex index) noexcept;
-  [[nodiscard]] Created create_dynamic(Protocol protocol, Endpoint inside, Endpoint remote,
+  [[nodiscard]] Created create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
                                        Tick now) noexcept;
   [[nodiscard]] Created refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept;
   [[nodiscard]] DropReason prepare_media(std::span<const Endpoint> inside, std::span<Media> media,
