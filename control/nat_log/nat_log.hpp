@@ -27,7 +27,7 @@ namespace pinhole::control {
 class NatLog {
  public:
   /// Of all workers in one drain(), so that clients are answered in a flood of records.
-  static constexpr std::size_t kRecordsPerDrain = 16384;
+  static constexpr std::size_t kRecordsPerDrain = 8192;
   /// Lines that wait for the file; beyond this they are lost for it.
   static constexpr std::size_t kMaxWaiting_bytes = std::size_t{16} << 20U;
 

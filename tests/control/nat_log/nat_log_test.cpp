@@ -246,7 +246,7 @@ TEST_CASE("of what waits for the file too much is lost, counted and told", "[con
   scene.open();
   std::uint32_t sequence = 0;
   while (scene.counters.read(ControlCounter::record_unwritten) == 0) {
-    for (int i = 0; i < 10'000; ++i) scene.push(sequence++);
+    for (std::size_t i = 0; i < NatLog::kRecordsPerDrain; ++i) scene.push(sequence++);
     scene.drain();
   }
   const auto lost = scene.counters.read(ControlCounter::record_unwritten);
