@@ -229,7 +229,9 @@ class Model {
   [[nodiscard]] virtual Paged<RegistrationRow> registrations(std::string_view aor, Page page) const = 0;
   /// Every counter of every module, drop reasons among them, in the order of their lists.
   [[nodiscard]] virtual std::vector<CounterRow> counters() const = 0;
-  /// The effective configuration, defaults filled in, as a JSON document.
+  /// The configuration that control was started with; valid as long as the model.
+  [[nodiscard]] virtual const config::Config& config() const = 0;
+  /// The same with every default filled in, as a JSON document.
   [[nodiscard]] virtual std::string configuration() const = 0;
 };
 

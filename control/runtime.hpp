@@ -83,6 +83,7 @@ class Runtime final : public Model {
   [[nodiscard]] Paged<PinholeRow> pinholes(std::string_view call, Page page) const override;
   [[nodiscard]] Paged<RegistrationRow> registrations(std::string_view aor, Page page) const override;
   [[nodiscard]] std::vector<CounterRow> counters() const override;
+  [[nodiscard]] const config::Config& config() const override { return config_; }
   [[nodiscard]] std::string configuration() const override;
 
  private:

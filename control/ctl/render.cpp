@@ -223,6 +223,22 @@ std::string render_registrations(const Json& result) {
   return with_total(table, result, "registrations", "registration");
 }
 
+std::string render_subscriber(const Json& result) {
+  Table table({{"INSIDE"}, {"EXTERNAL"}, {"PORTS"}, {"PROTOCOL"}, {"KNOWN BY"}, {"NUMBER", Align::right}});
+  for (const auto& row : result.at("subscribers")) {
+    const auto first = cell(row, "first_port");
+    const auto last = cell(row, "last_port");
+    table.add({cell(row, "inside"), cell(row, "external"),
+               first == last ? first : fmt::format("{}-{}", first, last),
+               row.at("protocol").is_null() ? "all" : cell(row, "protocol"), cell(row, "known_by"),
+               cell(row, "number")});
+  }
+  const auto total = result.at("total").get<std::uint64_t>();
+  const auto shown = result.at("subscribers").size();
+  if (shown == total) return table.text();
+  return fmt::format("{}{} of {}\n", table.text(), shown, total);
+}
+
 std::string render_stats(const Json& result) {
   const auto& counters = result.at("counters");
   if (counters.empty()) return "no counters\n";
@@ -270,6 +286,7 @@ constexpr std::array kRenderers = {
     Renderer{"call", render_call},
     Renderer{"pinholes", render_pinholes},
     Renderer{"registrations", render_registrations},
+    Renderer{"subscriber", render_subscriber},
     Renderer{"stats", render_stats},
     Renderer{"config.show", render_config},
     Renderer{"version", render_version},

@@ -127,6 +127,10 @@ ADDRESS OF RECORD      INSIDE         EXTERNAL            REGISTRAR            E
 sip:alice@example.com  10.0.0.5:5060  198.51.100.1:40000  203.0.113.9:5060  59 min 0 s       1
 1 registration
 )");
+  CHECK(shown(model, "subscriber", R"({"endpoint":"10.0.0.5"})") == R"(
+INSIDE    EXTERNAL      PORTS      PROTOCOL  KNOWN BY  NUMBER
+10.0.0.5  198.51.100.2  3584-4095  all       rule           5
+)");
   CHECK(shown(model, "stats", R"({"nonzero":true})") == R"(
 MODULE   COUNTER          TOTAL  W0  W1  WHAT IT COUNTS
 drop     drop_no_mapping      6   2   4  to an external port that stands for nobody
