@@ -33,7 +33,7 @@ TEST_CASE("every counter of every list is a row with its help", "[control][stats
                             nat::CounterTraits<alg::Counter>::kInfo.size() +
                             nat::CounterTraits<dataplane::WorkerCounter>::kInfo.size() +
                             nat::CounterTraits<ControlCounter>::kInfo.size();
-  constexpr std::size_t kGauges = 3;
+  constexpr std::size_t kGauges = 4;
   CHECK(rows.size() == lists + kGauges);
   std::set<std::pair<std::string, std::string>> names;
   for (const auto& row : rows) {
