@@ -155,7 +155,8 @@ config::Result<void> Appliance::make_network(const config::Config& config) {
                                                .statics = {config.nat.static_mappings, steering},
                                                .untranslated = Untranslated(config),
                                                .neighbors = *neighbors,
-                                               .rings = {}});
+                                               .rings = {},
+                                               .tcp = config.nat.tcp});
   network_->only_interface.fill(kNoInterface);
   network_->hairpin_arrival = kNoInterface;
   for (const auto& interface : config.interfaces) {

@@ -4,7 +4,10 @@
 #include <span>
 
 #include "dataplane/flow_keys.hpp"
+#include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
+#include "dataplane/source_check.hpp"
+#include "nat/headers.hpp"
 
 namespace pinhole::dataplane {
 
@@ -22,8 +25,10 @@ nat::MappingIndex make_mapping(const nat::Packet& packet, nat::Realm realm, Work
   reason = DropReason::drop_bad_address;
   if (!worker.zones.is_inside(packet.source.address)) return kNoMapping;
   const auto created = worker.translator.create(packet.protocol, packet.source, packet.destination,
-                                                worker.clock.tick(), realm);
-  reason = created.reason;
+                                                worker.clock.tick(), burst.realms[place]);
+  if (created.index == kNoMapping) {
+    worker.slow_path.refused(mbuf, packet, burst.arrival[place], created.reason);
+  }
   return created.index;
 }
 
@@ -57,15 +62,14 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
       worker.transmitter.drop(burst.mbufs[place], DropReason::drop_no_mapping);
       return false;  // the first one was refused, with an answer
     }
-    DropReason reason = DropReason::drop_static_direction;
-    if (mapping == kNoMapping) {
-      mapping = make_mapping(packet, burst.realms[place], worker, reason);
-    } else if (!worker.translator.lets_out(mapping, packet.destination, worker.clock.tick())) {
-      mapping = kNoMapping;
+    if (mapping == kNoMapping) [[unlikely]] {
+      mapping = make_mapping(burst, place, worker);
+      return mapping != kNoMapping;
     }
-    if (mapping != kNoMapping) [[likely]]
+    if (worker.translator.lets_out(mapping, packet.destination, worker.clock.tick())) [[likely]]
       return true;
-    worker.slow_path.refused(burst.mbufs[place], packet, burst.arrival[place], reason);
+    worker.slow_path.refused(burst.mbufs[place], packet, burst.arrival[place],
+                             DropReason::drop_static_direction);
     return false;
   });
 }
@@ -80,6 +84,10 @@ bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
     worker.transmitter.drop(mbuf, reason);
     return false;
   };
+  if (is_from_wire(mbuf)) {
+    const auto forged = wrong_source(packet.source.address, false, worker.network);
+    if (forged != DropReason::none) return drop(forged);
+  }
   if (index == kNoMapping) {
     // A packet before this one in the burst may have made the mapping since.
     index = find_inbound(burst, place, worker.translator);

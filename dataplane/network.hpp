@@ -4,12 +4,14 @@
 // each other. Built by main before the workers start and constant while they run; the neighbour table has one
 // writer (worker 0) and lock-free readers.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "dataplane/arp.hpp"
+#include "dataplane/config/structs.hpp"
 #include "dataplane/neighbor.hpp"
 #include "dataplane/port.hpp"
 #include "dataplane/route.hpp"

@@ -6,6 +6,7 @@
 #include "dataplane/fragments.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
+#include "dataplane/source_check.hpp"
 #include "nat/headers.hpp"
 #include "nat/rewrite.hpp"
 
@@ -80,13 +81,13 @@ void SlowPath::ask_neighbor(const NeighborQuestion& question) noexcept {
   worker_.transmitter.send_frame(mbuf, question.interface);
 }
 
-void SlowPath::for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
+void SlowPath::for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
   auto& transmitter = worker_.transmitter;
-  const bool ours = worker_.network.steering.pool_index(packet.destination.address).has_value() ||
-                    worker_.network.routes.is_local(packet.destination.address);
-  if (!ours) {
+  const auto route = worker_.network.routes.find(packet.destination.address);
+  if (route.kind != RouteKind::local && !worker_.network.steering.pool_index(packet.destination.address)) {
     // Only what comes from outside gets here: a packet for an address behind us that nobody may reach so.
-    return transmitter.drop(mbuf, DropReason::drop_no_mapping);
+    return transmitter.drop(
+        mbuf, route.kind == RouteKind::broadcast ? DropReason::drop_broadcast : DropReason::drop_no_mapping);
   }
   if (packet.part != nat::FragmentPart::whole) return transmitter.drop(mbuf, DropReason::drop_fragment);
   if (packet.protocol != nat::Protocol::icmp || packet.icmp_type != nat::IcmpHeader::kEchoRequest) {
@@ -115,7 +116,6 @@ void SlowPath::too_big(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t a
 
 void SlowPath::refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
                        DropReason reason) noexcept {
-  if (reason == DropReason::drop_bad_address) return worker_.transmitter.drop(mbuf, reason);
   complain(mbuf, packet, arrival, reason, nat::kProhibited);
 }
 
@@ -164,6 +164,9 @@ void SlowPath::untranslated_icmp_error(rte_mbuf* mbuf, const nat::Packet& packet
   const auto route = network.routes.find(packet.destination.address);
   if (route.kind != RouteKind::forward || network.interfaces[route.interface].inside != inbound)
     return drop();
+  if (!inbound && is_from_wire(mbuf) && !worker_.zones.is_inside(packet.source.address)) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_spoofed_outside);
+  }
   const auto inside = inside_end(about, inbound);
   if (inbound && (inside.address != packet.destination.address ||
                   !is_untranslated(about, true, route.interface, arrival, network))) {

@@ -3,7 +3,9 @@
 // The slow path: packets for the appliance itself, and what it says to hosts on its own account: ARP, echo
 // replies and ICMP errors. One a worker; only worker 0 gets ARP. Each function takes the packet.
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "dataplane/burst.hpp"
 #include "dataplane/network.hpp"
@@ -29,7 +31,7 @@ class SlowPath {
   /// Sends an ARP request. Thread: worker 0.
   void ask_neighbor(const NeighborQuestion& question) noexcept;
   /// Answers an echo request; drops everything else.
-  void for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet) noexcept;
+  void for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   void ttl_expired(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   void no_route(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   /// A packet that may not be fragmented.

@@ -205,6 +205,7 @@ struct Nat {
   Timeouts timeouts;
   Quotas quotas;
   Ports ports;
+  Tcp tcp;
   std::uint32_t mappings_per_worker = 65536;
   std::uint32_t hosts_per_worker = 0;  // 0: as many as there may well be
   std::uint32_t tcp_sessions_per_worker = 65536;

@@ -117,7 +117,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
 
   Config expected;
   expected.interfaces = {
-      {"lan", "net_tap0", Zone::inside, *nat::Prefix::parse("10.0.0.1/8"), std::nullopt, 7, 9000},
+      {"lan", "net_tap0", Zone::inside, *nat::Prefix::parse("10.0.0.1/8"), std::nullopt, 7, 9000, false},
       {"wan", "0000:03:00.1", Zone::outside, *nat::Prefix::parse("198.51.100.2/25"),
        nat::Ipv4Address::parse("198.51.100.1"), 0, 1500}};
   expected.routes = {{*nat::Prefix::parse("172.16.0.0/12"), *nat::Ipv4Address::parse("10.0.0.9")}};
