@@ -173,6 +173,7 @@ config::Result<void> Appliance::make_network(const config::Config& config) {
                                     .vlan = interface.vlan,
                                     .mtu = interface.mtu,
                                     .inside = interface.zone == config::Zone::inside,
+                                    .icmp = interface.icmp,
                                     .mac = port->mac,
                                     .address = interface.address});
   }

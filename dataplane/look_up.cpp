@@ -18,12 +18,15 @@ using nat::kNoMapping;
 
 static_assert(kBurst <= nat::kLookupBurst);
 
-/// A source that is not reached by an inside interface is forged or misrouted, and replies would leave again
-/// by the way they came (RFC 2827). Established flows need no such check: they passed it.
-nat::MappingIndex make_mapping(const nat::Packet& packet, nat::Realm realm, WorkerContext& worker,
-                               DropReason& reason) noexcept {
-  reason = DropReason::drop_bad_address;
-  if (!worker.zones.is_inside(packet.source.address)) return kNoMapping;
+/// Makes the mapping of a new flow, or drops its first packet.
+nat::MappingIndex make_mapping(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  if (const auto forged = wrong_source(packet.source.address, true, worker.network);
+      forged != DropReason::none) {
+    worker.transmitter.drop(mbuf, forged);
+    return kNoMapping;
+  }
   const auto created = worker.translator.create(packet.protocol, packet.source, packet.destination,
                                                 worker.clock.tick(), burst.realms[place]);
   if (created.index == kNoMapping) {

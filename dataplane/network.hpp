@@ -29,6 +29,7 @@ struct Interface {
   std::uint16_t vlan = 0;  // 0: untagged
   std::uint16_t mtu = 1500;
   bool inside = false;
+  bool icmp = true;  // ICMP of our own goes out by it
   nat::MacAddress mac;
   nat::Prefix address;
 };

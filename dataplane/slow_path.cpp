@@ -93,12 +93,15 @@ void SlowPath::for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet, std::uin
   if (packet.protocol != nat::Protocol::icmp || packet.icmp_type != nat::IcmpHeader::kEchoRequest) {
     return transmitter.drop(mbuf, DropReason::drop_for_own_address);
   }
+  if (!worker_.network.interfaces[arrival].icmp) {
+    return transmitter.drop(mbuf, DropReason::drop_icmp_policy);
+  }
   if (!limit_.take(worker_.clock.tsc())) return transmitter.drop(mbuf, DropReason::drop_icmp_rate);
   nat::Packet reply = packet;
   nat::answer_echo_request(bytes_of(mbuf), reply);
   worker_.stats.worker.add(WorkerCounter::echo_answered);
   resize(mbuf, reply.ip_end);
-  send_routed(mbuf, reply.l3_offset, reply.destination.address);
+  send_routed(mbuf, reply.l3_offset, reply.destination.address, true);
 }
 
 void SlowPath::ttl_expired(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
@@ -123,6 +126,9 @@ void SlowPath::forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::ui
                               Hop hop) noexcept {
   const auto mtu = worker_.network.interfaces[hop.interface].mtu;
   const bool fits = packet.ip_size() <= mtu;
+  if (is_own(mbuf) && !worker_.network.interfaces[hop.interface].icmp) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_policy);
+  }
   if (!fits && !may_be_fragmented(bytes_of(mbuf), packet)) return too_big(mbuf, packet, arrival, mtu);
   nat::forward_untranslated(bytes_of(mbuf), packet);
   if (!fits) return send_in_fragments(mbuf, packet, hop, worker_);
@@ -134,21 +140,26 @@ void SlowPath::complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t 
                         nat::IcmpError error) noexcept {
   const std::byte* const frame = bytes_of(mbuf);
   if (nat::may_answer_with_error(frame, packet)) {
-    rte_mbuf* const answer = limit_.take(worker_.clock.tsc()) ? rte_pktmbuf_alloc(packets_) : nullptr;
-    if (answer != nullptr) {
-      const auto own_address = worker_.network.interfaces[arrival].address.address;
-      const auto size = nat::build_icmp_error(buffer_of(answer), frame, packet, error, own_address);
-      resize(answer, static_cast<std::uint16_t>(size));
-      worker_.stats.worker.add(WorkerCounter::icmp_error_out);
-      send_error(answer, 0, packet.source.address);
-    }
+    rte_mbuf* const answer = make_error({frame + packet.l3_offset, packet.ip_size()}, error, arrival);
+    if (answer != nullptr) send_error(answer, 0, packet.source.address, true);
   }
   worker_.transmitter.drop(mbuf, reason);
 }
 
 void SlowPath::icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
   if (packet.ttl <= 1) return worker_.transmitter.drop(mbuf, DropReason::drop_ttl_expired);
-  if (worker_.network.interfaces[arrival].inside) {
+  if (!nat::error_checksums_right(bytes_of(mbuf), packet)) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_checksum);
+  }
+  const bool inside = worker_.network.interfaces[arrival].inside;
+  if (is_from_wire(mbuf)) {
+    const auto reason = wrong_source(packet.source.address, inside, worker_.network);
+    // Routers on the way have what addresses they like (RFC 4787 REQ-12a).
+    if (reason == DropReason::drop_spoofed_own || reason == DropReason::drop_martian_source) {
+      return worker_.transmitter.drop(mbuf, reason);
+    }
+  }
+  if (inside) {
     icmp_error_from_inside(mbuf, packet, arrival);
   } else {
     icmp_error_from_outside(mbuf, packet, arrival);
@@ -203,7 +214,7 @@ void SlowPath::icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet
   const auto& mapping = worker_.translator[index];
   nat::rewrite_icmp_error_inbound(bytes_of(mbuf), packet, mapping);
   resize(mbuf, packet.ip_end);
-  send_routed(mbuf, packet.l3_offset, mapping.inside.address);
+  send_routed(mbuf, packet.l3_offset, mapping.inside.address, is_own(mbuf));
 }
 
 void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
@@ -225,23 +236,34 @@ void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
   if (index == nat::kNoMapping) {
     return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
   }
-  resize(mbuf, nat::rewrite_icmp_error_outbound(bytes_of(mbuf), packet, worker_.translator[index]));
+  const auto& mapping = worker_.translator[index];
+  // Who has an external address to himself complains by that (RFC 5508 REQ-5c).
+  const auto of_sender =
+      worker_.network.statics.rules().external_of(nat::Protocol::icmp, {packet.source.address, {}});
+  const auto sender = of_sender ? of_sender->endpoint.address : mapping.external.address;
+  resize(mbuf, nat::rewrite_icmp_error_outbound(bytes_of(mbuf), packet, mapping, sender));
   if (worker_.network.steering.pool_index(packet.destination.address)) {
     nat::take_back_hop(bytes_of(mbuf), packet.l3_offset);
   }
-  send_error(mbuf, packet.l3_offset, packet.destination.address);
+  send_error(mbuf, packet.l3_offset, packet.destination.address, is_own(mbuf));
 }
 
-void SlowPath::send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept {
-  if (!worker_.network.steering.pool_index(destination)) return send_routed(mbuf, l3_offset, destination);
+void SlowPath::send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination,
+                          bool own) noexcept {
+  if (!worker_.network.steering.pool_index(destination))
+    return send_routed(mbuf, l3_offset, destination, own);
   // Whose packet it is about will be found when it is looked at as one from outside (RFC 5508 REQ-7).
-  turn_around(mbuf, l3_offset, worker_.index, worker_);
+  turn_around(mbuf, l3_offset, worker_.index, worker_, own ? MbufMark::kOwn : std::uint16_t{0});
 }
 
-void SlowPath::send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept {
+void SlowPath::send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination,
+                           bool own) noexcept {
   const auto route = worker_.network.routes.find(destination);
   if (route.kind != RouteKind::forward) {
     return worker_.transmitter.drop(mbuf, DropReason::drop_no_route);
+  }
+  if (own && !worker_.network.interfaces[route.interface].icmp) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_policy);
   }
   worker_.transmitter.send(mbuf, l3_offset, {route.next_hop, route.interface});
 }

@@ -52,9 +52,13 @@ class SlowPath {
   void untranslated_icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, const nat::EmbeddedFlow& about,
                                std::uint8_t arrival, bool inbound) noexcept;
   void icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
-  void send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept;
+  /// \param own  it is ours, so that the configuration may keep it from an interface (RFC 5508 REQ-9)
+  void send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination, bool own) noexcept;
   /// An ICMP error; one to an external address is for the host inside whose packet it is about.
-  void send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept;
+  void send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination, bool own) noexcept;
+  /// An ICMP error of ours, within the rate limit. \return nullptr when it may not be, or no buffer is free
+  [[nodiscard]] rte_mbuf* make_error(std::span<const std::byte> about, nat::IcmpError error,
+                                     std::uint8_t interface) noexcept;
 
   WorkerContext& worker_;
   rte_mempool* packets_;

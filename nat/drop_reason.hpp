@@ -52,6 +52,7 @@ namespace pinhole::nat {
   X(drop_quota_rate, "a new mapping of an inside host that makes more a second than it may")            \
   X(drop_session_table_full, "no free place for the state of a new TCP connection")                     \
   X(drop_icmp_error_no_mapping, "an ICMP error about a packet that belongs to no mapping")              \
+  X(drop_icmp_error_checksum, "an ICMP error with a wrong checksum, its own or that of what it quotes") \
   X(drop_not_translatable, "between two zones, but of a kind that makes no mapping")                    \
   X(drop_too_big, "larger than the MTU of the way out, and not to be fragmented")                       \
   X(drop_handoff_full, "the ring to the worker that owns the flow was full")                            \
@@ -59,6 +60,7 @@ namespace pinhole::nat {
   X(drop_neighbor_unresolved, "the neighbour did not answer ARP in time")                               \
   X(drop_tx_full, "the transmit queue of the port was full")                                            \
   X(drop_icmp_rate, "an ICMP answer over its rate limit")                                               \
+  X(drop_icmp_policy, "an ICMP answer that the configuration keeps from its interface")                 \
   X(drop_for_own_address, "for one of our own addresses, and nothing here answers it")                  \
   X(drop_no_mbuf, "no packet buffer was free")                                                          \
   X(drop_sip_malformed, "a SIP message that cannot be translated without guessing")                     \

@@ -91,6 +91,10 @@ struct Schema<Interface> {
           .member = &Interface::mtu,
           .help = "the largest IP packet, in bytes",
           .bounds = {576, 9216}},
+      Key{.name = "icmp",
+          .member = &Interface::icmp,
+          .help = "whether Pinhole itself sends ICMP to this side: errors, and answers to pings of its own "
+                  "addresses (RFC 5508 REQ-9); that of others passes anyhow"},
   };
 };
 

@@ -25,6 +25,7 @@ struct Interface {
   std::optional<nat::Ipv4Address> gateway;  // default gateway by this interface
   std::uint16_t vlan = 0;                   // 0: untagged
   std::uint16_t mtu = 1500;
+  bool icmp = true;  // whether we send ICMP of our own to this side
 
   friend bool operator==(const Interface&, const Interface&) = default;
 };

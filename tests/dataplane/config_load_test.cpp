@@ -94,7 +94,8 @@ TEST_CASE("two interfaces are a configuration, and all else has its default", "[
 TEST_CASE("every key reaches the member of its name", "[config][load]") {
   const auto config = parse(R"({
     "interfaces": [
-      {"name": "lan", "device": "net_tap0", "zone": "inside", "address": "10.0.0.1/8", "vlan": 7, "mtu": 9000},
+      {"name": "lan", "device": "net_tap0", "zone": "inside", "address": "10.0.0.1/8", "vlan": 7, "mtu": 9000,
+       "icmp": false},
       {"name": "wan", "device": "0000:03:00.1", "zone": "outside", "address": "198.51.100.2/25",
        "gateway": "198.51.100.1"}],
     "routes": [{"prefix": "172.16.0.0/12", "via": "10.0.0.9"}],
@@ -446,8 +447,8 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
   CHECK(
       to_json(*config).dump() ==
       R"({"interfaces":[{"name":"lan","device":"net_tap0","zone":"inside","address":"192.168.1.1/24",)"
-      R"("gateway":null,"vlan":0,"mtu":1500},{"name":"wan","device":"net_tap1","zone":"outside",)"
-      R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500}],"routes":[],)"
+      R"("gateway":null,"vlan":0,"mtu":1500,"icmp":true},{"name":"wan","device":"net_tap1","zone":"outside",)"
+      R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500,"icmp":true}],"routes":[],)"
       R"("workers":{"count":1,"cpus":[],"idle":"auto"},"dpdk":{"file_prefix":"pinhole","memory_mb":512},)"
       R"("nat":{"pool":[],"forwards":[],"static_mappings":[],"exempt":[],"route":[],"filtering":{"udp":"address_dependent",)"
       R"("tcp":"address_dependent","icmp":"address_dependent"},"inbound_refresh":{"udp":false,"tcp":false,)"
