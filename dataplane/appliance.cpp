@@ -275,6 +275,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
       .key = key};
   auto fragment_memory = reserve(name("fragments"), nat::FragmentTable::bytes_needed(kFragmentLimits));
   if (!fragment_memory) return fragment_memory.error();
+  auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
+  if (!held_syn_memory) return held_syn_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));
   if (!stats) return stats.error();
   auto translator_memory = reserve(name("translator"), nat::Translator::bytes_needed(translator));
@@ -314,6 +316,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                   .registration_cards = *registrations,
                   .registration_memory = *registration_memory,
                   .fragment_memory = *fragment_memory,
+                  .held_syn_memory = *held_syn_memory,
                   .hash_seed = hash_seed,
                   .sip_ports = config.sip.enabled ? std::span<const std::uint16_t>(config.sip.ports)
                                                   : std::span<const std::uint16_t>{},

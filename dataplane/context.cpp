@@ -26,6 +26,7 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
       slow_path(*this, parts.packets, parts.icmp_errors_per_s, parts.tsc_hz),
       datagram_ids(parts.index, parts.network.steering.workers(), parts.hash_seed),
       fragments(kFragmentLimits, parts.hash_seed, datagram_ids, parts.fragment_memory),
+      held_syns(parts.hash_seed, parts.held_syn_memory),
       translator(parts.translator, parts.translator_memory, parts.inbound, parts.stats.nat, 0),
       endpoints(translator, parts.network.steering, parts.stats.worker),
       calls(parts.call_cards, parts.hash_seed, parts.call_memory, parts.stats.worker),

@@ -77,6 +77,23 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
   });
 }
 
+/// Drops a packet that may not come in. That is silent, for an answer would tell a scanner that somebody is
+/// here; but a SYN may get one later.
+void turn_away(Burst& burst, unsigned place, DropReason reason, WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  constexpr std::uint8_t kOpening = nat::TcpHeader::kSyn;
+  const bool is_opening = packet.protocol == nat::Protocol::tcp && packet.part == nat::FragmentPart::whole &&
+                          (packet.tcp_flags & (kOpening | nat::TcpHeader::kAck)) == kOpening;
+  if (is_opening && worker.network.tcp.answer_unsolicited) {
+    const auto datagram = frame_of(mbuf).subspan(packet.l3_offset, packet.ip_size());
+    const auto held = worker.held_syns.hold(packet.source, packet.destination, datagram, burst.arrival[place],
+                                            worker.clock.tick());
+    if (held == nat::Held::full) worker.stats.worker.add(WorkerCounter::syn_held_full);
+  }
+  worker.transmitter.drop(mbuf, reason);
+}
+
 /// Whether a packet from outside may come in, and where it goes then. All answers that quote the packet are
 /// given here, before a gateway may have written inside addresses into it.
 bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
@@ -101,12 +118,15 @@ bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
       index = created.index;
       reason = created.reason;
     }
-    // Silence: an answer would tell a scanner that somebody is here.
-    if (index == kNoMapping) return drop(reason);
+    if (index == kNoMapping) {
+      turn_away(burst, place, reason, worker);
+      return false;
+    }
   }
-  if (!worker.translator.admits(index, packet.source, worker.clock.tick()))
-    return drop(DropReason::drop_filtered);
-  if (worker.zones.is_inside(packet.source.address)) return drop(DropReason::drop_bad_address);
+  if (!worker.translator.admits(index, packet.source, worker.clock.tick())) {
+    turn_away(burst, place, DropReason::drop_filtered, worker);
+    return false;
+  }
   const auto route = worker.network.routes.find(worker.translator[index].inside.address);
   if (route.kind != RouteKind::forward) return drop(DropReason::drop_no_route);
   if (packet.ttl <= 1) {

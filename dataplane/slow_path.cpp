@@ -18,6 +18,8 @@ using nat::DropReason;
 
 /// Answers that may follow each other at once after a pause: a traceroute's three probes for a few hops.
 constexpr std::uint32_t kIcmpBurst = 20;
+/// Of all answers, those to SYNs that nobody asked for are one in so many at most.
+constexpr std::uint32_t kShareOfSyns = 4;
 
 /// The inside host's end of a quoted packet: its source when it went out, so that the error came in. A ping
 /// has its identifier on one side only.
@@ -38,7 +40,10 @@ bool is_untranslated(const nat::EmbeddedFlow& about, bool went_out, std::uint8_t
 }  // namespace
 
 SlowPath::SlowPath(WorkerContext& worker, rte_mempool* packets, unsigned errors_per_s, std::uint64_t tsc_hz)
-    : worker_(worker), packets_(packets), limit_(errors_per_s, kIcmpBurst, tsc_hz) {
+    : worker_(worker),
+      packets_(packets),
+      limit_(errors_per_s, kIcmpBurst, tsc_hz),
+      syn_limit_((errors_per_s + kShareOfSyns - 1) / kShareOfSyns, kIcmpBurst / kShareOfSyns, tsc_hz) {
 }
 
 void SlowPath::arp(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
@@ -144,6 +149,40 @@ void SlowPath::complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t 
     if (answer != nullptr) send_error(answer, 0, packet.source.address, true);
   }
   worker_.transmitter.drop(mbuf, reason);
+}
+
+void SlowPath::neighbor_unresolved(rte_mbuf* mbuf) noexcept {
+  const auto note = note_of(mbuf);
+  set_plain_link_header(mbuf, note.l3_offset);
+  auto packet = nat::parse(frame_of(mbuf), 0);
+  if (packet.kind == nat::PacketKind::fragment) packet.kind = nat::PacketKind::flow;  // it has left as one
+  // An echo reply may be our own, and its identifier that of somebody else's mapping.
+  const bool is_pong =
+      packet.protocol == nat::Protocol::icmp && packet.icmp_type == nat::IcmpHeader::kEchoReply;
+  if (nat::may_answer_with_error(bytes_of(mbuf), packet) && !is_pong) {
+    rte_mbuf* const error = make_error({bytes_of(mbuf) + packet.l3_offset, packet.ip_size()},
+                                       nat::kHostUnreachable, note.hop.interface);
+    if (error != nullptr) bring_in(error, note.hop.interface, worker_);
+  }
+  worker_.transmitter.drop(mbuf, DropReason::drop_neighbor_unresolved);
+}
+
+void SlowPath::unsolicited(const nat::HeldSyn& syn) noexcept {
+  if (!syn_limit_.take(worker_.clock.tsc())) return;
+  rte_mbuf* const error = make_error(syn.quote(), nat::kPortUnreachable, syn.interface);
+  if (error != nullptr) send_error(error, 0, syn.remote.address, true);
+}
+
+rte_mbuf* SlowPath::make_error(std::span<const std::byte> about, nat::IcmpError error,
+                               std::uint8_t interface) noexcept {
+  if (!limit_.take(worker_.clock.tsc())) return nullptr;
+  rte_mbuf* const mbuf = rte_pktmbuf_alloc(packets_);
+  if (mbuf == nullptr) return nullptr;
+  const auto own_address = worker_.network.interfaces[interface].address.address;
+  const auto size = nat::build_icmp_error(buffer_of(mbuf), about, error, own_address);
+  resize(mbuf, static_cast<std::uint16_t>(size));
+  worker_.stats.worker.add(WorkerCounter::icmp_error_out);
+  return mbuf;
 }
 
 void SlowPath::icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {

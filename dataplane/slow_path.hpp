@@ -11,6 +11,7 @@
 #include "dataplane/network.hpp"
 #include "dataplane/transmitter.hpp"
 #include "nat/drop_reason.hpp"
+#include "nat/held_syn.hpp"
 #include "nat/icmp_error.hpp"
 #include "nat/packet.hpp"
 #include "nat/rate_limit.hpp"
@@ -39,6 +40,10 @@ class SlowPath {
   /// A new flow that gets no mapping: its host is told when that is for want of ports (RFC 5508 REQ-8).
   void refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
                nat::DropReason reason) noexcept;
+  /// A packet on its way out whose next hop did not answer ARP (RFC 1812 section 4.3.3.1). Thread: worker 0.
+  void neighbor_unresolved(rte_mbuf* mbuf) noexcept;
+  /// A SYN that nobody asked for, after its six seconds (RFC 5382 REQ-4). The packet is gone already.
+  void unsolicited(const nat::HeldSyn& syn) noexcept;
   /// Between two inside interfaces nothing is translated.
   void forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, Hop hop) noexcept;
   /// Translates an ICMP error about a packet of one of our flows, or hands it to the owner of that flow.
@@ -63,6 +68,7 @@ class SlowPath {
   WorkerContext& worker_;
   rte_mempool* packets_;
   nat::RateLimit limit_;
+  nat::RateLimit syn_limit_;  // a part of the former, so that strangers cannot use it up
 };
 
 }  // namespace pinhole::dataplane

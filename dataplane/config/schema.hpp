@@ -299,6 +299,23 @@ struct Schema<InboundRefresh> {
 };
 
 template <>
+struct Schema<Tcp> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "mss",
+          .member = &Tcp::mss,
+          .help =
+              "the largest segment that SYNs may announce, in bytes; larger ones are lowered to it; auto: "
+              "what fits the MTUs of both interfaces",
+          .bounds = {536, 9176}},
+      Key{.name = "answer_unsolicited",
+          .member = &Tcp::answer_unsolicited,
+          .help =
+              "whether a SYN from outside that nobody asked for is answered, six seconds later, with ICMP "
+              "3/3 (RFC 5382 REQ-4); false: never"},
+  };
+};
+
+template <>
 struct Schema<Nat> {
   static constexpr std::tuple kKeys{
       Key{.name = "pool",
@@ -340,6 +357,7 @@ struct Schema<Nat> {
           .member = &Nat::quotas,
           .help = "what each inside host may have of the mappings (RFC 6888 REQ-4, REQ-5)"},
       Key{.name = "ports", .member = &Nat::ports, .help = "how external ports are given out"},
+      Key{.name = "tcp", .member = &Nat::tcp, .help = "TCP connections as they open"},
       Key{.name = "mappings_per_worker",
           .member = &Nat::mappings_per_worker,
           .help = "the size of each worker's table of mappings; a mapping takes 64 bytes",

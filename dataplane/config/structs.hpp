@@ -195,6 +195,23 @@ struct InboundRefresh {
   friend bool operator==(const InboundRefresh&, const InboundRefresh&) = default;
 };
 
+/// How large the TCP segments are that a SYN may announce: what the MTUs of both ways allow, whatever hosts
+/// like, or so many bytes.
+struct Mss {
+  static constexpr std::uint16_t kAuto = 0;
+  static constexpr std::uint16_t kOff = 0xffff;
+  std::uint16_t bytes = kAuto;
+
+  friend bool operator==(const Mss&, const Mss&) = default;
+};
+
+struct Tcp {
+  Mss mss;
+  bool answer_unsolicited = true;
+
+  friend bool operator==(const Tcp&, const Tcp&) = default;
+};
+
 struct Nat {
   std::vector<PoolItem> pool;  // empty: the address of the first outside interface
   std::vector<PortForward> forwards;

@@ -109,6 +109,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
       "timeouts": {"udp_s": 11, "tcp_established_s": 12, "tcp_transitory_s": 13, "icmp_s": 14, "media_s": 15},
       "quotas": {"udp": 21, "tcp": 22, "icmp": 23, "new_per_s": 24, "burst": 25},
       "ports": {"rest_s": 26},
+      "tcp": {"mss": 1300, "answer_unsolicited": false},
       "mappings_per_worker": 1024, "hosts_per_worker": 2048, "tcp_sessions_per_worker": 2048},
     "sip": {"enabled": false, "ports": [5060, 5070], "calls_per_worker": 16, "registrations_per_worker": 17},
     "icmp": {"errors_per_s": 0},
@@ -135,6 +136,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
   expected.nat.timeouts = {11, 12, 13, 14, 15};
   expected.nat.quotas = {21, 22, 23, 24, 25};
   expected.nat.ports = {26};
+  expected.nat.tcp = {.mss = {1300}, .answer_unsolicited = false};
   expected.nat.mappings_per_worker = 1024;
   expected.nat.hosts_per_worker = 2048;
   expected.nat.tcp_sessions_per_worker = 2048;
@@ -291,6 +293,12 @@ TEST_CASE("a value out of range is refused with the range", "[config][load]") {
        "sip.ports: found a list of 0 items; allowed is a list of 1 to 16 items"},
       {"one interface", R"({"interfaces": [{}]})", ErrorCode::range,
        "interfaces: found a list of 1 item; allowed is a list of 2 to 16 items"},
+      {"a small segment", document(R"("nat": {"tcp": {"mss": 535}})"), ErrorCode::range,
+       "nat.tcp.mss: found 535; allowed is \"auto\", \"off\" or a whole number from 536 to 9176"},
+      {"a large segment", document(R"("nat": {"tcp": {"mss": 9177}})"), ErrorCode::range,
+       "nat.tcp.mss: found 9177; allowed is \"auto\", \"off\" or a whole number from 536 to 9176"},
+      {"another word for segments", document(R"("nat": {"tcp": {"mss": "1460"}})"), ErrorCode::range,
+       "nat.tcp.mss: found \"1460\"; allowed is \"auto\", \"off\" or a whole number from 536 to 9176"},
       {"another word", with_interface(R"("name": "lan", "device": "d", "zone": "dmz")"), ErrorCode::range,
        "interfaces[0].zone: found \"dmz\"; allowed is \"inside\" or \"outside\""},
       {"half an address", document(R"("nat": {"pool": ["203.0.113.2", "203.0.113"]})"), ErrorCode::range,
@@ -414,7 +422,7 @@ TEST_CASE("what is rendered is read back as the same configuration", "[config][r
                 "exempt": [{"to": "10.0.0.0/8"},
                            {"from": "192.168.1.0/25", "to": "0.0.0.0/0", "protocol": "udp", "ports": "53"}],
                 "route": [{"inside": "lan", "outside": "198.51.100.0/24"}],
-                "timeouts": {"udp_s": 1}},
+                "timeouts": {"udp_s": 1}, "tcp": {"mss": "off"}},
         "sip": {"enabled": false, "ports": [1, 2, 3]}, "control": {"group": "a \"quoted\\ group"})")},
       {"no pool", document(R"("nat": {"pool": []})")},
   };
@@ -455,6 +463,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("icmp":false},"timeouts":{"udp_s":300,)"
       R"("tcp_established_s":7440,"tcp_transitory_s":240,"icmp_s":60,"media_s":120},)"
       R"("quotas":{"udp":8192,"tcp":8192,"icmp":1024,"new_per_s":1000,"burst":4000},"ports":{"rest_s":120},)"
+      R"("tcp":{"mss":"auto","answer_unsolicited":true},)"
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"tcp_sessions_per_worker":65536},"sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"
       R"("registrations_per_worker":8192},"icmp":{"errors_per_s":100},)"
       R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
