@@ -83,9 +83,7 @@ void look_after_neighbors(WorkerContext& worker) noexcept {
   worker.network.neighbors->tick(
       worker.clock.tick(),
       [&](const NeighborQuestion& question) noexcept { worker.slow_path.ask_neighbor(question); },
-      [&](void* packet) noexcept {
-        worker.transmitter.drop(static_cast<rte_mbuf*>(packet), DropReason::drop_neighbor_unresolved);
-      });
+      [&](void* packet) noexcept { worker.slow_path.neighbor_unresolved(static_cast<rte_mbuf*>(packet)); });
 }
 
 }  // namespace
@@ -128,6 +126,7 @@ void begin_tick(WorkerContext& worker) noexcept {
                           [&](const nat::HeldSyn& syn) noexcept { worker.slow_path.unsolicited(syn); });
   worker.stats.worker.set(WorkerCounter::syn_held, worker.held_syns.size());
   if (worker.index == kNeighborOwner) look_after_neighbors(worker);
+  worker.handoff.flush();  // errors that have to find the host they are for
 }
 
 }  // namespace pinhole::dataplane

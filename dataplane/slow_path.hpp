@@ -2,6 +2,11 @@
 #pragma once
 // The slow path: packets for the appliance itself, and what it says to hosts on its own account: ARP, echo
 // replies and ICMP errors. One a worker; only worker 0 gets ARP. Each function takes the packet.
+//
+// An error is about a packet as its sender sent it. Where the packet was translated before it turned out that
+// it cannot go on (its next hop does not answer ARP), the error quotes what there is and comes in, marked
+// MbufMark::kOwn, as if somebody behind that hop had sent it: then it is translated back like any other error
+// and finds its way by the mapping, whoever owns that.
 
 #include <cstddef>
 #include <cstdint>
