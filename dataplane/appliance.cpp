@@ -70,7 +70,8 @@ nat::Timeouts timeouts_from(const config::Timeouts& seconds) {
   nat::Timeouts timeouts;
   timeouts.set_s(nat::TimeoutClass::udp, seconds.udp_s);
   timeouts.set_s(nat::TimeoutClass::tcp_established, seconds.tcp_established_s);
-  timeouts.set_s(nat::TimeoutClass::tcp_transitory, seconds.tcp_transitory_s);
+  timeouts.set_s(nat::TimeoutClass::tcp_opening, seconds.tcp_opening_s);
+  timeouts.set_s(nat::TimeoutClass::tcp_closing, seconds.tcp_closing_s);
   timeouts.set_s(nat::TimeoutClass::icmp, seconds.icmp_s);
   timeouts.set_s(nat::TimeoutClass::media, seconds.media_s);
   return timeouts;

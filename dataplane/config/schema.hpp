@@ -224,9 +224,16 @@ struct Schema<Timeouts> {
           .member = &Timeouts::tcp_established_s,
           .help = "an idle established TCP session, in seconds (RFC 5382 REQ-5: 7440 at least)",
           .bounds = {1, kWeekSeconds}},
-      Key{.name = "tcp_transitory_s",
-          .member = &Timeouts::tcp_transitory_s,
-          .help = "a TCP session that is opening or closing, in seconds (RFC 5382 REQ-5: 240 at least)",
+      Key{.name = "tcp_opening_s",
+          .member = &Timeouts::tcp_opening_s,
+          .help = "a TCP session that is not established yet, in seconds (RFC 5382 REQ-5: 240 at least; RFC "
+                  "7857 section 2.1 allows less)",
+          .bounds = {1, kWeekSeconds}},
+      Key{.name = "tcp_closing_s",
+          .member = &Timeouts::tcp_closing_s,
+          .help =
+              "a TCP session that both sides have ended or one has reset, in seconds (RFC 5382 REQ-5, RFC "
+              "7857 section 2.2: 240 at least)",
           .bounds = {1, kWeekSeconds}},
       Key{.name = "icmp_s",
           .member = &Timeouts::icmp_s,

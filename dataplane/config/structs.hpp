@@ -138,7 +138,8 @@ struct RouteMode {
 struct Timeouts {
   std::uint32_t udp_s = 300;
   std::uint32_t tcp_established_s = 7440;
-  std::uint32_t tcp_transitory_s = 240;
+  std::uint32_t tcp_opening_s = 240;
+  std::uint32_t tcp_closing_s = 240;
   std::uint32_t icmp_s = 60;
   std::uint32_t media_s = 120;  // RTP and RTCP pinholes, unless control keeps the call
 

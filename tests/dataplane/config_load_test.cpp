@@ -106,7 +106,8 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
       "forwards": [{"protocol": "tcp", "external": "198.51.100.3:443", "inside": "10.0.0.5:8443"}],
       "filtering": {"tcp": "address_and_port_dependent", "icmp": "endpoint_independent"},
       "inbound_refresh": {"udp": true},
-      "timeouts": {"udp_s": 11, "tcp_established_s": 12, "tcp_transitory_s": 13, "icmp_s": 14, "media_s": 15},
+      "timeouts": {"udp_s": 11, "tcp_established_s": 12, "tcp_opening_s": 13, "tcp_closing_s": 16,
+                   "icmp_s": 14, "media_s": 15},
       "quotas": {"udp": 21, "tcp": 22, "icmp": 23, "new_per_s": 24, "burst": 25},
       "ports": {"rest_s": 26},
       "tcp": {"mss": 1300, "answer_unsolicited": false},
@@ -133,7 +134,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
   expected.nat.filtering = {nat::Filter::address_dependent, nat::Filter::address_and_port_dependent,
                             nat::Filter::endpoint_independent};
   expected.nat.inbound_refresh = {true, false, false};
-  expected.nat.timeouts = {11, 12, 13, 14, 15};
+  expected.nat.timeouts = {11, 12, 13, 16, 14, 15};
   expected.nat.quotas = {21, 22, 23, 24, 25};
   expected.nat.ports = {26};
   expected.nat.tcp = {.mss = {1300}, .answer_unsolicited = false};
@@ -461,7 +462,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("nat":{"pool":[],"forwards":[],"static_mappings":[],"exempt":[],"route":[],"filtering":{"udp":"address_dependent",)"
       R"("tcp":"address_dependent","icmp":"address_dependent"},"inbound_refresh":{"udp":false,"tcp":false,)"
       R"("icmp":false},"timeouts":{"udp_s":300,)"
-      R"("tcp_established_s":7440,"tcp_transitory_s":240,"icmp_s":60,"media_s":120},)"
+      R"("tcp_established_s":7440,"tcp_opening_s":240,"tcp_closing_s":240,"icmp_s":60,"media_s":120},)"
       R"("quotas":{"udp":8192,"tcp":8192,"icmp":1024,"new_per_s":1000,"burst":4000},"ports":{"rest_s":120},)"
       R"("tcp":{"mss":"auto","answer_unsolicited":true},)"
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"tcp_sessions_per_worker":65536},"sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"
