@@ -10,10 +10,12 @@
 #include <thread>
 #include <utility>
 
+#include "dataplane/config/subscribers.hpp"
 #include "dataplane/config/validate.hpp"
 #include "dataplane/eal.hpp"
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/event.hpp"
+#include "dataplane/ipc/nat_record.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/port_setup.hpp"
 #include "dataplane/shared_memory.hpp"
@@ -43,6 +45,7 @@ constexpr unsigned kUnresolvedRing = 512;
 constexpr unsigned kPeerRing = 1024;
 constexpr unsigned kEventRing = 8192;
 constexpr unsigned kCommandRing = 4096;
+constexpr unsigned kRecordRing = 16384;
 
 Error no_memory(const std::string& what) {
   return {ErrorCode::memory,
@@ -77,8 +80,20 @@ nat::Timeouts timeouts_from(const config::Timeouts& seconds) {
   return timeouts;
 }
 
-nat::HostQuotas quotas_from(const config::Quotas& quotas) {
-  return {.mappings = {quotas.udp, quotas.tcp, quotas.icmp},
+/// Where a host's ports are counted, those that media may have over the quota are left for it.
+std::uint32_t udp_quota(const config::Config& config) {
+  const auto quota = config.nat.quotas.udp;
+  const auto plan = config::port_plan(config);
+  if (plan.mode == nat::PortMode::random || !config.sip.enabled) return quota;
+  const auto ports =
+      plan.block_size * (plan.mode == nat::PortMode::deterministic ? 1 : plan.blocks_per_host) -
+      nat::HostTable::kMediaReserve;
+  return quota == 0 ? ports : std::min(quota, ports);
+}
+
+nat::HostQuotas quotas_from(const config::Config& config) {
+  const auto& quotas = config.nat.quotas;
+  return {.mappings = {udp_quota(config), quotas.tcp, quotas.icmp},
           .new_per_s = quotas.new_per_s,
           .burst = quotas.burst};
 }
@@ -147,11 +162,14 @@ config::Result<void> Appliance::make_network(const config::Config& config) {
   auto neighbors = reserve_object<NeighborTable>("pinhole_neighbor_table", *memory);
   if (!neighbors) return neighbors.error();
   const auto pool = config::external_addresses(config);
-  const Steering steering(config.workers.count, pool, config.nat.forwards, config.nat.static_mappings);
+  auto subscribers = config::subscriber_ranges(config);
+  const Steering steering(config.workers.count, pool, config.nat.forwards, config.nat.static_mappings,
+                          config::port_plan(config), nat::Subscribers(subscribers));
   network_ = std::make_unique<Network>(Network{.ports = ports_,
                                                .interfaces = {},
                                                .routes = RouteTable(config),
                                                .arp_answers = ArpAnswers(config),
+                                               .subscribers = std::move(subscribers),
                                                .steering = steering,
                                                .statics = {config.nat.static_mappings, steering},
                                                .untranslated = Untranslated(config),
@@ -264,16 +282,20 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
       .pool_size = network_->steering.pool_size(),
       .mappings = config.nat.mappings_per_worker,
       .tcp_sessions = config.nat.tcp_sessions_per_worker,
+      .remotes = config.nat.remotes_per_worker,
       .filtering = {config.nat.filtering.udp, config.nat.filtering.tcp, config.nat.filtering.icmp},
       .inbound_refresh = {config.nat.inbound_refresh.udp, config.nat.inbound_refresh.tcp,
                           config.nat.inbound_refresh.icmp},
       .statics = network_->statics.rules(),
       .openings = network_->statics.openings(),
       .timeouts = timeouts_from(config.nat.timeouts),
-      .quotas = quotas_from(config.nat.quotas),
+      .quotas = quotas_from(config),
       .hosts = config.nat.hosts_per_worker,
+      .ports = config::port_plan(config),
+      .subscribers = nat::Subscribers(network_->subscribers),
       .port_rest = nat::ticks_from_s(config.nat.ports.rest_s),
-      .key = key};
+      .key = key,
+      .mapping_records = config.nat.log.mappings};
   auto fragment_memory = reserve(name("fragments"), nat::FragmentTable::bytes_needed(kFragmentLimits));
   if (!fragment_memory) return fragment_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
@@ -299,6 +321,12 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   auto commands = make_ring(fmt::sprintf(ipc::kCommandRingName, worker), sizeof(ipc::Command), kCommandRing,
                             RING_F_SP_ENQ | RING_F_SC_DEQ);
   if (!commands) return commands.error();
+  config::Result<rte_ring*> records = nullptr;
+  if (config.nat.log.wanted()) {
+    records = make_ring(fmt::sprintf(ipc::kRecordRingName, worker), sizeof(ipc::NatRecord), kRecordRing,
+                        RING_F_SP_ENQ | RING_F_SC_DEQ);
+    if (!records) return records.error();
+  }
   std::uint64_t hash_seed = 0;
   fill_with_random(hash_seed);
 
@@ -309,6 +337,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                   .packets = packets_,
                   .events = *events,
                   .commands = *commands,
+                  .records = *records,
                   .translator = translator,
                   .inbound = inbound,
                   .translator_memory = *translator_memory,

@@ -19,6 +19,8 @@ namespace pinhole::dataplane {
 struct Hop {
   nat::Ipv4Address next_hop;
   std::uint8_t interface = 0;
+
+  friend bool operator==(Hop, Hop) noexcept = default;
 };
 
 /// Places of a burst that go the same way, in the order of arrival.

@@ -13,6 +13,15 @@ SipPorts::SipPorts(std::span<const std::uint16_t> ports) noexcept {
   for (const auto port : ports) bits_[port / 64] |= std::uint64_t{1} << (port % 64);
 }
 
+namespace {
+
+nat::TranslatorConfig with_records(nat::TranslatorConfig config, nat::RecordSink* records) {
+  config.records = records;
+  return config;
+}
+
+}  // namespace
+
 WorkerContext::WorkerContext(const WorkerParts& parts)
     : index(parts.index),
       network(parts.network),
@@ -27,7 +36,9 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
       datagram_ids(parts.index, parts.network.steering.workers(), parts.hash_seed),
       fragments(kFragmentLimits, parts.hash_seed, datagram_ids, parts.fragment_memory),
       held_syns(parts.hash_seed, parts.held_syn_memory),
-      translator(parts.translator, parts.translator_memory, parts.inbound, parts.stats.nat, 0),
+      records(parts.records, static_cast<std::uint16_t>(parts.index), clock, parts.stats.worker),
+      translator(with_records(parts.translator, parts.records == nullptr ? nullptr : &records),
+                 parts.translator_memory, parts.inbound, parts.stats.nat, 0),
       endpoints(translator, parts.network.steering, parts.stats.worker),
       calls(parts.call_cards, parts.hash_seed, parts.call_memory, parts.stats.worker),
       registrations(parts.registration_cards, parts.hash_seed, parts.registration_memory, parts.stats.worker),

@@ -70,6 +70,7 @@ struct WorkerParts {
   rte_mempool* packets = nullptr;
   rte_ring* events = nullptr;
   rte_ring* commands = nullptr;
+  rte_ring* records = nullptr;  // nullptr: nobody wants any
   nat::TranslatorConfig translator;
   nat::InboundIndex inbound;
   std::span<std::byte> translator_memory;
@@ -106,6 +107,7 @@ struct WorkerContext {
   nat::DatagramIds datagram_ids;
   nat::FragmentTable fragments;
   nat::HeldSyns held_syns;
+  RecordRing records;
   nat::Translator translator;
   LocalEndpoints endpoints;
   CallTable calls;

@@ -3,11 +3,12 @@
 // The express path: plain UDP packets of established flows, which are nearly all that a worker ever sees. It
 // comes before the stages of dataplane/pipeline.hpp, takes what it can be sure of, and leaves the rest.
 //
-// A packet is plain when it has nothing that needs thought: untagged Ethernet to our MAC address, IPv4
-// without options, right header checksum, no fragment, a TTL to spare, UDP whose lengths fit. Its flow is
-// established when the regular path has taken a packet of the very same remote endpoint through, in the same
-// direction, and found nothing that stands against it: then the mapping holds the number of a next hop, and
-// routes, filters, zones and gateways need not be asked again, because they would say the same.
+// What is plain is said in dataplane/plain_frame.hpp. A flow is established when the regular path has taken a
+// packet of the very same remote endpoint through, in the same direction, and found nothing that stands
+// against it: then the mapping holds the number of a next hop, and routes, filters, zones and gateways need
+// not be asked again, because they would say the same.
+//
+// A plain packet whose flow belongs to another worker is handed over at once.
 //
 // Invariant: for a packet that it takes, the express path does what the regular path would do, byte for byte
 // and count for count; a packet that it does not take is untouched. It may always be left out.
@@ -18,6 +19,7 @@
 #include "dataplane/burst.hpp"
 #include "dataplane/hop_table.hpp"
 #include "dataplane/network.hpp"
+#include "dataplane/plain_frame.hpp"
 #include "nat/translator.hpp"
 
 #include <rte_build_config.h>
@@ -59,22 +61,26 @@ class Express {
  private:
   /// What is known of a port before a frame is read.
   struct Arrival {
-    std::uint64_t mac =
-        ~std::uint64_t{0};  // of the only, untagged interface; otherwise one that no frame has
+    plain::Head head;  // of plain frames
+    std::uint16_t port = 0;
+    bool usable = false;  // it has but one interface, whose frames are untagged
     bool inside = false;
   };
   enum class Way : std::uint8_t { regular, outbound, inbound };
-  struct Flows;
+  enum class Found : std::uint8_t { nothing, flow, elsewhere };
+  struct Flow;
+  struct Sent;
 
   [[nodiscard]] bool may_pass(const nat::Mapping& mapping, nat::Endpoint remote,
                               const WorkerContext& worker) const noexcept;
   template <Way kWay>
   void forward_as(Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept;
-  [[nodiscard]] Way recognise(const rte_mbuf* mbuf, unsigned place, const Arrival& arrival, Way way,
-                              const WorkerContext& worker, Flows& flows) const noexcept;
   template <bool kOutbound>
-  [[nodiscard]] bool finish(rte_mbuf* mbuf, unsigned place, const Flows& flows,
-                            WorkerContext& worker) noexcept;
+  [[nodiscard]] Found recognise(Flow& flow, std::size_t size, const Arrival& arrival,
+                                const WorkerContext& worker) const noexcept;
+  template <bool kOutbound>
+  [[nodiscard]] bool finish(rte_mbuf* mbuf, const Flow& flow, nat::MappingIndex index, WorkerContext& worker,
+                            Sent& sent) const noexcept;
 
   bool alone_;  // the only worker owns everything
   std::array<Arrival, RTE_MAX_ETHPORTS> arrivals_{};

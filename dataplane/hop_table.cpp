@@ -14,7 +14,7 @@ std::size_t HopTable::home_of(Hop hop) noexcept {
   return nat::hash_address(hop.next_hop, hop.interface) % kCapacity;
 }
 
-nat::HopNumber HopTable::number_of(Hop hop) noexcept {
+nat::HopNumber HopTable::look_up(Hop hop) noexcept {
   if (hop.interface >= network_.interfaces.size() || network_.interfaces[hop.interface].vlan != 0) {
     return nat::kNoHop;
   }

@@ -37,7 +37,14 @@ class HopTable {
   [[nodiscard]] const ReadyHop& operator[](nat::HopNumber number) const noexcept { return hops_[number]; }
 
   /// The number of a hop, new or known. \return kNoHop when there is none: a tagged interface, or no room
-  [[nodiscard]] nat::HopNumber number_of(Hop hop) noexcept;
+  [[nodiscard]] nat::HopNumber number_of(Hop hop) noexcept {
+    // One after the other, new flows mostly go the same way.
+    if (hop != last_hop_) {
+      last_number_ = look_up(hop);
+      last_hop_ = hop;
+    }
+    return last_number_;
+  }
   /// Takes over what the neighbour table knows, for a part of the hops. Called once a tick.
   void refresh() noexcept;
 
@@ -46,12 +53,15 @@ class HopTable {
   static constexpr std::size_t kMaxHops = kCapacity / 4 * 3;  // so that probing stays short
 
   [[nodiscard]] static std::size_t home_of(Hop hop) noexcept;
+  [[nodiscard]] nat::HopNumber look_up(Hop hop) noexcept;
   void make_ready(ReadyHop& hop) noexcept;
 
   const Network& network_;
   // By number: open addressing with linear probing, where place 0 is left out.
   std::array<ReadyHop, kCapacity> hops_{};
   std::array<nat::HopNumber, kMaxHops> used_{};  // the numbers given, in the order of giving
+  Hop last_hop_;                                 // at first one that nobody asks for: its next hop is 0.0.0.0
+  nat::HopNumber last_number_ = nat::kNoHop;
   unsigned size_ = 0;
   unsigned next_ = 0;  // the next of `used_` to be refreshed
 };

@@ -81,7 +81,7 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   worker.edits.clear();
   worker.host.begin(message, worker.clock.tick(), mapping.realm);
   auto answer = worker.sip.inspect(message, worker.host, worker.edits);
-  if (answer.recognised) mapping.flags |= MappingFlags::kSip;
+  if (answer.recognised) nat::keep_to_regular_path(mapping, nat::MappingFlags::kSip);
   const auto mtu = worker.network.mtu(burst.hops[place].interface);
   if (answer.verdict == Verdict::forward && !worker.edits.empty() && !fits(mbuf, packet, worker.edits, mtu)) {
     answer.verdict = Verdict::drop;

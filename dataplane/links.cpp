@@ -2,6 +2,7 @@
 #include "dataplane/links.hpp"
 
 #include "dataplane/ipc/layout.hpp"
+#include "dataplane/ipc/nat_record.hpp"
 
 #include <rte_ring_elem.h>
 
@@ -20,6 +21,16 @@ bool EventRing::push(ipc::Event& event) noexcept {
   const bool sent = rte_ring_enqueue_elem(ring_, &event, sizeof event) == 0;
   counters_.add(sent ? WorkerCounter::event_sent : WorkerCounter::event_lost);
   return sent;
+}
+
+void RecordRing::put(const nat::Record& record) noexcept {
+  ipc::NatRecord message{.abi_version = ipc::kAbiVersion,
+                         .worker = worker_,
+                         .sequence = sequence_++,  // counts lost records too: control sees the gap
+                         .tsc = clock_.tsc(),
+                         .record = record};
+  const bool sent = rte_ring_enqueue_elem(ring_, &message, sizeof message) == 0;
+  counters_.add(sent ? WorkerCounter::record_sent : WorkerCounter::record_lost);
 }
 
 bool PeerRings::send(const PeerMessage& message) noexcept {

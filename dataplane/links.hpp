@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// What connects a worker's gateway host with the rest: the ring of events to control, the rings to the other
-// workers, and the routes that tell inside from outside. Each is owned by one worker.
+// What connects a worker's gateway host and translator with the rest: the rings of events and of NAT records
+// to control, the rings to the other workers, and the routes that tell inside from outside. Each is owned by
+// one worker.
 
 #include <cstdint>
 
@@ -11,6 +12,7 @@
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/network.hpp"
 #include "dataplane/stats.hpp"
+#include "nat/record.hpp"
 
 #include <rte_ring.h>
 
@@ -35,6 +37,22 @@ class EventRing final : public EventSink {
  private:
   rte_ring* ring_;
   std::uint8_t worker_;
+  const Clock& clock_;
+  nat::CounterBlock<WorkerCounter>& counters_;
+  std::uint32_t sequence_ = 0;
+};
+
+class RecordRing final : public nat::RecordSink {
+ public:
+  /// \param ring  nullptr: put() is not called
+  RecordRing(rte_ring* ring, std::uint16_t worker, const Clock& clock,
+             nat::CounterBlock<WorkerCounter>& counters) noexcept
+      : ring_(ring), worker_(worker), clock_(clock), counters_(counters) {}
+  void put(const nat::Record& record) noexcept override;
+
+ private:
+  rte_ring* ring_;
+  std::uint16_t worker_;
   const Clock& clock_;
   nat::CounterBlock<WorkerCounter>& counters_;
   std::uint32_t sequence_ = 0;

@@ -13,7 +13,7 @@ bool has(const nat::Mapping& mapping, std::uint8_t flag) noexcept {
 
 /// From now on SIP is looked for in its packets. A pinhole stays what it is: media, and its call's.
 void mark_signalling(nat::Mapping& mapping) noexcept {
-  if (!has(mapping, MappingFlags::kPinhole)) mapping.flags |= MappingFlags::kSip;
+  if (!has(mapping, MappingFlags::kPinhole)) nat::keep_to_regular_path(mapping, MappingFlags::kSip);
 }
 
 }  // namespace

@@ -42,6 +42,30 @@ void prefetch_session(nat::MappingIndex mapping, nat::Protocol protocol, nat::En
     worker.translator.prefetch_session(mapping, remote);
 }
 
+/// The first packets of flows need more lines, and wait less for them together.
+void prefetch_for_new(const Burst& burst, const nat::Translator& translator) noexcept {
+  std::array<nat::OutboundKey, kBurst> keys;
+  unsigned size = 0;
+  for (const unsigned place : burst.outbound) {
+    if (burst.mappings[place] == kNoMapping) keys[size++] = outbound_key(burst, place);
+  }
+  if (size > 1) translator.prefetch_new(std::span(keys).first(size));
+}
+
+/// The keys that mappings were made for since the burst was looked up: a packet may be of the same flow as
+/// one before it in the burst. Says no only when that is certain.
+class MadeHere {
+ public:
+  void add(nat::OutboundKey key) noexcept { bits_ |= bit_of(key); }
+  [[nodiscard]] bool may_have(nat::OutboundKey key) const noexcept { return (bits_ & bit_of(key)) != 0; }
+
+ private:
+  static std::uint64_t bit_of(nat::OutboundKey key) noexcept {
+    return std::uint64_t{1} << (key.word() * 0x9e3779b97f4a7c15U >> 58U);  // 2^64 / golden ratio
+  }
+  std::uint64_t bits_ = 0;
+};
+
 void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
   std::array<nat::OutboundKey, kBurst> keys;
   std::array<nat::MappingIndex, kBurst> found;
@@ -56,17 +80,20 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
     burst.mappings[place] = found[i];
     prefetch_session(found[i], burst.packets[place].protocol, burst.packets[place].destination, worker);
   }
+  prefetch_for_new(burst, worker.translator);
+  MadeHere made;
   burst.outbound.keep_if([&](unsigned place) noexcept {
     auto& mapping = burst.mappings[place];
     const auto& packet = burst.packets[place];
-    // A packet before this one in the burst may have made the mapping since.
-    if (mapping == kNoMapping) mapping = worker.translator.find_outbound(outbound_key(burst, place));
+    if (mapping == kNoMapping && made.may_have(outbound_key(burst, place))) [[unlikely]]
+      mapping = worker.translator.find_outbound(outbound_key(burst, place));
     if (mapping == kNoMapping && packet.part == nat::FragmentPart::later) {
       worker.transmitter.drop(burst.mbufs[place], DropReason::drop_no_mapping);
       return false;  // the first one was refused, with an answer
     }
     if (mapping == kNoMapping) [[unlikely]] {
       mapping = make_mapping(burst, place, worker);
+      made.add(outbound_key(burst, place));
       return mapping != kNoMapping;
     }
     if (worker.translator.lets_out(mapping, packet.destination, worker.clock.tick())) [[likely]]

@@ -19,6 +19,7 @@
 #include "dataplane/steering.hpp"
 #include "dataplane/untranslated.hpp"
 #include "nat/headers.hpp"
+#include "nat/port_plan.hpp"
 
 #include <rte_ring.h>
 
@@ -54,6 +55,7 @@ struct Network {
   std::vector<Interface> interfaces;
   RouteTable routes;
   ArpAnswers arp_answers;
+  std::vector<nat::SubscriberRange> subscribers;  // of mode deterministic
   Steering steering;
   StaticTable statics;
   Untranslated untranslated;

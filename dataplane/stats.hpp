@@ -42,6 +42,8 @@ namespace pinhole::dataplane {
   X(parked, "SIP messages that waited for another worker")                                       \
   X(event_sent, "events put on the ring to control")                                             \
   X(event_lost, "events lost because the ring to control was full")                              \
+  X(record_sent, "NAT records put on the ring to control")                                       \
+  X(record_lost, "NAT records lost because the ring to control was full")                        \
   X(command_done, "commands of control carried out")                                             \
   X(command_stale, "commands that named a card that was gone already")                           \
   X(command_refused, "commands that were torn or of another ABI version")                        \

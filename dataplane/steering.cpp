@@ -9,7 +9,8 @@ namespace pinhole::dataplane {
 
 Steering::Steering(unsigned workers, std::span<const nat::Ipv4Address> pool,
                    std::span<const config::PortForward> forwards,
-                   std::span<const config::StaticMapping> static_mappings)
+                   std::span<const config::StaticMapping> static_mappings, const nat::PortPlan& plan,
+                   const nat::Subscribers& subscribers)
     : workers_(workers), pool_size_(static_cast<std::uint32_t>(pool.size())) {
   assert(workers >= 1 && workers < kMixed && pool.size() <= config::kMaxExternalAddresses);
   addresses_.assign(pool.begin(), pool.end());
@@ -21,7 +22,7 @@ Steering::Steering(unsigned workers, std::span<const nat::Ipv4Address> pool,
     }
   }
   number_addresses();
-  deal_blocks();
+  deal_blocks(plan, subscribers);
   for (const auto& mapping : static_mappings) {
     if (mapping.is_opening()) continue;  // it has no address of ours
     for (std::uint32_t n = 0; n < mapping.external.addresses(); ++n) {
@@ -47,8 +48,9 @@ void Steering::add_address(nat::Ipv4Address address) {
 }
 
 void Steering::number_addresses() {
-  slots_.assign(std::bit_ceil(4 * addresses_.size() + 1), Slot{});
+  slots_.assign(std::bit_ceil(4 * addresses_.size() + 2), Slot{});
   slot_mask_ = static_cast<std::uint32_t>(slots_.size() - 1);
+  slot_shift_ = 32U - static_cast<unsigned>(std::countr_zero(slots_.size()));
   for (std::size_t i = 0; i < addresses_.size(); ++i) {
     std::uint32_t at = slot_of(addresses_[i]);
     while (slots_[at].index != kEmpty) at = (at + 1) & slot_mask_;
@@ -56,13 +58,23 @@ void Steering::number_addresses() {
   }
 }
 
-void Steering::deal_blocks() {
+void Steering::deal_blocks(const nat::PortPlan& plan, const nat::Subscribers& subscribers) {
   blocks_.resize(addresses_.size() * nat::kPortBlocks);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    auto block = static_cast<std::uint32_t>(i % nat::kPortBlocks);
+    // Dealt out are the blocks that hosts are given; below the first one, ports are forwarded at most.
+    if (plan.mode != nat::PortMode::random)
+      block = plan.block_of(static_cast<std::uint16_t>(block * nat::kPortBlock)).value_or(block);
     blocks_[i] = static_cast<std::uint8_t>(
-        nat::owner_of_block(static_cast<std::uint16_t>(i / nat::kPortBlocks),
-                            static_cast<std::uint32_t>(i % nat::kPortBlocks), workers_));
+        nat::owner_of_block(static_cast<std::uint16_t>(i / nat::kPortBlocks), block, workers_));
   }
+  if (plan.mode != nat::PortMode::deterministic) return;
+  subscribers.for_each([&](std::uint32_t number, nat::Ipv4Address host) {
+    const auto block = nat::block_of_subscriber(plan, number);
+    const auto begin = block.pool_index * nat::kPortBlocks + nat::port_block(block.first_port);
+    std::fill_n(blocks_.begin() + static_cast<std::ptrdiff_t>(begin), plan.block_size / nat::kPortBlock,
+                static_cast<std::uint8_t>(owner_of_inside(host)));
+  });
 }
 
 /// Ports in a row, from that of `external` to `last_port`, are those of an inside host.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// Steering: which worker a packet belongs to. Built once from the number of workers, the pool and the static
-// forwards; constant afterwards, and read by all workers. A block of external ports belongs to one worker
-// (nat/ownership.hpp), except that what is forwarded or mapped statically belongs to the owner of its inside
-// host, wherever its port lies: such a block is marked mixed, and the few intervals of ports in it are looked
-// up in a sorted list. A whole address is its host's with all its blocks.
+// Steering: which worker a packet belongs to. Built once from the number of workers, the pool, how its ports
+// are given out, and the static forwards; constant afterwards, and read by all workers. A block of external
+// ports belongs to one worker (nat/ownership.hpp; in mode deterministic to the owner of its subscriber),
+// except that what is forwarded or mapped statically belongs to the owner of its inside host, wherever its
+// port lies: such a block is marked mixed, and the few intervals of ports in it are looked up in a sorted
+// list. A whole address is its host's with all its blocks.
 
 #include <algorithm>
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include "dataplane/config/structs.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/ownership.hpp"
+#include "nat/port_plan.hpp"
 
 namespace pinhole::dataplane {
 
@@ -26,7 +28,8 @@ class Steering {
   /// and static mappings use.
   Steering(unsigned workers, std::span<const nat::Ipv4Address> pool,
            std::span<const config::PortForward> forwards,
-           std::span<const config::StaticMapping> static_mappings = {});
+           std::span<const config::StaticMapping> static_mappings = {}, const nat::PortPlan& plan = {},
+           const nat::Subscribers& subscribers = {});
 
   /// The worker that owns an inside host. Cost: two multiplications.
   [[nodiscard]] unsigned owner_of_inside(nat::Ipv4Address address) const noexcept {
@@ -43,7 +46,8 @@ class Steering {
     return block;
   }
 
-  /// The number of an external address; none when the address is not ours. Cost: one probe, rarely two.
+  /// The number of an external address; none when the address is not ours. Cost: one multiplication and one
+  /// probe, rarely two.
   [[nodiscard]] std::optional<std::uint16_t> pool_index(nat::Ipv4Address address) const noexcept {
     for (std::uint32_t at = slot_of(address);; at = (at + 1) & slot_mask_) {
       const Slot& slot = slots_[at];
@@ -77,14 +81,15 @@ class Steering {
     return std::uint64_t{pool_index} << 24U | std::uint64_t{static_cast<std::uint8_t>(protocol)} << 16U |
            port;
   }
+  /// Nobody but the operator chooses external addresses, so that one multiplication is hash enough.
   [[nodiscard]] std::uint32_t slot_of(nat::Ipv4Address address) const noexcept {
-    return nat::hash_address(address, 0) & slot_mask_;
+    return address.value.raw() * 0x9e3779b1U >> slot_shift_;  // 2^32 / golden ratio
   }
   [[nodiscard]] unsigned owner_in_mixed_block(std::uint16_t pool_index, nat::Protocol protocol,
                                               std::uint16_t port, unsigned block_owner) const noexcept;
   void add_address(nat::Ipv4Address address);
   void number_addresses();
-  void deal_blocks();
+  void deal_blocks(const nat::PortPlan& plan, const nat::Subscribers& subscribers);
   void give(nat::Protocol protocol, nat::Endpoint external, std::uint16_t last_port, nat::Ipv4Address inside);
   void give_whole(nat::Ipv4Address external, nat::Ipv4Address inside);
 
@@ -92,6 +97,7 @@ class Steering {
   std::uint32_t pool_size_;
   std::vector<nat::Ipv4Address> addresses_;
   std::uint32_t slot_mask_ = 0;
+  unsigned slot_shift_ = 0;  // keeps as many bits as the mask has
   std::vector<Slot> slots_;
   std::vector<std::uint8_t> blocks_;   // [external address][block]: owner, with kMixed
   std::vector<ForwardOwner> foreign_;  // ports whose owner is not that of their block, sorted by key

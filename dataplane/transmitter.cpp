@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/transmitter.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "dataplane/mbuf_view.hpp"
@@ -60,6 +61,24 @@ void Transmitter::send_to(rte_mbuf* mbuf, std::uint8_t l3_offset, std::uint8_t i
 
 void Transmitter::send_frame(rte_mbuf* mbuf, std::uint8_t interface) noexcept {
   push(network_.interfaces[interface].port, mbuf);
+}
+
+void Transmitter::push(unsigned port, std::span<rte_mbuf* const> mbufs, std::uint32_t bytes) noexcept {
+  auto& queue = queues_[port];
+  while (!mbufs.empty()) {
+    const std::size_t part = std::min<std::size_t>(mbufs.size(), kBurst - queue.size);
+    std::uint32_t part_bytes = bytes;
+    if (part < mbufs.size()) {
+      part_bytes = 0;
+      for (const rte_mbuf* const mbuf : mbufs.first(part)) part_bytes += mbuf->pkt_len;
+    }
+    std::copy_n(mbufs.begin(), part, queue.mbufs.begin() + queue.size);
+    queue.size = static_cast<std::uint16_t>(queue.size + part);
+    queue.bytes += part_bytes;
+    bytes -= part_bytes;
+    mbufs = mbufs.subspan(part);
+    if (queue.size == kBurst) flush(port);
+  }
 }
 
 unsigned Transmitter::flush() noexcept {

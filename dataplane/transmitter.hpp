@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "dataplane/burst.hpp"
 #include "dataplane/network.hpp"
@@ -32,6 +33,9 @@ class Transmitter {
     queue.bytes += mbuf->pkt_len;
     if (queue.size == kBurst) flush(port);
   }
+
+  /// The same for many frames. \param bytes  of all of them
+  void push(unsigned port, std::span<rte_mbuf* const> mbufs, std::uint32_t bytes) noexcept;
 
   /// Hands everything to the devices. Called at the end of each turn.
   /// \return frames that were sent for other workers

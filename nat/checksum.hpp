@@ -59,9 +59,11 @@ namespace pinhole::nat {
 [[nodiscard]] constexpr std::uint16_t delta(Endpoint before, Endpoint after) noexcept {
   return fold(std::uint64_t{delta(before.address, after.address)} + delta(before.port, after.port));
 }
-/// The change that undoes `of`.
+/// The change that is none: of the two zeros of one's complement the one that delta() and inverse() give.
+inline constexpr std::uint16_t kNoChange = 0xffff;
+/// The change that undoes `of`, which is not the other zero.
 [[nodiscard]] constexpr std::uint16_t inverse(std::uint16_t of) noexcept {
-  return static_cast<std::uint16_t>(~of);
+  return of == kNoChange ? kNoChange : static_cast<std::uint16_t>(~of);
 }
 /// Two changes as one.
 [[nodiscard]] constexpr std::uint16_t combine(std::uint16_t a, std::uint16_t b) noexcept {

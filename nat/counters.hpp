@@ -48,14 +48,17 @@ class alignas(64) CounterBlock {
   std::array<std::atomic<std::uint64_t>, kSize> values_{};
 };
 
-#define PINHOLE_NAT_COUNTERS(X)                                                                       \
-  X(mapping_created, "mappings created by traffic from inside or by an ALG")                          \
-  X(mapping_expired, "mappings freed because they were idle for longer than their time-out")          \
-  X(mapping_closed, "mappings freed because their call or parent ended")                              \
-  X(mapping_live, "mappings that exist now")                                                          \
-  X(tcp_reset_ignored, "TCP resets that did not fit their connection; translated, and no more")       \
-  X(port_in_use, "external ports taken from the pool now (a port of each protocol counts by itself)") \
-  X(port_resting, "external ports that nobody gets yet because somebody had them shortly ago")        \
+#define PINHOLE_NAT_COUNTERS(X)                                                                         \
+  X(mapping_created, "mappings created by traffic from inside or by an ALG")                            \
+  X(mapping_expired, "mappings freed because they were idle for longer than their time-out")            \
+  X(mapping_closed, "mappings freed because their call or parent ended")                                \
+  X(mapping_live, "mappings that exist now")                                                            \
+  X(tcp_reset_ignored, "TCP resets that did not fit their connection; translated, and no more")         \
+  X(port_in_use, "external ports taken from the pool now (a port of each protocol counts by itself)")   \
+  X(port_resting, "external ports that nobody gets yet because somebody had them shortly ago")          \
+  X(block_assigned, "blocks of external ports given to inside hosts")                                   \
+  X(block_live, "blocks of external ports that inside hosts have now")                                  \
+  X(block_resting, "blocks of external ports that nobody gets yet because a host had them shortly ago") \
   X(host_live, "inside hosts that have mappings now")
 
 enum class Counter : std::uint8_t { PINHOLE_NAT_COUNTERS(PINHOLE_COUNTER_ENUMERATOR) };

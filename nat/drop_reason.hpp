@@ -46,6 +46,9 @@ namespace pinhole::nat {
   X(drop_filtered, "from outside, to a mapping whose filter does not admit the sender")                 \
   X(drop_static_direction, "from inside, where a static mapping lets only outside begin")               \
   X(drop_no_port, "no free external port for a new mapping")                                            \
+  X(drop_no_block, "no free block of external ports for a new mapping of an inside host")               \
+  X(drop_block_limit, "a new mapping of an inside host whose blocks of ports are used up")              \
+  X(drop_not_subscriber, "a new mapping of an inside host that nat.ports.subscribers does not list")    \
   X(drop_table_full, "no free mapping")                                                                 \
   X(drop_host_table_full, "no free place for another inside host")                                      \
   X(drop_quota_mappings, "a new mapping of an inside host that has as many as it may")                  \

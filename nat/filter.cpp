@@ -5,8 +5,8 @@
 
 namespace pinhole::nat {
 
-RemoteTable::RemoteTable(std::uint32_t mappings, std::span<std::byte> memory) noexcept
-    : sets_(Carver(memory).take<Set>(sets_for(mappings))) {
+RemoteTable::RemoteTable(std::uint32_t places, std::span<std::byte> memory) noexcept
+    : sets_(Carver(memory).take<Set>(sets_for(places))) {
 }
 
 void RemoteTable::remember(MappingIndex index, std::uint32_t generation, Endpoint remote, Tick now) noexcept {

@@ -33,11 +33,11 @@ namespace pinhole::nat {
 
 class RemoteTable {
  public:
-  /// One place for each mapping of the worker, on average.
-  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t mappings) noexcept {
-    return carved_bytes<Set>(sets_for(mappings));
+  /// \param places  for a remote each
+  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t places) noexcept {
+    return carved_bytes<Set>(sets_for(places));
   }
-  RemoteTable(std::uint32_t mappings, std::span<std::byte> memory) noexcept;
+  RemoteTable(std::uint32_t places, std::span<std::byte> memory) noexcept;
 
   /// Remembers that a mapping sent to a remote. \param generation of the mapping: what is remembered dies
   /// with it \param remote  seen_by() its filter
@@ -66,8 +66,8 @@ class RemoteTable {
   [[nodiscard]] static constexpr std::uint16_t short_form(std::uint32_t generation) noexcept {
     return static_cast<std::uint16_t>(generation >> 1U);
   }
-  [[nodiscard]] static constexpr std::size_t sets_for(std::uint32_t mappings) noexcept {
-    return mappings / 4 + 1;
+  [[nodiscard]] static constexpr std::size_t sets_for(std::uint32_t places) noexcept {
+    return places / 4 + 1;
   }
   [[nodiscard]] std::size_t set_of(MappingIndex index, Endpoint remote) const noexcept {
     const std::uint64_t salt = std::uint64_t{index} << 32U ^ std::uint64_t{remote.port.raw()} << 16U;

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "nat/memory.hpp"
+#include "nat/prefetch.hpp"
 
 namespace pinhole::nat {
 
@@ -19,13 +20,13 @@ class HashChains {
 
   /// \param capacity places, 1..2^30
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
-    return carved_bytes<std::uint32_t>(std::bit_ceil(capacity)) + carved_bytes<Link>(capacity);
+    return carved_bytes<std::uint32_t>(buckets_for(capacity)) + carved_bytes<Link>(capacity);
   }
   /// \param seed secret: without it nobody can choose hashes that share a bucket
   HashChains(std::uint32_t capacity, std::uint64_t seed, Carver& memory) noexcept
       : seed_(seed),
-        shift_(63U - static_cast<unsigned>(std::countr_zero(std::bit_ceil(capacity)))),
-        heads_(memory.take<std::uint32_t>(std::bit_ceil(capacity))),
+        shift_(63U - static_cast<unsigned>(std::countr_zero(buckets_for(capacity)))),
+        heads_(memory.take<std::uint32_t>(buckets_for(capacity))),
         links_(memory.take<Link>(capacity)) {
     for (auto& head : heads_) head = kNone;
   }
@@ -33,6 +34,10 @@ class HashChains {
   /// The first place of the chain that holds all places of this hash, and others; kNone ends a chain.
   [[nodiscard]] std::uint32_t first(std::uint64_t hash) const noexcept { return heads_[bucket_of(hash)]; }
   [[nodiscard]] std::uint32_t next(std::uint32_t place) const noexcept { return links_[place].next; }
+
+  // Fetches what first() and next() will read.
+  void prefetch(std::uint64_t hash) const noexcept { nat::prefetch(&heads_[bucket_of(hash)]); }
+  void prefetch_next(std::uint32_t place) const noexcept { nat::prefetch(&links_[place]); }
 
   /// Puts a place that is in no chain into the one of its hash.
   void add(std::uint32_t place, std::uint64_t hash) noexcept {
@@ -58,6 +63,10 @@ class HashChains {
     std::uint32_t previous = kNone;  // kNone: first of its chain
   };
 
+  /// Two for a place and up to four, so that most chains are of one.
+  [[nodiscard]] static constexpr std::uint32_t buckets_for(std::uint32_t capacity) noexcept {
+    return 2 * std::bit_ceil(capacity);
+  }
   [[nodiscard]] std::size_t bucket_of(std::uint64_t hash) const noexcept {
     const std::uint64_t mixed = (hash ^ seed_) * 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
     return mixed >> 1U >> shift_;  // the upper bits depend on all of the hash

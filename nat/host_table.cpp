@@ -12,61 +12,36 @@ HostTable::HostTable(std::uint32_t capacity, const HostQuotas& quotas, std::uint
   assert(capacity > 0 && quotas.burst > 0);
 }
 
-HostTable::Place HostTable::find(Ipv4Address address) const noexcept {
-  for (Place place = chains_.first(address.host()); place != kNone; place = chains_.next(place)) {
-    if (hosts_[place].address == address) return place;
-  }
-  return kNone;
-}
-
-DropReason HostTable::ask(Place place, Protocol protocol, Tick now) noexcept {
-  if (place == kNone) return size_ < capacity() ? DropReason::none : DropReason::drop_host_table_full;
-  const std::uint32_t limit = quotas_.mappings[static_cast<std::size_t>(protocol)];
-  if (limit != 0 && mappings(place, protocol) >= limit) return DropReason::drop_quota_mappings;
-  return take_token(hosts_[place], now) ? DropReason::none : DropReason::drop_quota_rate;
-}
-
 DropReason HostTable::ask_for_media(Place place, std::uint32_t count) const noexcept {
   if (place == kNone) return size_ < capacity() ? DropReason::none : DropReason::drop_host_table_full;
-  const std::uint64_t limit = quotas_.mappings[static_cast<std::size_t>(Protocol::udp)];
-  const std::uint64_t wanted = std::uint64_t{mappings(place, Protocol::udp)} + count;
-  return limit == 0 || wanted <= limit + kMediaReserve ? DropReason::none : DropReason::drop_quota_mappings;
+  const std::uint32_t quota = quotas_.mappings[static_cast<std::size_t>(Protocol::udp)];
+  const std::uint32_t limit =
+      quota == 0 || quota > kMostMappings - kMediaReserve ? kMostMappings : quota + kMediaReserve;
+  return mappings(place, Protocol::udp) + count <= limit ? DropReason::none : DropReason::drop_quota_mappings;
 }
 
-bool HostTable::take_token(Host& host, Tick now) noexcept {
-  if (quotas_.new_per_s == 0) return true;
-  const std::uint64_t gained = std::uint64_t{now - host.filled} * quotas_.new_per_s;
-  host.credit = std::min(host.credit + gained, full());
-  host.filled = now;
-  if (host.credit < kTicksPerSecond) return false;
-  host.credit -= kTicksPerSecond;
-  return true;
-}
-
-void HostTable::add(Ipv4Address address, Protocol protocol, std::uint16_t pool_index, Tick now) noexcept {
-  Place place = find(address);
-  if (place == kNone) {
-    assert(size_ < capacity());
-    place = first_free_ != kNone ? first_free_ : fresh_++;
-    Host& host = hosts_[place];
-    if (place == first_free_) first_free_ = host.next_free;
-    host = {.address = address, .pool_index = pool_index, .filled = now, .credit = full()};
-    if (quotas_.new_per_s != 0) host.credit -= kTicksPerSecond;  // for the mapping that brings it here
-    chains_.add(place, address.host());
-    ++size_;
-  }
-  ++hosts_[place].mappings[static_cast<std::size_t>(protocol)];
-}
-
-void HostTable::remove(Ipv4Address address, Protocol protocol) noexcept {
-  const Place place = find(address);
-  assert(place != kNone);
-  if (place == kNone) return;
+HostTable::Place HostTable::add(Ipv4Address address, std::uint16_t pool_index, Tick now) noexcept {
+  assert(find(address) == kNone && size_ < capacity());
+  const Place place = first_free_ != kNone ? first_free_ : fresh_++;
   Host& host = hosts_[place];
+  if (place == first_free_) first_free_ = host.next_free;
+  host = {.address = address, .pool_index = pool_index, .filled = now, .credit = full()};
+  if (quotas_.new_per_s != 0) host.credit -= kTicksPerSecond;  // for the mapping that brings it here
+  chains_.add(place, address.host());
+  ++size_;
+  return place;
+}
+
+void HostTable::uncount(Place place, Protocol protocol) noexcept {
   assert(mappings(place, protocol) > 0);
-  --host.mappings[static_cast<std::size_t>(protocol)];
+  --hosts_[place].mappings[static_cast<std::size_t>(protocol)];
+  remove_if_idle(place);
+}
+
+void HostTable::remove_if_idle(Place place) noexcept {
+  Host& host = hosts_[place];
   if (std::ranges::any_of(host.mappings, [](std::uint32_t count) { return count > 0; })) return;
-  chains_.remove(place, address.host());
+  chains_.remove(place, host.address.host());
   host.next_free = first_free_;
   first_free_ = place;
   --size_;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // The inside hosts that have mappings: which external address each was given (RFC 4787 REQ-2, RFC 6888
-// REQ-2), how many mappings of each protocol it has, and how fast it may make new ones (RFC 6888 REQ-4 and
-// REQ-5). Touched when a mapping is made or freed, never by a packet that finds its mapping.
+// REQ-2) and which blocks of ports, how many mappings of each protocol it has, and how fast it may make new
+// ones (RFC 6888 REQ-4 and REQ-5). Touched when a mapping is made or freed, never by a packet that finds its
+// mapping.
 //
-// Invariant: a host is in the table while it has mappings that count, and no longer; so its external address
-// cannot change while anybody outside could know it. What it had used of its rate is forgotten with it: with
-// its last mapping gone it has been idle for longer than the bucket takes to fill. Memory is given once.
-// Owned by one worker.
+// Invariant: a host is in the table while it has mappings that count or one is being made, and no longer; so
+// its external address cannot change while anybody outside could know it. What it had used of its rate is
+// forgotten with it: with its last mapping gone it has been idle for longer than the bucket takes to fill.
+// Memory is given once. Owned by one worker.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +20,7 @@
 #include "nat/endpoint.hpp"
 #include "nat/hash_chains.hpp"
 #include "nat/memory.hpp"
+#include "nat/prefetch.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::nat {
@@ -46,6 +49,15 @@ class HostTable {
 
   /// The host of an inside address, or kNone when it has no mapping.
   [[nodiscard]] Place find(Ipv4Address address) const noexcept;
+  // Fetches what find() and whoever uses its answer will read, in two steps: the second reads the line that
+  // the first asked for.
+  void prefetch(Ipv4Address address) const noexcept { chains_.prefetch(address.host()); }
+  void prefetch_further(Ipv4Address address) const noexcept {
+    const Place place = chains_.first(address.host());
+    if (place == kNone) return;
+    nat::prefetch(&hosts_[place]);
+    chains_.prefetch_next(place);
+  }
   /// Number of the host's external address. \param place of a host
   [[nodiscard]] std::uint16_t pool_index(Place place) const noexcept { return hosts_[place].pool_index; }
   [[nodiscard]] std::uint32_t mappings(Place place, Protocol protocol) const noexcept {
@@ -60,24 +72,39 @@ class HostTable {
   /// cost no tokens and may go over the quota by kMediaReserve.
   [[nodiscard]] DropReason ask_for_media(Place place, std::uint32_t count) const noexcept;
 
-  /// Counts a mapping of a host, which comes into the table if it is not there.
-  /// \param pool_index of a host that is new. Precondition: there is room (ask()).
-  void add(Ipv4Address address, Protocol protocol, std::uint16_t pool_index, Tick now) noexcept;
+  /// Brings a host in that is not there. Precondition: there is room (ask()).
+  [[nodiscard]] Place add(Ipv4Address address, std::uint16_t pool_index, Tick now) noexcept;
+  /// Counts a mapping of a host.
+  void count(Place place, Protocol protocol) noexcept {
+    ++hosts_[place].mappings[static_cast<std::size_t>(protocol)];
+  }
   /// Counts a mapping less; the last one takes the host out.
-  void remove(Ipv4Address address, Protocol protocol) noexcept;
+  void uncount(Place place, Protocol protocol) noexcept;
+  /// Takes a host out that has no mapping: the one that it was brought in for was not made.
+  void remove_if_idle(Place place) noexcept;
+
+  [[nodiscard]] Ipv4Address address(Place place) const noexcept { return hosts_[place].address; }
+  /// The first of the host's blocks of ports (PortBlocks), which HostPorts writes.
+  [[nodiscard]] std::uint32_t& first_block(Place place) noexcept { return hosts_[place].first_block; }
 
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(hosts_.size()); }
 
  private:
-  struct Host {
+  /// Half a cache line, so that none lies across two.
+  struct alignas(32) Host {
     Ipv4Address address;
     std::uint16_t pool_index = 0;
-    std::array<std::uint32_t, kProtocols> mappings{};
+    std::array<std::uint16_t, kProtocols>
+        mappings{};            // an external address has no more ports than they count
     Tick filled = 0;           // when `credit` was what it says
     std::uint64_t credit = 0;  // tokens × ticks a second, so that nothing is lost to rounding
+    std::uint32_t first_block = kNone;
     Place next_free = kNone;
   };
+  static_assert(sizeof(Host) == 32);
+  /// Whatever the quota: what `mappings` can count.
+  static constexpr std::uint32_t kMostMappings = 0xffff;
 
   [[nodiscard]] std::uint64_t full() const noexcept { return std::uint64_t{quotas_.burst} * kTicksPerSecond; }
   [[nodiscard]] bool take_token(Host& host, Tick now) noexcept;
@@ -89,5 +116,32 @@ class HostTable {
   std::uint32_t fresh_ = 0;   // no place from here on was ever taken
   std::uint32_t size_ = 0;
 };
+
+// In the header, because each new mapping comes by.
+
+inline HostTable::Place HostTable::find(Ipv4Address address) const noexcept {
+  for (Place place = chains_.first(address.host()); place != kNone; place = chains_.next(place)) {
+    if (hosts_[place].address == address) return place;
+  }
+  return kNone;
+}
+
+inline DropReason HostTable::ask(Place place, Protocol protocol, Tick now) noexcept {
+  if (place == kNone) return size_ < capacity() ? DropReason::none : DropReason::drop_host_table_full;
+  const std::uint32_t quota = quotas_.mappings[static_cast<std::size_t>(protocol)];
+  const std::uint32_t limit = quota == 0 ? kMostMappings : std::min(quota, kMostMappings);
+  if (mappings(place, protocol) >= limit) return DropReason::drop_quota_mappings;
+  return take_token(hosts_[place], now) ? DropReason::none : DropReason::drop_quota_rate;
+}
+
+inline bool HostTable::take_token(Host& host, Tick now) noexcept {
+  if (quotas_.new_per_s == 0) return true;
+  const std::uint64_t gained = std::uint64_t{now - host.filled} * quotas_.new_per_s;
+  host.credit = std::min(host.credit + gained, full());
+  host.filled = now;
+  if (host.credit < kTicksPerSecond) return false;
+  host.credit -= kTicksPerSecond;
+  return true;
+}
 
 }  // namespace pinhole::nat

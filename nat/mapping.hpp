@@ -65,10 +65,12 @@ struct alignas(64) Mapping {
   std::uint16_t pool_index = 0;  // which external address
   // RFC 1624 deltas for inside → external, to be added in one's complement; the other way is their
   // complement.
-  std::uint16_t ip_delta = 0;         // address only: the IPv4 header checksum
+  std::uint16_t ip_delta = 0xffff;    // address only: the IPv4 header checksum; never 0 (kNoChange)
   std::uint16_t transport_delta = 0;  // address and port (UDP, TCP) or identifier only (ICMP)
-  HopNumber hop_out = kNoHop;         // of plain packets to `remote`
-  HopNumber hop_in = kNoHop;          // of plain packets from `remote`
+  // Of plain packets to and from `remote`. Invariant: there is none unless the mapping is taken, kHasRemote
+  // is set, and neither kRegular nor kSip is, so that who finds one need not ask.
+  HopNumber hop_out = kNoHop;
+  HopNumber hop_in = kNoHop;
 
   Tick last_seen = 0;
   Tick keep_until = 0;  // not freed for idleness before this tick (a registration's or a call's promise)
@@ -84,7 +86,7 @@ static_assert(sizeof(Mapping) == 64);
 static_assert(offsetof(Mapping, inside) == 0 && offsetof(Mapping, realm) == 7);
 
 /// The key of a mapping as one word, as the table hashes and compares it.
-[[nodiscard]] constexpr std::uint64_t key_word(Protocol protocol, Endpoint inside,
+[[nodiscard]] constexpr std::uint64_t key_word(Protocol protocol, const Endpoint& inside,
                                                Realm realm = Realm::translated) noexcept {
   return inside.address.value.raw() | std::uint64_t{inside.port.raw()} << 32U |
          std::uint64_t{static_cast<std::uint8_t>(protocol)} << 48U |
@@ -95,6 +97,16 @@ static_assert(offsetof(Mapping, inside) == 0 && offsetof(Mapping, realm) == 7);
   std::memcpy(&word, &mapping, sizeof word);
   return word;
 }
+inline void set_key_word(Mapping& mapping, std::uint64_t word) noexcept {
+  std::memcpy(static_cast<void*>(&mapping), &word, sizeof word);
+}
+/// From now on all packets of a mapping take the regular path. \param why  kSip or kRegular
+inline void keep_to_regular_path(Mapping& mapping, std::uint8_t why) noexcept {
+  mapping.flags |= why;
+  mapping.hop_out = kNoHop;
+  mapping.hop_in = kNoHop;
+}
+
 /// An endpoint as one word of 48 bits.
 [[nodiscard]] constexpr std::uint64_t endpoint_word(Endpoint endpoint) noexcept {
   return endpoint.address.value.raw() | std::uint64_t{endpoint.port.raw()} << 32U;

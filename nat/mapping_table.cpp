@@ -100,9 +100,7 @@ MappingIndex MappingTable::insert(OutboundKey key) noexcept {
   const std::uint32_t generation = mapping.generation.load(std::memory_order_relaxed);
   ::new (&mapping) Mapping;
   mapping.generation.store(generation, std::memory_order_relaxed);
-  mapping.inside = key.inside;
-  mapping.protocol = key.protocol;
-  mapping.realm = key.realm;
+  set_key_word(mapping, key.word());
   ++size_;
   return index;
 }
@@ -122,6 +120,8 @@ void MappingTable::renew(MappingIndex index) noexcept {
 void MappingTable::erase(MappingIndex index) noexcept {
   Mapping& mapping = mappings_[index];
   remove_from_index(hash(key_word(mapping)), index);
+  mapping.hop_out = kNoHop;
+  mapping.hop_in = kNoHop;
   const std::uint32_t generation = mapping.generation.load(std::memory_order_relaxed);
   mapping.generation.store(generation | 1U, std::memory_order_relaxed);
   // Readers that see what the next owner writes to the line also see that it changed hands.

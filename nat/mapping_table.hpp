@@ -31,13 +31,28 @@
 
 namespace pinhole::nat {
 
-/// What a look-up from inside goes by.
-struct OutboundKey {
-  Endpoint inside;
-  Protocol protocol = Protocol::udp;
-  Realm realm = Realm::translated;
+/// What a look-up from inside goes by. It is one word from the start: fields that are stored one by one and
+/// then loaded as a word wait until all stores before them are through, which takes long when those miss the
+/// cache.
+class OutboundKey {
+ public:
+  constexpr OutboundKey() noexcept = default;
+  // Implicit: a look-up is written `find({inside, protocol})`.
+  constexpr OutboundKey(const Endpoint& inside, Protocol protocol, Realm realm = Realm::translated) noexcept
+      : word_(key_word(protocol, inside, realm)) {}
 
-  [[nodiscard]] constexpr std::uint64_t word() const noexcept { return key_word(protocol, inside, realm); }
+  [[nodiscard]] constexpr std::uint64_t word() const noexcept { return word_; }
+  [[nodiscard]] constexpr Endpoint inside() const noexcept {
+    return {{Be32::from_raw(static_cast<std::uint32_t>(word_))},
+            Be16::from_raw(static_cast<std::uint16_t>(word_ >> 32U))};
+  }
+  [[nodiscard]] constexpr Protocol protocol() const noexcept {
+    return static_cast<Protocol>(word_ >> 48U & 0xffU);
+  }
+  [[nodiscard]] constexpr Realm realm() const noexcept { return static_cast<Realm>(word_ >> 56U); }
+
+ private:
+  std::uint64_t word_ = 0;
 };
 
 /// What a look-up from outside goes by: the external endpoint with its address as a number.
@@ -86,6 +101,8 @@ class InboundIndex {
 
 class MappingTable {
  public:
+  /// Where a key is looked for: its home line in the upper half; the lower half picks the stride of its
+  /// further lines, and the last 16 bits of it are the tag.
   using Hash = std::uint64_t;
 
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
@@ -96,10 +113,12 @@ class MappingTable {
   /// \param seed secret, so that nobody can choose keys that share a line
   MappingTable(std::uint32_t capacity, std::uint64_t seed, std::span<std::byte> memory) noexcept;
 
-  /// \param key a key_word(). Cost: one multiplication.
+  /// \param key a key_word(). Cost: two multiplications.
   [[nodiscard]] Hash hash(std::uint64_t key) const noexcept {
     const auto product = static_cast<Wide>(key ^ seed_) * 0x9fb21c651e98df25U;
-    return static_cast<Hash>(product) ^ static_cast<Hash>(product >> 64U);
+    const std::uint64_t mixed =
+        static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
+    return ((mixed >> 32U) * line_count_ & ~std::uint64_t{0xffffffff}) | (mixed & 0xffffffffU);
   }
   /// Fetches the line that find() will read.
   void prefetch(Hash hash) const noexcept { nat::prefetch(&lines_[home_of(hash)]); }
@@ -124,7 +143,7 @@ class MappingTable {
 
   /// The mapping of an inside endpoint, or kNoMapping.
   [[nodiscard]] MappingIndex find(OutboundKey key) const noexcept;
-  [[nodiscard]] MappingIndex find(Protocol protocol, Endpoint inside) const noexcept {
+  [[nodiscard]] MappingIndex find(Protocol protocol, const Endpoint& inside) const noexcept {
     return find({inside, protocol});
   }
   /// Up to kLookupBurst look-ups at once; `found[i]` is the mapping of `keys[i]`, or kNoMapping. The lines of
@@ -135,8 +154,18 @@ class MappingTable {
   /// rest of the line is as new. Readers see it after publish().
   /// \return kNoMapping when all are taken
   [[nodiscard]] MappingIndex insert(OutboundKey key) noexcept;
-  [[nodiscard]] MappingIndex insert(Protocol protocol, Endpoint inside) noexcept {
+  [[nodiscard]] MappingIndex insert(Protocol protocol, const Endpoint& inside) noexcept {
     return insert({inside, protocol});
+  }
+  /// The mapping that insert() will take next; any number when all are taken.
+  [[nodiscard]] MappingIndex upcoming() const noexcept {
+    return first_free_ != kNoMapping ? first_free_ : header_->high_water.load(std::memory_order_relaxed);
+  }
+  /// Fetches the lines of mappings that insert() will take soon.
+  void prefetch_upcoming() const noexcept {
+    if (first_free_ != kNoMapping) return prefetch_mapping(first_free_);
+    constexpr MappingIndex kFurther = 4;  // fresh ones lie in a row, of which the first are on their way
+    prefetch_mapping(upcoming() + kFurther);
   }
   /// Shows a filled-in mapping to readers in other processes.
   void publish(MappingIndex index) noexcept;
@@ -175,10 +204,8 @@ class MappingTable {
   [[nodiscard]] static constexpr std::uint32_t lines_for(std::uint32_t capacity) noexcept {
     return capacity / (kPlaces / 2) + 1;
   }
-  // A hash is spent thus: the upper half picks the home line, the lower half the stride, its last 16 bits
-  // the tag.
-  [[nodiscard]] std::uint32_t home_of(Hash hash) const noexcept {
-    return static_cast<std::uint32_t>(((hash >> 32U) * line_count_) >> 32U);
+  [[nodiscard]] static std::uint32_t home_of(Hash hash) noexcept {
+    return static_cast<std::uint32_t>(hash >> 32U);
   }
   [[nodiscard]] std::uint32_t stride_of(Hash hash) const noexcept {
     return 1 + static_cast<std::uint32_t>(((hash & 0xffffffffU) * (line_count_ - 1)) >> 32U);

@@ -17,6 +17,8 @@ inline constexpr std::uint32_t kPortBlock = 64;
 inline constexpr std::uint32_t kPorts = 65536;
 inline constexpr std::uint32_t kPortBlocks = kPorts / kPortBlock;  // of one external address
 
+inline constexpr std::uint32_t kLowPorts = 1024;  // the well-known ports of RFC 4787 REQ-3a
+
 [[nodiscard]] constexpr std::uint32_t port_block(std::uint16_t port) noexcept {
   return port / kPortBlock;
 }

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The external ports that a worker may hand out: for each address of the pool and each protocol a bitmap of
-// the blocks that the worker owns (nat/ownership.hpp), one 64-bit word a block. Above the words lie three
-// summaries, which words have a free even port, a free odd port, a free pair, so that a choice looks at a few
-// words however full the pool is.
-//
-// Choice: a random block to start from, the next one that has what is asked for, a random port in it (RFC
-// 6056 section 3.3.1, applied to blocks).
+// The external ports that a worker hands out one by one: for each address of the pool and each protocol the
+// set (nat/port_set.hpp) of those blocks that the worker owns (nat/ownership.hpp), one word a block.
 //
 // A port that was used rests before anybody gets it again (RFC 6888 REQ-8): late packets of the former host's
 // peers must not reach the next one. Rest takes two more bits a port and no queue that could overflow: a
@@ -16,6 +11,7 @@
 // Invariant: a port is free, taken, resting or reserved; reserved ports (static forwards) are never handed
 // out. Owned by one worker.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -24,6 +20,7 @@
 #include "nat/endpoint.hpp"
 #include "nat/memory.hpp"
 #include "nat/ownership.hpp"
+#include "nat/port_set.hpp"
 #include "nat/random.hpp"
 #include "nat/tick.hpp"
 
@@ -34,7 +31,7 @@ class PortPool {
   /// \param pool_size  external addresses, 0..65536
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t pool_size,
                                                           unsigned workers) noexcept {
-    return carved_bytes<std::uint64_t>(pool_size * kProtocols * words_per_set(workers));
+    return carved_bytes<std::uint64_t>(pool_size * kProtocols * memory_per_set(workers));
   }
   /// \param rest  ticks for which a port rests; 0: none
   PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, const Random& random,
@@ -45,7 +42,25 @@ class PortPool {
   /// below 1024 gets one above only when no other is left. Port 0 is never given. ICMP identifiers are any.
   /// Cost: bounded; some 20 words are read when nearly all ports are taken.
   [[nodiscard]] std::optional<std::uint16_t> take(Protocol protocol, std::uint16_t pool_index,
-                                                  std::uint16_t inside_port) noexcept;
+                                                  std::uint16_t inside_port) noexcept {
+    const std::uint32_t port = take_or_none(protocol, pool_index, inside_port);
+    return port == kNoPort ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
+  }
+  // What take() will do when it is called for the n-th time from now, the first one 0; n is below kAhead.
+
+  /// Fetches what it will probably read.
+  void prefetch(Protocol protocol, std::uint16_t pool_index, unsigned n) const noexcept {
+    const Ports ports = ports_of(protocol, pool_index);
+    ports.free.prefetch(protocol == Protocol::icmp ? 0 : ports.low_words, ports.free.words(), upcoming(n));
+  }
+  /// The port that it will probably give.
+  [[nodiscard]] std::optional<std::uint16_t> guess(Protocol protocol, std::uint16_t pool_index,
+                                                   std::uint16_t inside_port, unsigned n) const noexcept {
+    const Ports ports = ports_of(protocol, pool_index);
+    const PortSet::Place place = choose(ports, protocol, inside_port, upcoming(n));
+    return place ? std::optional(ports.free.port_at(place)) : std::nullopt;
+  }
+  static constexpr unsigned kAhead = 64;
   /// An even UDP port from 1024 on, with the next one taken too (RTP and its RTCP), or none.
   [[nodiscard]] std::optional<std::uint16_t> take_pair(std::uint16_t pool_index) noexcept;
   /// Takes exactly this port. \return false when it is taken, reserved or another worker's
@@ -72,55 +87,81 @@ class PortPool {
   [[nodiscard]] std::uint32_t resting() const noexcept { return resting_; }
 
  private:
-  /// The ports of one block, a bit each.
-  struct Word {
-    std::uint64_t free;
-    std::uint64_t fresh;   // resting: given back since the sweep came by
-    std::uint64_t rested;  // resting: given back before that
+  /// The ports of one block that rest, a bit each.
+  struct Resting {
+    std::uint64_t fresh;   // given back since the sweep came by
+    std::uint64_t rested;  // given back before that
   };
-  static constexpr std::size_t kWordSize = sizeof(Word) / sizeof(std::uint64_t);
-
-  /// One address and protocol: the words of the owned blocks, then the three summaries.
-  struct Set {
-    Word* words;
-    std::uint64_t* even;
-    std::uint64_t* odd;
-    std::uint64_t* pair;
-    std::uint32_t first_block;  // block of words[0]; the others follow in steps of the number of workers
-    std::uint32_t low_words;    // how many lie below port 1024
-    std::uint32_t word_count;
-  };
-  struct Place {
-    std::uint32_t word;
-    std::uint64_t bit;
+  /// One address and protocol.
+  struct Ports {
+    PortSet free;
+    Resting* resting;
+    std::uint32_t low_words;  // how many lie below port 1024
   };
 
   [[nodiscard]] static constexpr std::uint32_t max_words(unsigned workers) noexcept {
     return (kPortBlocks + workers - 1) / workers;
   }
-  [[nodiscard]] static constexpr std::uint32_t summary_words(unsigned workers) noexcept {
-    return (max_words(workers) + 63) / 64;
-  }
-  [[nodiscard]] static constexpr std::size_t words_per_set(unsigned workers) noexcept {
-    return kWordSize * max_words(workers) + 3 * std::size_t{summary_words(workers)};
+  [[nodiscard]] static constexpr std::size_t memory_per_set(unsigned workers) noexcept {
+    return PortSet::memory_needed(max_words(workers)) +
+           max_words(workers) * (sizeof(Resting) / sizeof(std::uint64_t));
   }
 
-  [[nodiscard]] Set set_of(Protocol protocol, std::uint16_t pool_index) const noexcept {
-    return set_number(pool_index * kProtocols + static_cast<std::size_t>(protocol));
+  static constexpr std::uint32_t kNoPort = 0x10000;
+
+  // Nothing here divides: each new mapping comes by, and the number of workers is no constant.
+
+  [[nodiscard]] Ports ports_of(Protocol protocol, std::uint16_t pool_index) const noexcept {
+    // pool_index % workers_, exact for 16 bits; then the first block that owner_of_block() gives to this
+    // worker.
+    const auto turn = pool_index - static_cast<std::uint32_t>(pool_index * reciprocal_ >> 32U) * workers_;
+    const std::uint32_t first = worker_ >= turn ? worker_ - turn : worker_ + workers_ - turn;
+    std::uint64_t* const memory =
+        memory_.data() + (pool_index * kProtocols + static_cast<std::size_t>(protocol)) * memory_per_set_;
+    return {.free = PortSet(memory, capacity_,
+                            {.first_block = first, .step = workers_, .words = all_.below(first)}),
+            .resting = reinterpret_cast<Resting*>(memory + PortSet::memory_needed(capacity_)),
+            .low_words = low_.below(first)};
   }
-  [[nodiscard]] Set set_number(std::size_t number) const noexcept;
-  [[nodiscard]] std::optional<Place> place_of(const Set& set, std::uint16_t port) const noexcept;
-  [[nodiscard]] std::optional<std::uint16_t> choose(const Set& set, const std::uint64_t* summary,
-                                                    std::uint64_t wanted, std::uint32_t begin,
-                                                    std::uint32_t end) noexcept;
-  [[nodiscard]] std::optional<std::uint16_t> choose_by_parity(const Set& set, bool odd, std::uint32_t begin,
-                                                              std::uint32_t end) noexcept;
-  static void summarise(const Set& set, std::uint32_t word) noexcept;
+  [[nodiscard]] Draw upcoming(unsigned n) const noexcept { return draws_[(next_draw_ + n) % kAhead]; }
+  [[nodiscard]] static PortSet::Place choose(const Ports& ports, Protocol protocol, std::uint16_t inside_port,
+                                             Draw draw) noexcept {
+    const PortSet& free = ports.free;
+    // ICMP has no parity; this bit is of no use to anything else.
+    if (protocol == Protocol::icmp) return free.choose_like((draw >> 8U & 1U) != 0, 0, free.words(), draw);
+    const bool odd = (inside_port & 1U) != 0;
+    if (inside_port < kLowPorts) {
+      const PortSet::Place low = free.choose_like(odd, 0, ports.low_words, draw);
+      if (low) return low;
+      // A recommendation is not worth a flow: without a low port a low one may have a high one. The other way
+      // would give any user a port that peers may trust as privileged.
+    }
+    return free.choose_like(odd, ports.low_words, free.words(), draw);
+  }
+  [[nodiscard]] std::uint32_t take_or_none(Protocol protocol, std::uint16_t pool_index,
+                                           std::uint16_t inside_port) noexcept;
   void age(std::uint64_t word_number) noexcept;
+
+  /// How many of a number of blocks, from block 0 on, a worker owns.
+  struct Owned {
+    std::uint32_t at_least;
+    std::uint32_t one_more;  // if its first block is below this
+
+    Owned(std::uint32_t blocks, unsigned workers) noexcept
+        : at_least(blocks / workers), one_more(blocks % workers) {}
+    [[nodiscard]] std::uint32_t below(std::uint32_t first) const noexcept {
+      return at_least + (first < one_more ? 1 : 0);
+    }
+  };
 
   std::uint32_t pool_size_;
   unsigned worker_;
   unsigned workers_;
+  std::uint64_t reciprocal_;  // 2^32 / workers, rounded up
+  Owned all_;
+  Owned low_;
+  std::uint32_t capacity_;  // words of a set, at most
+  std::size_t memory_per_set_;
   std::uint32_t in_use_ = 0;
   std::uint32_t resting_ = 0;
   Tick
@@ -130,6 +171,8 @@ class PortPool {
   std::uint64_t sweep_debt_ = 0;  // what is left of a word when the words of a tick are no whole number
   std::uint64_t sweep_next_ = 0;  // number of the next word
   Random random_;
+  std::array<Draw, kAhead> draws_;  // those that take() will use next, from next_draw_ on, round and round
+  unsigned next_draw_ = 0;
   std::span<std::uint64_t> memory_;
 };
 

@@ -42,13 +42,14 @@ inline constexpr std::uint16_t kTtlDelta = 0xfffe;
 /// TTL, protocol and checksum are the third word of the header. It is loaded once and stored once: a byte
 /// store into it with a word load behind would wait for the store to leave the store buffer.
 /// All of it is done on the complement of the word: there, one less is one more, and the checksum is the sum
-/// that the changes are added to. Carries out of the upper half go round into it again.
+/// that the changes are added to. What goes out of the upper half at the top comes round into it.
+/// \param address_delta  not zero: what changes nothing is kNoChange (nat/checksum.hpp)
 inline std::uint32_t next_hop(std::uint32_t ttl_protocol_checksum, std::uint16_t address_delta) noexcept {
-  const std::uint64_t changes = (std::uint64_t{address_delta} + kTtlDelta) << 16U;
-  std::uint64_t sum = std::uint64_t{~ttl_protocol_checksum} + 1U + changes;
-  sum = (sum & 0xffffffffU) + (sum >> 32U << 16U);
-  sum += sum >> 32U << 16U;
-  return ~static_cast<std::uint32_t>(sum);
+  assert(address_delta != 0);
+  // One hop less adds ~1 to the sum, which is to take one away: 0x10000 here, of which the TTL gets one back.
+  const std::uint64_t changes = (std::uint64_t{address_delta} << 16U) - 0x10000U + 1U;
+  const std::uint64_t sum = std::uint64_t{~ttl_protocol_checksum} + changes;
+  return ~(static_cast<std::uint32_t>(sum) + (static_cast<std::uint32_t>(sum >> 32U) << 16U));
 }
 
 inline void fix_transport(std::byte* checksum, Protocol protocol, std::uint16_t change) noexcept {
@@ -122,8 +123,7 @@ inline void take_back_hop(std::byte* frame, std::size_t l3_offset) noexcept {
 inline void forward_untranslated(std::byte* frame, const Packet& packet) noexcept {
   assert(packet.ttl > 1);
   std::byte* const third_word = frame + packet.l3_offset + offsetof(Ipv4Header, ttl);
-  constexpr std::uint16_t kSameAddress = 0xffff;  // zero, in one's complement
-  store(third_word, rewrite_detail::next_hop(load<std::uint32_t>(third_word), kSameAddress));
+  store(third_word, rewrite_detail::next_hop(load<std::uint32_t>(third_word), kNoChange));
 }
 
 /// After the UDP payload was changed or its size: lengths of IP and UDP, the IP header checksum, the UDP

@@ -16,6 +16,7 @@
 
 #include "nat/mapping.hpp"
 #include "nat/memory.hpp"
+#include "nat/prefetch.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::nat {
@@ -30,6 +31,8 @@ class TimerWheel {
   }
   TimerWheel(std::uint32_t capacity, Tick now, std::span<std::byte> memory) noexcept;
 
+  /// Fetches what set() will read of an index.
+  void prefetch(MappingIndex index) const noexcept { nat::prefetch(&links_[index]); }
   /// Puts an index in, or moves it, to be visited at `deadline`; one that has passed is visited next.
   void set(MappingIndex index, Tick deadline) noexcept;
   /// Takes an index out; nothing happens when it is not in.
@@ -73,5 +76,26 @@ class TimerWheel {
   Tick current_;  // the tick whose slot is visited next
   std::span<Link> links_;
 };
+
+inline void TimerWheel::set(MappingIndex index, Tick deadline) noexcept {
+  if (contains(index)) remove(index);
+  const auto ahead = static_cast<std::int32_t>(deadline - current_);
+  Tick visit = deadline;
+  if (ahead < 0) visit = current_;
+  if (ahead >= static_cast<std::int32_t>(kSlots)) visit = current_ + kSlots - 1;
+  // At the end of the slot: one that is put back while its slot is visited comes after all others.
+  const MappingIndex head = slot_of(visit);
+  const MappingIndex last = links_[head].previous;
+  links_[index] = {.previous = last, .next = head};
+  links_[last].next = index;
+  links_[head].previous = index;
+}
+
+inline void TimerWheel::remove(MappingIndex index) noexcept {
+  const Link link = links_[index];
+  links_[link.previous].next = link.next;
+  links_[link.next].previous = link.previous;
+  links_[index] = {.previous = index, .next = index};
+}
 
 }  // namespace pinhole::nat

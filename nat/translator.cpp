@@ -10,19 +10,15 @@ namespace pinhole::nat {
 
 namespace {
 
-// What PortPool::take() is asked to be like when media needs a parity: RTP is even, RTCP odd (RFC 3550
-// section 11).
-constexpr std::uint16_t kLikeRtp = 1024;
-constexpr std::uint16_t kLikeRtcp = 1025;
-
-/// How many external addresses are looked at for a new host whose own has no port left.
-constexpr std::uint32_t kAddressesTried = 16;
-
 constexpr std::uint32_t host_capacity(const TranslatorConfig& config) noexcept {
-  // A host for every mapping as long as that is little memory, then for every eighth: 7 bytes a mapping.
-  constexpr std::uint32_t kManyHosts = 131072;
+  // A host for every mapping as long as that is little memory, then for every sixteenth.
+  constexpr std::uint32_t kManyHosts = 65536;
   return config.hosts != 0 ? config.hosts
-                           : std::min(config.mappings, std::max(kManyHosts, config.mappings / 8));
+                           : std::min(config.mappings, std::max(kManyHosts, config.mappings / 16));
+}
+
+constexpr std::uint32_t remote_places(const TranslatorConfig& config) noexcept {
+  return config.remotes != 0 ? config.remotes : config.mappings / 2;
 }
 
 constexpr TimeoutClass first_timeout_class(Protocol protocol) noexcept {
@@ -42,17 +38,21 @@ InboundKey inbound_key(const Mapping& mapping) noexcept {
       .pool_index = mapping.pool_index, .port = mapping.external.port.host(), .protocol = mapping.protocol};
 }
 
-bool is_static(const Mapping& mapping) noexcept {
-  return (mapping.flags & MappingFlags::kStatic) != 0;
+PortBlocks::Deal deal_of(const TranslatorConfig& config) noexcept {
+  return {.plan = config.ports,
+          .subscribers = config.subscribers,
+          .pool_size = config.pool_size,
+          .worker = config.worker,
+          .workers = config.workers,
+          .rest = config.port_rest};
 }
 
 }  // namespace
 
 std::size_t Translator::bytes_needed(const TranslatorConfig& config) noexcept {
   return MappingTable::bytes_needed(config.mappings) + HostTable::bytes_needed(host_capacity(config)) +
-         PortPool::bytes_needed(config.pool_size, config.workers) +
-         RemoteTable::bytes_needed(config.mappings) + SessionTable::bytes_needed(config.tcp_sessions) +
-         TimerWheel::bytes_needed(config.mappings);
+         HostPorts::bytes_needed(deal_of(config)) + RemoteTable::bytes_needed(remote_places(config)) +
+         SessionTable::bytes_needed(config.tcp_sessions) + TimerWheel::bytes_needed(config.mappings);
 }
 
 Translator::Translator(const TranslatorConfig& config, std::span<std::byte> memory, InboundIndex inbound,
@@ -76,13 +76,15 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
       inbound_(inbound),
       hosts_(host_capacity(config), config.quotas, random.next64(),
              Carver(memory.take_bytes(HostTable::bytes_needed(host_capacity(config))))),
-      ports_(config.pool_size, config.worker, config.workers, random,
-             memory.take_bytes(PortPool::bytes_needed(config.pool_size, config.workers)), config.port_rest),
-      remotes_(config.mappings, memory.take_bytes(RemoteTable::bytes_needed(config.mappings))),
+      ports_(deal_of(config), config.external, hosts_, config.records, counters, random,
+             Carver(memory.take_bytes(HostPorts::bytes_needed(deal_of(config))))),
+      remotes_(remote_places(config), memory.take_bytes(RemoteTable::bytes_needed(remote_places(config)))),
       sessions_(config.tcp_sessions, random.next64(),
                 memory.take_bytes(SessionTable::bytes_needed(config.tcp_sessions))),
       wheel_(config.mappings, now, memory.take_bytes(TimerWheel::bytes_needed(config.mappings))),
-      counters_(counters) {
+      counters_(counters),
+      mapping_records_(config.mapping_records ? config.records : nullptr),
+      refusals_(config.records) {
   assert(config.pool_size <= config.external.size() && config.worker < config.workers);
   for (const auto& interval : statics_.by_external()) {
     for (std::uint64_t key = interval.first; key <= interval.last; ++key) {
@@ -103,7 +105,34 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
   }
 }
 
-Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now,
+void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
+  assert(keys.size() <= kLookupBurst && kLookupBurst <= PortPool::kAhead);
+  std::array<std::uint16_t, kLookupBurst> pool_indices;
+  // Each step reads what the step before asked for.
+  constexpr std::size_t kSteps = 4;
+  for (std::size_t at = 0; at < keys.size() + (kSteps - 1) * kLookupAhead; ++at) {
+    const auto each = [&](std::size_t step, auto&& fetch) noexcept {
+      const std::size_t i = at - step * kLookupAhead;
+      if (i < keys.size()) fetch(i, keys[i].inside(), keys[i].protocol(), static_cast<unsigned>(i));
+    };
+    each(0, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
+      hosts_.prefetch(inside.address);
+    });
+    each(1, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
+      hosts_.prefetch_further(inside.address);
+    });
+    each(2, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
+      pool_indices[i] = ports_.pool_index_of(inside.address);
+      ports_.prefetch(pool_indices[i], protocol, n);
+    });
+    each(3, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
+      const auto port = ports_.guess(pool_indices[i], protocol, inside.port.host(), n);
+      if (port) inbound_.prefetch(InboundKey{pool_indices[i], *port, protocol});
+    });
+  }
+}
+
+Created Translator::create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
                            Realm realm) noexcept {
   const auto with_remote = [&](Created created) noexcept {
     if (created.index != kNoMapping && !remote.address.is_unspecified())
@@ -122,24 +151,57 @@ Created Translator::create(Protocol protocol, Endpoint inside, Endpoint remote, 
     start(index);
     return with_remote({.index = index});
   }
-  if (pool_size_ == 0) return {.reason = DropReason::drop_no_port};
-  const HostTable::Place host = hosts_.find(inside.address);
+  return create_dynamic(protocol, inside, remote, now);
+}
+
+/// A mapping with a port of the pool.
+Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
+                                   Tick now) noexcept {
+  HostTable::Place host = hosts_.find(inside.address);
   if (const DropReason reason = hosts_.ask(host, protocol, now); reason != DropReason::none)
-    return {.reason = reason};
-  const std::uint16_t pool_index = address_of(host, inside.address, protocol);
-  const auto port = ports_.take(protocol, pool_index, inside.port.host());
-  if (!port) return {.reason = DropReason::drop_no_port};
-  const MappingIndex index = insert({inside, protocol}, pool_index, *port, now);
+    return refuse(reason, protocol, inside, now);
+  // Before anything is taken: a block would have to rest.
+  if (table_.size() == table_.capacity()) return {.reason = DropReason::drop_table_full};
+  if (host == HostTable::kNone) {
+    const HostPorts::Entry entry = ports_.enter(inside.address, protocol, now);
+    if (entry.reason != DropReason::none) return refuse(entry.reason, protocol, inside, now);
+    host = entry.host;
+  }
+  const auto [port, reason] = ports_.take(host, protocol, inside.port.host());
+  if (reason != DropReason::none) {
+    const Created refused = refuse(reason, protocol, inside, now);
+    hosts_.remove_if_idle(host);
+    return refused;
+  }
+  const MappingIndex index = insert({inside, protocol}, hosts_.pool_index(host), port, now);
   if (index == kNoMapping) {
-    ports_.put_back(protocol, pool_index, *port);
+    ports_.put_back(host, protocol, port);
+    hosts_.remove_if_idle(host);
     return {.reason = DropReason::drop_table_full};
   }
-  hosts_.add(inside.address, protocol, pool_index, now);
+  hosts_.count(host, protocol);
+  table_.prefetch_upcoming();
+  wheel_.prefetch(table_.upcoming());
   if (!remote.address.is_unspecified()) {
     set_remote(table_[index], remote);
   }
   start(index);
+  record(RecordType::mapping_created, table_[index]);
   return {.index = index};
+}
+
+Created Translator::refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept {
+  if (!refusals_.wanted()) return {.reason = reason};
+  const HostTable::Place host = hosts_.find(inside.address);
+  refusals_.tell(reason, protocol, inside,
+                 host == HostTable::kNone ? Ipv4Address{} : external_[hosts_.pool_index(host)], now);
+  return {.reason = reason};
+}
+
+void Translator::record(RecordType type, const Mapping& mapping) noexcept {
+  if (mapping_records_ == nullptr || !takes_port(mapping)) return;
+  mapping_records_->put(
+      {.type = type, .protocol = mapping.protocol, .inside = mapping.inside, .external = mapping.external});
 }
 
 Created Translator::create_inbound(Protocol protocol, Endpoint external, Tick now, Realm realm) noexcept {
@@ -186,128 +248,6 @@ void Translator::note_caller(MappingIndex index, Endpoint remote, Tick now) noex
   remotes_.remember(index, generation_of(index), {remote.address, {}}, now);
 }
 
-CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent, Tick now,
-                                    Realm realm) noexcept {
-  if (pool_size_ == 0 && realm == Realm::translated) return {.reason = DropReason::drop_no_port};
-  const bool single = inside_rtp == inside_rtcp;
-  const std::array<Endpoint, 2> inside = {inside_rtp, inside_rtcp};
-  const std::size_t sides = single ? 1 : 2;
-  const bool one_host = inside_rtp.address == inside_rtcp.address;
-  std::array<Media, 2> media;
-  for (std::size_t i = 0; i < sides; ++i) {
-    media[i].index = table_.find({inside[i], Protocol::udp, realm});
-    media[i].is_new = media[i].index == kNoMapping;
-    if (!media[i].is_new) continue;
-    if (realm == Realm::untranslated) {
-      media[i].port = inside[i].port.host();
-      media[i].by_rule = true;
-      continue;
-    }
-    if (const auto rule = statics_.external_of(Protocol::udp, inside[i])) {
-      media[i].pool_index = rule->pool_index;
-      media[i].port = rule->endpoint.port.host();
-      media[i].by_rule = true;
-      continue;
-    }
-    const HostTable::Place host = hosts_.find(inside[i].address);
-    // Two of one host are asked for as two with the second one.
-    const std::uint32_t count = i == 1 && one_host && media[0].wants_port() ? 2 : 1;
-    if (const DropReason reason = hosts_.ask_for_media(host, count); reason != DropReason::none)
-      return {.reason = reason};
-    media[i].pool_index =
-        count == 2 ? media[0].pool_index : address_of(host, inside[i].address, Protocol::udp);
-  }
-  if (single) {
-    if (media[0].wants_port())
-      media[0].port = ports_.take(Protocol::udp, media[0].pool_index, inside_rtp.port.host());
-  } else {
-    pick_media_ports(media[0], media[1]);
-  }
-
-  DropReason reason = DropReason::none;
-  for (std::size_t i = 0; i < sides && reason == DropReason::none; ++i) {
-    if (!media[i].is_new) continue;
-    if (!media[i].port) {
-      reason = DropReason::drop_no_port;
-      continue;
-    }
-    // There was room for one new host more, and the other side may have taken it.
-    if (!media[i].by_rule) reason = hosts_.ask_for_media(hosts_.find(inside[i].address), 1);
-    if (reason != DropReason::none) continue;
-    media[i].index = insert({inside[i], Protocol::udp, realm}, media[i].pool_index, *media[i].port, now);
-    if (media[i].index == kNoMapping) {
-      reason = DropReason::drop_table_full;
-      continue;
-    }
-    if (!media[i].by_rule) hosts_.add(inside[i].address, Protocol::udp, media[i].pool_index, now);
-  }
-  if (reason != DropReason::none) {
-    for (std::size_t i = 0; i < sides; ++i) take_back(media[i]);
-    return {.reason = reason};
-  }
-  for (std::size_t i = 0; i < sides; ++i) {
-    make_pinhole(media[i].index, parent, now);
-    if (media[i].is_new) start(media[i].index);
-  }
-  return {.rtp = media[0].index, .rtcp = media[sides - 1].index};
-}
-
-/// The external address of an inside host: the one that it has, or for a new host the one that its hash says.
-/// When that has no port left, another that has some: no flow is lost while there are ports (RFC 6888
-/// REQ-13).
-std::uint16_t Translator::address_of(HostTable::Place host, Ipv4Address inside, Protocol protocol) noexcept {
-  if (host != HostTable::kNone) return hosts_.pool_index(host);
-  const std::uint16_t own = pool_index_of_inside(inside, pool_size_);
-  if (ports_.has_room(protocol, own)) return own;
-  return ports_.find_room(protocol, kAddressesTried).value_or(own);
-}
-
-/// Takes ports for what is new of RTP and RTCP: together if both are, else beside the one that exists.
-void Translator::pick_media_ports(Media& rtp, Media& rtcp) noexcept {
-  const bool same_address = rtp.pool_index == rtcp.pool_index;
-  if (rtp.wants_port() && rtcp.wants_port() && same_address) {
-    if (const auto even = ports_.take_pair(rtp.pool_index)) {
-      rtp.port = *even;
-      rtcp.port = static_cast<std::uint16_t>(*even + 1);
-      return;
-    }
-  }
-  const auto take_beside = [this](const Media& wanted, const Media& other, int distance,
-                                  std::uint16_t like) noexcept -> std::optional<std::uint16_t> {
-    if (!other.is_new && table_[other.index].pool_index == wanted.pool_index) {
-      const auto beside = static_cast<std::uint16_t>(table_[other.index].external.port.host() + distance);
-      if ((beside & 1U) == (like & 1U) && ports_.take_exactly(Protocol::udp, wanted.pool_index, beside))
-        return beside;
-    }
-    return ports_.take(Protocol::udp, wanted.pool_index, like);
-  };
-  if (rtp.wants_port()) rtp.port = take_beside(rtp, rtcp, -1, kLikeRtp);
-  if (rtcp.wants_port()) rtcp.port = take_beside(rtcp, rtp, 1, kLikeRtcp);
-}
-
-/// Undoes what was taken for one side of a pair that could not be completed.
-void Translator::take_back(const Media& media) noexcept {
-  if (!media.is_new) return;
-  if (media.index != kNoMapping) {
-    free_mapping(media.index);
-  } else if (media.port && !media.by_rule) {
-    ports_.put_back(Protocol::udp, media.pool_index, *media.port);
-  }
-}
-
-void Translator::make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept {
-  Mapping& mapping = table_[index];
-  if (is_static(mapping)) return;
-  const bool was_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
-  if (was_pinhole && mapping.parent != parent) table_.renew(index);
-  mapping.flags |= MappingFlags::kPinhole | MappingFlags::kRefreshIn;
-  mapping.parent = parent;
-  mapping.filter = Filter::endpoint_independent;
-  mapping.timeout_class = TimeoutClass::media;
-  mapping.last_seen = now;
-  wheel_.set(index, deadline_of(mapping, timeouts_));
-}
-
 ForwardResult Translator::add_forward(Protocol protocol, Endpoint external, Endpoint inside,
                                       std::uint8_t flags, Tick now) noexcept {
   const auto address = std::ranges::find(external_, external.address);
@@ -341,7 +281,7 @@ bool Translator::close(MappingIndex index, std::uint32_t generation) noexcept {
   if (!table_.is_live(index)) return false;
   const Mapping& mapping = table_[index];
   if (mapping.generation.load(std::memory_order_relaxed) != generation || is_static(mapping)) return false;
-  free_mapping(index);
+  end(index);
   counters_.add(Counter::mapping_closed);
   return true;
 }
@@ -371,7 +311,7 @@ const TcpSession* Translator::session(MappingIndex index, Endpoint remote, Tick 
   return found == nullptr || is_over(*found, now) ? nullptr : found;
 }
 
-DropReason Translator::touch_tcp_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
+DropReason Translator::touch_tcp_outbound(MappingIndex index, const Endpoint& remote, std::uint32_t ip_bytes,
                                           const TcpSegment& segment, Tick now) noexcept {
   Mapping& mapping = table_[index];
   const bool is_reset = segment.has(TcpHeader::kRst);
@@ -393,7 +333,7 @@ DropReason Translator::touch_tcp_outbound(MappingIndex index, Endpoint remote, s
   return DropReason::none;
 }
 
-DropReason Translator::touch_tcp_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
+DropReason Translator::touch_tcp_inbound(MappingIndex index, const Endpoint& remote, std::uint32_t ip_bytes,
                                          const TcpSegment& segment, Tick now) noexcept {
   Mapping& mapping = table_[index];
   TcpSession* session = sessions_.find(index, generation_of(index), remote);
@@ -472,50 +412,60 @@ void Translator::count_established(MappingIndex index, int change, TimeoutClass 
   wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 
-/// A mapping that is complete but for what its kind adds; its port is taken already. Not shown to readers nor
-/// timed before start().
+/// A mapping that is complete but for what its kind adds; its port is taken already. Not found from outside,
+/// shown to readers nor timed before start().
 MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
                                 Tick now) noexcept {
   const MappingIndex index = table_.insert(key);
   if (index == kNoMapping) return kNoMapping;
   Mapping& mapping = table_[index];
-  if (key.realm == Realm::translated) {
+  if (key.realm() == Realm::translated) {
     mapping.external = {.address = external_[pool_index], .port = Be16{port}};
-    const Deltas deltas = deltas_for(key.protocol, key.inside, mapping.external);
+    const Deltas deltas = deltas_for(key.protocol(), key.inside(), mapping.external);
     mapping.ip_delta = deltas.ip;
     mapping.transport_delta = deltas.transport;
   } else {
-    mapping.external = key.inside;  // and no difference: deltas of zero
+    mapping.external = key.inside();  // and no difference: deltas of zero
   }
   mapping.pool_index = pool_index;
-  mapping.timeout_class = first_timeout_class(key.protocol);
-  mapping.filter = filtering_[key.protocol];
-  if (inbound_refresh_[key.protocol]) mapping.flags |= MappingFlags::kRefreshIn;
-  if (key.protocol == Protocol::tcp) mapping.parent = 0;
+  mapping.timeout_class = first_timeout_class(key.protocol());
+  mapping.filter = filtering_[key.protocol()];
+  if (inbound_refresh_[key.protocol()]) mapping.flags |= MappingFlags::kRefreshIn;
+  if (key.protocol() == Protocol::tcp) mapping.parent = 0;
   mapping.last_seen = now;
   mapping.keep_until = now;
-  if (key.realm == Realm::translated) inbound_.set(inbound_key(mapping), index);
   return index;
 }
 
 void Translator::start(MappingIndex index) noexcept {
   const Mapping& mapping = table_[index];
   if (mapping.timeout_class != TimeoutClass::permanent) wheel_.set(index, deadline_of(mapping, timeouts_));
+  if (mapping.realm == Realm::translated) inbound_.set(inbound_key(mapping), index);
   table_.publish(index);
   counters_.add(Counter::mapping_created);
   show_gauges();
 }
 
+void Translator::end(MappingIndex index) noexcept {
+  record(RecordType::mapping_freed, table_[index]);
+  free_mapping(index);
+}
+
+/// Whether a mapping's port is one of its host's; otherwise it is that of a rule or a forward, or its own.
+bool Translator::takes_port(const Mapping& mapping) const noexcept {
+  return mapping.realm == Realm::translated && !is_static(mapping) &&
+         !statics_.external_of(mapping.protocol, mapping.inside);
+}
+
 void Translator::free_mapping(MappingIndex index) noexcept {
   const Mapping& mapping = table_[index];
   wheel_.remove(index);
-  if (mapping.realm == Realm::translated) {
-    inbound_.clear(inbound_key(mapping));
-    // The port of a rule is its host's, taken or not.
-    if (!statics_.external_of(mapping.protocol, mapping.inside)) {
-      ports_.give_back(mapping.protocol, mapping.pool_index, mapping.external.port.host());
-      if (!is_static(mapping)) hosts_.remove(mapping.inside.address, mapping.protocol);
-    }
+  if (mapping.realm == Realm::translated) inbound_.clear(inbound_key(mapping));
+  if (takes_port(mapping)) {
+    const HostTable::Place host = hosts_.find(mapping.inside.address);
+    assert(host != HostTable::kNone);
+    ports_.give_back(host, mapping.protocol, mapping.external.port.host());
+    hosts_.uncount(host, mapping.protocol);
   }
   table_.erase(index);
   show_gauges();

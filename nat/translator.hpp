@@ -10,6 +10,10 @@
 // its call. A TCP connection has a session besides, by mapping and remote: the mapping is timed as
 // established for as long as one of its sessions is.
 //
+// What a translator does can be recorded: whose which block of ports is, on demand each mapping that takes a
+// port, and now and then what was refused. Static mappings and untranslated ones make no record; the
+// configuration says what they are.
+//
 // Invariant: a mapping that exists has a port taken (or reserved), an entry in the outbound and in the
 // inbound index, and a link in the wheel unless it is permanent; a mapping that is freed has given all of
 // them back. Owned by one worker, which alone calls it.
@@ -24,12 +28,15 @@
 #include "nat/drop_reason.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/filter.hpp"
+#include "nat/host_ports.hpp"
 #include "nat/host_table.hpp"
 #include "nat/mapping.hpp"
 #include "nat/mapping_table.hpp"
 #include "nat/ownership.hpp"
-#include "nat/port_pool.hpp"
+#include "nat/port_plan.hpp"
 #include "nat/random.hpp"
+#include "nat/record.hpp"
+#include "nat/refusals.hpp"
 #include "nat/session_table.hpp"
 #include "nat/static_rules.hpp"
 #include "nat/tcp_segment.hpp"
@@ -61,6 +68,7 @@ struct TranslatorConfig {
   std::uint32_t pool_size = 0;            // mappings are made from so many of them, from the first on
   std::uint32_t mappings = 0;             // capacity, at least 1
   std::uint32_t tcp_sessions = 1024;      // capacity, at least 1
+  std::uint32_t remotes = 0;              // that mappings remember besides their first; 0: half as many
   ByProtocol<Filter> filtering = {Filter::address_dependent, Filter::address_dependent,
                                   Filter::address_dependent};
   ByProtocol<bool> inbound_refresh{};  // whether any packet that is let in keeps its mapping (RFC 4787 REQ-6)
@@ -69,8 +77,12 @@ struct TranslatorConfig {
   Timeouts timeouts{};
   HostQuotas quotas{};
   std::uint32_t hosts = 0;  // that may have mappings at a time; 0: as many as there may well be
-  Tick port_rest = 0;       // before a port that was used is given out again
-  RandomKey key{};          // secret; may be the same for all workers
+  PortPlan ports{};
+  Subscribers subscribers{};      // of deterministic mode
+  Tick port_rest = 0;             // before a port or block that was used is given to another host
+  RandomKey key{};                // secret; may be the same for all workers
+  RecordSink* records = nullptr;  // told of blocks and refusals; nullptr: nobody is
+  bool mapping_records = false;   // and of each mapping that takes a port
 };
 
 /// What came of creating a mapping: `reason` is none, or why `index` is kNoMapping.
@@ -105,7 +117,7 @@ class Translator {
   // Looking up.
 
   [[nodiscard]] MappingIndex find_outbound(OutboundKey key) const noexcept { return table_.find(key); }
-  [[nodiscard]] MappingIndex find_outbound(Protocol protocol, Endpoint inside) const noexcept {
+  [[nodiscard]] MappingIndex find_outbound(Protocol protocol, const Endpoint& inside) const noexcept {
     return table_.find(protocol, inside);
   }
   /// Up to kLookupBurst at once; see MappingTable::find_burst().
@@ -117,13 +129,7 @@ class Translator {
   /// Up to kLookupBurst at once; the mappings' lines are being fetched when it returns.
   void find_inbound(std::span<const InboundKey> keys, std::span<MappingIndex> found) const noexcept;
   void prefetch_inbound(InboundIndex::Slot slot) const noexcept { inbound_.prefetch(slot); }
-  /// The mapping that a packet probably belongs to, or kNoMapping; its line is being fetched. Whoever asked
-  /// compares the key (MappingTable::guess()).
-  [[nodiscard]] MappingIndex guess_outbound(MappingTable::Hash hash) const noexcept {
-    const MappingIndex index = table_.guess(hash);
-    if (index != kNoMapping) table_.prefetch_mapping(index);
-    return index;
-  }
+  /// MappingTable::guess_further(), the mapping's line being fetched.
   [[nodiscard]] MappingIndex guess_outbound_further(MappingTable::Hash hash) const noexcept {
     const MappingIndex index = table_.guess_further(hash);
     if (index != kNoMapping) table_.prefetch_mapping(index);
@@ -138,6 +144,10 @@ class Translator {
 
   [[nodiscard]] Mapping& operator[](MappingIndex index) noexcept { return table_[index]; }
   [[nodiscard]] const Mapping& operator[](MappingIndex index) const noexcept { return table_[index]; }
+
+  /// Fetches what create() will read for up to kLookupBurst new flows that it will be called for in this
+  /// order. Nothing depends on it.
+  void prefetch_new(std::span<const OutboundKey> keys) const noexcept;
 
   // Packets.
 
@@ -178,8 +188,9 @@ class Translator {
   /// The same for TCP. A RST refreshes nothing but by the change that it makes (RFC 7857 section 7.1).
   /// \return why the segment must not pass: no session was free for a new connection. Nothing has changed
   /// then
-  [[nodiscard]] DropReason touch_tcp_outbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
-                                              const TcpSegment& segment, Tick now) noexcept;
+  [[nodiscard]] DropReason touch_tcp_outbound(MappingIndex index, const Endpoint& remote,
+                                              std::uint32_t ip_bytes, const TcpSegment& segment,
+                                              Tick now) noexcept;
   /// Lets a remote in without a packet, because an ALG announced the mapping to it.
   void let_in(MappingIndex index, Endpoint remote, Tick now) noexcept {
     table_[index].last_seen = now;
@@ -199,8 +210,9 @@ class Translator {
       note_caller(index, remote, now);
   }
   /// The same for TCP. A connection in which inside has taken part is refreshed by either side.
-  [[nodiscard]] DropReason touch_tcp_inbound(MappingIndex index, Endpoint remote, std::uint32_t ip_bytes,
-                                             const TcpSegment& segment, Tick now) noexcept;
+  [[nodiscard]] DropReason touch_tcp_inbound(MappingIndex index, const Endpoint& remote,
+                                             std::uint32_t ip_bytes, const TcpSegment& segment,
+                                             Tick now) noexcept;
   /// The session of a connection; nullptr when there is none, or none that lives.
   [[nodiscard]] const TcpSession* session(MappingIndex index, Endpoint remote, Tick now) const noexcept;
 
@@ -208,7 +220,7 @@ class Translator {
 
   /// A mapping for an inside endpoint that has none, made by a packet to `remote`.
   /// An untranslated one stands for itself and takes no port.
-  [[nodiscard]] Created create(Protocol protocol, Endpoint inside, Endpoint remote, Tick now,
+  [[nodiscard]] Created create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
                                Realm realm = Realm::translated) noexcept;
   /// A mapping for an external endpoint that has none, made by a packet from outside: where a static mapping
   /// says so. The last quarter of the table is not for this, so that a scan of a whole address leaves room
@@ -242,7 +254,7 @@ class Translator {
       const Tick deadline = deadline_of(table_[index], timeouts_);
       if (!reached(deadline, now)) return deadline;
       on_expired(index, static_cast<const Mapping&>(table_[index]));
-      free_mapping(index);
+      end(index);
       counters_.add(Counter::mapping_expired);
       return std::nullopt;
     };
@@ -250,11 +262,8 @@ class Translator {
                           [this](MappingIndex next) noexcept { table_.prefetch_mapping(next); });
   }
 
-  /// Moves ports that rest on; to be called each turn. \param budget  words of the port pool
-  void rest_ports(Tick now, std::uint32_t budget) noexcept {
-    ports_.sweep(now, budget);
-    counters_.set(Counter::port_resting, ports_.resting());
-  }
+  /// Moves ports that rest on; to be called each turn. \param budget  words of the port pool, or blocks
+  void rest_ports(Tick now, std::uint32_t budget) noexcept { ports_.rest(now, budget); }
 
   // What others read.
 
@@ -265,6 +274,7 @@ class Translator {
  private:
   struct Media {  // one side of create_pair(): what there is already, and the port for what there is not
     MappingIndex index = kNoMapping;
+    HostTable::Place host = HostTable::kNone;  // of what takes a port
     std::optional<std::uint16_t> port;
     std::uint16_t pool_index = 0;
     bool is_new = false;
@@ -305,11 +315,23 @@ class Translator {
   [[nodiscard]] MappingIndex insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
                                     Tick now) noexcept;
   void start(MappingIndex index) noexcept;
+  void end(MappingIndex index) noexcept;
+  [[nodiscard]] static bool is_static(const Mapping& mapping) noexcept {
+    return (mapping.flags & MappingFlags::kStatic) != 0;
+  }
+  [[nodiscard]] bool takes_port(const Mapping& mapping) const noexcept;
   void free_mapping(MappingIndex index) noexcept;
-  void pick_media_ports(Media& rtp, Media& rtcp) noexcept;
-  void take_back(const Media& media) noexcept;
-  [[nodiscard]] std::uint16_t address_of(HostTable::Place host, Ipv4Address inside,
-                                         Protocol protocol) noexcept;
+  [[nodiscard]] Created create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
+                                       Tick now) noexcept;
+  [[nodiscard]] Created refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept;
+  [[nodiscard]] DropReason prepare_media(std::span<const Endpoint> inside, std::span<Media> media,
+                                         Realm realm, Tick now) noexcept;
+  [[nodiscard]] DropReason insert_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,
+                                        Tick now) noexcept;
+  [[nodiscard]] DropReason take_media_ports(std::span<const Endpoint> inside, std::span<Media> media,
+                                            Tick now) noexcept;
+  void take_back(std::span<const Endpoint> inside, std::span<const Media> media) noexcept;
+  void record(RecordType type, const Mapping& mapping) noexcept;
   void make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept;
   void show_gauges() noexcept;
 
@@ -325,11 +347,13 @@ class Translator {
   MappingTable table_;
   InboundIndex inbound_;
   HostTable hosts_;
-  PortPool ports_;
+  HostPorts ports_;
   RemoteTable remotes_;
   SessionTable sessions_;
   TimerWheel wheel_;
   CounterBlock<Counter>& counters_;
+  RecordSink* mapping_records_;
+  Refusals refusals_;
 };
 
 }  // namespace pinhole::nat

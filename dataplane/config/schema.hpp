@@ -51,6 +51,7 @@ inline constexpr std::uint64_t kMaxWorkers = 16;        // ipc::Layout
 inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator
+inline constexpr std::uint64_t kMaxLogPath = 1024;
 inline constexpr std::uint64_t kMaxCpu = 1023;
 inline constexpr std::uint64_t kMaxStaticMappings = 256;
 inline constexpr std::uint64_t kMaxUntranslated = 64;       // of exempt and of route
@@ -275,10 +276,29 @@ struct Schema<Quotas> {
 template <>
 struct Schema<Ports> {
   static constexpr std::tuple kKeys{
+      Key{.name = "mode",
+          .member = &Ports::mode,
+          .help = "which ports a host gets: any of its external address; those of blocks that are its alone "
+                  "while it needs them (RFC 6888 REQ-14); or those of one block that follow from its number "
+                  "among the subscribers (RFC 7422)"},
+      Key{.name = "block_size",
+          .member = &Ports::block_size,
+          .help = "the ports of a block, of each protocol; a power of two; not for mode random",
+          .bounds = {nat::kPortBlock, nat::kMaxPortBlock}},
+      Key{.name = "blocks_per_host",
+          .member = &Ports::blocks_per_host,
+          .help = "how many blocks a host may have at a time, in mode blocks",
+          .bounds = {1, 8}},
+      Key{.name = "subscribers",
+          .member = &Ports::subscribers,
+          .help =
+              "the inside hosts of mode deterministic, numbered in this order from 0; others get no ports",
+          .bounds = {0, 256}},
       Key{.name = "rest_s",
           .member = &Ports::rest_s,
           .help = "a port that was used is given to nobody for so many seconds at least and twice as many at "
-                  "most (RFC 6888 REQ-8: 120 at least); 0: it is free at once",
+                  "most (RFC 6888 REQ-8: 120 at least), a block of ports for just so many; 0: it is free at "
+                  "once",
           .bounds = {0, 3600}},
   };
 };
@@ -319,6 +339,40 @@ struct Schema<Tcp> {
           .help =
               "whether a SYN from outside that nobody asked for is answered, six seconds later, with ICMP "
               "3/3 (RFC 5382 REQ-4); false: never"},
+  };
+};
+
+template <>
+struct Schema<NatLog> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "mappings",
+          .member = &NatLog::mappings,
+          .help = "a record when a mapping begins and one when it ends, besides those of port blocks and of "
+                  "refusals; without port blocks nothing else says who was behind an address"},
+      Key{.name = "file",
+          .member = &NatLog::file,
+          .help = "where control writes records, one JSON object a line: an absolute path; empty: nowhere",
+          .bounds = {0, kMaxLogPath}},
+      Key{.name = "file_mb",
+          .member = &NatLog::file_mb,
+          .help = "a file that is so large, in MiB, is renamed to file.1, file.1 to file.2 and so on; 0: "
+                  "never, for those who rotate it themselves",
+          .bounds = {0, 1048576}},
+      Key{.name = "files",
+          .member = &NatLog::files,
+          .help = "how many files are kept, the one being written counted in; the oldest is removed",
+          .bounds = {1, 10000}},
+      Key{.name = "collector",
+          .member = &NatLog::collector,
+          .help = "where control sends records as IPFIX over UDP (RFC 7011, RFC 8158)"},
+      Key{.name = "domain",
+          .member = &NatLog::domain,
+          .help = "the observation domain that IPFIX messages carry",
+          .bounds = {0, 4294967295}},
+      Key{.name = "template_s",
+          .member = &NatLog::template_s,
+          .help = "how often the templates of IPFIX are sent again, in seconds (RFC 7011 section 8.4)",
+          .bounds = {1, 86400}},
   };
 };
 
@@ -372,13 +426,23 @@ struct Schema<Nat> {
       Key{.name = "hosts_per_worker",
           .member = &Nat::hosts_per_worker,
           .help = "how many inside hosts may have mappings at a time, for each worker; 0: as many as "
-                  "mappings_per_worker up to 131072, beyond that an eighth of them if that is more; a host "
+                  "mappings_per_worker up to 65536, beyond that a sixteenth of them if that is more; a host "
                   "takes 56 bytes",
+          .bounds = {0, 16777216}},
+      Key{.name = "remotes_per_worker",
+          .member = &Nat::remotes_per_worker,
+          .help =
+              "how many remotes mappings remember besides the first that each speaks to, for each worker; "
+              "beyond that the one that was silent longest is forgotten and not let in until it is sent "
+              "to again; 0: half as many as mappings_per_worker; a remote takes 16 bytes",
           .bounds = {0, 16777216}},
       Key{.name = "tcp_sessions_per_worker",
           .member = &Nat::tcp_sessions_per_worker,
           .help = "the size of each worker's table of TCP connections; a connection takes 43 bytes",
           .bounds = {64, 16777216}},
+      Key{.name = "log",
+          .member = &Nat::log,
+          .help = "records of who had which external endpoint when (RFC 6888 REQ-12, RFC 8158)"},
   };
 };
 

@@ -5,6 +5,7 @@
 
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
+#include "nat/port_plan.hpp"
 #include "nat/static_rules.hpp"
 
 #include <cstdint>
@@ -171,7 +172,12 @@ struct Quotas {
   friend bool operator==(const Quotas&, const Quotas&) = default;
 };
 
+/// How external ports are given out; nat::PortPlan is made of it (subscribers.hpp).
 struct Ports {
+  nat::PortMode mode = nat::PortMode::random;
+  std::uint32_t block_size = 512;
+  std::uint32_t blocks_per_host = 4;
+  std::vector<nat::Prefix> subscribers;  // mode deterministic: numbered in this order
   std::uint32_t rest_s = 120;
 
   friend bool operator==(const Ports&, const Ports&) = default;
@@ -213,6 +219,21 @@ struct Tcp {
   friend bool operator==(const Tcp&, const Tcp&) = default;
 };
 
+/// Who had which external endpoint when.
+struct NatLog {
+  bool mappings = false;  // besides blocks and refusals, each mapping
+  std::string file;       // JSON lines; empty: none
+  std::uint32_t file_mb = 64;
+  std::uint32_t files = 8;
+  std::optional<nat::Endpoint> collector;  // of IPFIX over UDP
+  std::uint32_t domain = 0;
+  std::uint32_t template_s = 600;
+
+  /// Whether anybody reads what workers record.
+  [[nodiscard]] bool wanted() const noexcept { return !file.empty() || collector.has_value(); }
+  friend bool operator==(const NatLog&, const NatLog&) = default;
+};
+
 struct Nat {
   std::vector<PoolItem> pool;  // empty: the address of the first outside interface
   std::vector<PortForward> forwards;
@@ -226,8 +247,10 @@ struct Nat {
   Ports ports;
   Tcp tcp;
   std::uint32_t mappings_per_worker = 65536;
-  std::uint32_t hosts_per_worker = 0;  // 0: as many as there may well be
+  std::uint32_t hosts_per_worker = 0;    // 0: as many as there may well be
+  std::uint32_t remotes_per_worker = 0;  // 0: half as many as mappings
   std::uint32_t tcp_sessions_per_worker = 65536;
+  NatLog log;
 
   friend bool operator==(const Nat&, const Nat&) = default;
 };

@@ -48,6 +48,12 @@ struct Words<nat::Filter> {
       Word{"address_and_port_dependent", nat::Filter::address_and_port_dependent}};
 };
 template <>
+struct Words<nat::PortMode> {
+  static constexpr std::array kAll = {Word{"random", nat::PortMode::random},
+                                      Word{"blocks", nat::PortMode::blocks},
+                                      Word{"deterministic", nat::PortMode::deterministic}};
+};
+template <>
 struct Words<Protocols> {
   static constexpr std::array kAll = {Word{"all", Protocols::all}, Word{"udp", Protocols::udp},
                                       Word{"tcp", Protocols::tcp}, Word{"icmp", Protocols::icmp}};

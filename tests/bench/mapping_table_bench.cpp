@@ -67,7 +67,7 @@ void measure(std::uint32_t mappings) {
   std::vector<InboundKey> external;
   for (std::uint32_t n = 0; n < mappings; ++n) {
     const OutboundKey key = key_number(n);
-    const Created created = nat->create(key.protocol, key.inside, kRemote, 0);
+    const Created created = nat->create(key.protocol(), key.inside(), kRemote, 0);
     if (created.index == kNoMapping) {
       std::fprintf(stderr, "mapping %u of %u could not be made\n", n, mappings);
       return;
@@ -107,7 +107,7 @@ void measure(std::uint32_t mappings) {
     for (int i = 0; i < 100; ++i) {
       for (std::uint32_t n = 0; n < kSetUps; ++n) {
         const OutboundKey key = key_number(mappings + n * 977);
-        found[n] = nat->create(key.protocol, key.inside, kRemote, 1).index;
+        found[n] = nat->create(key.protocol(), key.inside(), kRemote, 1).index;
       }
       for (std::uint32_t n = 0; n < kSetUps; ++n) nat->close(found[n], (*nat)[found[n]].generation);
     }

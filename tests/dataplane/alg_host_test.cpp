@@ -306,11 +306,22 @@ TEST_CASE("ten thousand calls leave ports, mappings and cards as they were", "[d
     const auto& ending = live.back();
     lab.inspect(0, follow(ending, Method::bye));
     lab.inspect(0, follow(ending, Method::bye, 200));
+    REQUIRE_FALSE(lab[0].events.empty());
     const auto event = lab[0].events.back();
     REQUIRE(event.sip.step.state == CallState::ended);
     if (random() % 4 != 0)  // otherwise control has forgotten it
       REQUIRE(lab[0].host.close_call(event.sip.card, event.sip.card_generation, EndReason::none));
     live.pop_back();
+  };
+  // No media flows here, and a later call may take over the port of an earlier one: without the promises of
+  // control such a call would end by itself, of silence.
+  const auto pass_with_control = [&] {
+    for (CardIndex i = 0; i < lab[0].call_cards.size(); ++i) {
+      const auto& card = lab[0].call_cards[i].own();
+      if (card.in_use && card.step.state != CallState::ended)
+        REQUIRE(lab[0].host.keep_call(i, card.generation, lab.now + nat::ticks_from_s(180)));
+    }
+    lab.pass_s(1);
   };
   while (opened < 10'000) {
     lab[0].events.clear();
@@ -323,9 +334,9 @@ TEST_CASE("ten thousand calls leave ports, mappings and cards as they were", "[d
     } else if (!live.empty()) {
       end_one();
     } else {
-      lab.pass_s(1);
+      pass_with_control();
     }
-    if (lab[0].calls.size() == 50) lab.pass_s(1);
+    if (lab[0].calls.size() == 50) pass_with_control();
   }
   while (!live.empty()) end_one();
   lab.pass_s(400);

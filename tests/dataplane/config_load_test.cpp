@@ -109,9 +109,13 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
       "timeouts": {"udp_s": 11, "tcp_established_s": 12, "tcp_opening_s": 13, "tcp_closing_s": 16,
                    "icmp_s": 14, "media_s": 15},
       "quotas": {"udp": 21, "tcp": 22, "icmp": 23, "new_per_s": 24, "burst": 25},
-      "ports": {"rest_s": 26},
+      "ports": {"mode": "deterministic", "block_size": 1024, "blocks_per_host": 2,
+                "subscribers": ["10.7.0.0/30", "10.1.2.3/32"], "rest_s": 26},
       "tcp": {"mss": 1300, "answer_unsolicited": false},
-      "mappings_per_worker": 1024, "hosts_per_worker": 2048, "tcp_sessions_per_worker": 2048},
+      "mappings_per_worker": 1024, "hosts_per_worker": 2048, "remotes_per_worker": 512,
+      "tcp_sessions_per_worker": 2048,
+      "log": {"mappings": true, "file": "/var/log/nat.jsonl", "file_mb": 16, "files": 3,
+              "collector": "192.168.1.30:4739", "domain": 7, "template_s": 60}},
     "sip": {"enabled": false, "ports": [5060, 5070], "calls_per_worker": 16, "registrations_per_worker": 17},
     "icmp": {"errors_per_s": 0},
     "control": {"socket": "/tmp/s", "group": "voice", "linger_s": 9}})",
@@ -136,11 +140,24 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
   expected.nat.inbound_refresh = {true, false, false};
   expected.nat.timeouts = {11, 12, 13, 16, 14, 15};
   expected.nat.quotas = {21, 22, 23, 24, 25};
-  expected.nat.ports = {26};
+  expected.nat.ports = {
+      .mode = nat::PortMode::deterministic,
+      .block_size = 1024,
+      .blocks_per_host = 2,
+      .subscribers = {*nat::Prefix::parse("10.7.0.0/30"), *nat::Prefix::parse("10.1.2.3/32")},
+      .rest_s = 26};
   expected.nat.tcp = {.mss = {1300}, .answer_unsolicited = false};
   expected.nat.mappings_per_worker = 1024;
   expected.nat.hosts_per_worker = 2048;
+  expected.nat.remotes_per_worker = 512;
   expected.nat.tcp_sessions_per_worker = 2048;
+  expected.nat.log = {.mappings = true,
+                      .file = "/var/log/nat.jsonl",
+                      .file_mb = 16,
+                      .files = 3,
+                      .collector = nat::Endpoint{*nat::Ipv4Address::parse("192.168.1.30"), nat::Be16{4739}},
+                      .domain = 7,
+                      .template_s = 60};
   expected.sip = {false, {5060, 5070}, 16, 17};
   expected.icmp = {0};
   expected.control = {"/tmp/s", "voice", 9};
@@ -463,9 +480,12 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("tcp":"address_dependent","icmp":"address_dependent"},"inbound_refresh":{"udp":false,"tcp":false,)"
       R"("icmp":false},"timeouts":{"udp_s":300,)"
       R"("tcp_established_s":7440,"tcp_opening_s":240,"tcp_closing_s":240,"icmp_s":60,"media_s":120},)"
-      R"("quotas":{"udp":8192,"tcp":8192,"icmp":1024,"new_per_s":1000,"burst":4000},"ports":{"rest_s":120},)"
+      R"("quotas":{"udp":8192,"tcp":8192,"icmp":1024,"new_per_s":1000,"burst":4000},"ports":{"mode":"random",)"
+      R"("block_size":512,"blocks_per_host":4,"subscribers":[],"rest_s":120},)"
       R"("tcp":{"mss":"auto","answer_unsolicited":true},)"
-      R"("mappings_per_worker":65536,"hosts_per_worker":0,"tcp_sessions_per_worker":65536},"sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"
+      R"("mappings_per_worker":65536,"hosts_per_worker":0,"remotes_per_worker":0,"tcp_sessions_per_worker":65536,)"
+      R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
+      R"("sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"
       R"("registrations_per_worker":8192},"icmp":{"errors_per_s":100},)"
       R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/config/validate.hpp"
 
+#include "tests/dataplane/config_office.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <functional>
@@ -8,64 +10,6 @@
 #include <vector>
 
 namespace pinhole::config {
-
-namespace {
-
-nat::Ipv4Address address(const char* text) {
-  return nat::Ipv4Address::parse(text).value();
-}
-nat::Prefix prefix(const char* text) {
-  return nat::Prefix::parse(text).value();
-}
-nat::Endpoint endpoint(const char* text, std::uint16_t port) {
-  return {address(text), nat::Be16{port}};
-}
-
-/// An office: phones and a branch behind a router inside, one provider outside, two external addresses.
-Config office() {
-  Config config;
-  config.interfaces = {
-      {.name = "lan",
-       .device = "net_tap0",
-       .zone = Zone::inside,
-       .address = prefix("192.168.1.1/24"),
-       .gateway = {}},
-      {.name = "wan",
-       .device = "net_tap1",
-       .zone = Zone::outside,
-       .address = prefix("203.0.113.2/24"),
-       .gateway = address("203.0.113.1")},
-  };
-  config.routes = {{prefix("10.20.0.0/16"), address("192.168.1.254")}};
-  config.nat.pool = {address("203.0.113.2"), address("203.0.113.3")};
-  config.nat.forwards = {{nat::Protocol::udp, endpoint("203.0.113.3", 5060), endpoint("192.168.1.10", 5060)}};
-  return config;
-}
-
-struct Change {
-  const char* what;
-  std::function<void(Config&)> apply;
-  const char* message;  // null: still valid
-};
-
-void expect(const std::vector<Change>& cases) {
-  for (const auto& row : cases) {
-    DYNAMIC_SECTION(row.what) {
-      auto config = office();
-      row.apply(config);
-      const auto result = validate(config);
-      if (row.message == nullptr) {
-        CHECK((result ? std::string{} : result.error().message) == "");
-      } else {
-        REQUIRE(result.has_error());
-        CHECK(result.error().message == row.message);
-        CHECK(exit_status(result.error().code) == 2);
-      }
-    }
-  }
-}
-
-}  // namespace
 
 TEST_CASE("the office that the cases change is valid", "[config][validate]") {
   expect({{"unchanged", [](Config&) {}, nullptr}});
@@ -458,6 +402,40 @@ TEST_CASE("exemptions and route mode name prefixes and interfaces of their side"
        "external "
        "address, or name the host's interface or prefix in nat.route"},
   });
+}
+
+TEST_CASE("records are written to somewhere that can be", "[config][validate][nat_log]") {
+  expect({
+      {"each mapping to a file",
+       [](Config& c) {
+         c.nat.log.mappings = true;
+         c.nat.log.file = "/var/log/pinhole/nat.jsonl";
+       },
+       nullptr},
+      {"blocks to a collector on this machine",
+       [](Config& c) { c.nat.log.collector = endpoint("127.0.0.1", 4739); }, nullptr},
+      {"each mapping to nowhere", [](Config& c) { c.nat.log.mappings = true; },
+       "nat.log.mappings: each mapping is recorded, but nowhere; set nat.log.file or nat.log.collector"},
+      {"a relative file", [](Config& c) { c.nat.log.file = "nat.jsonl"; },
+       "nat.log.file: found \"nat.jsonl\"; allowed is the absolute path of a file such as "
+       "\"/var/log/pinhole/nat.jsonl\""},
+      {"a directory", [](Config& c) { c.nat.log.file = "/var/log/"; },
+       "nat.log.file: found \"/var/log/\"; allowed is the absolute path of a file such as "
+       "\"/var/log/pinhole/nat.jsonl\""},
+      {"a group as the collector", [](Config& c) { c.nat.log.collector = endpoint("239.1.1.1", 4739); },
+       "nat.log.collector: 239.1.1.1 is not the address of a host; give the address and port of an IPFIX "
+       "collector"},
+  });
+}
+
+TEST_CASE("records are wanted when anybody reads them", "[config][nat_log]") {
+  NatLog log;
+  CHECK_FALSE(log.wanted());
+  log.file = "/var/log/nat.jsonl";
+  CHECK(log.wanted());
+  log = {};
+  log.collector = endpoint("192.0.2.1", 4739);
+  CHECK(log.wanted());
 }
 
 TEST_CASE("SIP ports are listed once and the socket is a path", "[config][validate]") {

@@ -97,3 +97,44 @@ TEST_CASE("with every port taken a new flow is refused with ICMP 3/13, and no li
     CHECK(out[0].interface == kOutside);
   }
 }
+
+TEST_CASE(
+    "a host that has used up its blocks, or is no subscriber, is refused with ICMP 3/13, and others go on",
+    "[dataplane][ports][rfc6888-req11][rfc7422]") {
+  struct Case {
+    nat::PortMode mode;
+    bool listed;
+    bool sip;
+    DropReason reason;
+    unsigned flows;  // until the first that is refused
+  };
+  for (const auto& row :
+       {Case{nat::PortMode::blocks, true, false, DropReason::drop_block_limit, 128},
+        Case{nat::PortMode::blocks, true, true, DropReason::drop_quota_mappings, 112},
+        Case{nat::PortMode::deterministic, true, false, DropReason::drop_no_port, 64},
+        Case{nat::PortMode::deterministic, true, true, DropReason::drop_quota_mappings, 48},
+        Case{nat::PortMode::deterministic, false, true, DropReason::drop_not_subscriber, 0}}) {
+    DYNAMIC_SECTION("mode " << static_cast<int>(row.mode) << ", reason " << static_cast<int>(row.reason)) {
+      auto config = lab_config();
+      config.sip.enabled = row.sip;
+      config.nat.ports = {.mode = row.mode, .block_size = 64, .blocks_per_host = 2, .subscribers = {}};
+      if (row.mode == nat::PortMode::deterministic)
+        config.nat.ports.subscribers = {{address("10.0.0.16"), 28}};
+      PipelineLab lab(config);
+      const auto host = row.listed ? address("10.0.0.17") : address("10.0.0.33");
+      const auto other = address("10.0.0.18");
+      for (const auto each : {host, other}) lab.add_neighbor(kInside, each);
+      unsigned port = 4000;
+      for (; port < 4000 + row.flows; ++port) REQUIRE(lab.send(kInside, flow(host, port)).size() == 1);
+      CHECK(lab.drops().empty());
+      const auto refused = lab.send(kInside, flow(host, port));
+      REQUIRE(refused.size() == 1);
+      CHECK(refuses(refused[0], flow(host, port)));
+      CHECK(lab.dropped(row.reason) == 1);
+      const auto out = lab.send(kInside, flow(other, port));
+      REQUIRE(out.size() == 1);
+      CHECK(out[0].interface == kOutside);
+      CHECK(lab.count(nat::Counter::mapping_live) == row.flows + 1);
+    }
+  }
+}

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <random>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "nat/headers.hpp"
 #include "tests/support/pipeline_lab.hpp"
@@ -43,11 +45,13 @@ struct Flow {
     return translator[index];
   }
   std::vector<Sent> by_regular(unsigned interface, const Frame& frame) {
-    mapping().flags |= MappingFlags::kRegular;
+    const std::pair hops{mapping().hop_out, mapping().hop_in};
+    nat::keep_to_regular_path(mapping(), MappingFlags::kRegular);
     const auto before = lab.count(WorkerCounter::express);
     auto sent = by(interface, frame);
     CHECK(lab.count(WorkerCounter::express) == before);
     mapping().flags &= static_cast<std::uint8_t>(~MappingFlags::kRegular);
+    std::tie(mapping().hop_out, mapping().hop_in) = hops;
     return sent;
   }
   std::vector<Sent> by_express(unsigned interface, const Frame& frame) {
@@ -191,11 +195,14 @@ TEST_CASE("a flow that is to be read keeps to the regular path", "[dataplane][ex
   Flow flow;
   const auto frame = flow.frame(kInside, flow.out());
   for (const std::uint8_t flag : {MappingFlags::kSip, MappingFlags::kRegular}) {
-    flow.mapping().flags |= flag;
+    const std::pair hops{flow.mapping().hop_out, flow.mapping().hop_in};
+    nat::keep_to_regular_path(flow.mapping(), flag);
     const auto before = flow.lab.count(WorkerCounter::express);
     CHECK(flow.by(kInside, frame).size() == 1);
     CHECK(flow.lab.count(WorkerCounter::express) == before);
+    CHECK(flow.mapping().hop_out == nat::kNoHop);  // the regular path does not admit it either
     flow.mapping().flags &= static_cast<std::uint8_t>(~flag);
+    std::tie(flow.mapping().hop_out, flow.mapping().hop_in) = hops;
     flow.by_express(kInside, frame);
   }
 }

@@ -47,7 +47,7 @@ config::Config model_config(unsigned workers, Filter filter, bool inbound_refres
                          .tcp_closing_s = kTcpOpening / nat::kTicksPerSecond,
                          .icmp_s = kIcmp / nat::kTicksPerSecond};
   config.nat.ports.rest_s = kRest / nat::kTicksPerSecond;
-  config.nat.mappings_per_worker = 65536;  // so that no filter has to forget anybody
+  config.nat.remotes_per_worker = 65536;  // so that no filter has to forget anybody
   config.nat.quotas.new_per_s = 0;
   return config;
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/steering.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <span>
 #include <vector>
 
+#include "nat/port_blocks.hpp"
 #include "nat/random.hpp"
+#include "tests/nat/table_memory.hpp"
 
 using namespace pinhole;
 using namespace pinhole::dataplane;
@@ -136,5 +140,50 @@ TEST_CASE("many forwards are all found", "[dataplane][steering]") {
     REQUIRE(index);
     REQUIRE(steering.owner_of_external(*index, each.protocol, each.external.port.host()) ==
             steering.owner_of_inside(each.inside.address));
+  }
+}
+
+TEST_CASE("the blocks that hosts are given belong to the workers that give them",
+          "[dataplane][steering][ports][rfc7422]") {
+  const std::vector pool = {external(1), external(2), external(3)};
+  // 300 hosts, numbered from the second range on.
+  const std::vector<nat::SubscriberRange> ranges = {{inside(0).host(), inside(99).host(), 200},
+                                                    {inside(1000).host(), inside(1199).host(), 0}};
+  for (const auto mode : {nat::PortMode::blocks, nat::PortMode::deterministic}) {
+    for (const std::uint32_t size : {64U, 512U, 16384U}) {
+      for (const unsigned workers : {1U, 3U, 5U}) {
+        DYNAMIC_SECTION("mode " << static_cast<int>(mode) << ", " << workers << " workers, " << size
+                                << " ports") {
+          const nat::PortPlan plan{.mode = mode, .block_size = size};
+          const auto hosts = std::min(300U, 3 * plan.blocks_per_address());
+          std::vector<nat::SubscriberRange> listed = ranges;
+          if (hosts < 300) listed = {{inside(0).host(), inside(hosts - 1).host(), 0}};
+          const nat::Subscribers subscribers(mode == nat::PortMode::deterministic
+                                                 ? std::span<const nat::SubscriberRange>(listed)
+                                                 : std::span<const nat::SubscriberRange>());
+          const Steering steering(workers, pool, {}, {}, plan, subscribers);
+          std::size_t ports = 0;
+          for (unsigned worker = 0; worker < workers; ++worker) {
+            const nat::PortBlocks::Deal deal{.plan = plan,
+                                             .subscribers = subscribers,
+                                             .pool_size = 3,
+                                             .worker = worker,
+                                             .workers = workers};
+            nat::TableMemory memory(nat::PortBlocks::bytes_needed(deal));
+            const nat::PortBlocks blocks(deal, nat::Carver(memory.span()));
+            for (std::uint16_t index = 0; index < 3; ++index) {
+              for (std::uint32_t port = 0; port < 65536; ++port) {
+                const auto external_port = static_cast<std::uint16_t>(port);
+                if (blocks.find(index, external_port) == nat::PortBlocks::kNone) continue;
+                ++ports;
+                REQUIRE(steering.owner_of_external(index, Protocol::udp, external_port) == worker);
+              }
+            }
+          }
+          const auto in_blocks = mode == nat::PortMode::blocks ? 3 * plan.blocks_per_address() : hosts;
+          CHECK(ports == in_blocks * size);
+        }
+      }
+    }
   }
 }

@@ -5,46 +5,15 @@ import itertools
 import os
 import socket
 import struct
-import subprocess
 import threading
 import unittest
 
 from support import capture
-from support.lab import INSIDE, OUTSIDE, PINHOLE, Lab, Namespace, wait_for
+from support.far import FAR, FarNetwork, by_pcap
+from support.lab import INSIDE, OUTSIDE, PINHOLE, Lab, wait_for
 
 IP_MTU_DISCOVER, IP_MTU = 10, 14
 PMTUDISC_DONT, PMTUDISC_DO = 0, 2
-FAR = "192.0.2.10"  # behind a router outside
-
-
-def by_pcap(*changes):
-    """Devices that hand over each fragment as it came: those of the lab have the kernel put them together."""
-    def configure(config):
-        for number, interface in enumerate(config["interfaces"]):
-            kernel = f"{interface['name']}0"
-            interface["device"] = f"net_pcap{number},rx_iface_in={kernel},tx_iface={kernel}"
-        for change in changes:
-            change(config)
-    return configure
-
-
-class FarNetwork:
-    """A host behind the outside one, which is then a router, over a link with a small MTU."""
-
-    def __init__(self, lab, mtu):
-        self.host = Namespace(f"{lab.prefix}-far")
-        subprocess.run(["ip", "netns", "add", self.host.name], check=True)
-        lab.own(self)
-        lab.outside.run("ip", "link", "add", "far0", "type", "veth", "peer", "name", "eth0", "netns", self.host.name)
-        for namespace, interface, address in ((lab.outside, "far0", "192.0.2.1/24"), (self.host, "eth0", f"{FAR}/24")):
-            namespace.run("ip", "address", "add", address, "dev", interface)
-            namespace.run("ip", "link", "set", interface, "mtu", mtu, "up")
-            namespace.run("ethtool", "-K", interface, "rx", "off", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-        self.host.run("ip", "route", "add", "default", "via", "192.0.2.1")
-        lab.outside.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-
-    def close(self):
-        subprocess.run(["ip", "netns", "delete", self.host.name], check=False)
 
 
 def udp_fragments(source, target, payload, identification, cuts):
@@ -146,6 +115,10 @@ class Fragments(unittest.TestCase):
 
 class PathMtu(unittest.TestCase):
 
+    def assert_learnt(self, namespace, address, mtu):
+        """That the routing cache of a host has the MTU of the way to an address."""
+        self.assertRegex(namespace.run("ip", "route", "get", address).stdout, rf"\bmtu {mtu}\b")
+
     @staticmethod
     def transfer(client_side, server_side, address, size=400_000):
         """A TCP connection that carries `size` bytes each way."""
@@ -199,6 +172,10 @@ class PathMtu(unittest.TestCase):
                 # Only now: the MTU that TCP learns is what the stacks would fragment to by themselves.
                 self.assertEqual(self.transfer(lab.inside, lab.outside, OUTSIDE), [])
                 self.assertGreater(lab.counters()["drop_too_big"], 0)
+                if side == 0:
+                    self.assert_learnt(lab.outside, PINHOLE, 1400)
+                else:
+                    self.assert_learnt(lab.inside, OUTSIDE, 1400)
 
     def test_sender_learns(self):
         """path MTU: who must not be fragmented is told the MTU, inside and outside"""
@@ -224,12 +201,16 @@ class PathMtu(unittest.TestCase):
                     self.assertEqual(receiver.recv(2000), bytes(1372))
 
     def test_behind_a_router(self):
-        """path MTU: what a router outside says finds the host inside, for TCP and UDP"""
+        """path MTU: over a narrow link between routers outside, TCP finds its size and datagrams pass, both ways"""
         for workers in (1, 2):
             with Lab(workers=workers, configure=by_pcap()) as lab:
                 lab.start()
                 far = FarNetwork(lab, 1300)
                 self.assertEqual(self.transfer(lab.inside, far.host, FAR), [])
+                self.assert_learnt(lab.inside, FAR, 1300)
+                self.assert_learnt(far.host, PINHOLE, 1300)
+                for namespace in (lab.inside, far.host):
+                    namespace.run("ip", "route", "flush", "cache")
                 with far.host.socket(address=FAR, port=4000) as server, \
                         lab.inside.socket(address="10.77.0.11") as client:
                     client.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)

@@ -17,8 +17,8 @@ constexpr Endpoint remote(std::uint32_t n, std::uint16_t port = 0) {
 }
 
 struct Remotes {
-  explicit Remotes(std::uint32_t mappings)
-      : memory(RemoteTable::bytes_needed(mappings)), table(mappings, memory.span()) {}
+  explicit Remotes(std::uint32_t places)
+      : memory(RemoteTable::bytes_needed(places)), table(places, memory.span()) {}
   TableMemory memory;
   RemoteTable table;
 };

@@ -23,9 +23,14 @@ struct TestHosts {
   /// Asks and, if it may be, adds.
   DropReason open(Ipv4Address address, Protocol protocol, Tick now = 0) {
     const DropReason reason = table.ask(table.find(address), protocol, now);
-    if (reason == DropReason::none) table.add(address, protocol, 3, now);
+    if (reason == DropReason::none) add(address, protocol, 3, now);
     return reason;
   }
+  void add(Ipv4Address address, Protocol protocol, std::uint16_t pool_index, Tick now = 0) {
+    const auto place = table.find(address);
+    table.count(place != HostTable::kNone ? place : table.add(address, pool_index, now), protocol);
+  }
+  void remove(Ipv4Address address, Protocol protocol) { table.uncount(table.find(address), protocol); }
   TableMemory memory;
   HostTable table;
 };
@@ -36,13 +41,13 @@ TEST_CASE("a host is there while it has mappings, and keeps its external address
           "[nat][host_table][rfc4787-req2][rfc6888-req2]") {
   TestHosts t(4, {});
   CHECK(t.table.find(host(1)) == HostTable::kNone);
-  t.table.add(host(1), Protocol::udp, 9, 0);
-  t.table.add(host(1), Protocol::tcp, 5, 0);  // it has an address already
+  t.add(host(1), Protocol::udp, 9);
+  t.add(host(1), Protocol::tcp, 5);  // it has an address already
   REQUIRE(t.table.find(host(1)) != HostTable::kNone);
   CHECK(t.table.pool_index(t.table.find(host(1))) == 9);
-  t.table.remove(host(1), Protocol::udp);
+  t.remove(host(1), Protocol::udp);
   CHECK(t.table.pool_index(t.table.find(host(1))) == 9);
-  t.table.remove(host(1), Protocol::tcp);
+  t.remove(host(1), Protocol::tcp);
   CHECK(t.table.find(host(1)) == HostTable::kNone);
   CHECK(t.table.size() == 0);
 }
@@ -56,7 +61,7 @@ TEST_CASE("quotas count by host and protocol", "[nat][host_table][rfc6888-req4]"
   CHECK(t.open(host(1), Protocol::tcp) == DropReason::drop_quota_mappings);
   for (int i = 0; i < 100; ++i) REQUIRE(t.open(host(1), Protocol::icmp) == DropReason::none);
   CHECK(t.open(host(2), Protocol::udp) == DropReason::none);
-  t.table.remove(host(1), Protocol::udp);
+  t.remove(host(1), Protocol::udp);
   CHECK(t.open(host(1), Protocol::udp) == DropReason::none);
   CHECK(t.open(host(1), Protocol::udp) == DropReason::drop_quota_mappings);
 }
@@ -103,7 +108,7 @@ TEST_CASE("without room a new host is refused and those that are there are not",
   CHECK(t.open(host(3), Protocol::udp) == DropReason::drop_host_table_full);
   CHECK(t.table.ask_for_media(t.table.find(host(3)), 1) == DropReason::drop_host_table_full);
   CHECK(t.open(host(2), Protocol::tcp) == DropReason::none);
-  t.table.remove(host(1), Protocol::udp);
+  t.remove(host(1), Protocol::udp);
   CHECK(t.open(host(3), Protocol::udp) == DropReason::none);
 }
 
@@ -127,7 +132,7 @@ TEST_CASE("the table agrees with std::map under random operations", "[nat][host_
       REQUIRE(t.open(host(n), protocol) == expected);
       if (expected == DropReason::none) ++model[n][p];
     } else if (known != model.end() && known->second[p] > 0) {
-      t.table.remove(host(n), protocol);
+      t.remove(host(n), protocol);
       if (--known->second[p] == 0 && known->second == std::array<std::uint32_t, kProtocols>{}) {
         model.erase(known);
       }

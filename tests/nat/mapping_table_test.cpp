@@ -31,9 +31,9 @@ struct Table {
   explicit Table(std::uint32_t capacity)
       : memory(MappingTable::bytes_needed(capacity)), table(capacity, kSeed, memory.span()) {}
 
-  MappingIndex find(const OutboundKey& key) const { return table.find(key.protocol, key.inside); }
+  MappingIndex find(const OutboundKey& key) const { return table.find(key.protocol(), key.inside()); }
   MappingIndex insert(const OutboundKey& key) {
-    const MappingIndex index = table.insert(key.protocol, key.inside);
+    const MappingIndex index = table.insert(key.protocol(), key.inside());
     if (index != kNoMapping) table.publish(index);
     return index;
   }
@@ -61,7 +61,7 @@ TEST_CASE("the generation is odd while a mapping is free or being filled in", "[
   Table t(4);
   const OutboundKey key = key_number(0);
   for (MappingIndex i = 0; i < 4; ++i) CHECK_FALSE(t.table.is_live(i));
-  const MappingIndex index = t.table.insert(key.protocol, key.inside);
+  const MappingIndex index = t.table.insert(key.protocol(), key.inside());
   CHECK(t.table[index].generation % 2 == 1);
   t.table.publish(index);
   const std::uint32_t first = t.table[index].generation;

@@ -37,9 +37,14 @@ struct TestNat {
     Tick port_rest = 0;
     std::uint32_t opening_s = 240;
     std::uint32_t closing_s = 240;
+    PortPlan ports{};
+    std::vector<SubscriberRange> subscribers{};
+    RecordSink* records = nullptr;
+    bool mapping_records = false;
   };
-  explicit TestNat(Options options)
+  explicit TestNat(const Options& options)
       : addresses(addresses_for(options.pool)),
+        subscribers(options.subscribers),
         config(
             {.worker = options.worker,
              .workers = options.workers,
@@ -52,8 +57,12 @@ struct TestNat {
              .timeouts = timeouts_for(options),
              .quotas = options.quotas,
              .hosts = options.hosts,
+             .ports = options.ports,
+             .subscribers = Subscribers(subscribers),
              .port_rest = options.port_rest,
-             .key = {options.key}}),
+             .key = {options.key},
+             .records = options.records,
+             .mapping_records = options.mapping_records}),
         memory(Translator::bytes_needed(config)),
         inbound_memory(InboundIndex::bytes_needed(addresses.size())),
         inbound(addresses.size(), inbound_memory.span()),
@@ -121,12 +130,19 @@ struct TestNat {
   }
 
   std::vector<Ipv4Address> addresses;
+  std::vector<SubscriberRange> subscribers;
   TranslatorConfig config;
   TableMemory memory;
   TableMemory inbound_memory;
   InboundIndex inbound;
   CounterBlock<Counter> counters;
   Translator nat;
+};
+
+/// Keeps what it is told.
+struct RecordList final : RecordSink {
+  void put(const Record& record) noexcept override { all.push_back(record); }
+  std::vector<Record> all;
 };
 
 using Indices = std::vector<MappingIndex>;

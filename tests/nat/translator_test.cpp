@@ -52,7 +52,7 @@ TEST_CASE("burst look-ups from both sides agree with single ones", "[nat][transl
     if (i % 3 == 0) {
       in.push_back({.pool_index = 0, .port = static_cast<std::uint16_t>(i), .protocol = Protocol::udp});
     } else {
-      const MappingIndex index = n.open(Protocol::udp, out.back().inside);
+      const MappingIndex index = n.open(Protocol::udp, out.back().inside());
       in.push_back({.pool_index = 0, .port = n.port(index), .protocol = Protocol::udp});
     }
   }
@@ -61,7 +61,7 @@ TEST_CASE("burst look-ups from both sides agree with single ones", "[nat][transl
   n.nat.find_outbound(out, found_out);
   n.nat.find_inbound(in, found_in);
   for (std::size_t i = 0; i < 64; ++i) {
-    CHECK(found_out[i] == n.nat.find_outbound(out[i].protocol, out[i].inside));
+    CHECK(found_out[i] == n.nat.find_outbound(out[i].protocol(), out[i].inside()));
     CHECK(found_in[i] == found_out[i]);
     CHECK((found_out[i] == kNoMapping) == (i % 3 == 0));
   }

@@ -2,6 +2,7 @@
 """Captures of a link, and a reader that trusts nothing: it checks every length and checksum by itself."""
 
 import collections
+import concurrent.futures
 import ipaddress
 import re
 import signal
@@ -58,6 +59,12 @@ class Capture:
         return list(frames(self.path))
 
 
+def stop_all(captures):
+    """Ends several captures at once. Returns the frames of each."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(Capture.stop, captures))
+
+
 def frames(path):
     """(seconds, frame) of each frame of a capture file."""
     data = path.read_bytes()
@@ -96,6 +103,14 @@ def packets(captured):
         packet = parse(when, frame, Problems())
         if packet:
             yield packet
+
+
+def quotes(captured):
+    """What ICMP errors among frames quote, as frames: of small packets that is all of them."""
+    for when, frame in captured:
+        packet = parse(when, frame, Problems())
+        if packet and packet.protocol == ICMP and packet.payload[0] in (3, 11):
+            yield when, frame[:14] + packet.payload[8:]
 
 
 def problems(captured, forbidden=INSIDE_NETWORK):

@@ -5,6 +5,7 @@ Namespaces, sockets inside of them, the two processes, and pinholectl. Everythin
 process id; a Lab is a context manager, so that an exception leaves nothing behind.
 """
 
+import contextlib
 import copy
 import ctypes
 import itertools
@@ -20,8 +21,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 INSIDE_NETWORK = "10.77.0.0/24"
 INSIDE = "10.77.0.10"
+INSIDE2 = "10.77.0.30"  # of a second host, in labs that have two on each side
 INSIDE_GATEWAY = "10.77.0.1"
 OUTSIDE = "203.0.113.10"
+OUTSIDE2 = "203.0.113.30"
 PINHOLE = "203.0.113.2"
 FAR_AWAY = "198.51.100.1"  # not on the outside link, but behind it
 
@@ -142,6 +145,11 @@ class Process:
                                f"{self.log_text()[-2000:]}") from None
         return self.popen.returncode
 
+    def end_well(self):
+        """Asks it to end, and minds how it does."""
+        if (status := self.stop()) != 0:
+            raise LabError(f"{self.name} ended with status {status}: {self.log_text()[-2000:]}")
+
     def memory_kib(self):
         """Resident memory of its own; pages that it shares with the other process are not counted."""
         fields = {}
@@ -156,17 +164,21 @@ class Process:
 
 
 class Lab:
-    """Three namespaces and what runs in them.
+    """Three namespaces and what runs in them; with `hosts=2` five, a second host on each side.
 
     `configure` is called with the configuration that scripts/lab wrote, to change it before anything starts.
     """
 
-    def __init__(self, workers=1, configure=None):
+    def __init__(self, workers=1, configure=None, hosts=1):
         self.prefix = f"ph-{os.getpid()}-{next(_lab_number)}"
+        self.workers = workers
         self.inside = Namespace(f"{self.prefix}-in")
         self.gateway = Namespace(f"{self.prefix}-gw")
         self.outside = Namespace(f"{self.prefix}-out")
-        self._environment = dict(os.environ, PREFIX=self.prefix, WORKERS=str(workers))
+        if hosts == 2:
+            self.inside2 = Namespace(f"{self.prefix}-in2")
+            self.outside2 = Namespace(f"{self.prefix}-out2")
+        self._environment = dict(os.environ, PREFIX=self.prefix, WORKERS=str(workers), HOSTS=str(hosts))
         self._configure = configure
         self._peers = []
         self.dataplane = None
@@ -191,17 +203,21 @@ class Lab:
         if kind is not None and self.directory:
             self._show_logs()
         problems = []
-        for peer in reversed(self._peers):
-            peer.close()
-        for process in (self.control, self.dataplane):
-            if process and process.alive():
-                try:
-                    status = process.stop()
-                    if status != 0 and kind is None:
-                        problems.append(f"{process.name} ended with status {status}: {process.log_text()[-2000:]}")
-                except LabError as late:
-                    problems.append(str(late))
-        self._script("down")
+
+        def end(close):
+            try:
+                close()
+            except Exception as late:  # whatever it is, the rest is taken down
+                problems.append(str(late))
+
+        try:
+            for peer in reversed(self._peers):
+                end(peer.close)
+            for process in (self.control, self.dataplane):
+                if process and process.alive():
+                    end(process.end_well)
+        finally:
+            self._script("down")
         if problems and kind is None:
             raise LabError("; ".join(problems))
 
@@ -304,3 +320,23 @@ class Lab:
         return {"mappings": counters["mapping_live"], "ports": counters["port_in_use"],
                 "calls": counters["call_live"], "pinholes": counters["pinhole_live"],
                 "mbufs": status["live"]["mbufs"]}
+
+
+@contextlib.contextmanager
+def side_by_side(*labs):
+    """Several labs at once, for tests that wait: what waits in one waits in all. They share the memory of one."""
+    with contextlib.ExitStack() as stack:
+        for lab in labs:
+            stack.enter_context(lab)
+            lab.config["dpdk"]["memory_mb"] //= max(len(labs), 2)
+            lab.write_config(lab.config)
+            lab.start_dataplane()
+            lab.start_control()
+        for lab in labs:
+            lab.wait_up()
+        yield labs
+
+
+def one_and_two_workers(configure=None, hosts=1):
+    """side_by_side() of one worker and of two."""
+    return side_by_side(Lab(1, configure, hosts), Lab(2, configure, hosts))

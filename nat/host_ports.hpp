@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Which external ports a host gets, by the mode of nat/port_plan.hpp: any of its external address (PortPool),
+// those of blocks that it is assigned when it needs them, or those of its one block (PortBlocks).
+//
+// A host in need of a port gets one of the parity that it asks for out of the blocks that it has, the oldest
+// first, so that the younger ones run empty and go back; then one of the other parity; and only then another
+// block, while it may have more. All its blocks are of one external address (RFC 6888 REQ-2).
+//
+// Invariant: in mode blocks a host in the table has the blocks that its ports lie in, and no others; it has
+// lost them when it leaves the table. Owned by one worker.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "nat/counters.hpp"
+#include "nat/drop_reason.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/host_table.hpp"
+#include "nat/memory.hpp"
+#include "nat/port_blocks.hpp"
+#include "nat/port_plan.hpp"
+#include "nat/port_pool.hpp"
+#include "nat/random.hpp"
+#include "nat/record.hpp"
+#include "nat/tick.hpp"
+
+namespace pinhole::nat {
+
+class HostPorts {
+ public:
+  /// A port, or why there is none.
+  struct Answer {
+    std::uint16_t port = 0;
+    DropReason reason = DropReason::none;
+  };
+  /// A host that is in the table now, or why it is not.
+  struct Entry {
+    HostTable::Place host = HostTable::kNone;
+    DropReason reason = DropReason::none;
+  };
+
+  [[nodiscard]] static std::size_t bytes_needed(const PortBlocks::Deal& deal) noexcept;
+  /// \param external  all external addresses by number, kept as a view
+  /// \param records   told of blocks that are assigned and released; nullptr: nobody is
+  HostPorts(const PortBlocks::Deal& deal, std::span<const Ipv4Address> external, HostTable& hosts,
+            RecordSink* records, CounterBlock<Counter>& counters, const Random& random,
+            Carver memory) noexcept;
+  HostPorts(const HostPorts&) = delete;
+  HostPorts& operator=(const HostPorts&) = delete;
+
+  /// Brings a host into the table, with the external address that its hash says, or its number among the
+  /// subscribers. When nothing is left at the former, an address that has some: no flow is lost while there
+  /// are ports (RFC 6888 REQ-13). Precondition: it is not there, and there is room for it.
+  [[nodiscard]] Entry enter(Ipv4Address inside, Protocol protocol, Tick now) noexcept;
+
+  /// A port like `inside_port` for a host: PortPool::take(), or of its blocks.
+  [[nodiscard]] Answer take(HostTable::Place host, Protocol protocol, std::uint16_t inside_port) noexcept;
+  // What take() will do when it is called for the n-th time from now; n is below PortPool::kAhead.
+
+  /// Fetches what it will probably read.
+  void prefetch(std::uint16_t pool_index, Protocol protocol, unsigned n) const noexcept {
+    if (!has_blocks() && pool_size_ > 0) pool_.prefetch(protocol, pool_index, n);
+  }
+  /// The port that it will probably give.
+  [[nodiscard]] std::optional<std::uint16_t> guess(std::uint16_t pool_index, Protocol protocol,
+                                                   std::uint16_t inside_port, unsigned n) const noexcept {
+    if (has_blocks() || pool_size_ == 0) return std::nullopt;
+    return pool_.guess(protocol, pool_index, inside_port, n);
+  }
+  /// The external address that a host has, or will probably get.
+  [[nodiscard]] std::uint16_t pool_index_of(Ipv4Address inside) const noexcept {
+    const HostTable::Place host = hosts_.find(inside);
+    if (host != HostTable::kNone) return hosts_.pool_index(host);
+    return pool_size_ == 0 ? std::uint16_t{0} : pool_index_of_inside(inside, pool_size_);
+  }
+  /// An even UDP port and the next one, or none.
+  [[nodiscard]] std::optional<std::uint16_t> take_pair(HostTable::Place host) noexcept;
+  /// This UDP port. \return false when the host cannot have it
+  [[nodiscard]] bool take_exactly(HostTable::Place host, std::uint16_t port) noexcept;
+  /// Gives back a port that was used; a block that was emptied with it is the host's no more.
+  void give_back(HostTable::Place host, Protocol protocol, std::uint16_t port) noexcept;
+  /// Gives back a port that was taken and never used.
+  void put_back(HostTable::Place host, Protocol protocol, std::uint16_t port) noexcept;
+
+  /// Takes a port away from all hosts. Nothing happens when it is another worker's.
+  void reserve(Protocol protocol, std::uint16_t pool_index, std::uint16_t port) noexcept;
+  /// Moves on what rests; to be called each turn. \param budget  steps
+  void rest(Tick now, std::uint32_t budget) noexcept;
+
+  [[nodiscard]] std::uint32_t in_use() const noexcept { return pool_.in_use() + blocks_.ports_in_use(); }
+
+ private:
+  struct Assigned {
+    PortBlocks::Slot slot = PortBlocks::kNone;
+    DropReason reason = DropReason::none;
+  };
+
+  [[nodiscard]] bool has_blocks() const noexcept { return plan_.mode != PortMode::random; }
+  template <typename Try>
+  [[nodiscard]] bool try_blocks(HostTable::Place host, Try&& try_one) noexcept;
+  [[nodiscard]] std::optional<std::uint16_t> take_of_blocks(HostTable::Place host, Protocol protocol,
+                                                            bool odd) noexcept;
+  [[nodiscard]] std::optional<std::uint16_t> take_pair_of_blocks(HostTable::Place host) noexcept;
+  [[nodiscard]] Assigned assign_block(HostTable::Place host) noexcept;
+  void put_into_block(HostTable::Place host, Protocol protocol, std::uint16_t port) noexcept;
+  void release(HostTable::Place host, PortBlocks::Slot slot) noexcept;
+  void tell(RecordType type, HostTable::Place host, PortBlocks::Slot slot) noexcept;
+
+  PortPlan plan_;
+  Subscribers subscribers_;
+  std::uint32_t pool_size_;
+  std::span<const Ipv4Address> external_;
+  HostTable& hosts_;
+  RecordSink* records_;
+  CounterBlock<Counter>& counters_;
+  Random random_;
+  PortPool pool_;      // mode random; otherwise it has no address
+  PortBlocks blocks_;  // otherwise it has no block
+};
+
+}  // namespace pinhole::nat

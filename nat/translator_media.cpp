@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Media pinholes of calls: the part of the translator that takes ports by twos.
+#include <array>
+#include <span>
+
+#include "nat/translator.hpp"
+
+namespace pinhole::nat {
+
+namespace {
+
+// What HostPorts::take() is asked to be like when media needs a parity: RTP is even, RTCP odd (RFC 3550
+// section 11).
+constexpr std::uint16_t kLikeRtp = 1024;
+constexpr std::uint16_t kLikeRtcp = 1025;
+
+}  // namespace
+
+CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent, Tick now,
+                                    Realm realm) noexcept {
+  const std::array<Endpoint, 2> both = {inside_rtp, inside_rtcp};
+  std::array<Media, 2> media_of_both;
+  const std::size_t sides = inside_rtp == inside_rtcp ? 1 : 2;
+  const std::span inside = std::span(both).first(sides);
+  const std::span media = std::span(media_of_both).first(sides);
+
+  DropReason reason = prepare_media(inside, media, realm, now);
+  if (reason == DropReason::none) reason = take_media_ports(inside, media, now);
+  if (reason == DropReason::none) reason = insert_media(inside, media, realm, now);
+  if (reason != DropReason::none) {
+    take_back(inside, media);
+    return {.reason = reason};
+  }
+  for (const Media& side : media) {
+    make_pinhole(side.index, parent, now);
+    if (!side.is_new) continue;
+    start(side.index);
+    record(RecordType::mapping_created, table_[side.index]);
+  }
+  return {.rtp = media.front().index, .rtcp = media.back().index};
+}
+
+/// Finds out what there is of each side and what is missing, and brings hosts in that are new.
+DropReason Translator::prepare_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,
+                                     Tick now) noexcept {
+  std::uint32_t missing = 0;
+  for (std::size_t i = 0; i < inside.size(); ++i) {
+    Media& side = media[i];
+    side.index = table_.find({inside[i], Protocol::udp, realm});
+    side.is_new = side.index == kNoMapping;
+    if (!side.is_new) continue;
+    ++missing;
+    if (realm == Realm::untranslated) {
+      side.port = inside[i].port.host();
+      side.by_rule = true;
+      continue;
+    }
+    if (const auto rule = statics_.external_of(Protocol::udp, inside[i])) {
+      side.pool_index = rule->pool_index;
+      side.port = rule->endpoint.port.host();
+      side.by_rule = true;
+      continue;
+    }
+    side.host = hosts_.find(inside[i].address);
+    // Two of one host are asked for as two with the second one.
+    const bool is_second = i == 1 && media[0].wants_port() && media[0].host == side.host;
+    DropReason reason = hosts_.ask_for_media(side.host, is_second ? 2 : 1);
+    if (reason == DropReason::none && side.host == HostTable::kNone) {
+      const HostPorts::Entry entry = ports_.enter(inside[i].address, Protocol::udp, now);
+      side.host = entry.host;
+      reason = entry.reason;
+    }
+    if (reason != DropReason::none) return refuse(reason, Protocol::udp, inside[i], now).reason;
+    side.pool_index = hosts_.pool_index(side.host);
+  }
+  // Before anything is taken: a block would have to rest.
+  return table_.capacity() - table_.size() < missing ? DropReason::drop_table_full : DropReason::none;
+}
+
+/// Takes ports for what is new: those of one host together, else each beside the one that exists.
+DropReason Translator::take_media_ports(std::span<const Endpoint> inside, std::span<Media> media,
+                                        Tick now) noexcept {
+  Media& rtp = media.front();
+  Media& rtcp = media.back();
+  const bool is_pair = media.size() == 2;
+  if (is_pair && rtp.wants_port() && rtcp.wants_port() && rtp.host == rtcp.host) {
+    if (const auto even = ports_.take_pair(rtp.host)) {
+      rtp.port = *even;
+      rtcp.port = static_cast<std::uint16_t>(*even + 1);
+      return DropReason::none;
+    }
+  }
+  const auto take = [&](Media& wanted, const Media& other, int distance, std::uint16_t like) noexcept {
+    if (is_pair && !other.is_new && table_[other.index].pool_index == wanted.pool_index) {
+      const auto beside = static_cast<std::uint16_t>(table_[other.index].external.port.host() + distance);
+      if ((beside & 1U) == (like & 1U) && ports_.take_exactly(wanted.host, beside)) {
+        wanted.port = beside;
+        return DropReason::none;
+      }
+    }
+    const auto [port, reason] = ports_.take(wanted.host, Protocol::udp, like);
+    if (reason == DropReason::none) wanted.port = port;
+    return reason;
+  };
+  DropReason reason = DropReason::none;
+  if (rtp.wants_port()) {
+    reason = take(rtp, rtcp, -1, is_pair ? kLikeRtp : inside.front().port.host());
+    if (reason != DropReason::none) return refuse(reason, Protocol::udp, inside.front(), now).reason;
+  }
+  if (is_pair && rtcp.wants_port()) {
+    reason = take(rtcp, rtp, 1, kLikeRtcp);
+    if (reason != DropReason::none) return refuse(reason, Protocol::udp, inside.back(), now).reason;
+  }
+  return DropReason::none;
+}
+
+DropReason Translator::insert_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,
+                                    Tick now) noexcept {
+  for (std::size_t i = 0; i < inside.size(); ++i) {
+    Media& side = media[i];
+    if (!side.is_new) continue;
+    side.index = insert({inside[i], Protocol::udp, realm}, side.pool_index, *side.port, now);
+    if (side.index == kNoMapping) return DropReason::drop_table_full;
+    if (side.wants_port()) hosts_.count(side.host, Protocol::udp);
+  }
+  return DropReason::none;
+}
+
+/// Undoes what was done for a pair that could not be completed.
+void Translator::take_back(std::span<const Endpoint> inside, std::span<const Media> media) noexcept {
+  for (const Media& side : media) {
+    if (side.index == kNoMapping && side.port && side.wants_port())
+      ports_.put_back(side.host, Protocol::udp, *side.port);
+  }
+  for (const Media& side : media) {
+    if (side.is_new && side.index != kNoMapping) free_mapping(side.index);
+  }
+  for (const Endpoint& endpoint : inside) {  // the last mapping of a host has taken it out already
+    const HostTable::Place host = hosts_.find(endpoint.address);
+    if (host != HostTable::kNone) hosts_.remove_if_idle(host);
+  }
+}
+
+void Translator::make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept {
+  Mapping& mapping = table_[index];
+  if (is_static(mapping)) return;
+  const bool was_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
+  if (was_pinhole && mapping.parent != parent) table_.renew(index);
+  mapping.flags |= MappingFlags::kPinhole | MappingFlags::kRefreshIn;
+  mapping.parent = parent;
+  mapping.filter = Filter::endpoint_independent;
+  mapping.timeout_class = TimeoutClass::media;
+  mapping.last_seen = now;
+  wheel_.set(index, deadline_of(mapping, timeouts_));
+}
+
+}  // namespace pinhole::nat

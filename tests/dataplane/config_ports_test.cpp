@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How external ports are given out: what fits together, and whose ports are whose by the configuration alone.
+#include "dataplane/config/subscribers.hpp"
+
+#include "dataplane/config/validate.hpp"
+#include "tests/dataplane/config_office.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <functional>
+#include <vector>
+
+namespace pinhole::config {
+
+namespace {
+
+std::function<void(Config&)> subscribers(std::vector<nat::Prefix> list, std::uint32_t block_size = 512) {
+  return [=](Config& c) {
+    c.nat.ports.mode = nat::PortMode::deterministic;
+    c.nat.ports.block_size = block_size;
+    c.nat.ports.subscribers = list;
+  };
+}
+
+std::function<void(Config&)> blocks(std::uint32_t size, unsigned workers, unsigned addresses) {
+  return [=](Config& c) {
+    c.nat.ports.mode = nat::PortMode::blocks;
+    c.nat.ports.block_size = size;
+    c.workers.count = workers;
+    if (addresses == 1) {
+      c.nat.pool = {};
+      c.nat.forwards = {};
+    }
+  };
+}
+
+Config carrier() {
+  auto config = office();
+  // 203.0.113.2 and .3, then .8 to .15: ten addresses.
+  config.nat.pool.emplace_back(prefix("203.0.113.8/29"));
+  subscribers({prefix("10.20.4.0/22"), prefix("192.168.1.128/25")})(config);
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("blocks are a power of two, and each worker owns some", "[config][validate][ports]") {
+  expect({
+      {"blocks", blocks(512, 16, 1), nullptr},
+      {"a size that is no power of two", blocks(500, 1, 1),
+       "nat.ports.block_size: found 500; allowed is a power of two from 64 to 16384"},
+      {"as large as can be", blocks(16384, 3, 1), nullptr},
+      {"larger than the workers leave", blocks(16384, 4, 1),
+       "nat.ports.block_size: blocks of 16384 ports are too few: 3 of 4 workers own one; set it to 8192 or "
+       "less, or give more addresses in nat.pool"},
+      {"with an address more", blocks(16384, 4, 2), nullptr},
+      {"many workers", blocks(16384, 16, 2),
+       "nat.ports.block_size: blocks of 16384 ports are too few: 4 of 16 workers own one; set it to 4096 or "
+       "less, or give more addresses in nat.pool"},
+  });
+}
+
+TEST_CASE("subscribers are hosts inside, listed once, in the mode that is for them",
+          "[config][validate][ports][rfc7422]") {
+  expect({
+      {"some", subscribers({prefix("10.20.1.0/25"), prefix("192.168.1.128/26")}), nullptr},
+      {"nobody", subscribers({}),
+       "nat.ports.subscribers: lists nobody, and nat.ports.mode is \"deterministic\"; list the prefixes that "
+       "the hosts inside are in"},
+      {"in another mode",
+       [](Config& c) {
+         c.nat.ports.mode = nat::PortMode::blocks;
+         c.nat.ports.subscribers = {prefix("10.20.1.0/25")};
+       },
+       "nat.ports.subscribers: lists hosts, and nat.ports.mode is not \"deterministic\"; set that mode, or "
+       "leave the list out"},
+      {"bits after a prefix", subscribers({prefix("10.20.1.1/25")}),
+       "nat.ports.subscribers[0]: 10.20.1.1/25 has bits set after its prefix; write 10.20.1.0/25"},
+      {"twice", subscribers({prefix("10.20.1.0/25"), prefix("192.168.1.0/26"), prefix("10.20.1.64/32")}),
+       "nat.ports.subscribers[2]: 10.20.1.64/32 overlaps nat.ports.subscribers[0]; list each host once"},
+      {"outside", subscribers({prefix("192.0.2.0/25")}),
+       "nat.ports.subscribers[0]: 192.0.2.0 is not inside; list hosts in the subnet of an inside interface "
+       "or "
+       "behind a route through one"},
+      {"half outside", subscribers({prefix("10.16.0.0/12")}),
+       "nat.ports.subscribers[0]: 10.16.0.0 is not inside; list hosts in the subnet of an inside interface "
+       "or "
+       "behind a route through one"},
+  });
+}
+
+TEST_CASE("there is a block for each subscriber, or what would make room is said",
+          "[config][validate][ports][rfc7422]") {
+  // Two addresses: 252 blocks of 512 ports, 2016 of 64.
+  expect({
+      {"as many as there are",
+       subscribers({prefix("10.20.1.0/25"), prefix("10.20.2.0/26"), prefix("10.20.3.0/27"),
+                    prefix("10.20.4.0/28"), prefix("10.20.5.0/29"), prefix("10.20.6.0/30")}),
+       nullptr},
+      {"one more",
+       subscribers({prefix("10.20.1.0/25"), prefix("10.20.2.0/26"), prefix("10.20.3.0/27"),
+                    prefix("10.20.4.0/28"), prefix("10.20.5.0/29"), prefix("10.20.6.0/30"),
+                    prefix("10.20.7.9/32")}),
+       "nat.ports.subscribers: lists 253 hosts, and 2 external addresses are enough for 252 blocks of 512 "
+       "ports; list fewer, set nat.ports.block_size to 256, or give 3 addresses in nat.pool"},
+      {"smaller blocks", subscribers({prefix("10.20.0.0/22")}, 64), nullptr},
+      {"too many for the smallest", subscribers({prefix("10.20.0.0/20")}),
+       "nat.ports.subscribers: lists 4096 hosts, and 2 external addresses are enough for 252 blocks of 512 "
+       "ports; list fewer, or give 33 addresses in nat.pool"},
+      {"one address",
+       [](Config& c) {
+         c.nat.pool = {};
+         c.nat.forwards = {};
+         subscribers({prefix("10.20.0.0/25")})(c);
+       },
+       "nat.ports.subscribers: lists 128 hosts, and 1 external address is enough for 126 blocks of 512 "
+       "ports; "
+       "list fewer, set nat.ports.block_size to 256, or give 2 addresses in nat.pool"},
+      {"more than any pool",
+       [](Config& c) {
+         c.routes = {{prefix("10.0.0.0/8"), address("192.168.1.254")}};
+         subscribers({prefix("10.0.0.0/8")})(c);
+       },
+       "nat.ports.subscribers: lists 16777216 hosts, and 2 external addresses are enough for 252 blocks of "
+       "512 ports; list fewer"},
+  });
+}
+
+TEST_CASE("whose ports are whose follows from the configuration, both ways", "[config][ports][rfc7422]") {
+  const auto config = carrier();
+  REQUIRE(validate(config).has_value());
+  const SubscriberPlan plan(config);
+  struct Case {
+    const char* what;
+    std::uint32_t number;
+    const char* inside;
+    const char* external;
+    std::uint16_t first_port;
+  };
+  for (const auto& row : std::vector<Case>{
+           {"the first", 0, "10.20.4.0", "203.0.113.2", 1024},
+           {"the last of the first address", 125, "10.20.4.125", "203.0.113.2", 65024},
+           {"the first of the second address", 126, "10.20.4.126", "203.0.113.3", 1024},
+           // 10.20.7.232 is number 1000: 7 × 126 = 882 are before its address, the eighth, and 118 on it.
+           {"the example of the manual", 1000, "10.20.7.232", "203.0.113.13", 61440},
+           {"the first of the second prefix", 1024, "192.168.1.128", "203.0.113.14", 9216},
+           {"the last", 1151, "192.168.1.255", "203.0.113.15", 9728}}) {
+    DYNAMIC_SECTION(row.what) {
+      const Allotment expected{row.number, address(row.inside), address(row.external), row.first_port,
+                               static_cast<std::uint16_t>(row.first_port + 511)};
+      CHECK(plan.of_inside(address(row.inside)) == expected);
+      CHECK(plan.of_external(endpoint(row.external, row.first_port)) == expected);
+      CHECK(plan.of_external(endpoint(row.external, static_cast<std::uint16_t>(row.first_port + 511))) ==
+            expected);
+    }
+  }
+  CHECK_FALSE(plan.of_inside(address("192.168.1.127")));
+  CHECK_FALSE(plan.of_external(endpoint("203.0.113.2", 1023)));
+  CHECK_FALSE(plan.of_external(endpoint("203.0.113.4", 2000)));
+  CHECK_FALSE(plan.of_external(endpoint("203.0.113.15", 10240)));
+}
+
+TEST_CASE("what is appended to subscribers and pool changes nobody's ports", "[config][ports][rfc7422]") {
+  auto config = carrier();
+  const SubscriberPlan before(config);
+  config.nat.ports.subscribers.push_back(prefix("10.20.0.0/24"));
+  config.nat.pool.emplace_back(prefix("198.51.100.0/24"));
+  REQUIRE(validate(config).has_value());
+  const SubscriberPlan after(config);
+  for (std::uint32_t n = 0; n < 1024; ++n) {
+    const auto host = nat::Ipv4Address::from_host(prefix("10.20.4.0/22").first().host() + n);
+    REQUIRE(before.of_inside(host));
+    REQUIRE(after.of_inside(host) == before.of_inside(host));
+  }
+}
+
+}  // namespace pinhole::config
