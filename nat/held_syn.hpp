@@ -2,8 +2,8 @@
 #pragma once
 // SYNs from outside that nobody asked for (RFC 5382 REQ-4). Such a one may be half of a simultaneous open
 // whose other half is on its way out, and an answer would end that; so nothing is said for six seconds. If an
-// outbound SYN for the same connection passes meanwhile, the answer is never given, otherwise it is ICMP "port
-// unreachable".
+// outbound SYN for the same connection passes meanwhile, the answer is never given, otherwise it is ICMP
+// "port unreachable".
 //
 // What is kept is the beginning of the datagram, which the answer quotes, and not the packet: a flood of SYNs
 // takes no packet buffer. Invariant: places are a ring in the order of arrival, which is that of deadlines,
@@ -31,7 +31,7 @@ struct HeldSyn {
   Endpoint remote;    // who asks
   Endpoint external;  // whom
   Tick due = 0;
-  bool waits = false;  // false: the other half of a simultaneous open has come
+  bool waits = false;          // false: the other half of a simultaneous open has come
   std::uint8_t interface = 0;  // by which it came; the caller's
   std::uint8_t size = 0;
   std::array<std::byte, kQuoted> datagram;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ICMP through the whole pipeline, requirement by requirement of RFC 5508: queries, errors in both directions,
-// and errors of our own. Hairpins are in hairpin_test.cpp, want of resources in exhaustion_test.cpp.
+// ICMP through the whole pipeline, requirement by requirement of RFC 5508: queries, errors in both
+// directions, and errors of our own. Hairpins are in hairpin_test.cpp, want of resources in
+// exhaustion_test.cpp.
 #include <catch2/catch.hpp>
 
 #include <set>
@@ -72,8 +73,9 @@ TEST_CASE("pings pass, and an identifier has one external identifier for all des
           const auto out = lab.send(kInside, ping);
           const auto external = lab.mapping(Protocol::icmp, host).external;
           seen.insert(external);
-          REQUIRE(out == std::vector{lab.leaves(
-                             kOutside, outward(Protocol::icmp, external, endpoint(remote, 0), 63), kGateway)});
+          REQUIRE(out ==
+                  std::vector{lab.leaves(kOutside, outward(Protocol::icmp, external, endpoint(remote, 0), 63),
+                                         kGateway)});
           CHECK(lab.send(kOutside, inward(Protocol::icmp, endpoint(remote, 0), external)) ==
                 std::vector{lab.leaves(kInside, inward(Protocol::icmp, endpoint(remote, 0), host, 63),
                                        host.address)});
@@ -87,7 +89,7 @@ TEST_CASE("pings pass, and an identifier has one external identifier for all des
 }
 
 TEST_CASE("a ping may be answered for sixty seconds, or for as long as is configured",
-          "[dataplane][icmp][rfc5508-req2]") {
+          "[dataplane][icmp][rfc5508-req2][rfc7857-11]") {
   for (const std::uint32_t seconds : {60U, 90U}) {
     DYNAMIC_SECTION(seconds << " s") {
       auto config = lab_config();
@@ -148,10 +150,10 @@ TEST_CASE("quotes with IP options, cut ones and ones with extensions are transla
           auto outer = flow.outside_view();
           auto inner = flow.inside_view();
           outer.ip_option_words = inner.ip_option_words = words;
-          const auto error = icmp_error(kRouter, flow.external.address, nat::kHostUnreachable,
-                                        datagram_of(outer, quoted));
-          const auto arrived = icmp_error(kRouter, flow.host.address, nat::kHostUnreachable,
-                                          datagram_of(inner, quoted), 63);
+          const auto error =
+              icmp_error(kRouter, flow.external.address, nat::kHostUnreachable, datagram_of(outer, quoted));
+          const auto arrived =
+              icmp_error(kRouter, flow.host.address, nat::kHostUnreachable, datagram_of(inner, quoted), 63);
           CHECK(lab.send(kOutside, error) == std::vector{lab.leaves(kInside, arrived, flow.host.address)});
         }
       }
@@ -171,8 +173,8 @@ TEST_CASE("quotes with IP options, cut ones and ones with extensions are transla
         }
         return quote;
       };
-      auto error = icmp_error(kRouter, flow.external.address, nat::kTtlExceeded,
-                              with_extension(datagram_of(outer)));
+      auto error =
+          icmp_error(kRouter, flow.external.address, nat::kTtlExceeded, with_extension(datagram_of(outer)));
       auto arrived =
           icmp_error(kRouter, flow.host.address, nat::kTtlExceeded, with_extension(datagram_of(inner)), 63);
       // The length of the quote in words.
@@ -201,9 +203,9 @@ TEST_CASE("errors from outside reach the host that they are about, type and code
         // About somebody else.
         auto stray = flow.outside_view();
         stray.source.port = Be16{static_cast<std::uint16_t>(flow.external.port.host() ^ 1U)};
-        CHECK(flow.lab
-                  .send(kOutside, icmp_error(kRouter, kExternal, nat::kHostUnreachable, datagram_of(stray)))
-                  .empty());
+        CHECK(
+            flow.lab.send(kOutside, icmp_error(kRouter, kExternal, nat::kHostUnreachable, datagram_of(stray)))
+                .empty());
         CHECK(flow.lab.dropped(DropReason::drop_icmp_error_no_mapping) == 1);
         CHECK(flow.lab.buffers_in_use() == 0);
       }
@@ -219,9 +221,9 @@ TEST_CASE("errors from inside leave by the external address, type and code as th
         Flow flow(protocol, workers);
         auto& lab = flow.lab;
         for (const auto error : {nat::kPortUnreachable, nat::kTtlExceeded, IcmpError{12, 0}}) {
-          for (const auto& from : {flow.host.address, address("10.3.0.1")}) {  // the host, or a router before it
-            const auto in =
-                icmp_error(from, kServer.address, error, datagram_of(flow.answer_inside()), 64);
+          for (const auto& from :
+               {flow.host.address, address("10.3.0.1")}) {  // the host, or a router before it
+            const auto in = icmp_error(from, kServer.address, error, datagram_of(flow.answer_inside()), 64);
             const auto out =
                 icmp_error(kExternal, kServer.address, error, datagram_of(flow.answer_outside()), 63);
             CHECK(lab.send(kInside, in) == std::vector{lab.leaves(kOutside, out, kGateway)});
@@ -245,8 +247,7 @@ TEST_CASE("who has a whole external address complains by that", "[dataplane][icm
       auto config = lab_config(workers);
       const config::EndpointRange outside{{address("203.0.113.64"), 32}, 0, 0xffff};
       const config::EndpointRange inside{{address("10.3.0.1"), 32}, 0, 0xffff};
-      config.nat.static_mappings = {
-          {config::Protocols::all, outside, inside, nat::StaticDirection::both}};
+      config.nat.static_mappings = {{config::Protocols::all, outside, inside, nat::StaticDirection::both}};
       Flow flow(Protocol::udp, workers, &config);
       const auto complain = [&](const char* from) {
         return flow.lab.send(kInside, icmp_error(address(from), kServer.address, nat::kTtlExceeded,
@@ -321,8 +322,8 @@ TEST_CASE("an error of our own is as RFC 1812 has it", "[dataplane][icmp][rfc550
   auto& lab = flow.lab;
   auto dying = with_ttl(flow.sent, 1);
   dying.payload.resize(1000);  // more than is quoted
-  const auto expected = own_error(address("10.0.0.1"), flow.host.address, nat::kTtlExceeded,
-                                  datagram_of(dying));
+  const auto expected =
+      own_error(address("10.0.0.1"), flow.host.address, nat::kTtlExceeded, datagram_of(dying));
   CHECK(lab.send(kInside, dying) == std::vector{lab.leaves(kInside, expected, flow.host.address)});
   // Not about errors, later fragments, nor frames to all.
   CHECK(lab.send(kOutside, with_ttl(flow.error_in(nat::kHostUnreachable), 1)).empty());

@@ -215,8 +215,8 @@ class Model {
     for (const auto& each : lab_.steering().addresses()) pooled = pooled || each == external.address;
     REQUIRE(pooled);
     if (protocol != Protocol::icmp) {
-      REQUIRE(port % 2 == inside.port.host() % 2);              // RFC 4787 REQ-4
-      REQUIRE((port < 1024) == (inside.port.host() < 1024));    // REQ-3a
+      REQUIRE(port % 2 == inside.port.host() % 2);            // RFC 4787 REQ-4
+      REQUIRE((port < 1024) == (inside.port.host() < 1024));  // REQ-3a
     }
     for (const auto& [key, mapping] : mappings_) {
       const bool certainly = mapping.alive(key.first, now) == Guess::yes;
@@ -262,7 +262,9 @@ class Model {
     const auto found = mappings_.find(key);
     if (found == mappings_.end()) return;
     ++ended;
-    const Tick timeout = key.first == Protocol::udp ? kUdp : key.first == Protocol::icmp ? kIcmp : kTcpOpening;
+    const Tick timeout = key.first == Protocol::udp    ? kUdp
+                         : key.first == Protocol::icmp ? kIcmp
+                                                       : kTcpOpening;
     const Tick earliest = found->second.last_seen.first + timeout;
     freed_[{key.first, found->second.external}] = {key.second, {earliest, now.last}};
     mappings_.erase(found);
@@ -367,9 +369,10 @@ class Model {
 
 TEST_CASE("random packets of many hosts fare as a plain model says",
           "[dataplane][model][rfc4787-req1][rfc4787-req2][rfc4787-req3][rfc4787-req4][rfc4787-req6]"
-          "[rfc4787-req8][rfc4787-req11][rfc5382-req1][rfc5382-req3][rfc5382-req7][rfc5508-req1][rfc6888-req8]") {
-  for (const auto filter : {Filter::endpoint_independent, Filter::address_dependent,
-                            Filter::address_and_port_dependent}) {
+          "[rfc4787-req8][rfc4787-req11][rfc5382-req1][rfc5382-req3][rfc5382-req7][rfc5508-req1][rfc6888-"
+          "req8][rfc7857-3][rfc6888-req1]") {
+  for (const auto filter :
+       {Filter::endpoint_independent, Filter::address_dependent, Filter::address_and_port_dependent}) {
     for (const unsigned workers : {1U, 2U}) {
       for (const bool inbound_refresh : {false, true}) {
         DYNAMIC_SECTION("filter " << static_cast<int>(filter) << ", " << workers << " workers, "

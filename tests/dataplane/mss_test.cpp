@@ -46,11 +46,11 @@ void open(PipelineLab& lab, Endpoint host, std::uint16_t mss, std::uint16_t told
   };
   const auto out = lab.send(kInside, with_options(segment(host, kServer, kSyn, mss)));
   const auto external = lab.mapping(Protocol::tcp, host).external;
-  CHECK(out == std::vector{lab.leaves(kOutside, with_options(segment(external, kServer, kSyn, told, 63)),
-                                      kGateway)});
+  CHECK(out == std::vector{
+                   lab.leaves(kOutside, with_options(segment(external, kServer, kSyn, told, 63)), kGateway)});
   CHECK(lab.send(kOutside, with_options(segment(kServer, external, kSynAck, mss))) ==
-        std::vector{lab.leaves(kInside, with_options(segment(kServer, host, kSynAck, told, 63)),
-                               host.address)});
+        std::vector{
+            lab.leaves(kInside, with_options(segment(kServer, host, kSynAck, told, 63)), host.address)});
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ constexpr unsigned kInside = PipelineLab::kInside;
 constexpr unsigned kOutside = PipelineLab::kOutside;
 constexpr unsigned kSecond = 2;
 
-/// Two inside interfaces, a forward for what comes from outside, and an external address that is nobody's own.
+/// Two inside interfaces, a forward for what comes from outside, and an external address that is nobody's
+/// own.
 struct SanityLab : PipelineLab {
   explicit SanityLab(unsigned workers) : PipelineLab(config(workers)) {
     add_neighbor(kInside, address("10.0.0.9"));
@@ -185,10 +186,9 @@ TEST_CASE("errors in our own name are forged; routers may have what addresses th
     return icmp_error(address(router), external.address, nat::kTtlExceeded, datagram_of(seen));
   };
   for (const char* router : {"192.0.2.1", "203.0.113.254", "10.77.0.1", "172.20.0.200", "192.168.50.1"}) {
-    const auto expected = icmp_error(address(router), host.address, nat::kTtlExceeded,
-                                     datagram_of(with_ttl(sent, 60)), 63);
-    CHECK(lab.send(kOutside, error_from(router)) ==
-          std::vector{lab.leaves(kInside, expected, host.address)});
+    const auto expected =
+        icmp_error(address(router), host.address, nat::kTtlExceeded, datagram_of(with_ttl(sent, 60)), 63);
+    CHECK(lab.send(kOutside, error_from(router)) == std::vector{lab.leaves(kInside, expected, host.address)});
   }
   CHECK(lab.drops().empty());
   for (const char* own : {"203.0.113.1", "203.0.113.77", "10.0.0.1"}) {
@@ -227,7 +227,11 @@ TEST_CASE("headers that make no sense each have a reason", "[dataplane][sanity]"
       {"IP version 5", Protocol::udp, kIp, {0x55}, "drop_bad_ip_header"},
       {"an IP header of 16 bytes", Protocol::udp, kIp, {0x44}, "drop_bad_ip_header"},
       {"an IP length beyond the frame", Protocol::udp, kIp + 2, {0x01, 0x00}, "drop_truncated"},
-      {"a UDP length beyond the datagram", Protocol::udp, kTransport + 4, {0x01, 0x00}, "drop_bad_udp_length"},
+      {"a UDP length beyond the datagram",
+       Protocol::udp,
+       kTransport + 4,
+       {0x01, 0x00},
+       "drop_bad_udp_length"},
       {"a UDP length of 7", Protocol::udp, kTransport + 4, {0, 7}, "drop_bad_udp_length"},
       {"UDP to port 0", Protocol::udp, kTransport + 2, {0, 0}, "drop_port_zero"},
       {"TCP to port 0", Protocol::tcp, kTransport + 2, {0, 0}, "drop_port_zero"},
@@ -246,9 +250,9 @@ TEST_CASE("headers that make no sense each have a reason", "[dataplane][sanity]"
   for (const auto& row : rows) {
     for (const unsigned interface : {kInside, kOutside}) {
       DYNAMIC_SECTION(row.what << (interface == kInside ? " from inside" : " from outside")) {
-        auto frame = make_frame(interface == kInside
-                                    ? outward(row.protocol, endpoint("10.0.0.9", 4000), kServer)
-                                    : outward(row.protocol, kServer, kForward));
+        auto frame =
+            make_frame(interface == kInside ? outward(row.protocol, endpoint("10.0.0.9", 4000), kServer)
+                                            : outward(row.protocol, kServer, kForward));
         for (std::size_t i = 0; i < row.bytes.size(); ++i) {
           frame[row.at + i] = static_cast<std::byte>(row.bytes[i]);
         }

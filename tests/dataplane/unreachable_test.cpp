@@ -53,8 +53,8 @@ TEST_CASE("an inside host is told that the way out is dead", "[dataplane][unreac
         const Endpoint host{lab.host_of(workers - 1), Be16{4000}};
         const auto sent = outward(protocol, host, kLost);
         CHECK(lab.send(kInside, sent).empty());
-        const auto expected = own_error(kExternal, host.address, nat::kHostUnreachable,
-                                        datagram_of(with_ttl(sent, 63)), 63);
+        const auto expected =
+            own_error(kExternal, host.address, nat::kHostUnreachable, datagram_of(with_ttl(sent, 63)), 63);
         CHECK(give_up(lab) == std::vector{lab.leaves(kInside, expected, host.address)});
         CHECK(lab.drops() == std::map<std::string, std::uint64_t>{{"drop_neighbor_unresolved", 1}});
         CHECK(lab.count(WorkerCounter::icmp_error_out) == 1);
@@ -77,8 +77,8 @@ TEST_CASE("a host outside is told that the host behind its external endpoint is 
         PipelineLab lab(config);
         const auto sent = outward(protocol, kServer, forward);
         CHECK(lab.send(kOutside, sent, workers - 1).empty());
-        const auto expected = own_error(kExternal, kServer.address, nat::kHostUnreachable,
-                                        datagram_of(with_ttl(sent, 63)), 63);
+        const auto expected =
+            own_error(kExternal, kServer.address, nat::kHostUnreachable, datagram_of(with_ttl(sent, 63)), 63);
         CHECK(give_up(lab) == std::vector{lab.leaves(kOutside, expected, kGateway)});
         CHECK(lab.drops() == std::map<std::string, std::uint64_t>{{"drop_neighbor_unresolved", 1}});
         CHECK(lab.buffers_in_use() == 0);
@@ -119,8 +119,7 @@ TEST_CASE("where nothing is translated, the quote is what was sent, less a hop",
                                    .gateway = {}});
       config.nat.route = {{"inside", "outside"}};
       const config::EndpointRange opening{{kLostHost, 32}, 0, 0xffff};
-      config.nat.static_mappings = {
-          {config::Protocols::all, opening, opening, nat::StaticDirection::both}};
+      config.nat.static_mappings = {{config::Protocols::all, opening, opening, nat::StaticDirection::both}};
       PipelineLab lab(config);
       const Endpoint host{lab.host_of(workers - 1), Be16{4000}};
       SECTION("between two interfaces inside") {
@@ -133,8 +132,8 @@ TEST_CASE("where nothing is translated, the quote is what was sent, less a hop",
       SECTION("out in route mode") {
         const auto sent = outward(Protocol::udp, host, kLost);
         CHECK(lab.send(kInside, sent).empty());
-        const auto expected = own_error(kExternal, host.address, nat::kHostUnreachable,
-                                        datagram_of(with_ttl(sent, 63)), 63);
+        const auto expected =
+            own_error(kExternal, host.address, nat::kHostUnreachable, datagram_of(with_ttl(sent, 63)), 63);
         CHECK(give_up(lab) == std::vector{lab.leaves(kInside, expected, host.address)});
       }
       SECTION("in in route mode") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SYNs from outside that nobody asked for: silence for six seconds, then ICMP 3/3, unless the connection opens
-// from inside meanwhile.
+// SYNs from outside that nobody asked for: silence for six seconds, then ICMP 3/3, unless the connection
+// opens from inside meanwhile.
 #include <catch2/catch.hpp>
 
 #include "tests/support/flows.hpp"

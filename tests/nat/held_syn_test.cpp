@@ -86,7 +86,8 @@ TEST_CASE("an outbound SYN of the same connection takes the answer away", "[nat]
   CHECK(lab.expire(20 + HeldSyns::kHold).size() == 1);
 }
 
-TEST_CASE("as many SYNs are held as there are places, and more are forgotten", "[nat][held_syn][rfc5382-req4]") {
+TEST_CASE("as many SYNs are held as there are places, and more are forgotten",
+          "[nat][held_syn][rfc5382-req4]") {
   Lab lab;
   for (std::uint32_t n = 0; n < HeldSyns::kCapacity; ++n) {
     REQUIRE(lab.hold(number(n), kExternal, n / 100) == Held::held);
@@ -161,8 +162,9 @@ TEST_CASE("held SYNs agree with a plain queue under random operations", "[nat][h
       default: {
         const bool known = find(n) != model.end();
         const bool room = model.size() < HeldSyns::kCapacity;
-        REQUIRE(lab.hold(number(n), kExternal, now) ==
-                (known ? Held::again : room ? Held::held : Held::full));
+        REQUIRE(lab.hold(number(n), kExternal, now) == (known  ? Held::again
+                                                        : room ? Held::held
+                                                               : Held::full));
         if (!known && !room) ++full;
         if (!known && room) model.push_back({n, now + HeldSyns::kHold, true});
         break;

@@ -51,7 +51,7 @@ TEST_CASE("a segment speaks by its strongest flag", "[nat][tcp_state]") {
   }
 }
 
-TEST_CASE("every state says what each event makes of it", "[nat][tcp_state][rfc5382-req2]") {
+TEST_CASE("every state says what each event makes of it", "[nat][tcp_state][rfc5382-req2][rfc7857-2]") {
   // Written from what the sides have said, not from the table: a second telling of the same.
   using State = TcpState;
   using Event = TcpEvent;

@@ -83,7 +83,7 @@ TEST_CASE("all flows of a host get one external address", "[nat][translator][rfc
 }
 
 TEST_CASE("a host whose external address is exhausted gets another one, then keeps it",
-          "[nat][translator][rfc4787-req2][rfc6888-req2][rfc6888-req13]") {
+          "[nat][translator][rfc4787-req2][rfc6888-req2][rfc6888-req13][rfc7857-4]") {
   constexpr std::uint32_t kPortsOfOne = 65536 - 1024;
   TestNat n({.pool = 3, .mappings = 3 * kPortsOfOne});
   const std::uint16_t full = pool_index_of_inside(inside(1, 0).address, 3);
@@ -205,7 +205,8 @@ TEST_CASE("no pool, no port or no room fails the new flow only", "[nat][translat
   }
 }
 
-TEST_CASE("an idle mapping is freed at its time-out, with all that it held", "[nat][translator]") {
+TEST_CASE("an idle mapping is freed at its time-out, with all that it held",
+          "[nat][translator][rfc4787-req5]") {
   struct Case {
     Protocol protocol;
     std::uint32_t seconds;
