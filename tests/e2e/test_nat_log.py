@@ -6,6 +6,7 @@ import datetime
 import json
 import pathlib
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -242,3 +243,29 @@ class NatLog(unittest.TestCase):
             self.assertEqual(lab.ctl("status")["nat_log"]["unwritten"], 0)
             self.assertEqual(lab.control.log_text().count("event=nat_log_failed"), 1)
             self.assertEqual(lab.control.log_text().count("event=nat_log_back"), 1)
+
+    def test_disk(self):
+        """nat log: the disk is full; control says so once and goes on, and nothing is lost when there is room again"""
+        def tmpfs(*options):
+            subprocess.run(["mount", "-t", "tmpfs", *options, "none", self.directory.name], check=True, timeout=20)
+        tmpfs("-o", "size=16k")
+        self.addCleanup(subprocess.run, ["umount", self.directory.name], check=True, timeout=20)
+        with Lab(configure=self.configure(mappings=True, udp_s=60)) as lab:
+            capture = IpfixCapture(lab)
+            lab.start()
+            Mirror(lab)
+            seen = self.look_outside(lab, ports=range(20000, 20050))
+            status = wait_for("the disk to be full",
+                              lambda: (now := lab.ctl("status")["nat_log"])["file_problem"] and now)
+            self.assertIn("No space left on device", status["file_problem"])
+            self.assertLess(self.path.stat().st_size, 16384 + 1)
+            self.assertTrue(self.path.read_text(encoding="utf-8").endswith("}\n"), "whole lines only")
+            self.assertEqual(lab.ctl("status")["nat_log"]["received"], len(seen))
+
+            tmpfs("-o", "remount,size=1m")
+            wait_for("what waited to be written", lambda: len(self.mappings("mapping_created")) == len(seen), 5)
+            self.assertEqual(self.mappings("mapping_created"), seen)
+            self.assertEqual([line["sequence"] for line in self.log.lines() if "sequence" in line],
+                             list(range(len(seen))))
+            self.assertEqual(lab.control.log_text().count("event=nat_log_failed"), 1)
+            self.assertEqual({record.inside: record.external for record in capture.stop().records()}, seen)

@@ -69,7 +69,7 @@ TEST_CASE("what is lost and where records come from are lines too", "[control][n
         "\"started\":\"2026-01-02T03:04:02.006Z\"}\n");
 }
 
-TEST_CASE("every time is told to the millisecond, in any order", "[control][nat_log][json_lines]") {
+TEST_CASE("every time is told to the millisecond, in any order", "[control][nat_log][json_lines][rfc6302]") {
   struct Case {
     std::chrono::nanoseconds since_epoch;
     const char* text;

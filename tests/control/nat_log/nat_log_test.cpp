@@ -147,7 +147,7 @@ TEST_CASE("records become lines with the time when they happened", "[control][na
   CHECK(scene.counters.read(ControlCounter::record_written) == 2);
 }
 
-TEST_CASE("records go to the file and to the collector", "[control][nat_log]") {
+TEST_CASE("records go to the file and to the collector", "[control][nat_log][rfc6888-req10]") {
   Scene scene(2);
   const Collector collector;
   scene.config.log.collector = collector.endpoint();
