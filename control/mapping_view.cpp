@@ -95,8 +95,10 @@ std::uint32_t MappingView::timeout_s(nat::TimeoutClass timeout_class) const noex
       return timeouts_.udp_s;
     case nat::TimeoutClass::tcp_established:
       return timeouts_.tcp_established_s;
-    case nat::TimeoutClass::tcp_transitory:
-      return timeouts_.tcp_transitory_s;
+    case nat::TimeoutClass::tcp_opening:
+      return timeouts_.tcp_opening_s;
+    case nat::TimeoutClass::tcp_closing:
+      return timeouts_.tcp_closing_s;
     case nat::TimeoutClass::icmp:
       return timeouts_.icmp_s;
     case nat::TimeoutClass::media:

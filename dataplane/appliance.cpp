@@ -73,7 +73,8 @@ nat::Timeouts timeouts_from(const config::Timeouts& seconds) {
   nat::Timeouts timeouts;
   timeouts.set_s(nat::TimeoutClass::udp, seconds.udp_s);
   timeouts.set_s(nat::TimeoutClass::tcp_established, seconds.tcp_established_s);
-  timeouts.set_s(nat::TimeoutClass::tcp_transitory, seconds.tcp_transitory_s);
+  timeouts.set_s(nat::TimeoutClass::tcp_opening, seconds.tcp_opening_s);
+  timeouts.set_s(nat::TimeoutClass::tcp_closing, seconds.tcp_closing_s);
   timeouts.set_s(nat::TimeoutClass::icmp, seconds.icmp_s);
   timeouts.set_s(nat::TimeoutClass::media, seconds.media_s);
   return timeouts;
@@ -173,7 +174,8 @@ config::Result<void> Appliance::make_network(const config::Config& config) {
                                                .statics = {config.nat.static_mappings, steering},
                                                .untranslated = Untranslated(config),
                                                .neighbors = *neighbors,
-                                               .rings = {}});
+                                               .rings = {},
+                                               .tcp = config.nat.tcp});
   network_->only_interface.fill(kNoInterface);
   network_->hairpin_arrival = kNoInterface;
   for (const auto& interface : config.interfaces) {
@@ -190,6 +192,7 @@ config::Result<void> Appliance::make_network(const config::Config& config) {
                                     .vlan = interface.vlan,
                                     .mtu = interface.mtu,
                                     .inside = interface.zone == config::Zone::inside,
+                                    .icmp = interface.icmp,
                                     .mac = port->mac,
                                     .address = interface.address});
   }
@@ -295,6 +298,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
       .mapping_records = config.nat.log.mappings};
   auto fragment_memory = reserve(name("fragments"), nat::FragmentTable::bytes_needed(kFragmentLimits));
   if (!fragment_memory) return fragment_memory.error();
+  auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
+  if (!held_syn_memory) return held_syn_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));
   if (!stats) return stats.error();
   auto translator_memory = reserve(name("translator"), nat::Translator::bytes_needed(translator));
@@ -341,6 +346,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                   .registration_cards = *registrations,
                   .registration_memory = *registration_memory,
                   .fragment_memory = *fragment_memory,
+                  .held_syn_memory = *held_syn_memory,
                   .hash_seed = hash_seed,
                   .sip_ports = config.sip.enabled ? std::span<const std::uint16_t>(config.sip.ports)
                                                   : std::span<const std::uint16_t>{},

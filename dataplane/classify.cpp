@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "dataplane/fragments.hpp"
+#include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
+#include "dataplane/source_check.hpp"
 #include "nat/headers.hpp"
 
 namespace pinhole::dataplane {
@@ -71,6 +73,39 @@ nat::Realm realm_of_outbound(const nat::Packet& packet, std::uint8_t arrival, st
   return applies ? nat::Realm::untranslated : nat::Realm::translated;
 }
 
+/// Drops a packet with a source that it cannot have, before anything is done or said on its account that no
+/// mapping vouches for. \return whether it was dropped
+bool drop_forged(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  if (!is_from_wire(mbuf)) return false;
+  const bool from_inside = worker.network.interfaces[burst.arrival[place]].inside;
+  const auto reason = wrong_source(burst.packets[place].source.address, from_inside, worker.network);
+  if (reason == DropReason::none) return false;
+  worker.transmitter.drop(mbuf, reason);
+  return true;
+}
+
+/// From outside, and for no mapping: for ourselves, or for nobody.
+void take_aside_from_outside(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
+  if (drop_forged(burst, place, worker)) return;
+  worker.slow_path.for_ourselves(burst.mbufs[place], burst.packets[place], burst.arrival[place]);
+}
+
+/// From inside, and not to be translated: for ourselves, for another host inside, or for nobody.
+void take_aside_from_inside(Burst& burst, unsigned place, const Route& route, bool for_ourselves,
+                            WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  const auto arrival = burst.arrival[place];
+  if (drop_forged(burst, place, worker)) return;
+  if (for_ourselves) return worker.slow_path.for_ourselves(mbuf, packet, arrival);
+  // A router passes no broadcasts on, nor complains about them (RFC 1812 section 5.3.5.2, RFC 2644).
+  if (route.kind == RouteKind::broadcast) return worker.transmitter.drop(mbuf, DropReason::drop_broadcast);
+  if (packet.ttl <= 1) return worker.slow_path.ttl_expired(mbuf, packet, arrival);
+  if (route.kind == RouteKind::none) return worker.slow_path.no_route(mbuf, packet, arrival);
+  worker.slow_path.forward_inside(mbuf, packet, arrival, {route.next_hop, route.interface});
+}
+
 void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
   auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
@@ -79,22 +114,18 @@ void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) n
 
   const auto route = worker.network.routes.find(packet.destination.address);
   const bool external = worker.network.steering.pool_index(packet.destination.address).has_value();
-  if (external && goes_round(packet, worker)) {
-    if (packet.ttl <= 1) return worker.slow_path.ttl_expired(mbuf, packet, burst.arrival[place]);
+  const bool round = external && goes_round(packet, worker);
+  if (round && packet.ttl > 1) {
     burst.hops[place] = {packet.destination.address, kHairpinInterface};
     return add_outbound(burst, place, nat::Realm::translated);
   }
-  if (external || route.kind == RouteKind::local) return worker.slow_path.for_ourselves(mbuf, packet);
-  // A router passes no broadcasts on, nor complains about them (RFC 1812 section 5.3.5.2, RFC 2644).
-  if (route.kind == RouteKind::broadcast) {
-    return worker.transmitter.drop(mbuf, DropReason::drop_bad_address);
+  const bool goes_out = !external && route.kind == RouteKind::forward && packet.ttl > 1 &&
+                        !worker.network.interfaces[route.interface].inside;
+  if (!goes_out) {
+    const bool for_ourselves = !round && (external || route.kind == RouteKind::local);
+    return take_aside_from_inside(burst, place, route, for_ourselves, worker);
   }
-  if (packet.ttl <= 1) return worker.slow_path.ttl_expired(mbuf, packet, burst.arrival[place]);
-  if (route.kind == RouteKind::none) return worker.slow_path.no_route(mbuf, packet, burst.arrival[place]);
   burst.hops[place] = {route.next_hop, route.interface};
-  if (worker.network.interfaces[route.interface].inside) {
-    return worker.slow_path.forward_inside(mbuf, packet, burst.arrival[place], burst.hops[place]);
-  }
   const auto realm = realm_of_outbound(packet, burst.arrival[place], route.interface, worker.network);
   if (!starts_outbound(packet) && !is_static_pong(packet, rules_of(realm, worker))) {
     return worker.transmitter.drop(mbuf, DropReason::drop_not_translatable);
@@ -114,7 +145,7 @@ void classify_untranslated(Burst& burst, unsigned place, WorkerContext& worker) 
   const bool goes_in = route.kind == RouteKind::forward && network.interfaces[route.interface].inside &&
                        network.untranslated.applies({packet.protocol, packet.destination.address, remote,
                                                      route.interface, burst.arrival[place]});
-  if (!goes_in) return worker.slow_path.for_ourselves(mbuf, packet);
+  if (!goes_in) return take_aside_from_outside(burst, place, worker);
   const unsigned owner = network.steering.owner_of_inside(packet.destination.address);
   if (owner != worker.index) return worker.handoff.add(owner, mbuf);
   if (!may_be_inbound(packet)) {
@@ -135,7 +166,7 @@ void classify_from_outside(Burst& burst, unsigned place, WorkerContext& worker) 
   if (!pool_index && !worker.network.untranslated.empty()) return classify_untranslated(burst, place, worker);
   if (!pool_index || !may_be_inbound(packet)) {
     if (!pool_index || !is_static_ping(packet, worker.network.statics.rules())) {
-      return worker.slow_path.for_ourselves(mbuf, packet);
+      return take_aside_from_outside(burst, place, worker);
     }
     std::swap(packet.source.port, packet.destination.port);
   }

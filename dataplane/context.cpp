@@ -35,6 +35,7 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
       slow_path(*this, parts.packets, parts.icmp_errors_per_s, parts.tsc_hz),
       datagram_ids(parts.index, parts.network.steering.workers(), parts.hash_seed),
       fragments(kFragmentLimits, parts.hash_seed, datagram_ids, parts.fragment_memory),
+      held_syns(parts.hash_seed, parts.held_syn_memory),
       records(parts.records, static_cast<std::uint16_t>(parts.index), clock, parts.stats.worker),
       translator(with_records(parts.translator, parts.records == nullptr ? nullptr : &records),
                  parts.translator_memory, parts.inbound, parts.stats.nat, 0),

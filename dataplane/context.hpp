@@ -25,6 +25,7 @@
 #include "dataplane/stats.hpp"
 #include "dataplane/transmitter.hpp"
 #include "nat/fragment.hpp"
+#include "nat/held_syn.hpp"
 #include "nat/identification.hpp"
 #include "nat/translator.hpp"
 
@@ -78,6 +79,7 @@ struct WorkerParts {
   std::span<ipc::Shared<ipc::RegistrationCard>> registration_cards;
   std::span<std::byte> registration_memory;
   std::span<std::byte> fragment_memory;
+  std::span<std::byte> held_syn_memory;
   std::uint64_t hash_seed = 0;
   std::span<const std::uint16_t> sip_ports;
   std::uint32_t icmp_errors_per_s = 0;
@@ -104,6 +106,7 @@ struct WorkerContext {
 
   nat::DatagramIds datagram_ids;
   nat::FragmentTable fragments;
+  nat::HeldSyns held_syns;
   RecordRing records;
   nat::Translator translator;
   LocalEndpoints endpoints;

@@ -24,17 +24,21 @@ namespace pinhole::dataplane {
   return (mbuf->port & MbufMark::kHairpinned) != 0;
 }
 
-/// Takes an IPv4 packet for an external address of ours, and gives it to a worker as one from outside.
-/// \param l3_offset  what lies before is replaced by a plain Ethernet header, whose addresses nobody reads
-/// \param marks      beside kHairpinned
-inline void turn_around(rte_mbuf* mbuf, std::uint8_t l3_offset, unsigned owner, WorkerContext& worker,
-                        std::uint16_t marks = 0) noexcept {
+/// Replaces what lies before the IPv4 header by a plain Ethernet header, whose addresses nobody reads.
+inline void set_plain_link_header(rte_mbuf* mbuf, std::uint8_t l3_offset) noexcept {
   constexpr std::uint8_t kLinkHeader = sizeof(nat::EthernetHeader);
   if (l3_offset > kLinkHeader) rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(l3_offset - kLinkHeader));
   if (l3_offset < kLinkHeader) rte_pktmbuf_prepend(mbuf, static_cast<std::uint16_t>(kLinkHeader - l3_offset));
   auto& ethernet = nat::header_at<nat::EthernetHeader>(bytes_of(mbuf), 0);
   ethernet = {};
   ethernet.ether_type = nat::Be16{nat::kEtherTypeIpv4};
+}
+
+/// Takes an IPv4 packet for an external address of ours, and gives it to a worker as one from outside.
+/// \param marks      beside kHairpinned
+inline void turn_around(rte_mbuf* mbuf, std::uint8_t l3_offset, unsigned owner, WorkerContext& worker,
+                        std::uint16_t marks = 0) noexcept {
+  set_plain_link_header(mbuf, l3_offset);
   mbuf->port = MbufMark::kHairpinned | marks;
   worker.stats.worker.add(WorkerCounter::hairpinned);
   worker.handoff.add(owner, mbuf);
@@ -54,6 +58,16 @@ inline void hairpin(rte_mbuf* mbuf, const nat::Packet& packet, nat::Be16 source_
   if (packet.part == nat::FragmentPart::whole) return turn_around(mbuf, packet.l3_offset, owner, worker);
   note_of(mbuf).flow = {source_port, packet.destination.port, packet.icmp_type, packet.identification};
   turn_around(mbuf, packet.l3_offset, owner, worker, MbufMark::kKnownFragment);
+}
+
+/// Takes an ICMP error of our own about a packet that was translated before it turned out that it cannot be
+/// sent: from here on it is one that came in by the interface where the packet was to leave, so that it is
+/// translated as such a one and finds the packet's sender. \param mbuf  holds the IPv4 datagram and no link
+/// header
+inline void bring_in(rte_mbuf* mbuf, std::uint8_t interface, WorkerContext& worker) noexcept {
+  set_plain_link_header(mbuf, 0);
+  mbuf->port = MbufMark::kOwn | interface;
+  worker.handoff.add(worker.index, mbuf);
 }
 
 }  // namespace pinhole::dataplane

@@ -24,6 +24,7 @@ constexpr std::uint32_t kRestBudget = 64;  // words of the port pool
 constexpr unsigned kPeerBudget = 32;
 constexpr unsigned kCommandBudget = 64;
 constexpr std::uint32_t kFragmentBudget = 512;                   // datagrams a tick
+constexpr std::uint32_t kSynBudget = 64;                         // a tick
 constexpr std::uint32_t kCardBudget = 256;                       // a tick, at least
 constexpr std::uint32_t kTicksPerRound = nat::ticks_from_s(30);  // in which every card is looked at
 
@@ -82,9 +83,7 @@ void look_after_neighbors(WorkerContext& worker) noexcept {
   worker.network.neighbors->tick(
       worker.clock.tick(),
       [&](const NeighborQuestion& question) noexcept { worker.slow_path.ask_neighbor(question); },
-      [&](void* packet) noexcept {
-        worker.transmitter.drop(static_cast<rte_mbuf*>(packet), DropReason::drop_neighbor_unresolved);
-      });
+      [&](void* packet) noexcept { worker.slow_path.neighbor_unresolved(static_cast<rte_mbuf*>(packet)); });
 }
 
 }  // namespace
@@ -123,7 +122,11 @@ void begin_tick(WorkerContext& worker) noexcept {
   }
   expire_fragments(worker, kFragmentBudget);
   worker.stats.worker.set(WorkerCounter::fragment_waiting, worker.fragments.waiting());
+  worker.held_syns.expire(worker.clock.tick(), kSynBudget,
+                          [&](const nat::HeldSyn& syn) noexcept { worker.slow_path.unsolicited(syn); });
+  worker.stats.worker.set(WorkerCounter::syn_held, worker.held_syns.size());
   if (worker.index == kNeighborOwner) look_after_neighbors(worker);
+  worker.handoff.flush();  // errors that have to find the host they are for
 }
 
 }  // namespace pinhole::dataplane

@@ -4,7 +4,10 @@
 #include <span>
 
 #include "dataplane/flow_keys.hpp"
+#include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
+#include "dataplane/source_check.hpp"
+#include "nat/headers.hpp"
 
 namespace pinhole::dataplane {
 
@@ -15,15 +18,20 @@ using nat::kNoMapping;
 
 static_assert(kBurst <= nat::kLookupBurst);
 
-/// A source that is not reached by an inside interface is forged or misrouted, and replies would leave again
-/// by the way they came (RFC 2827). Established flows need no such check: they passed it.
-nat::MappingIndex make_mapping(const nat::Packet& packet, nat::Realm realm, WorkerContext& worker,
-                               DropReason& reason) noexcept {
-  reason = DropReason::drop_bad_address;
-  if (!worker.zones.is_inside(packet.source.address)) return kNoMapping;
+/// Makes the mapping of a new flow, or drops its first packet.
+nat::MappingIndex make_mapping(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  if (const auto forged = wrong_source(packet.source.address, true, worker.network);
+      forged != DropReason::none) {
+    worker.transmitter.drop(mbuf, forged);
+    return kNoMapping;
+  }
   const auto created = worker.translator.create(packet.protocol, packet.source, packet.destination,
-                                                worker.clock.tick(), realm);
-  reason = created.reason;
+                                                worker.clock.tick(), burst.realms[place]);
+  if (created.index == kNoMapping) {
+    worker.slow_path.refused(mbuf, packet, burst.arrival[place], created.reason);
+  }
   return created.index;
 }
 
@@ -83,18 +91,34 @@ void look_up_outbound(Burst& burst, WorkerContext& worker) noexcept {
       worker.transmitter.drop(burst.mbufs[place], DropReason::drop_no_mapping);
       return false;  // the first one was refused, with an answer
     }
-    DropReason reason = DropReason::drop_static_direction;
-    if (mapping == kNoMapping) {
-      mapping = make_mapping(packet, burst.realms[place], worker, reason);
+    if (mapping == kNoMapping) [[unlikely]] {
+      mapping = make_mapping(burst, place, worker);
       made.add(outbound_key(burst, place));
-    } else if (!worker.translator.lets_out(mapping, packet.destination, worker.clock.tick())) {
-      mapping = kNoMapping;
+      return mapping != kNoMapping;
     }
-    if (mapping != kNoMapping) [[likely]]
+    if (worker.translator.lets_out(mapping, packet.destination, worker.clock.tick())) [[likely]]
       return true;
-    worker.slow_path.refused(burst.mbufs[place], packet, burst.arrival[place], reason);
+    worker.slow_path.refused(burst.mbufs[place], packet, burst.arrival[place],
+                             DropReason::drop_static_direction);
     return false;
   });
+}
+
+/// Drops a packet that may not come in. That is silent, for an answer would tell a scanner that somebody is
+/// here; but a SYN may get one later.
+void turn_away(Burst& burst, unsigned place, DropReason reason, WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  constexpr std::uint8_t kOpening = nat::TcpHeader::kSyn;
+  const bool is_opening = packet.protocol == nat::Protocol::tcp && packet.part == nat::FragmentPart::whole &&
+                          (packet.tcp_flags & (kOpening | nat::TcpHeader::kAck)) == kOpening;
+  if (is_opening && worker.network.tcp.answer_unsolicited) {
+    const auto datagram = frame_of(mbuf).subspan(packet.l3_offset, packet.ip_size());
+    const auto held = worker.held_syns.hold(packet.source, packet.destination, datagram, burst.arrival[place],
+                                            worker.clock.tick());
+    if (held == nat::Held::full) worker.stats.worker.add(WorkerCounter::syn_held_full);
+  }
+  worker.transmitter.drop(mbuf, reason);
 }
 
 /// Whether a packet from outside may come in, and where it goes then. All answers that quote the packet are
@@ -107,6 +131,10 @@ bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
     worker.transmitter.drop(mbuf, reason);
     return false;
   };
+  if (is_from_wire(mbuf)) {
+    const auto forged = wrong_source(packet.source.address, false, worker.network);
+    if (forged != DropReason::none) return drop(forged);
+  }
   if (index == kNoMapping) {
     // A packet before this one in the burst may have made the mapping since.
     index = find_inbound(burst, place, worker.translator);
@@ -117,12 +145,15 @@ bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
       index = created.index;
       reason = created.reason;
     }
-    // Silence: an answer would tell a scanner that somebody is here.
-    if (index == kNoMapping) return drop(reason);
+    if (index == kNoMapping) {
+      turn_away(burst, place, reason, worker);
+      return false;
+    }
   }
-  if (!worker.translator.admits(index, packet.source, worker.clock.tick()))
-    return drop(DropReason::drop_filtered);
-  if (worker.zones.is_inside(packet.source.address)) return drop(DropReason::drop_bad_address);
+  if (!worker.translator.admits(index, packet.source, worker.clock.tick())) {
+    turn_away(burst, place, DropReason::drop_filtered, worker);
+    return false;
+  }
   const auto route = worker.network.routes.find(worker.translator[index].inside.address);
   if (route.kind != RouteKind::forward) return drop(DropReason::drop_no_route);
   if (packet.ttl <= 1) {

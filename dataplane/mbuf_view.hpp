@@ -29,9 +29,18 @@ static_assert(sizeof(PacketNote) <= kPacketNoteSize);
 struct MbufMark {
   static constexpr std::uint16_t kHairpinned = 0x8000;     // see dataplane/hairpin.hpp
   static constexpr std::uint16_t kKnownFragment = 0x4000;  // see dataplane/fragments.hpp
-  static constexpr std::uint16_t kPort = 0x0fff;           // what is left is the port
+  static constexpr std::uint16_t kOwn = 0x2000;   // an ICMP error of ours; see dataplane/slow_path.hpp
+  static constexpr std::uint16_t kPort = 0x0fff;  // what is left is the port
 };
 static_assert(RTE_MAX_ETHPORTS <= MbufMark::kPort);
+
+/// Neither made by ourselves nor turned around: no address of ours can be its source.
+[[nodiscard]] inline bool is_from_wire(const rte_mbuf* mbuf) noexcept {
+  return (mbuf->port & (MbufMark::kHairpinned | MbufMark::kOwn)) == 0;
+}
+[[nodiscard]] inline bool is_own(const rte_mbuf* mbuf) noexcept {
+  return (mbuf->port & MbufMark::kOwn) != 0;
+}
 
 [[nodiscard]] inline PacketNote& note_of(rte_mbuf* mbuf) noexcept {
   return *static_cast<PacketNote*>(rte_mbuf_to_priv(mbuf));

@@ -4,12 +4,14 @@
 // each other. Built by main before the workers start and constant while they run; the neighbour table has one
 // writer (worker 0) and lock-free readers.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "dataplane/arp.hpp"
+#include "dataplane/config/structs.hpp"
 #include "dataplane/neighbor.hpp"
 #include "dataplane/port.hpp"
 #include "dataplane/route.hpp"
@@ -28,6 +30,7 @@ struct Interface {
   std::uint16_t vlan = 0;  // 0: untagged
   std::uint16_t mtu = 1500;
   bool inside = false;
+  bool icmp = true;  // ICMP of our own goes out by it
   nat::MacAddress mac;
   nat::Prefix address;
 };
@@ -58,6 +61,7 @@ struct Network {
   Untranslated untranslated;
   NeighborTable* neighbors = nullptr;
   std::vector<WorkerRings> rings;
+  config::Tcp tcp;
   std::uint8_t hairpin_arrival = 0;  // an outside interface: what is turned around counts as arrived by it
   // By DPDK port number: the only interface of the port, or kNoInterface where VLANs share it.
   std::array<std::uint8_t, RTE_MAX_ETHPORTS> only_interface{};
@@ -66,6 +70,13 @@ struct Network {
   /// goes in.
   [[nodiscard]] std::uint16_t mtu(std::uint8_t interface) const noexcept {
     return interface == kHairpinInterface ? std::uint16_t{0xffff} : interfaces[interface].mtu;
+  }
+
+  /// The largest TCP segment that a SYN may announce on its way from one interface to another.
+  [[nodiscard]] std::uint16_t mss_limit(std::uint8_t way_in, std::uint8_t way_out) const noexcept {
+    constexpr std::uint16_t kHeaders = sizeof(nat::Ipv4Header) + sizeof(nat::TcpHeader);  // RFC 6691
+    if (tcp.mss.bytes != config::Mss::kAuto) return tcp.mss.bytes;
+    return static_cast<std::uint16_t>(std::min(mtu(way_in), mtu(way_out)) - kHeaders);
   }
 
   /// The interface that a frame came in by. \return kNoInterface for a VLAN that nobody has.

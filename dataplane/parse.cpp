@@ -23,17 +23,22 @@ void refuse(nat::Packet& packet, DropReason reason) noexcept {
   packet.drop = reason;
 }
 
+std::uint8_t arrival_of_marked(const rte_mbuf* mbuf, std::span<const std::byte> frame,
+                               const Network& network) noexcept {
+  const auto port = static_cast<std::uint16_t>(mbuf->port & MbufMark::kPort);
+  if (is_hairpinned(mbuf)) return network.hairpin_arrival;
+  return is_own(mbuf) ? static_cast<std::uint8_t>(port) : network.arrival(port, frame);
+}
+
 /// A packet that another worker, or this one, has handed on with a mark; what is dropped by its frame never
 /// got one.
 void parse_marked(Burst& burst, unsigned place, const Network& network) noexcept {
   rte_mbuf* const mbuf = burst.mbufs[place];
   const auto frame = frame_of(mbuf);
   auto& packet = burst.packets[place];
-  const bool hairpinned = is_hairpinned(mbuf);
-  const auto arrival =
-      hairpinned ? network.hairpin_arrival : network.arrival(mbuf->port & MbufMark::kPort, frame);
+  const auto arrival = arrival_of_marked(mbuf, frame, network);
   burst.arrival[place] = arrival;
-  nat::parse(frame, hairpinned ? std::uint16_t{0} : network.interfaces[arrival].vlan, packet);
+  nat::parse(frame, is_from_wire(mbuf) ? network.interfaces[arrival].vlan : std::uint16_t{0}, packet);
   if (packet.kind == PacketKind::fragment && is_known_fragment(mbuf))
     nat::set_flow(packet, note_of(mbuf).flow);
 }
@@ -52,7 +57,11 @@ void parse_one(Burst& burst, unsigned place, const Network& network) noexcept {
   if (packet.kind == PacketKind::dropped) return;
   const auto& destination = nat::header_at<nat::EthernetHeader>(frame.data(), 0).destination;
   const bool for_all = packet.kind == PacketKind::arp && destination == nat::kBroadcastMac;
-  if (destination != interface.mac && !for_all) refuse(packet, DropReason::drop_not_for_us);
+  if (destination != interface.mac && !for_all) return refuse(packet, DropReason::drop_not_for_us);
+  // A host that announces itself by ARP says its address twice.
+  if (packet.source.address == packet.destination.address && packet.kind != PacketKind::arp) {
+    refuse(packet, DropReason::drop_land);
+  }
 }
 
 }  // namespace

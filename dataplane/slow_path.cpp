@@ -6,6 +6,7 @@
 #include "dataplane/fragments.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
+#include "dataplane/source_check.hpp"
 #include "nat/headers.hpp"
 #include "nat/rewrite.hpp"
 
@@ -17,6 +18,8 @@ using nat::DropReason;
 
 /// Answers that may follow each other at once after a pause: a traceroute's three probes for a few hops.
 constexpr std::uint32_t kIcmpBurst = 20;
+/// Of all answers, those to SYNs that nobody asked for are one in so many at most.
+constexpr std::uint32_t kShareOfSyns = 4;
 
 /// The inside host's end of a quoted packet: its source when it went out, so that the error came in. A ping
 /// has its identifier on one side only.
@@ -37,7 +40,10 @@ bool is_untranslated(const nat::EmbeddedFlow& about, bool went_out, std::uint8_t
 }  // namespace
 
 SlowPath::SlowPath(WorkerContext& worker, rte_mempool* packets, unsigned errors_per_s, std::uint64_t tsc_hz)
-    : worker_(worker), packets_(packets), limit_(errors_per_s, kIcmpBurst, tsc_hz) {
+    : worker_(worker),
+      packets_(packets),
+      limit_(errors_per_s, kIcmpBurst, tsc_hz),
+      syn_limit_((errors_per_s + kShareOfSyns - 1) / kShareOfSyns, kIcmpBurst / kShareOfSyns, tsc_hz) {
 }
 
 void SlowPath::arp(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
@@ -80,24 +86,27 @@ void SlowPath::ask_neighbor(const NeighborQuestion& question) noexcept {
   worker_.transmitter.send_frame(mbuf, question.interface);
 }
 
-void SlowPath::for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
+void SlowPath::for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
   auto& transmitter = worker_.transmitter;
-  const bool ours = worker_.network.steering.pool_index(packet.destination.address).has_value() ||
-                    worker_.network.routes.is_local(packet.destination.address);
-  if (!ours) {
+  const auto route = worker_.network.routes.find(packet.destination.address);
+  if (route.kind != RouteKind::local && !worker_.network.steering.pool_index(packet.destination.address)) {
     // Only what comes from outside gets here: a packet for an address behind us that nobody may reach so.
-    return transmitter.drop(mbuf, DropReason::drop_no_mapping);
+    return transmitter.drop(
+        mbuf, route.kind == RouteKind::broadcast ? DropReason::drop_broadcast : DropReason::drop_no_mapping);
   }
   if (packet.part != nat::FragmentPart::whole) return transmitter.drop(mbuf, DropReason::drop_fragment);
   if (packet.protocol != nat::Protocol::icmp || packet.icmp_type != nat::IcmpHeader::kEchoRequest) {
     return transmitter.drop(mbuf, DropReason::drop_for_own_address);
+  }
+  if (!worker_.network.interfaces[arrival].icmp) {
+    return transmitter.drop(mbuf, DropReason::drop_icmp_policy);
   }
   if (!limit_.take(worker_.clock.tsc())) return transmitter.drop(mbuf, DropReason::drop_icmp_rate);
   nat::Packet reply = packet;
   nat::answer_echo_request(bytes_of(mbuf), reply);
   worker_.stats.worker.add(WorkerCounter::echo_answered);
   resize(mbuf, reply.ip_end);
-  send_routed(mbuf, reply.l3_offset, reply.destination.address);
+  send_routed(mbuf, reply.l3_offset, reply.destination.address, true);
 }
 
 void SlowPath::ttl_expired(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
@@ -115,7 +124,6 @@ void SlowPath::too_big(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t a
 
 void SlowPath::refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
                        DropReason reason) noexcept {
-  if (reason == DropReason::drop_bad_address) return worker_.transmitter.drop(mbuf, reason);
   complain(mbuf, packet, arrival, reason, nat::kProhibited);
 }
 
@@ -123,6 +131,9 @@ void SlowPath::forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::ui
                               Hop hop) noexcept {
   const auto mtu = worker_.network.interfaces[hop.interface].mtu;
   const bool fits = packet.ip_size() <= mtu;
+  if (is_own(mbuf) && !worker_.network.interfaces[hop.interface].icmp) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_policy);
+  }
   if (!fits && !may_be_fragmented(bytes_of(mbuf), packet)) return too_big(mbuf, packet, arrival, mtu);
   nat::forward_untranslated(bytes_of(mbuf), packet);
   if (!fits) return send_in_fragments(mbuf, packet, hop, worker_);
@@ -134,21 +145,60 @@ void SlowPath::complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t 
                         nat::IcmpError error) noexcept {
   const std::byte* const frame = bytes_of(mbuf);
   if (nat::may_answer_with_error(frame, packet)) {
-    rte_mbuf* const answer = limit_.take(worker_.clock.tsc()) ? rte_pktmbuf_alloc(packets_) : nullptr;
-    if (answer != nullptr) {
-      const auto own_address = worker_.network.interfaces[arrival].address.address;
-      const auto size = nat::build_icmp_error(buffer_of(answer), frame, packet, error, own_address);
-      resize(answer, static_cast<std::uint16_t>(size));
-      worker_.stats.worker.add(WorkerCounter::icmp_error_out);
-      send_error(answer, 0, packet.source.address);
-    }
+    rte_mbuf* const answer = make_error({frame + packet.l3_offset, packet.ip_size()}, error, arrival);
+    if (answer != nullptr) send_error(answer, 0, packet.source.address, true);
   }
   worker_.transmitter.drop(mbuf, reason);
 }
 
+void SlowPath::neighbor_unresolved(rte_mbuf* mbuf) noexcept {
+  const auto note = note_of(mbuf);
+  set_plain_link_header(mbuf, note.l3_offset);
+  auto packet = nat::parse(frame_of(mbuf), 0);
+  if (packet.kind == nat::PacketKind::fragment) packet.kind = nat::PacketKind::flow;  // it has left as one
+  // An echo reply may be our own, and its identifier that of somebody else's mapping.
+  const bool is_pong =
+      packet.protocol == nat::Protocol::icmp && packet.icmp_type == nat::IcmpHeader::kEchoReply;
+  if (nat::may_answer_with_error(bytes_of(mbuf), packet) && !is_pong) {
+    rte_mbuf* const error = make_error({bytes_of(mbuf) + packet.l3_offset, packet.ip_size()},
+                                       nat::kHostUnreachable, note.hop.interface);
+    if (error != nullptr) bring_in(error, note.hop.interface, worker_);
+  }
+  worker_.transmitter.drop(mbuf, DropReason::drop_neighbor_unresolved);
+}
+
+void SlowPath::unsolicited(const nat::HeldSyn& syn) noexcept {
+  if (!syn_limit_.take(worker_.clock.tsc())) return;
+  rte_mbuf* const error = make_error(syn.quote(), nat::kPortUnreachable, syn.interface);
+  if (error != nullptr) send_error(error, 0, syn.remote.address, true);
+}
+
+rte_mbuf* SlowPath::make_error(std::span<const std::byte> about, nat::IcmpError error,
+                               std::uint8_t interface) noexcept {
+  if (!limit_.take(worker_.clock.tsc())) return nullptr;
+  rte_mbuf* const mbuf = rte_pktmbuf_alloc(packets_);
+  if (mbuf == nullptr) return nullptr;
+  const auto own_address = worker_.network.interfaces[interface].address.address;
+  const auto size = nat::build_icmp_error(buffer_of(mbuf), about, error, own_address);
+  resize(mbuf, static_cast<std::uint16_t>(size));
+  worker_.stats.worker.add(WorkerCounter::icmp_error_out);
+  return mbuf;
+}
+
 void SlowPath::icmp_error(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
   if (packet.ttl <= 1) return worker_.transmitter.drop(mbuf, DropReason::drop_ttl_expired);
-  if (worker_.network.interfaces[arrival].inside) {
+  if (!nat::error_checksums_right(bytes_of(mbuf), packet)) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_checksum);
+  }
+  const bool inside = worker_.network.interfaces[arrival].inside;
+  if (is_from_wire(mbuf)) {
+    const auto reason = wrong_source(packet.source.address, inside, worker_.network);
+    // Routers on the way have what addresses they like (RFC 4787 REQ-12a).
+    if (reason == DropReason::drop_spoofed_own || reason == DropReason::drop_martian_source) {
+      return worker_.transmitter.drop(mbuf, reason);
+    }
+  }
+  if (inside) {
     icmp_error_from_inside(mbuf, packet, arrival);
   } else {
     icmp_error_from_outside(mbuf, packet, arrival);
@@ -164,6 +214,9 @@ void SlowPath::untranslated_icmp_error(rte_mbuf* mbuf, const nat::Packet& packet
   const auto route = network.routes.find(packet.destination.address);
   if (route.kind != RouteKind::forward || network.interfaces[route.interface].inside != inbound)
     return drop();
+  if (!inbound && is_from_wire(mbuf) && !worker_.zones.is_inside(packet.source.address)) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_spoofed_outside);
+  }
   const auto inside = inside_end(about, inbound);
   if (inbound && (inside.address != packet.destination.address ||
                   !is_untranslated(about, true, route.interface, arrival, network))) {
@@ -200,7 +253,7 @@ void SlowPath::icmp_error_from_outside(rte_mbuf* mbuf, const nat::Packet& packet
   const auto& mapping = worker_.translator[index];
   nat::rewrite_icmp_error_inbound(bytes_of(mbuf), packet, mapping);
   resize(mbuf, packet.ip_end);
-  send_routed(mbuf, packet.l3_offset, mapping.inside.address);
+  send_routed(mbuf, packet.l3_offset, mapping.inside.address, is_own(mbuf));
 }
 
 void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
@@ -222,23 +275,34 @@ void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
   if (index == nat::kNoMapping) {
     return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_error_no_mapping);
   }
-  resize(mbuf, nat::rewrite_icmp_error_outbound(bytes_of(mbuf), packet, worker_.translator[index]));
+  const auto& mapping = worker_.translator[index];
+  // Who has an external address to himself complains by that (RFC 5508 REQ-5c).
+  const auto of_sender =
+      worker_.network.statics.rules().external_of(nat::Protocol::icmp, {packet.source.address, {}});
+  const auto sender = of_sender ? of_sender->endpoint.address : mapping.external.address;
+  resize(mbuf, nat::rewrite_icmp_error_outbound(bytes_of(mbuf), packet, mapping, sender));
   if (worker_.network.steering.pool_index(packet.destination.address)) {
     nat::take_back_hop(bytes_of(mbuf), packet.l3_offset);
   }
-  send_error(mbuf, packet.l3_offset, packet.destination.address);
+  send_error(mbuf, packet.l3_offset, packet.destination.address, is_own(mbuf));
 }
 
-void SlowPath::send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept {
-  if (!worker_.network.steering.pool_index(destination)) return send_routed(mbuf, l3_offset, destination);
+void SlowPath::send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination,
+                          bool own) noexcept {
+  if (!worker_.network.steering.pool_index(destination))
+    return send_routed(mbuf, l3_offset, destination, own);
   // Whose packet it is about will be found when it is looked at as one from outside (RFC 5508 REQ-7).
-  turn_around(mbuf, l3_offset, worker_.index, worker_);
+  turn_around(mbuf, l3_offset, worker_.index, worker_, own ? MbufMark::kOwn : std::uint16_t{0});
 }
 
-void SlowPath::send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination) noexcept {
+void SlowPath::send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination,
+                           bool own) noexcept {
   const auto route = worker_.network.routes.find(destination);
   if (route.kind != RouteKind::forward) {
     return worker_.transmitter.drop(mbuf, DropReason::drop_no_route);
+  }
+  if (own && !worker_.network.interfaces[route.interface].icmp) {
+    return worker_.transmitter.drop(mbuf, DropReason::drop_icmp_policy);
   }
   worker_.transmitter.send(mbuf, l3_offset, {route.next_hop, route.interface});
 }

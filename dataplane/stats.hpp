@@ -29,6 +29,8 @@ namespace pinhole::dataplane {
   X(arp_request_out, "ARP requests sent")                                                        \
   X(echo_answered, "ICMP echo requests to our own addresses, answered")                          \
   X(icmp_error_out, "ICMP errors sent")                                                          \
+  X(syn_held, "unsolicited SYNs from outside that wait for their six seconds to pass now")       \
+  X(syn_held_full, "unsolicited SYNs from outside that found no place to wait: never answered")  \
   X(call_opened, "calls seen for the first time")                                                \
   X(call_closed, "calls closed")                                                                 \
   X(call_live, "calls that exist now")                                                           \

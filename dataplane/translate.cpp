@@ -27,6 +27,18 @@ bool has_tcp_header(const nat::Packet& packet) noexcept {
   return packet.protocol == nat::Protocol::tcp && packet.part != nat::FragmentPart::later;
 }
 
+bool is_syn(const nat::Packet& packet) noexcept {
+  return (packet.tcp_flags & nat::TcpHeader::kSyn) != 0 && packet.part == nat::FragmentPart::whole;
+}
+
+/// Neither side is to send segments that do not fit the way between them; what is turned around has half of
+/// that way before it, and half behind. \param packet  a SYN
+void clamp_mss(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, std::uint8_t way_out,
+               const Network& network) noexcept {
+  const auto way_in = is_hairpinned(mbuf) ? kHairpinInterface : arrival;
+  nat::clamp_mss(bytes_of(mbuf), packet, network.mss_limit(way_in, way_out));
+}
+
 void translate_outbound(Burst& burst, WorkerContext& worker) noexcept {
   const auto now = worker.clock.tick();
   burst.outbound.keep_if([&](unsigned place) noexcept {
@@ -45,6 +57,11 @@ void translate_outbound(Burst& burst, WorkerContext& worker) noexcept {
       worker.translator.touch_outbound(index, packet.destination, packet.ip_size(), now);
     }
     auto& mapping = worker.translator[index];
+    if (is_syn(packet)) [[unlikely]] {
+      clamp_mss(burst.mbufs[place], packet, burst.arrival[place], burst.hops[place].interface,
+                worker.network);
+      worker.held_syns.meet(packet.destination, mapping.external);
+    }
     worker.express.admit_outbound(mapping, packet, burst.hops[place], worker);
     nat::rewrite_outbound(bytes_of(burst.mbufs[place]), packet, mapping);
     return true;
@@ -70,6 +87,10 @@ void translate_inbound(Burst& burst, WorkerContext& worker) noexcept {
       worker.translator.touch_inbound(index, packet.source, packet.ip_size(), now);
     }
     auto& mapping = worker.translator[index];
+    if (is_syn(packet)) [[unlikely]] {
+      clamp_mss(burst.mbufs[place], packet, burst.arrival[place], burst.hops[place].interface,
+                worker.network);
+    }
     if (!is_hairpinned(burst.mbufs[place])) {  // its source may not come from outside as well
       worker.express.admit_inbound(mapping, packet, burst.hops[place], worker);
     }

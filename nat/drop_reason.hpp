@@ -14,6 +14,8 @@ namespace pinhole::nat {
   X(drop_not_ip, "an EtherType other than IPv4 and ARP, or an unknown VLAN")                            \
   X(drop_bad_ip_header, "IPv4 version, header length or total length is wrong")                         \
   X(drop_bad_ip_checksum, "the IPv4 header checksum is wrong")                                          \
+  X(drop_bad_ip_options, "IPv4 options whose lengths lead nowhere")                                     \
+  X(drop_source_route, "an IPv4 option that prescribes the way")                                        \
   X(drop_fragment, "a fragment of what is only read whole: an ICMP error, or for our own addresses")    \
   X(drop_fragment_malformed, "a fragment of impossible size or place in its datagram")                  \
   X(drop_fragment_tiny, "a first fragment without the whole transport header")                          \
@@ -21,9 +23,21 @@ namespace pinhole::nat {
   X(drop_fragment_timeout, "a fragment whose first one did not come in time")                           \
   X(drop_fragment_overflow, "a fragment that had to wait for the first one, and no place to wait")      \
   X(drop_bad_udp_checksum, "a UDP checksum that is wrong, where the payload had to be read")            \
+  X(drop_bad_udp_length, "a UDP length below its header or beyond its datagram")                        \
+  X(drop_bad_tcp_header, "a TCP header length below a header or beyond its segment")                    \
+  X(drop_bad_tcp_flags, "TCP flags without SYN, RST and ACK, or SYN with FIN or RST")                   \
+  X(drop_port_zero, "TCP or UDP to port 0, or TCP from it")                                             \
   X(drop_unsupported_protocol, "an IP protocol that is not translated")                                 \
   X(drop_unsupported_icmp, "an ICMP type that is not translated")                                       \
-  X(drop_bad_address, "a source or destination address that may not be on the wire here")               \
+  X(drop_martian_source,                                                                                \
+    "from an address that no host has: in 0.0.0.0/8, loopback, multicast, reserved, or a broadcast")    \
+  X(drop_martian_destination, "to an address that is on no wire: in 0.0.0.0/8, loopback or reserved")   \
+  X(drop_multicast, "to a multicast address")                                                           \
+  X(drop_broadcast, "to the broadcast address of the link or of a subnet")                              \
+  X(drop_land, "to the address that it comes from")                                                     \
+  X(drop_spoofed_own, "from the wire, with an address of our own as its source")                        \
+  X(drop_spoofed_inside, "from outside, with a source that is reached by an inside interface")          \
+  X(drop_spoofed_outside, "from inside, with a source that is not reached by an inside interface")      \
   X(drop_not_for_us, "the frame's destination MAC address is not ours")                                 \
   X(drop_ttl_expired, "the TTL ran out")                                                                \
   X(drop_no_route, "no route to the destination")                                                       \
@@ -41,6 +55,7 @@ namespace pinhole::nat {
   X(drop_quota_rate, "a new mapping of an inside host that makes more a second than it may")            \
   X(drop_session_table_full, "no free place for the state of a new TCP connection")                     \
   X(drop_icmp_error_no_mapping, "an ICMP error about a packet that belongs to no mapping")              \
+  X(drop_icmp_error_checksum, "an ICMP error with a wrong checksum, its own or that of what it quotes") \
   X(drop_not_translatable, "between two zones, but of a kind that makes no mapping")                    \
   X(drop_too_big, "larger than the MTU of the way out, and not to be fragmented")                       \
   X(drop_handoff_full, "the ring to the worker that owns the flow was full")                            \
@@ -48,6 +63,7 @@ namespace pinhole::nat {
   X(drop_neighbor_unresolved, "the neighbour did not answer ARP in time")                               \
   X(drop_tx_full, "the transmit queue of the port was full")                                            \
   X(drop_icmp_rate, "an ICMP answer over its rate limit")                                               \
+  X(drop_icmp_policy, "an ICMP answer that the configuration keeps from its interface")                 \
   X(drop_for_own_address, "for one of our own addresses, and nothing here answers it")                  \
   X(drop_no_mbuf, "no packet buffer was free")                                                          \
   X(drop_sip_malformed, "a SIP message that cannot be translated without guessing")                     \

@@ -129,7 +129,6 @@ struct TcpHeader {
 struct IcmpHeader {
   static constexpr std::uint8_t kEchoReply = 0;
   static constexpr std::uint8_t kUnreachable = 3;
-  static constexpr std::uint8_t kSourceQuench = 4;
   static constexpr std::uint8_t kEchoRequest = 8;
   static constexpr std::uint8_t kTimeExceeded = 11;
   static constexpr std::uint8_t kParameterProblem = 12;

@@ -75,13 +75,14 @@ void translate_outer(std::byte* frame, const Packet& packet, std::size_t address
   address = to;
 }
 
+/// \param outer  the address that the error itself gets in its field `outer_field`
 void translate_error(std::byte* frame, const Packet& packet, const Quote& quote, Side quoted_side,
-                     std::size_t outer_field, Endpoint to) noexcept {
+                     Endpoint to, std::size_t outer_field, Ipv4Address outer) noexcept {
   assert(packet.kind == PacketKind::icmp_error && packet.ttl > 1);
   const std::uint16_t change = translate_quote(frame, quote, quoted_side, to);
   auto& icmp = header_at<IcmpHeader>(frame, packet.l4_offset);
   icmp.checksum = Be16::from_raw(apply(icmp.checksum.raw(), change));
-  translate_outer(frame, packet, outer_field, to.address);
+  translate_outer(frame, packet, outer_field, outer);
 }
 
 /// Cuts the quote behind the first bytes of its transport header. \return the new end of the datagram
@@ -111,11 +112,16 @@ bool may_answer_with_error(const std::byte* frame, const Packet& packet) noexcep
 
 std::size_t build_icmp_error(std::span<std::byte> datagram, const std::byte* frame, const Packet& packet,
                              IcmpError error, Ipv4Address source) noexcept {
-  assert(datagram.size() >= kMaxIcmpError && packet.ip_end > packet.l3_offset);
+  return build_icmp_error(datagram, {frame + packet.l3_offset, packet.ip_size()}, error, source);
+}
+
+std::size_t build_icmp_error(std::span<std::byte> datagram, std::span<const std::byte> about, IcmpError error,
+                             Ipv4Address source) noexcept {
+  assert(datagram.size() >= kMaxIcmpError && about.size() >= sizeof(Ipv4Header));
   constexpr std::size_t kHeaders = sizeof(Ipv4Header) + sizeof(IcmpHeader);
-  const std::size_t quoted = std::min<std::size_t>(packet.ip_size(), kMaxIcmpError - kHeaders);
+  const std::size_t quoted = std::min(about.size(), kMaxIcmpError - kHeaders);
   const std::size_t size = kHeaders + quoted;
-  std::memcpy(datagram.data() + kHeaders, frame + packet.l3_offset, quoted);
+  std::memcpy(datagram.data() + kHeaders, about.data(), quoted);
 
   auto& icmp = header_at<IcmpHeader>(datagram.data(), sizeof(Ipv4Header));
   icmp = {};
@@ -134,7 +140,7 @@ std::size_t build_icmp_error(std::span<std::byte> datagram, const std::byte* fra
   ip.ttl = kInitialTtl;
   ip.protocol = kIpProtocolIcmp;
   ip.source = source;
-  ip.destination = packet.source.address;
+  ip.destination = header_at<Ipv4Header>(about.data(), 0).source;
   ip.checksum = Be16::from_raw(checksum(datagram.first(sizeof(Ipv4Header))));
   return size;
 }
@@ -163,11 +169,19 @@ void answer_echo_request(std::byte* frame, Packet& packet) noexcept {
   std::swap(packet.source, packet.destination);
 }
 
-std::optional<EmbeddedFlow> embedded_flow(const std::byte* frame, const Packet& packet) noexcept {
+bool error_checksums_right(const std::byte* frame, const Packet& packet) noexcept {
   assert(packet.kind == PacketKind::icmp_error);
   const std::span message{frame + packet.l4_offset,
                           static_cast<std::size_t>(packet.ip_end - packet.l4_offset)};
-  if (checksum(message) != 0) return std::nullopt;
+  if (checksum(message) != 0) return false;
+  const auto quoted = message.subspan(sizeof(IcmpHeader));
+  if (quoted.size() < sizeof(Ipv4Header)) return true;  // and there is no flow in it
+  const std::size_t header = header_at<Ipv4Header>(quoted.data(), 0).header_size();
+  return header > quoted.size() || checksum(quoted.first(header)) == 0;
+}
+
+std::optional<EmbeddedFlow> embedded_flow(const std::byte* frame, const Packet& packet) noexcept {
+  assert(packet.kind == PacketKind::icmp_error);
   const auto quote = find_quote(frame, packet);
   if (!quote) return std::nullopt;
 
@@ -188,15 +202,17 @@ std::optional<EmbeddedFlow> embedded_flow(const std::byte* frame, const Packet& 
 
 void rewrite_icmp_error_inbound(std::byte* frame, const Packet& packet, const Mapping& mapping) noexcept {
   if (const auto quote = find_quote(frame, packet)) {
-    translate_error(frame, packet, *quote, Side::source, offsetof(Ipv4Header, destination), mapping.inside);
+    translate_error(frame, packet, *quote, Side::source, mapping.inside, offsetof(Ipv4Header, destination),
+                    mapping.inside.address);
   }
 }
 
-std::uint16_t rewrite_icmp_error_outbound(std::byte* frame, const Packet& packet,
-                                          const Mapping& mapping) noexcept {
+std::uint16_t rewrite_icmp_error_outbound(std::byte* frame, const Packet& packet, const Mapping& mapping,
+                                          Ipv4Address sender) noexcept {
   const auto quote = find_quote(frame, packet);
   if (!quote) return packet.ip_end;
-  translate_error(frame, packet, *quote, Side::destination, offsetof(Ipv4Header, source), mapping.external);
+  translate_error(frame, packet, *quote, Side::destination, mapping.external, offsetof(Ipv4Header, source),
+                  sender);
   const bool payload_translated = (mapping.flags & MappingFlags::kSip) != 0;
   return payload_translated ? cut_quote(frame, packet, *quote) : packet.ip_end;
 }

@@ -52,6 +52,9 @@ inline constexpr std::size_t kMaxIcmpError = 576;
 [[nodiscard]] std::size_t build_icmp_error(std::span<std::byte> datagram, const std::byte* frame,
                                            const Packet& packet, IcmpError error,
                                            Ipv4Address source) noexcept;
+/// The same about a datagram, or what is left of one: its IPv4 header at least, and bytes behind that.
+[[nodiscard]] std::size_t build_icmp_error(std::span<std::byte> datagram, std::span<const std::byte> about,
+                                           IcmpError error, Ipv4Address source) noexcept;
 
 /// Makes the reply to an echo request out of the request, and `packet` to match. The Ethernet header is left
 /// to whoever sends the reply. \param packet  of kind flow, ICMP, type echo request
@@ -65,10 +68,15 @@ struct EmbeddedFlow {
   Endpoint destination;
 };
 
+/// Whether the checksum of an ICMP error is right, and that of the IPv4 header that it quotes (RFC 5508 REQ-3
+/// and REQ-3a); what is behind that header is as its sender made it (REQ-3c). \param packet  of kind
+/// icmp_error
+[[nodiscard]] bool error_checksums_right(const std::byte* frame, const Packet& packet) noexcept;
+
 /// Reads the quote of an ICMP error.
 /// \param packet  of kind icmp_error
-/// \return none when the error's own checksum is wrong (RFC 5508 REQ-3), when the quote does not reach to the
-///         ports, is a later fragment, or is of a kind that no mapping exists for
+/// \return none when the quote does not reach to the ports, is a later fragment, or is of a kind that no
+///         mapping exists for
 [[nodiscard]] std::optional<EmbeddedFlow> embedded_flow(const std::byte* frame,
                                                         const Packet& packet) noexcept;
 
@@ -77,13 +85,19 @@ struct EmbeddedFlow {
 /// \param packet  embedded_flow() found its source to be the mapping's external endpoint; ttl > 1
 void rewrite_icmp_error_inbound(std::byte* frame, const Packet& packet, const Mapping& mapping) noexcept;
 
-/// An error from inside about a packet that the mapping let in: the quoted destination and the source of the
-/// error become the external endpoint's, whichever inside router sent it; TTL one less (RFC 5508 REQ-5).
+/// An error from inside about a packet that the mapping let in: the quoted destination becomes the external
+/// endpoint, the source of the error an external address; TTL one less (RFC 5508 REQ-5).
 /// Where an application layer gateway translated the payload of that packet (MappingFlags::kSip), the quote
 /// holds inside addresses; it is cut to the eight bytes behind the IP header that RFC 792 asks for.
 /// \param packet  embedded_flow() found its destination to be the mapping's inside endpoint; ttl > 1
+/// \param sender  the external address of who sent the error: the mapping's, but for a host or router that
+///                has an address outside to itself (REQ-5c)
 /// \return offset of the end of the IP datagram, ≤ packet.ip_end; the frame is to be cut there
 [[nodiscard]] std::uint16_t rewrite_icmp_error_outbound(std::byte* frame, const Packet& packet,
-                                                        const Mapping& mapping) noexcept;
+                                                        const Mapping& mapping, Ipv4Address sender) noexcept;
+[[nodiscard]] inline std::uint16_t rewrite_icmp_error_outbound(std::byte* frame, const Packet& packet,
+                                                               const Mapping& mapping) noexcept {
+  return rewrite_icmp_error_outbound(frame, packet, mapping, mapping.external.address);
+}
 
 }  // namespace pinhole::nat

@@ -3,7 +3,7 @@
 // Identifications for datagrams that leave in fragments. Many inside hosts share an external address, and two
 // of them may give datagrams to one server the same number at the same time; the server would put their
 // fragments together into one. So each fragmented datagram gets a number of its own on its way out (RFC 6864
-// section 5.3, RFC 7857 section 9). Invariant: a worker numbers from its own share of the numbers, and does
+// section 5.3, RFC 7857 section 10). Invariant: a worker numbers from its own share of the numbers, and does
 // not give a number to the same destination again before it has used up its share. Owned by one worker.
 
 #include <array>

@@ -27,7 +27,15 @@ enum class Filter : std::uint8_t { endpoint_independent, address_dependent, addr
 enum class Realm : std::uint8_t { translated, untranslated };
 
 /// Which time-out a mapping obeys; the ticks are in nat::Timeouts.
-enum class TimeoutClass : std::uint8_t { udp, tcp_established, tcp_transitory, icmp, media, permanent };
+enum class TimeoutClass : std::uint8_t {
+  udp,
+  tcp_established,
+  tcp_opening,
+  tcp_closing,
+  icmp,
+  media,
+  permanent
+};
 
 struct MappingFlags {
   static constexpr std::uint8_t kStatic = 1;      // from the configuration: never expires

@@ -17,9 +17,48 @@ void drop(Packet& packet, DropReason reason) noexcept {
 
 // 0/8 and 127/8 never leave a host, and from 224/4 on addresses are multicast, reserved or broadcast.
 // Source: RFC 1122 section 3.2.1.3; RFC 1812 section 5.3.7.
-constexpr bool is_bad(Ipv4Address address) noexcept {
+constexpr bool is_martian(Ipv4Address address) noexcept {
   const std::uint32_t first = address.value.raw() & 0xffU;
   return first - 1U >= 223U || first == 127U;
+}
+
+/// Which of two addresses is a martian. Where a packet goes says more of it than where it comes from: hosts
+/// that have no address yet broadcast from 0.0.0.0, and that is no attack.
+constexpr DropReason reason_of_martian(Ipv4Address destination) noexcept {
+  if (destination.host() == 0xffffffffU) return DropReason::drop_broadcast;
+  if (destination.host() >> 28U == 0xeU) return DropReason::drop_multicast;
+  return is_martian(destination) ? DropReason::drop_martian_destination : DropReason::drop_martian_source;
+}
+
+/// Whether a list of IPv4 options may pass. A source route makes others forward what they would not (RFC 7126
+/// sections 4.3 and 4.4 ask to drop it by default); all else does no harm to who is behind us.
+DropReason reason_of_options(std::span<const std::byte> options) noexcept {
+  // Kinds: RFC 791 section 3.1.
+  constexpr std::uint8_t kEnd = 0;
+  constexpr std::uint8_t kNoOperation = 1;
+  constexpr std::uint8_t kLooseSourceRoute = 131;
+  constexpr std::uint8_t kStrictSourceRoute = 137;
+  for (std::size_t at = 0; at < options.size();) {
+    const auto kind = std::to_integer<std::uint8_t>(options[at]);
+    if (kind == kEnd) break;
+    if (kind == kNoOperation) {
+      ++at;
+      continue;
+    }
+    if (kind == kLooseSourceRoute || kind == kStrictSourceRoute) return DropReason::drop_source_route;
+    if (at + 1 == options.size()) return DropReason::drop_bad_ip_options;
+    const auto size = std::to_integer<std::size_t>(options[at + 1]);
+    if (size < 2 || size > options.size() - at) return DropReason::drop_bad_ip_options;
+    at += size;
+  }
+  return DropReason::none;
+}
+
+/// A segment asks for a connection, acknowledges, or resets; one that does none of it is dropped by every
+/// receiver (RFC 9293 section 3.10.7), as is one that opens and ends at once. They only probe.
+constexpr bool are_possible(std::uint8_t tcp_flags) noexcept {
+  if ((tcp_flags & TcpHeader::kSyn) != 0) return (tcp_flags & (TcpHeader::kFin | TcpHeader::kRst)) == 0;
+  return (tcp_flags & (TcpHeader::kAck | TcpHeader::kRst)) != 0;
 }
 
 bool header_checksum_right(const std::byte* header, std::size_t size) noexcept {
@@ -56,9 +95,11 @@ void parse_udp(const std::byte* frame, std::size_t l4, std::size_t end, Packet& 
   const Be16 destination_port = udp.destination_port;
   const std::size_t length = udp.length.host();
   if (kWhole && (length < sizeof(UdpHeader) || length > end - l4)) {
-    return drop(packet, DropReason::drop_truncated);
+    return drop(packet, DropReason::drop_bad_udp_length);
   }
   if (!kWhole && length <= end - l4) return drop(packet, DropReason::drop_fragment_malformed);
+  // From port 0 is who wants no answer (RFC 768).
+  if (destination_port == Be16{}) return drop(packet, DropReason::drop_port_zero);
   packet.protocol = Protocol::udp;
   packet.kind = PacketKind::flow;
   packet.payload_offset = static_cast<std::uint8_t>(l4 + sizeof(UdpHeader));
@@ -71,7 +112,11 @@ void parse_tcp(const std::byte* frame, std::size_t l4, std::size_t end, Packet& 
   if (end - l4 < sizeof(TcpHeader)) return drop(packet, DropReason::drop_truncated);
   const auto& tcp = header_at<TcpHeader>(frame, l4);
   const std::size_t header = (tcp.data_offset >> 4U) * std::size_t{4};
-  if (header < sizeof(TcpHeader) || header > end - l4) return drop(packet, DropReason::drop_truncated);
+  if (header < sizeof(TcpHeader) || header > end - l4) return drop(packet, DropReason::drop_bad_tcp_header);
+  if (!are_possible(tcp.flags)) return drop(packet, DropReason::drop_bad_tcp_flags);
+  if (tcp.source_port == Be16{} || tcp.destination_port == Be16{}) {
+    return drop(packet, DropReason::drop_port_zero);
+  }
   packet.protocol = Protocol::tcp;
   packet.kind = PacketKind::flow;
   packet.payload_offset = static_cast<std::uint8_t>(l4 + header);
@@ -96,7 +141,6 @@ void parse_icmp(const std::byte* frame, std::size_t l4, std::size_t end, Packet&
       packet.destination.port = icmp.identifier;
       return;
     case IcmpHeader::kUnreachable:
-    case IcmpHeader::kSourceQuench:
     case IcmpHeader::kTimeExceeded:
     case IcmpHeader::kParameterProblem:
       packet.kind = PacketKind::icmp_error;
@@ -123,7 +167,7 @@ void parse_first_fragment(const std::byte* frame, std::size_t l4, std::size_t en
     packet.kind = PacketKind::fragment;
   } else if (packet.kind == PacketKind::icmp_error) {
     drop(packet, DropReason::drop_fragment);
-  } else if (packet.drop == DropReason::drop_truncated) {
+  } else if (packet.drop == DropReason::drop_truncated || packet.drop == DropReason::drop_bad_tcp_header) {
     // Its ports or flags would come where nobody looks for them (RFC 1858, RFC 3128).
     drop(packet, DropReason::drop_fragment_tiny);
   }
@@ -169,7 +213,12 @@ void parse_fragment(const std::byte* frame, std::size_t l3, std::size_t l4, std:
   packet.payload_end = packet.ip_end = static_cast<std::uint16_t>(end);
   packet.source.address = source;
   packet.destination.address = destination;
-  if (is_bad(source) || is_bad(destination)) return drop(packet, DropReason::drop_bad_address);
+  if (is_martian(source) || is_martian(destination)) [[unlikely]]
+    return drop(packet, reason_of_martian(destination));
+  if (header != sizeof(Ipv4Header)) [[unlikely]] {
+    const DropReason reason = reason_of_options({frame + l3 + sizeof(Ipv4Header), frame + l4});
+    if (reason != DropReason::none) return drop(packet, reason);
+  }
   constexpr Be16 kFragmented{Ipv4Header::kMoreFragments | Ipv4Header::kFragmentOffset};
   if ((fragment.raw() & kFragmented.raw()) != 0) [[unlikely]]
     return parse_fragment(frame, l3, l4, end, packet);

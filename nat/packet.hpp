@@ -19,7 +19,7 @@ enum class PacketKind : std::uint8_t {
   dropped,     // `drop` says why
   flow,        // UDP, TCP, or an ICMP echo request or reply: what a mapping can be made for
   fragment,    // of such a flow; the first one has its ports, the others have none (nat/fragment.hpp)
-  icmp_error,  // ICMP types 3, 4, 11 and 12: about another packet (nat/icmp_error.hpp)
+  icmp_error,  // ICMP types 3, 11 and 12: about another packet (nat/icmp_error.hpp)
   arp,         // ARP for IPv4 over Ethernet; source and destination are the protocol addresses
 };
 

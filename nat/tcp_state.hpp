@@ -97,7 +97,9 @@ inline constexpr std::size_t kTcpEvents = 10;
   return state == TcpState::established || state == TcpState::fin_out || state == TcpState::fin_in;
 }
 [[nodiscard]] constexpr TimeoutClass timeout_class_of(TcpState state) noexcept {
-  return counts_as_established(state) ? TimeoutClass::tcp_established : TimeoutClass::tcp_transitory;
+  if (counts_as_established(state)) return TimeoutClass::tcp_established;
+  return state < TcpState::established ? TimeoutClass::tcp_opening : TimeoutClass::tcp_closing;
 }
+static_assert(TcpState::answered_out < TcpState::established && TcpState::closing > TcpState::established);
 
 }  // namespace pinhole::nat

@@ -11,7 +11,7 @@
 
 namespace pinhole::nat {
 
-inline constexpr std::size_t kTimeoutClasses = 6;
+inline constexpr std::size_t kTimeoutClasses = 7;
 static_assert(static_cast<std::size_t>(TimeoutClass::permanent) + 1 == kTimeoutClasses);
 
 class Timeouts {
@@ -33,7 +33,8 @@ class Timeouts {
   std::array<Tick, kTimeoutClasses> ticks_ = {
       ticks_from_s(300),   // udp: RFC 4787 REQ-5 asks for 2 minutes or more, recommends 5
       ticks_from_s(7440),  // tcp_established: RFC 5382 REQ-5, 2 hours 4 minutes
-      ticks_from_s(240),   // tcp_transitory: RFC 5382 REQ-5, 4 minutes
+      ticks_from_s(240),   // tcp_opening: RFC 5382 REQ-5, 4 minutes
+      ticks_from_s(240),   // tcp_closing: the same; RFC 7857 section 2.1 has them apart
       ticks_from_s(60),    // icmp: RFC 5508 REQ-2
       ticks_from_s(120),   // media: silence; control keeps calls longer by keep_until
       0,                   // permanent: never asked for

@@ -24,7 +24,7 @@ constexpr std::uint32_t remote_places(const TranslatorConfig& config) noexcept {
 constexpr TimeoutClass first_timeout_class(Protocol protocol) noexcept {
   switch (protocol) {
     case Protocol::tcp:
-      return TimeoutClass::tcp_transitory;
+      return TimeoutClass::tcp_opening;
     case Protocol::icmp:
       return TimeoutClass::icmp;
     case Protocol::udp:
@@ -369,7 +369,7 @@ TcpSession* Translator::begin_session(MappingIndex index, Endpoint remote, Tick 
   if (place == nullptr) return nullptr;
   const bool counted = place->mapping != kNoMapping && counts_as_established(place->state()) &&
                        table_.is_live(place->mapping) && generation_of(place->mapping) == place->generation;
-  if (counted) count_established(place->mapping, -1);
+  if (counted) count_established(place->mapping, -1, TimeoutClass::tcp_closing);
   *place = {.mapping = index, .generation = generation_of(index), .remote = remote, .last_seen = now};
   return place;
 }
@@ -380,7 +380,7 @@ bool Translator::advance_session(TcpSession& session, const TcpSegment& segment,
   TcpState before = session.state();
   if (is_over(session, now)) [[unlikely]] {
     // It was given up already; what comes now begins anew.
-    if (counts_as_established(before)) count_established(session.mapping, -1);
+    if (counts_as_established(before)) count_established(session.mapping, -1, TimeoutClass::tcp_closing);
     before = TcpState::none;
     session = {.mapping = session.mapping, .generation = session.generation, .remote = session.remote};
   }
@@ -389,16 +389,26 @@ bool Translator::advance_session(TcpSession& session, const TcpSegment& segment,
   const TcpState after = session.state();
   if (after == before) [[likely]]
     return false;
-  const int change = int{counts_as_established(after)} - int{counts_as_established(before)};
-  if (change != 0) count_established(session.mapping, change);
+  if (before == TcpState::none || timeout_class_of(after) != timeout_class_of(before)) {
+    const int change = int{counts_as_established(after)} - int{counts_as_established(before)};
+    count_established(session.mapping, change, timeout_class_of(after));
+  }
   return true;
 }
 
-void Translator::count_established(MappingIndex index, int change) noexcept {
+/// One established connection of a mapping more or less, or as many. \param changed  the time-out of the
+/// connection that is counted
+void Translator::count_established(MappingIndex index, int change, TimeoutClass changed) noexcept {
   Mapping& mapping = table_[index];
   mapping.parent += static_cast<std::uint32_t>(change);
   if (mapping.timeout_class == TimeoutClass::permanent) return;
-  mapping.timeout_class = mapping.parent > 0 ? TimeoutClass::tcp_established : TimeoutClass::tcp_transitory;
+  if (mapping.parent > 0) {
+    mapping.timeout_class = TimeoutClass::tcp_established;
+  } else if (mapping.timeout_class == TimeoutClass::tcp_established ||
+             timeouts_[mapping.timeout_class] < timeouts_[changed]) {
+    // One that opens and one that closes may share the mapping, which has the longer time-out of the two.
+    mapping.timeout_class = changed;
+  }
   wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 

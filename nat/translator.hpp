@@ -311,7 +311,7 @@ class Translator {
   [[nodiscard]] TcpSession* begin_session(MappingIndex index, Endpoint remote, Tick now) noexcept;
   [[nodiscard]] bool advance_session(TcpSession& session, const TcpSegment& segment, TcpSide from,
                                      Tick now) noexcept;
-  void count_established(MappingIndex index, int change) noexcept;
+  void count_established(MappingIndex index, int change, TimeoutClass changed) noexcept;
   [[nodiscard]] MappingIndex insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
                                     Tick now) noexcept;
   void start(MappingIndex index) noexcept;

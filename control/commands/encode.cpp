@@ -58,7 +58,7 @@ std::string_view name(nat::Filter filter) noexcept {
 }
 
 std::string_view name(nat::TimeoutClass timeout) noexcept {
-  constexpr std::array<std::string_view, 6> kNames = {"udp",  "tcp_established", "tcp_transitory",
+  constexpr std::array<std::string_view, 7> kNames = {"udp",  "tcp_established", "tcp_opening", "tcp_closing",
                                                       "icmp", "media",           "permanent"};
   return kNames.at(static_cast<std::size_t>(timeout));
 }

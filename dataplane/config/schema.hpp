@@ -92,6 +92,10 @@ struct Schema<Interface> {
           .member = &Interface::mtu,
           .help = "the largest IP packet, in bytes",
           .bounds = {576, 9216}},
+      Key{.name = "icmp",
+          .member = &Interface::icmp,
+          .help = "whether Pinhole itself sends ICMP to this side: errors, and answers to pings of its own "
+                  "addresses (RFC 5508 REQ-9); that of others passes anyhow"},
   };
 };
 
@@ -221,9 +225,16 @@ struct Schema<Timeouts> {
           .member = &Timeouts::tcp_established_s,
           .help = "an idle established TCP session, in seconds (RFC 5382 REQ-5: 7440 at least)",
           .bounds = {1, kWeekSeconds}},
-      Key{.name = "tcp_transitory_s",
-          .member = &Timeouts::tcp_transitory_s,
-          .help = "a TCP session that is opening or closing, in seconds (RFC 5382 REQ-5: 240 at least)",
+      Key{.name = "tcp_opening_s",
+          .member = &Timeouts::tcp_opening_s,
+          .help = "a TCP session that is not established yet, in seconds (RFC 5382 REQ-5: 240 at least; RFC "
+                  "7857 section 2.1 allows less)",
+          .bounds = {1, kWeekSeconds}},
+      Key{.name = "tcp_closing_s",
+          .member = &Timeouts::tcp_closing_s,
+          .help =
+              "a TCP session that both sides have ended or one has reset, in seconds (RFC 5382 REQ-5, RFC "
+              "7857 section 2.2: 240 at least)",
           .bounds = {1, kWeekSeconds}},
       Key{.name = "icmp_s",
           .member = &Timeouts::icmp_s,
@@ -315,6 +326,23 @@ struct Schema<InboundRefresh> {
 };
 
 template <>
+struct Schema<Tcp> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "mss",
+          .member = &Tcp::mss,
+          .help =
+              "the largest segment that SYNs may announce, in bytes; larger ones are lowered to it; auto: "
+              "what fits the MTUs of both interfaces",
+          .bounds = {536, 9176}},
+      Key{.name = "answer_unsolicited",
+          .member = &Tcp::answer_unsolicited,
+          .help =
+              "whether a SYN from outside that nobody asked for is answered, six seconds later, with ICMP "
+              "3/3 (RFC 5382 REQ-4); false: never"},
+  };
+};
+
+template <>
 struct Schema<NatLog> {
   static constexpr std::tuple kKeys{
       Key{.name = "mappings",
@@ -390,6 +418,7 @@ struct Schema<Nat> {
           .member = &Nat::quotas,
           .help = "what each inside host may have of the mappings (RFC 6888 REQ-4, REQ-5)"},
       Key{.name = "ports", .member = &Nat::ports, .help = "how external ports are given out"},
+      Key{.name = "tcp", .member = &Nat::tcp, .help = "TCP connections as they open"},
       Key{.name = "mappings_per_worker",
           .member = &Nat::mappings_per_worker,
           .help = "the size of each worker's table of mappings; a mapping takes 64 bytes",

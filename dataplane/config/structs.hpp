@@ -26,6 +26,7 @@ struct Interface {
   std::optional<nat::Ipv4Address> gateway;  // default gateway by this interface
   std::uint16_t vlan = 0;                   // 0: untagged
   std::uint16_t mtu = 1500;
+  bool icmp = true;  // whether we send ICMP of our own to this side
 
   friend bool operator==(const Interface&, const Interface&) = default;
 };
@@ -138,7 +139,8 @@ struct RouteMode {
 struct Timeouts {
   std::uint32_t udp_s = 300;
   std::uint32_t tcp_established_s = 7440;
-  std::uint32_t tcp_transitory_s = 240;
+  std::uint32_t tcp_opening_s = 240;
+  std::uint32_t tcp_closing_s = 240;
   std::uint32_t icmp_s = 60;
   std::uint32_t media_s = 120;  // RTP and RTCP pinholes, unless control keeps the call
 
@@ -200,6 +202,23 @@ struct InboundRefresh {
   friend bool operator==(const InboundRefresh&, const InboundRefresh&) = default;
 };
 
+/// How large the TCP segments are that a SYN may announce: what the MTUs of both ways allow, whatever hosts
+/// like, or so many bytes.
+struct Mss {
+  static constexpr std::uint16_t kAuto = 0;
+  static constexpr std::uint16_t kOff = 0xffff;
+  std::uint16_t bytes = kAuto;
+
+  friend bool operator==(const Mss&, const Mss&) = default;
+};
+
+struct Tcp {
+  Mss mss;
+  bool answer_unsolicited = true;
+
+  friend bool operator==(const Tcp&, const Tcp&) = default;
+};
+
 /// Who had which external endpoint when.
 struct NatLog {
   bool mappings = false;  // besides blocks and refusals, each mapping
@@ -226,6 +245,7 @@ struct Nat {
   Timeouts timeouts;
   Quotas quotas;
   Ports ports;
+  Tcp tcp;
   std::uint32_t mappings_per_worker = 65536;
   std::uint32_t hosts_per_worker = 0;    // 0: as many as there may well be
   std::uint32_t remotes_per_worker = 0;  // 0: half as many as mappings

@@ -145,6 +145,30 @@ struct Kind<Enum> {
 };
 
 template <>
+struct Kind<Mss> {
+  static std::string allowed(Bounds bounds) {
+    return fmt::format("\"auto\", \"off\" or a whole number from {} to {}", bounds.min, bounds.max);
+  }
+  static bool matches(const Json& json) { return json.is_string() || json.is_number_integer(); }
+  static std::optional<Mss> read(const Json& json, Bounds bounds) {
+    if (json.is_string()) {
+      const auto& word = json.get_ref<const std::string&>();
+      if (word == "auto") return Mss{Mss::kAuto};
+      if (word == "off") return Mss{Mss::kOff};
+      return std::nullopt;
+    }
+    const auto bytes = Kind<std::uint16_t>::read(json, bounds);
+    if (!bytes) return std::nullopt;
+    return Mss{*bytes};
+  }
+  static OrderedJson write(const Mss& value) {
+    if (value.bytes == Mss::kAuto) return "auto";
+    if (value.bytes == Mss::kOff) return "off";
+    return value.bytes;
+  }
+};
+
+template <>
 struct Kind<nat::Ipv4Address> {
   static std::string allowed(Bounds) { return "an IPv4 address such as \"192.0.2.1\""; }
   static bool matches(const Json& json) { return json.is_string(); }

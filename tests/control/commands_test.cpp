@@ -140,7 +140,8 @@ TEST_CASE("parameters are checked before a command runs", "[control][commands]")
   }
 }
 
-TEST_CASE("mappings are found by inside, external, remote and protocol", "[control][commands]") {
+TEST_CASE("mappings are found by inside, external, remote and protocol",
+          "[control][commands][rfc6888-req10]") {
   const auto model = sample_model();
   struct Case {
     const char* params;

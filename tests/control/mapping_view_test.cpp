@@ -88,6 +88,8 @@ TEST_CASE("a row says how long the mapping has been idle and when it expires", "
   const Case cases[] = {
       {"UDP", udp, 0, kNow - 100, 0, 10, 290, MappingKind::dynamic},
       {"TCP", tcp_established, 0, kNow, 0, 0, 7440, MappingKind::dynamic},
+      {"TCP that opens", tcp_opening, 0, kNow - 100, 0, 10, 230, MappingKind::dynamic},
+      {"TCP that is closed", tcp_closing, 0, kNow - 200, 0, 20, 220, MappingKind::dynamic},
       {"a pinhole", media, nat::MappingFlags::kPinhole, kNow - 200, 0, 20, 100, MappingKind::pinhole},
       {"a pinhole that is kept", media, nat::MappingFlags::kPinhole, kNow - 200, kNow + 1800, 20, 180,
        MappingKind::pinhole},

@@ -94,7 +94,8 @@ TEST_CASE("two interfaces are a configuration, and all else has its default", "[
 TEST_CASE("every key reaches the member of its name", "[config][load]") {
   const auto config = parse(R"({
     "interfaces": [
-      {"name": "lan", "device": "net_tap0", "zone": "inside", "address": "10.0.0.1/8", "vlan": 7, "mtu": 9000},
+      {"name": "lan", "device": "net_tap0", "zone": "inside", "address": "10.0.0.1/8", "vlan": 7, "mtu": 9000,
+       "icmp": false},
       {"name": "wan", "device": "0000:03:00.1", "zone": "outside", "address": "198.51.100.2/25",
        "gateway": "198.51.100.1"}],
     "routes": [{"prefix": "172.16.0.0/12", "via": "10.0.0.9"}],
@@ -105,10 +106,12 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
       "forwards": [{"protocol": "tcp", "external": "198.51.100.3:443", "inside": "10.0.0.5:8443"}],
       "filtering": {"tcp": "address_and_port_dependent", "icmp": "endpoint_independent"},
       "inbound_refresh": {"udp": true},
-      "timeouts": {"udp_s": 11, "tcp_established_s": 12, "tcp_transitory_s": 13, "icmp_s": 14, "media_s": 15},
+      "timeouts": {"udp_s": 11, "tcp_established_s": 12, "tcp_opening_s": 13, "tcp_closing_s": 16,
+                   "icmp_s": 14, "media_s": 15},
       "quotas": {"udp": 21, "tcp": 22, "icmp": 23, "new_per_s": 24, "burst": 25},
       "ports": {"mode": "deterministic", "block_size": 1024, "blocks_per_host": 2,
                 "subscribers": ["10.7.0.0/30", "10.1.2.3/32"], "rest_s": 26},
+      "tcp": {"mss": 1300, "answer_unsolicited": false},
       "mappings_per_worker": 1024, "hosts_per_worker": 2048, "remotes_per_worker": 512,
       "tcp_sessions_per_worker": 2048,
       "log": {"mappings": true, "file": "/var/log/nat.jsonl", "file_mb": 16, "files": 3,
@@ -121,7 +124,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
 
   Config expected;
   expected.interfaces = {
-      {"lan", "net_tap0", Zone::inside, *nat::Prefix::parse("10.0.0.1/8"), std::nullopt, 7, 9000},
+      {"lan", "net_tap0", Zone::inside, *nat::Prefix::parse("10.0.0.1/8"), std::nullopt, 7, 9000, false},
       {"wan", "0000:03:00.1", Zone::outside, *nat::Prefix::parse("198.51.100.2/25"),
        nat::Ipv4Address::parse("198.51.100.1"), 0, 1500}};
   expected.routes = {{*nat::Prefix::parse("172.16.0.0/12"), *nat::Ipv4Address::parse("10.0.0.9")}};
@@ -135,7 +138,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
   expected.nat.filtering = {nat::Filter::address_dependent, nat::Filter::address_and_port_dependent,
                             nat::Filter::endpoint_independent};
   expected.nat.inbound_refresh = {true, false, false};
-  expected.nat.timeouts = {11, 12, 13, 14, 15};
+  expected.nat.timeouts = {11, 12, 13, 16, 14, 15};
   expected.nat.quotas = {21, 22, 23, 24, 25};
   expected.nat.ports = {
       .mode = nat::PortMode::deterministic,
@@ -143,6 +146,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
       .blocks_per_host = 2,
       .subscribers = {*nat::Prefix::parse("10.7.0.0/30"), *nat::Prefix::parse("10.1.2.3/32")},
       .rest_s = 26};
+  expected.nat.tcp = {.mss = {1300}, .answer_unsolicited = false};
   expected.nat.mappings_per_worker = 1024;
   expected.nat.hosts_per_worker = 2048;
   expected.nat.remotes_per_worker = 512;
@@ -307,6 +311,12 @@ TEST_CASE("a value out of range is refused with the range", "[config][load]") {
        "sip.ports: found a list of 0 items; allowed is a list of 1 to 16 items"},
       {"one interface", R"({"interfaces": [{}]})", ErrorCode::range,
        "interfaces: found a list of 1 item; allowed is a list of 2 to 16 items"},
+      {"a small segment", document(R"("nat": {"tcp": {"mss": 535}})"), ErrorCode::range,
+       "nat.tcp.mss: found 535; allowed is \"auto\", \"off\" or a whole number from 536 to 9176"},
+      {"a large segment", document(R"("nat": {"tcp": {"mss": 9177}})"), ErrorCode::range,
+       "nat.tcp.mss: found 9177; allowed is \"auto\", \"off\" or a whole number from 536 to 9176"},
+      {"another word for segments", document(R"("nat": {"tcp": {"mss": "1460"}})"), ErrorCode::range,
+       "nat.tcp.mss: found \"1460\"; allowed is \"auto\", \"off\" or a whole number from 536 to 9176"},
       {"another word", with_interface(R"("name": "lan", "device": "d", "zone": "dmz")"), ErrorCode::range,
        "interfaces[0].zone: found \"dmz\"; allowed is \"inside\" or \"outside\""},
       {"half an address", document(R"("nat": {"pool": ["203.0.113.2", "203.0.113"]})"), ErrorCode::range,
@@ -430,7 +440,7 @@ TEST_CASE("what is rendered is read back as the same configuration", "[config][r
                 "exempt": [{"to": "10.0.0.0/8"},
                            {"from": "192.168.1.0/25", "to": "0.0.0.0/0", "protocol": "udp", "ports": "53"}],
                 "route": [{"inside": "lan", "outside": "198.51.100.0/24"}],
-                "timeouts": {"udp_s": 1}},
+                "timeouts": {"udp_s": 1}, "tcp": {"mss": "off"}},
         "sip": {"enabled": false, "ports": [1, 2, 3]}, "control": {"group": "a \"quoted\\ group"})")},
       {"no pool", document(R"("nat": {"pool": []})")},
   };
@@ -463,15 +473,16 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
   CHECK(
       to_json(*config).dump() ==
       R"({"interfaces":[{"name":"lan","device":"net_tap0","zone":"inside","address":"192.168.1.1/24",)"
-      R"("gateway":null,"vlan":0,"mtu":1500},{"name":"wan","device":"net_tap1","zone":"outside",)"
-      R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500}],"routes":[],)"
+      R"("gateway":null,"vlan":0,"mtu":1500,"icmp":true},{"name":"wan","device":"net_tap1","zone":"outside",)"
+      R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500,"icmp":true}],"routes":[],)"
       R"("workers":{"count":1,"cpus":[],"idle":"auto"},"dpdk":{"file_prefix":"pinhole","memory_mb":512},)"
       R"("nat":{"pool":[],"forwards":[],"static_mappings":[],"exempt":[],"route":[],"filtering":{"udp":"address_dependent",)"
       R"("tcp":"address_dependent","icmp":"address_dependent"},"inbound_refresh":{"udp":false,"tcp":false,)"
       R"("icmp":false},"timeouts":{"udp_s":300,)"
-      R"("tcp_established_s":7440,"tcp_transitory_s":240,"icmp_s":60,"media_s":120},)"
+      R"("tcp_established_s":7440,"tcp_opening_s":240,"tcp_closing_s":240,"icmp_s":60,"media_s":120},)"
       R"("quotas":{"udp":8192,"tcp":8192,"icmp":1024,"new_per_s":1000,"burst":4000},"ports":{"mode":"random",)"
       R"("block_size":512,"blocks_per_host":4,"subscribers":[],"rest_s":120},)"
+      R"("tcp":{"mss":"auto","answer_unsolicited":true},)"
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"remotes_per_worker":0,"tcp_sessions_per_worker":65536,)"
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
       R"("sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"

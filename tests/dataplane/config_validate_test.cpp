@@ -35,7 +35,8 @@ TEST_CASE("interfaces have names, devices and zones of their own", "[config][val
   });
 }
 
-TEST_CASE("interfaces have hosts' addresses in subnets that do not overlap", "[config][validate]") {
+TEST_CASE("interfaces have hosts' addresses in subnets that do not overlap",
+          "[config][validate][rfc4787-req7]") {
   expect({
       {"the same subnet", [](Config& c) { c.interfaces[1].address = prefix("192.168.1.2/24"); },
        "interfaces[1].address: 192.168.1.0/24 overlaps 192.168.1.0/24 of interfaces[0]; give each interface "

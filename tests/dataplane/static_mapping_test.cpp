@@ -268,7 +268,7 @@ TEST_CASE("a scan of whole addresses leaves a quarter of the table to flows from
 }
 
 TEST_CASE("pings are hairpinned to whole addresses, and answered from there",
-          "[dataplane][static][hairpin][rfc5508-req7]") {
+          "[dataplane][static][hairpin][rfc5508-req7][rfc7857-12]") {
   for (const unsigned workers : {1U, 3U}) {
     DYNAMIC_SECTION(workers << " workers") {
       StaticLab lab(StaticDirection::both, workers);

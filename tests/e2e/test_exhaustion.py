@@ -80,7 +80,7 @@ class Exhaustion(unittest.TestCase):
         """exhaustion: a host with its quota is refused by connect(), its flows live, and so does everybody else"""
         def quotas(config):
             config["nat"] = {"quotas": {"tcp": QUOTA, "udp": QUOTA, "icmp": PING_QUOTA},
-                             "timeouts": {"tcp_transitory_s": 1}}
+                             "timeouts": {"tcp_opening_s": 1, "tcp_closing_s": 1}}
         with one_and_two_workers(quotas, hosts=2) as labs, contextlib.ExitStack() as stack:
             for lab in labs:
                 first, second = (lab.inside, INSIDE), (lab.inside2, INSIDE2)

@@ -95,7 +95,9 @@ class Inbound(unittest.TestCase):
 
     def test_unsolicited(self):
         """inbound: a stranger who tries every UDP port and many TCP ports reaches nobody and hears nothing"""
-        with Lab(workers=2) as lab:
+        def silent(config):
+            config["nat"] = {"tcp": {"answer_unsolicited": False}}
+        with Lab(workers=2, configure=silent) as lab:
             lab.start()
             with Phone(lab.inside, INSIDE) as phone, Phone(lab.outside, OUTSIDE) as peer:
                 dialog = Dialog(self, phone, peer, (OUTSIDE, 5060), 20000, 30000)

@@ -25,7 +25,8 @@ OUT_OF_WINDOW = 1 << 30
 
 
 def scaled(config):
-    config["nat"] = {"timeouts": {"tcp_transitory_s": TRANSITORY_S, "tcp_established_s": ESTABLISHED_S}}
+    config["nat"] = {"timeouts": {"tcp_opening_s": TRANSITORY_S, "tcp_closing_s": TRANSITORY_S,
+                                  "tcp_established_s": ESTABLISHED_S}}
 
 
 class Connection:

@@ -207,10 +207,62 @@ TEST_CASE("an error whose quote cannot be used has no flow", "[nat][icmp_error][
   quote = datagram_of({}, 40);
   quote[0] = std::byte{0x4f};  // a header of 60 bytes
   CHECK_FALSE(flow_of(quote));
+}
 
-  auto frame = test::make_frame(error_about(datagram_of({}), kRouter, "203.0.113.10"));
-  frame[kOuterHeaders + 20] ^= std::byte{1};  // the checksum of the error does not fit any more
-  CHECK_FALSE(embedded_flow(frame.data(), parse(frame, 0)));
+TEST_CASE("of an error, its own checksum counts and that of the quoted IP header, and no other",
+          "[nat][icmp_error][rfc5508-req3]") {
+  const auto right = [](const Frame& frame) { return error_checksums_right(frame.data(), parse(frame, 0)); };
+  for (const auto options : std::initializer_list<std::uint8_t>{0, 1, 10}) {
+    FrameSpec inner;
+    inner.ip_option_words = options;
+    const std::size_t header = 20 + std::size_t{4} * options;
+    const auto about = datagram_of(inner);
+    auto frame = test::make_frame(error_about(about, kRouter, "203.0.113.10"));
+    INFO(int{options} << " words of options");
+    CHECK(right(frame));
+    frame[kOuterHeaders + header] ^= std::byte{1};
+    CHECK_FALSE(right(frame));
+
+    // A quote that was damaged before it was quoted: the error itself is sound.
+    for (std::size_t at = 0; at < about.size(); ++at) {
+      auto damaged = about;
+      damaged[at] ^= std::byte{0x10};
+      INFO("byte " << at);
+      CHECK(right(test::make_frame(error_about(damaged, kRouter, "203.0.113.10"))) == (at >= header));
+    }
+    // What was cut off cannot be summed, and has no flow either.
+    const auto cut = test::make_frame(error_about(datagram_of(inner, header - 1), kRouter, "203.0.113.10"));
+    CHECK(right(cut));
+    CHECK_FALSE(embedded_flow(cut.data(), parse(cut, 0)));
+  }
+}
+
+TEST_CASE("options of the quoted packet are passed by", "[nat][icmp_error][rfc5508-req3]") {
+  for (const auto protocol : {kIpProtocolUdp, kIpProtocolTcp, kIpProtocolIcmp}) {
+    for (const auto options : std::initializer_list<std::uint8_t>{1, 5, 10}) {
+      for (const std::size_t behind : {8U, 12U, 1000U}) {
+        DYNAMIC_SECTION("protocol " << int{protocol} << ", " << int{options} << " words, " << behind) {
+          const std::size_t size = 20 + std::size_t{4} * options + behind;
+          auto inner = quoted_outbound(protocol);
+          inner.ip_option_words = options;
+          auto outer = error_about(datagram_of(inner, size), kRouter, "203.0.113.10", 11, 0);
+          auto frame = test::make_frame(outer);
+          const auto packet = parse(frame, 0);
+          const auto flow = embedded_flow(frame.data(), packet);
+          REQUIRE(flow);
+          CHECK(flow->source == kExternal);
+          Mapping mapping;
+          test::set_endpoints(mapping, flow->protocol, kInside, kExternal);
+          rewrite_icmp_error_inbound(frame.data(), packet, mapping);
+          inner.source = kInside;
+          outer.payload = datagram_of(inner, size);
+          outer.destination.address = kInside.address;
+          --outer.ttl;
+          CHECK(frame == test::make_frame(outer));
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("an error from outside is told to the inside host about its own packet",
@@ -262,6 +314,36 @@ TEST_CASE("an error from inside goes out under the external address", "[nat][icm
         CHECK(frame == test::make_frame(outer));
       }
     }
+  }
+}
+
+TEST_CASE("who has an external address to himself complains by that one", "[nat][icmp_error][rfc5508-req5]") {
+  auto inner = quoted_inbound(kIpProtocolTcp);
+  auto outer = error_about(datagram_of(inner), "10.0.0.254", "192.0.2.7", 11, 0);
+  auto frame = test::make_frame(outer);
+  const auto packet = parse(frame, 0);
+  Mapping mapping;
+  test::set_endpoints(mapping, Protocol::tcp, kInside, kExternal);
+  CHECK(rewrite_icmp_error_outbound(frame.data(), packet, mapping, test::address("203.0.113.99")) ==
+        packet.ip_end);
+  inner.destination = kExternal;
+  outer.payload = datagram_of(inner);
+  outer.source.address = test::address("203.0.113.99");
+  --outer.ttl;
+  CHECK(frame == test::make_frame(outer));
+}
+
+TEST_CASE("an error about what is left of a datagram quotes that", "[nat][icmp_error][rfc792]") {
+  for (const std::size_t kept : {20U, 28U, 84U}) {
+    FrameSpec spec;
+    spec.payload.resize(100);
+    const auto about = datagram_of(spec, kept);
+    Frame datagram(kMaxIcmpError, std::byte{0xcc});
+    datagram.resize(build_icmp_error(datagram, about, kPortUnreachable, kExternal.address));
+    CHECK(datagram.size() == 28 + kept);
+    CHECK(test::checksums_right(datagram, 0));
+    CHECK(std::equal(about.begin(), about.end(), datagram.begin() + 28));
+    CHECK(header_at<Ipv4Header>(datagram.data(), 0).destination == spec.source.address);
   }
 }
 

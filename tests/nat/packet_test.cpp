@@ -100,7 +100,8 @@ TEST_CASE("an echo has its identifier on the side of the one who asked", "[nat][
   CHECK(packet.destination.port == Be16{4711});
 }
 
-TEST_CASE("ICMP is told apart by type", "[nat][packet][rfc5508-req10]") {
+TEST_CASE("ICMP is told apart by type: queries, errors, and what goes no further",
+          "[nat][packet][rfc5508-req10][rfc5508-req11][rfc6633]") {
   for (unsigned type = 0; type < 256; ++type) {
     auto spec = with_protocol(kIpProtocolIcmp);
     spec.icmp_type = static_cast<std::uint8_t>(type);
@@ -108,7 +109,7 @@ TEST_CASE("ICMP is told apart by type", "[nat][packet][rfc5508-req10]") {
     INFO("type " << type);
     if (type == 0 || type == 8) {
       CHECK(packet.kind == PacketKind::flow);
-    } else if (type == 3 || type == 4 || type == 11 || type == 12) {
+    } else if (type == 3 || type == 11 || type == 12) {
       CHECK(packet.kind == PacketKind::icmp_error);
       CHECK(packet.source.port == Be16{0});
     } else {
@@ -197,11 +198,19 @@ TEST_CASE("a frame that cannot be trusted is dropped with its reason", "[nat][pa
       {"a fragment of SCTP", DropReason::drop_unsupported_protocol, fragment(0x2010, 16, 132), {}},
       {"SCTP", DropReason::drop_unsupported_protocol, {}, poke(kIp + 9, 132)},
       {"UDP of 7 bytes", DropReason::drop_truncated, {}, poke16(kIp + 2, 27)},
-      {"UDP length 7", DropReason::drop_truncated, {}, poke16(kTransport + 4, 7)},
-      {"UDP length behind the datagram", DropReason::drop_truncated, {}, poke16(kTransport + 4, 29)},
+      {"UDP length 7", DropReason::drop_bad_udp_length, {}, poke16(kTransport + 4, 7)},
+      {"UDP length behind the datagram", DropReason::drop_bad_udp_length, {}, poke16(kTransport + 4, 29)},
+      {"UDP to port 0", DropReason::drop_port_zero, {}, poke16(kTransport + 2, 0)},
+      {"a first fragment of UDP to port 0", DropReason::drop_port_zero, fragment(0x2000, 16),
+       [](Frame& f) {
+         store(&f[kTransport + 2], std::uint16_t{0});
+         store(&f[kTransport + 4], Be16{4000}.raw());
+       }},
       {"TCP of 19 bytes", DropReason::drop_truncated, tcp, poke16(kIp + 2, 39)},
-      {"TCP header of four words", DropReason::drop_truncated, tcp, poke(kTransport + 12, 0x40)},
-      {"TCP header behind the datagram", DropReason::drop_truncated, tcp, poke(kTransport + 12, 0xf0)},
+      {"TCP header of four words", DropReason::drop_bad_tcp_header, tcp, poke(kTransport + 12, 0x40)},
+      {"TCP header behind the datagram", DropReason::drop_bad_tcp_header, tcp, poke(kTransport + 12, 0xf0)},
+      {"TCP from port 0", DropReason::drop_port_zero, tcp, poke16(kTransport, 0)},
+      {"TCP to port 0", DropReason::drop_port_zero, tcp, poke16(kTransport + 2, 0)},
       {"ICMP of 7 bytes", DropReason::drop_truncated, with_protocol(kIpProtocolIcmp), poke16(kIp + 2, 27)},
   };
   for (const auto& row : rows) {
@@ -248,27 +257,111 @@ TEST_CASE("don't fragment is no fragment", "[nat][packet]") {
   CHECK(parse(test::make_frame(spec), 0).kind == PacketKind::flow);
 }
 
-TEST_CASE("addresses that may not be on the wire are dropped", "[nat][packet][rfc1812]") {
+TEST_CASE("addresses that may not be on the wire are dropped, each kind with its reason",
+          "[nat][packet][rfc1812]") {
   struct Row {
     const char* address;
-    bool bad;
+    DropReason as_destination;
   };
+  using enum DropReason;
   const Row rows[] = {
-      {"0.0.0.0", true},    {"0.1.2.3", true},         {"1.0.0.0", false},        {"10.0.0.1", false},
-      {"126.0.0.1", false}, {"127.0.0.1", true},       {"127.255.255.255", true}, {"128.0.0.1", false},
-      {"192.0.2.1", false}, {"223.1.2.3", false},      {"224.0.0.1", true},       {"239.255.255.255", true},
-      {"240.0.0.1", true},  {"255.255.255.255", true},
+      {"0.0.0.0", drop_martian_destination},
+      {"0.1.2.3", drop_martian_destination},
+      {"1.0.0.0", none},
+      {"10.0.0.1", none},
+      {"126.0.0.1", none},
+      {"127.0.0.1", drop_martian_destination},
+      {"127.255.255.255", drop_martian_destination},
+      {"128.0.0.1", none},
+      {"192.0.2.1", none},
+      {"223.1.2.3", none},
+      {"224.0.0.1", drop_multicast},
+      {"239.255.255.255", drop_multicast},
+      {"240.0.0.1", drop_martian_destination},
+      {"255.255.255.254", drop_martian_destination},
+      {"255.255.255.255", drop_broadcast},
   };
   for (const auto& row : rows) {
     DYNAMIC_SECTION(row.address) {
-      FrameSpec from;
-      from.source.address = test::address(row.address);
       FrameSpec to;
       to.destination.address = test::address(row.address);
-      for (const auto& spec : {from, to}) {
-        const auto packet = parse(test::make_frame(spec), 0);
-        CHECK(packet.kind == (row.bad ? PacketKind::dropped : PacketKind::flow));
-        CHECK(packet.drop == (row.bad ? DropReason::drop_bad_address : DropReason::none));
+      auto packet = parse(test::make_frame(to), 0);
+      CHECK(packet.kind == (row.as_destination == none ? PacketKind::flow : PacketKind::dropped));
+      CHECK(packet.drop == row.as_destination);
+      FrameSpec from;
+      from.source.address = test::address(row.address);
+      packet = parse(test::make_frame(from), 0);
+      CHECK(packet.drop == (row.as_destination == none ? none : drop_martian_source));
+    }
+  }
+  // A host that asks for an address by DHCP.
+  FrameSpec discover;
+  discover.source = test::endpoint("0.0.0.0", 68);
+  discover.destination = test::endpoint("255.255.255.255", 67);
+  CHECK(parse(test::make_frame(discover), 0).drop == drop_broadcast);
+}
+
+TEST_CASE("TCP flags that no connection has are dropped, and all others pass", "[nat][packet][tcp]") {
+  for (unsigned flags = 0; flags < 256; ++flags) {
+    auto spec = with_protocol(kIpProtocolTcp);
+    spec.tcp_flags = static_cast<std::uint8_t>(flags);
+    const bool syn = (flags & TcpHeader::kSyn) != 0;
+    const bool fin = (flags & TcpHeader::kFin) != 0;
+    const bool rst = (flags & TcpHeader::kRst) != 0;
+    const bool ack = (flags & TcpHeader::kAck) != 0;
+    const bool possible = syn ? !fin && !rst : rst || ack;
+    INFO("flags " << flags);
+    CHECK(parse(test::make_frame(spec), 0).drop ==
+          (possible ? DropReason::none : DropReason::drop_bad_tcp_flags));
+    spec.fragment = Ipv4Header::kMoreFragments;
+    CHECK(parse(test::make_frame(spec), 0).drop ==
+          (possible ? DropReason::none : DropReason::drop_bad_tcp_flags));
+  }
+}
+
+TEST_CASE("UDP from port 0 passes: its sender wants no answer", "[nat][packet][rfc768]") {
+  FrameSpec spec;
+  spec.source.port = Be16{0};
+  CHECK(parse(test::make_frame(spec), 0).kind == PacketKind::flow);
+}
+
+TEST_CASE("of IPv4 options, source routes and broken lists are dropped", "[nat][packet][rfc7126]") {
+  struct Row {
+    const char* what;
+    std::vector<unsigned> options;  // filled up with zeros: the end of the list
+    DropReason reason;
+  };
+  using enum DropReason;
+  const Row rows[] = {
+      {"nothing but padding", {1, 1, 1, 1}, none},
+      {"router alert", {0x94, 4, 0, 0}, none},
+      {"record route", {7, 7, 4, 0, 0, 0, 0}, none},
+      {"timestamp", {68, 8, 5, 0, 0, 0, 0, 0}, none},
+      {"an experiment", {0x9e, 2}, none},
+      {"loose source route", {131, 7, 4, 10, 0, 0, 9}, drop_source_route},
+      {"strict source route", {137, 7, 4, 10, 0, 0, 9}, drop_source_route},
+      {"a source route behind others", {1, 0x94, 4, 0, 0, 131, 7, 4, 10, 0, 0, 9}, drop_source_route},
+      {"a source route behind the end", {0, 131, 3, 4}, none},
+      {"no length", {1, 1, 1, 7}, drop_bad_ip_options},
+      {"length 0", {7, 0, 4, 0}, drop_bad_ip_options},
+      {"length 1", {7, 1, 4, 0}, drop_bad_ip_options},
+      {"a length that fits exactly", {7, 4, 4, 0}, none},
+      {"a length beyond the header", {7, 5, 4, 0}, drop_bad_ip_options},
+  };
+  for (const auto& row : rows) {
+    for (const std::uint16_t fragment : {std::uint16_t{0}, std::uint16_t{0x2002}}) {
+      DYNAMIC_SECTION(row.what << (fragment == 0 ? "" : ", in a fragment")) {
+        FrameSpec spec;
+        spec.ip_option_words = static_cast<std::uint8_t>((row.options.size() + 3) / 4);
+        spec.fragment = fragment;
+        spec.payload.resize(16);
+        auto frame = test::make_frame(spec);
+        std::fill_n(frame.begin() + kIp + 20, std::size_t{4} * spec.ip_option_words, std::byte{0});
+        for (std::size_t i = 0; i < row.options.size(); ++i) {
+          frame[kIp + 20 + i] = static_cast<std::byte>(row.options[i]);
+        }
+        fix_ip_checksum(frame);
+        CHECK(parse(frame, 0).drop == row.reason);
       }
     }
   }

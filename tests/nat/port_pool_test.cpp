@@ -26,7 +26,7 @@ struct Pool {
 }  // namespace
 
 TEST_CASE("a port keeps the range and the parity of the inside port",
-          "[nat][port_pool][rfc4787-req3][rfc4787-req4]") {
+          "[nat][port_pool][rfc4787-req3][rfc4787-req4][rfc7857-8]") {
   struct Case {
     std::uint16_t inside;
     bool low;
@@ -143,7 +143,7 @@ TEST_CASE("workers share a pool without a common port and without a gap", "[nat]
   }
 }
 
-TEST_CASE("ports are chosen at random", "[nat][port_pool][rfc6056]") {
+TEST_CASE("ports are chosen at random", "[nat][port_pool][rfc6056][rfc7857-9]") {
   Pool a(0, 1, 1, 1);
   Pool b(0, 1, 1, 2);
   int equal = 0;

@@ -276,7 +276,7 @@ TEST_CASE("each connection through a mapping has a state of its own", "[nat][tra
   CHECK(n.nat[index].timeout_class == TimeoutClass::tcp_established);
   n.touch_inbound(index, kServer, 1, kFin | kAck, 20);
   CHECK(n.nat[index].parent == 0);
-  CHECK(n.nat[index].timeout_class == TimeoutClass::tcp_transitory);
+  CHECK(n.nat[index].timeout_class == TimeoutClass::tcp_closing);
   CHECK(n.expire(20 + ticks_from_s(240) - 1) == Indices{});
   CHECK(n.expire(20 + ticks_from_s(240)) == Indices{index});
 }
@@ -436,8 +436,7 @@ TEST_CASE("sessions agree with a plain model", "[nat][translator]") {
       return entry.first.first == index && counts_as_established(entry.second);
     });
     REQUIRE(n.nat[index].parent == static_cast<std::uint32_t>(established));
-    REQUIRE(n.nat[index].timeout_class ==
-            (established > 0 ? TimeoutClass::tcp_established : TimeoutClass::tcp_transitory));
+    REQUIRE((n.nat[index].timeout_class == TimeoutClass::tcp_established) == (established > 0));
   }
   CHECK(model.size() > 400);
 }

@@ -35,6 +35,8 @@ struct TestNat {
     HostQuotas quotas{};
     std::uint32_t hosts = 0;
     Tick port_rest = 0;
+    std::uint32_t opening_s = 240;
+    std::uint32_t closing_s = 240;
     PortPlan ports{};
     std::vector<SubscriberRange> subscribers{};
     RecordSink* records = nullptr;
@@ -52,6 +54,7 @@ struct TestNat {
              .tcp_sessions = options.tcp_sessions,
              .filtering = {options.filtering, options.filtering, options.filtering},
              .inbound_refresh = {options.inbound_refresh, options.inbound_refresh, options.inbound_refresh},
+             .timeouts = timeouts_for(options),
              .quotas = options.quotas,
              .hosts = options.hosts,
              .ports = options.ports,
@@ -66,6 +69,12 @@ struct TestNat {
         nat(config, memory.span(), inbound, counters, 0) {}
   TestNat() : TestNat(Options{}) {}
 
+  static Timeouts timeouts_for(const Options& options) {
+    Timeouts timeouts;
+    timeouts.set_s(TimeoutClass::tcp_opening, options.opening_s);
+    timeouts.set_s(TimeoutClass::tcp_closing, options.closing_s);
+    return timeouts;
+  }
   static std::vector<Ipv4Address> addresses_for(std::uint16_t pool) {
     std::vector<Ipv4Address> all;
     for (std::uint32_t i = 0; i <= pool; ++i) all.push_back(Ipv4Address::from_host(0xcb007101 + i));

@@ -6,11 +6,12 @@
 using namespace pinhole::nat;
 
 TEST_CASE("the default time-outs are those that the RFCs ask for",
-          "[nat][timeouts][rfc4787-req5][rfc5382-req5]") {
+          "[nat][timeouts][rfc4787-req5][rfc5382-req5][rfc5508-req2]") {
   const Timeouts timeouts;
   CHECK(timeouts[TimeoutClass::udp] == ticks_from_s(300));
   CHECK(timeouts[TimeoutClass::tcp_established] == ticks_from_s(7440));
-  CHECK(timeouts[TimeoutClass::tcp_transitory] == ticks_from_s(240));
+  CHECK(timeouts[TimeoutClass::tcp_opening] == ticks_from_s(240));
+  CHECK(timeouts[TimeoutClass::tcp_closing] == ticks_from_s(240));
   CHECK(timeouts[TimeoutClass::icmp] == ticks_from_s(60));
 }
 

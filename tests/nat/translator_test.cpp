@@ -83,7 +83,7 @@ TEST_CASE("all flows of a host get one external address", "[nat][translator][rfc
 }
 
 TEST_CASE("a host whose external address is exhausted gets another one, then keeps it",
-          "[nat][translator][rfc4787-req2][rfc6888-req2][rfc6888-req13]") {
+          "[nat][translator][rfc4787-req2][rfc6888-req2][rfc6888-req13][rfc7857-4]") {
   constexpr std::uint32_t kPortsOfOne = 65536 - 1024;
   TestNat n({.pool = 3, .mappings = 3 * kPortsOfOne});
   const std::uint16_t full = pool_index_of_inside(inside(1, 0).address, 3);
@@ -205,7 +205,8 @@ TEST_CASE("no pool, no port or no room fails the new flow only", "[nat][translat
   }
 }
 
-TEST_CASE("an idle mapping is freed at its time-out, with all that it held", "[nat][translator]") {
+TEST_CASE("an idle mapping is freed at its time-out, with all that it held",
+          "[nat][translator][rfc4787-req5]") {
   struct Case {
     Protocol protocol;
     std::uint32_t seconds;
@@ -330,7 +331,7 @@ TEST_CASE("TCP has a long time-out while established and a short one before and 
           "[nat][translator][rfc5382-req5]") {
   TestNat n;
   const MappingIndex index = n.open(Protocol::tcp, inside(1, 1000));
-  CHECK(n.nat[index].timeout_class == TimeoutClass::tcp_transitory);
+  CHECK(n.nat[index].timeout_class == TimeoutClass::tcp_opening);
   n.touch_inbound(index, kServer, 1, kSyn | kAck, 0);
   n.touch_outbound(index, kServer, 1, kAck, 0);
   CHECK(n.nat[index].timeout_class == TimeoutClass::tcp_established);
@@ -350,6 +351,47 @@ TEST_CASE("TCP has a long time-out while established and a short one before and 
     const Tick now = ticks_from_s(7440) - 1;
     n.touch_inbound(index, kServer, 1, kRst, now);
     CHECK(n.expire(now + ticks_from_s(240)) == Indices{index});
+  }
+}
+
+TEST_CASE("connections that open and those that close have time-outs of their own",
+          "[nat][translator][rfc7857-2.1]") {
+  for (const std::uint32_t closing_s : {30U, 300U}) {
+    DYNAMIC_SECTION("60 s for opening, " << closing_s << " s for closing") {
+      TestNat::Options options;
+      options.opening_s = 60;
+      options.closing_s = closing_s;
+      TestNat n(options);
+      const MappingIndex index = n.open(Protocol::tcp, inside(1, 1000));
+      SECTION("never answered") {
+        CHECK(n.expire(ticks_from_s(60) - 1) == Indices{});
+        CHECK(n.expire(ticks_from_s(60)) == Indices{index});
+      }
+      n.touch_inbound(index, kServer, 1, kSyn | kAck, 0);
+      n.touch_outbound(index, kServer, 1, kAck, 0);
+      const Tick now = ticks_from_s(500);
+      REQUIRE(n.expire(now) == Indices{});
+      SECTION("reset") {
+        n.touch_inbound(index, kServer, 1, kRst, now);
+        CHECK(n.expire(now + ticks_from_s(closing_s) - 1) == Indices{});
+        CHECK(n.expire(now + ticks_from_s(closing_s)) == Indices{index});
+      }
+      SECTION("closed, and one more opens beside it: the longer time-out is for both") {
+        n.touch_outbound(index, kServer, 1, kFin | kAck, now);
+        n.touch_inbound(index, kServer, 1, kFin | kAck, now);
+        n.touch_outbound(index, kStranger, 1, kSyn, now);
+        const Tick longer = ticks_from_s(std::max(60U, closing_s));
+        CHECK(n.expire(now + longer - 1) == Indices{});
+        CHECK(n.expire(now + longer) == Indices{index});
+      }
+      SECTION("closed, and opened again on the same endpoints") {
+        n.touch_outbound(index, kServer, 1, kFin | kAck, now);
+        n.touch_inbound(index, kServer, 1, kFin | kAck, now);
+        n.touch_outbound(index, kServer, 1, kSyn, now + 10);
+        CHECK(n.tcp_state(index, kServer, now + 10 + ticks_from_s(60) - 1) == TcpState::syn_out);
+        CHECK(n.tcp_state(index, kServer, now + 10 + ticks_from_s(60)) == TcpState::none);
+      }
+    }
   }
 }
 

@@ -49,12 +49,13 @@ Frame transport_of(const FrameSpec& spec) {
       put16(segment, spec.destination.port.host());
       put32(segment, 0x01020304);
       put32(segment, 0x0a0b0c0d);
-      put8(segment, (5U + spec.tcp_option_words) << 4U);
+      put8(segment, (5U + spec.tcp_option_words + (spec.tcp_mss != 0 ? 1U : 0U)) << 4U);
       put8(segment, spec.tcp_flags);
       put16(segment, 0x2000);
       put16(segment, 0);
       put16(segment, 0);
       for (unsigned i = 0; i < spec.tcp_option_words; ++i) put32(segment, 0x01010101);
+      if (spec.tcp_mss != 0) put32(segment, 0x02040000U | spec.tcp_mss);
       break;
     case nat::kIpProtocolIcmp: {
       const bool request = spec.icmp_type == nat::IcmpHeader::kEchoRequest;
@@ -107,7 +108,7 @@ Frame make_frame(const FrameSpec& spec) {
   const Frame segment = transport_of(spec);
   const std::size_t header = 20 + std::size_t{4} * spec.ip_option_words;
   put8(frame, static_cast<unsigned>(0x40U | header / 4));
-  put8(frame, 0xb8);
+  put8(frame, spec.type_of_service);
   put16(frame, static_cast<unsigned>(header + segment.size()));
   put16(frame, spec.identification);
   put16(frame, spec.fragment);
@@ -147,12 +148,15 @@ FrameSpec random_spec(std::mt19937_64& random) {
   constexpr std::uint8_t kProtocolNumbers[] = {nat::kIpProtocolUdp, nat::kIpProtocolTcp,
                                                nat::kIpProtocolIcmp};
   spec.protocol = kProtocolNumbers[below(3)];
-  spec.source = {host(), nat::Be16{static_cast<std::uint16_t>(random())}};
-  spec.destination = {host(), nat::Be16{static_cast<std::uint16_t>(random())}};
+  const auto port = [&] { return nat::Be16{static_cast<std::uint16_t>(1 + below(65535))}; };
+  spec.source = {host(), port()};
+  spec.destination = {host(), port()};
   spec.ttl = static_cast<std::uint8_t>(2 + below(254));
   spec.ip_option_words = static_cast<std::uint8_t>(below(4) == 0 ? below(11) : 0);
   spec.tcp_option_words = static_cast<std::uint8_t>(below(11));
-  spec.tcp_flags = static_cast<std::uint8_t>(random());
+  // Of a segment that somebody would take.
+  constexpr std::uint8_t kFlags[] = {0x02, 0x12, 0x10, 0x18, 0x11, 0x19, 0x04, 0x14, 0x30, 0xc2, 0x52, 0x90};
+  spec.tcp_flags = kFlags[below(12)];
   spec.icmp_type = below(2) == 0 ? nat::IcmpHeader::kEchoRequest : nat::IcmpHeader::kEchoReply;
   spec.icmp_sequence = static_cast<std::uint16_t>(random());
   spec.vlan = static_cast<std::uint16_t>(below(3) == 0 ? 1 + below(4094) : 0);

@@ -23,9 +23,11 @@ struct FrameSpec {
   nat::Endpoint source{nat::Ipv4Address::from_host(0x0a000002), nat::Be16{5060}};
   nat::Endpoint destination{nat::Ipv4Address::from_host(0xc6336407), nat::Be16{5062}};
   std::uint8_t ttl = 64;
+  std::uint8_t type_of_service = 0xb8;
   std::uint8_t ip_option_words = 0;
   std::uint8_t tcp_option_words = 0;
   std::uint8_t tcp_flags = nat::TcpHeader::kAck;
+  std::uint16_t tcp_mss = 0;  // of the maximum segment size option, behind the others; 0: there is none
   std::uint8_t icmp_type = nat::IcmpHeader::kEchoRequest;
   std::uint8_t icmp_code = 0;
   std::uint16_t icmp_sequence = 1;  // identifier: the source's port for a request, else the destination's
