@@ -5,7 +5,8 @@ import contextlib
 import os
 import unittest
 
-from support.lab import INSIDE, INSIDE2, OUTSIDE, PINHOLE, one_and_two_workers, wait_for
+from support.lab import INSIDE, INSIDE2, OUTSIDE, PINHOLE, Lab, one_and_two_workers, side_by_side, wait_for
+from support.phone import Dialog, Phone
 
 BLOCK = 512
 FIRST_PORT = 1024
@@ -41,6 +42,28 @@ class Ports(unittest.TestCase):
             self.assertTrue(row["first_port"] <= port <= row["last_port"], (row, port))
             self.assertEqual(self._row(lab, f"{address}:{port}"), row)
         return row
+
+    def test_media(self):
+        """ports: RTP and RTCP of a call are a pair out of the block of their host, in both modes"""
+        def ports(mode, subscribers):
+            def configure(config):
+                config["nat"] = {"ports": {"mode": mode, "block_size": BLOCK, "subscribers": subscribers}}
+            return configure
+        modes = (ports("blocks", []), ports("deterministic", ["10.77.0.0/26"]))
+        with side_by_side(*(Lab(2, configure) for configure in modes)) as labs:
+            for lab in labs:
+                with Phone(lab.inside, INSIDE, user="caller") as caller, \
+                        Phone(lab.outside, OUTSIDE, user="answerer") as answerer:
+                    dialog = Dialog(self, caller, answerer, (OUTSIDE, 5060), 20000, 30000)
+                    rtp = dialog.invite().media[1]
+                    row = self._row(lab, INSIDE)
+                    self.assertEqual(rtp % 2, 0)
+                    self.assertTrue(row["first_port"] <= rtp < row["last_port"], (row, rtp))
+                    self.assertEqual({hole["external"] for hole in lab.ctl("pinholes")["pinholes"]},
+                                     {f"{PINHOLE}:{rtp}", f"{PINHOLE}:{rtp + 1}"})
+                    dialog.ring()
+                    dialog.accept()
+                    dialog.hang_up()
 
     def test_deterministic(self):
         """ports: a subscriber's ports are those that the rule says, and pinholectl says so without a data plane"""
