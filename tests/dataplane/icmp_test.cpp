@@ -95,9 +95,9 @@ TEST_CASE("a ping may be answered for sixty seconds, or for as long as is config
       auto config = lab_config();
       config.nat.timeouts.icmp_s = seconds;
       Flow flow(Protocol::icmp, 1, &config);
-      flow.lab.pass_s(seconds - 1);
+      flow.lab.pass_s(seconds - 3);
       CHECK(flow.lab.send(kOutside, flow.answer_outside()).size() == 1);
-      flow.lab.pass_s(2);
+      flow.lab.pass_s(4);
       CHECK(flow.lab.send(kOutside, flow.answer_outside()).empty());
       CHECK(flow.lab.dropped(DropReason::drop_no_mapping) == 1);
     }
@@ -280,10 +280,10 @@ TEST_CASE("errors neither keep a mapping alive nor end it",
         }
       };
       complain();
-      lab.pass_s(timeout - 1);
+      lab.pass_s(timeout - 3);
       complain();
       CHECK(lab.count(nat::Counter::mapping_live) == 1);
-      lab.pass_s(2);
+      lab.pass_s(4);
       CHECK(lab.count(nat::Counter::mapping_live) == 0);
       CHECK(lab.send(kOutside, flow.error_in(nat::kHostUnreachable)).empty());
     }
