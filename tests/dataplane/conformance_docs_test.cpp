@@ -55,8 +55,10 @@ std::string tag_of(const std::string& requirement) {
   static const std::regex numbered{R"(RFC (4787|5382|5508|6888) REQ-(\d+[a-z]?))"};
   static const std::regex section{R"(RFC (7857) (\d+(\.\d+)?))"};
   std::smatch found;
-  if (std::regex_match(requirement, found, numbered)) return fmt::format("rfc{}-req{}", found[1].str(), found[2].str());
-  if (std::regex_match(requirement, found, section)) return fmt::format("rfc{}-{}", found[1].str(), found[2].str());
+  if (std::regex_match(requirement, found, numbered))
+    return fmt::format("rfc{}-req{}", found[1].str(), found[2].str());
+  if (std::regex_match(requirement, found, section))
+    return fmt::format("rfc{}-{}", found[1].str(), found[2].str());
   return {};
 }
 
@@ -73,13 +75,15 @@ TEST_CASE("the page on conformance has a row for every requirement of the NAT RF
   for (const auto& row : rows_of_page()) present.insert(whole(row.requirement));
   std::vector<std::string> wanted;
   const auto want = [&](int rfc, int last) {
-    for (int number = 1; number <= last; ++number) wanted.push_back(fmt::format("RFC {} REQ-{}", rfc, number));
+    for (int number = 1; number <= last; ++number)
+      wanted.push_back(fmt::format("RFC {} REQ-{}", rfc, number));
   };
   want(4787, 14);
   want(5382, 10);
   want(5508, 11);
   want(6888, 15);
-  for (const char* section : {"2", "2.1", "2.2", "3", "4", "5", "6", "7", "7.1", "8", "9", "10", "11", "12"}) {
+  for (const char* section :
+       {"2", "2.1", "2.2", "3", "4", "5", "6", "7", "7.1", "8", "9", "10", "11", "12"}) {
     wanted.push_back(fmt::format("RFC 7857 {}", section));
   }
   for (const auto& requirement : wanted) {

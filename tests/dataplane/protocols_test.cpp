@@ -29,12 +29,13 @@ Frame invite_of(Endpoint phone) {
   const std::string at{nat::EndpointText{phone.address}.view()};
   const std::string sdp = "v=0\r\no=- 1 1 IN IP4 " + at + "\r\ns=-\r\nc=IN IP4 " + at +
                           "\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n";
-  const std::string text = "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP " + at +
-                           ":5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=1\r\n"
-                           "To: <sip:bob@example.com>\r\nCall-ID: protocols\r\nCSeq: 1 INVITE\r\nContact: "
-                           "<sip:alice@" +
-                           at + ":5060>\r\nContent-Type: application/sdp\r\nContent-Length: " +
-                           std::to_string(sdp.size()) + "\r\n\r\n" + sdp;
+  const std::string text =
+      "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP " + at +
+      ":5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=1\r\n"
+      "To: <sip:bob@example.com>\r\nCall-ID: protocols\r\nCSeq: 1 INVITE\r\nContact: "
+      "<sip:alice@" +
+      at + ":5060>\r\nContent-Type: application/sdp\r\nContent-Length: " + std::to_string(sdp.size()) +
+      "\r\n\r\n" + sdp;
   const auto* const bytes = reinterpret_cast<const std::byte*>(text.data());
   return {bytes, bytes + text.size()};
 }
