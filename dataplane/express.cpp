@@ -92,7 +92,11 @@ struct Express::Sent {
   }
 };
 
-Express::Express(const Network& network) : alone_(network.steering.workers() == 1), hops_(network) {
+Express::Express(const Network& network)
+    : alone_(network.steering.workers() == 1),
+      by_arrival_(network.untranslated.asks_inside_interface() &&
+                  std::ranges::count(network.interfaces, true, &Interface::inside) > 1),
+      hops_(network) {
   for (std::size_t i = 0; i < network.interfaces.size(); ++i) {
     const auto& interface = network.interfaces[i];
     const auto device = network.ports[interface.port].id;

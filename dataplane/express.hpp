@@ -47,7 +47,7 @@ class Express {
 
   void admit_outbound(nat::Mapping& mapping, const nat::Packet& packet, Hop hop,
                       const WorkerContext& worker) noexcept {
-    if (mapping.hop_out == nat::kNoHop && may_pass(mapping, packet.destination, worker)) {
+    if (mapping.hop_out == nat::kNoHop && !by_arrival_ && may_pass(mapping, packet.destination, worker)) {
       mapping.hop_out = hops_.number_of(hop);
     }
   }
@@ -84,7 +84,8 @@ class Express {
   [[nodiscard]] bool finish(rte_mbuf* mbuf, const Flow& flow, nat::MappingIndex index, WorkerContext& worker,
                             Sent& sent) const noexcept;
 
-  bool alone_;  // the only worker owns everything
+  bool alone_;       // the only worker owns everything
+  bool by_arrival_;  // what comes by one inside interface is not treated like what comes by another
   std::array<Arrival, RTE_MAX_ETHPORTS> arrivals_{};
   HopTable hops_;
 };

@@ -24,7 +24,9 @@ nat::HopNumber HopTable::look_up(Hop hop) noexcept {
     const auto number = static_cast<nat::HopNumber>(at);
     if (known.hop.next_hop == hop.next_hop && known.hop.interface == hop.interface) return number;
     if (!known.hop.next_hop.is_unspecified()) continue;  // a place that is used: nobody is 0.0.0.0
-    if (size_ == kMaxHops) return nat::kNoHop;
+    if (size_ == kMaxHops ||
+        network_.neighbors->find_raw(hop.interface, hop.next_hop) == NeighborTable::kUnknown)
+      return nat::kNoHop;
     known.hop = hop;
     used_[size_++] = number;
     make_ready(known);

@@ -6,7 +6,7 @@
 //
 // Invariant: a hop that is ready() has the MAC address that the neighbour table knew at most a few ticks ago.
 // One that is not fits no packet, and number 0 never is. Owned by one worker. A table that is full costs
-// cycles, nothing else: packets to further hops take the regular path.
+// cycles, nothing else: packets to further hops take the regular path, for as long as the worker runs.
 
 #include <array>
 #include <cstdint>
@@ -36,14 +36,16 @@ class HopTable {
 
   [[nodiscard]] const ReadyHop& operator[](nat::HopNumber number) const noexcept { return hops_[number]; }
 
-  /// The number of a hop, new or known. \return kNoHop when there is none: a tagged interface, or no room
+  /// The number of a hop, new or known. \return kNoHop when there is none: a tagged interface, a neighbour
+  /// that has not answered (whoever writes to addresses where nobody is uses up no numbers), or no room
   [[nodiscard]] nat::HopNumber number_of(Hop hop) noexcept {
     // One after the other, new flows mostly go the same way.
-    if (hop != last_hop_) {
-      last_number_ = look_up(hop);
-      last_hop_ = hop;
-    }
-    return last_number_;
+    if (hop == last_hop_) return last_number_;
+    const nat::HopNumber number = look_up(hop);
+    if (number == nat::kNoHop) return number;
+    last_hop_ = hop;
+    last_number_ = number;
+    return number;
   }
   /// Takes over what the neighbour table knows, for a part of the hops. Called once a tick.
   void refresh() noexcept;

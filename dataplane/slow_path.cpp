@@ -43,7 +43,7 @@ SlowPath::SlowPath(WorkerContext& worker, rte_mempool* packets, unsigned errors_
     : worker_(worker),
       packets_(packets),
       limit_(errors_per_s, kIcmpBurst, tsc_hz),
-      syn_limit_((errors_per_s + kShareOfSyns - 1) / kShareOfSyns, kIcmpBurst / kShareOfSyns, tsc_hz) {
+      strangers_limit_((errors_per_s + kShareOfSyns - 1) / kShareOfSyns, kIcmpBurst / kShareOfSyns, tsc_hz) {
 }
 
 void SlowPath::arp(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
@@ -159,7 +159,9 @@ void SlowPath::neighbor_unresolved(rte_mbuf* mbuf) noexcept {
   // An echo reply may be our own, and its identifier that of somebody else's mapping.
   const bool is_pong =
       packet.protocol == nat::Protocol::icmp && packet.icmp_type == nat::IcmpHeader::kEchoReply;
-  if (nat::may_answer_with_error(bytes_of(mbuf), packet) && !is_pong) {
+  const bool for_stranger = worker_.network.interfaces[note.hop.interface].inside;
+  if (nat::may_answer_with_error(bytes_of(mbuf), packet) && !is_pong &&
+      (!for_stranger || strangers_limit_.take(worker_.clock.tsc()))) {
     rte_mbuf* const error = make_error({bytes_of(mbuf) + packet.l3_offset, packet.ip_size()},
                                        nat::kHostUnreachable, note.hop.interface);
     if (error != nullptr) bring_in(error, note.hop.interface, worker_);
@@ -168,7 +170,7 @@ void SlowPath::neighbor_unresolved(rte_mbuf* mbuf) noexcept {
 }
 
 void SlowPath::unsolicited(const nat::HeldSyn& syn) noexcept {
-  if (!syn_limit_.take(worker_.clock.tsc())) return;
+  if (!strangers_limit_.take(worker_.clock.tsc())) return;
   rte_mbuf* const error = make_error(syn.quote(), nat::kPortUnreachable, syn.interface);
   if (error != nullptr) send_error(error, 0, syn.remote.address, true);
 }

@@ -73,7 +73,7 @@ class SlowPath {
   WorkerContext& worker_;
   rte_mempool* packets_;
   nat::RateLimit limit_;
-  nat::RateLimit syn_limit_;  // a part of the former, so that strangers cannot use it up
+  nat::RateLimit strangers_limit_;  // a part of the former, so that strangers cannot use it up
 };
 
 }  // namespace pinhole::dataplane

@@ -45,6 +45,7 @@ Untranslated::Untranslated(const config::Config& config) {
     };
     side(route.inside, rule.inside, rule.inside_interface);
     side(route.outside, rule.remote, rule.outside_interface);
+    asks_inside_interface_ |= rule.inside_interface != kAnyInterface;
     rules_.push_back(rule);
   }
 }

@@ -29,6 +29,8 @@ class Untranslated {
   explicit Untranslated(const config::Config& config);
 
   [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
+  /// Whether it depends on the inside interface by which a packet comes.
+  [[nodiscard]] bool asks_inside_interface() const noexcept { return asks_inside_interface_; }
   /// Cost: a few compares a rule.
   [[nodiscard]] bool applies(const BorderCrossing& flow) const noexcept {
     for (const Rule& rule : rules_) {
@@ -59,6 +61,7 @@ class Untranslated {
   }
 
   std::vector<Rule> rules_;
+  bool asks_inside_interface_ = false;
 };
 
 }  // namespace pinhole::dataplane

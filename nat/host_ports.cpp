@@ -7,7 +7,7 @@ namespace pinhole::nat {
 
 namespace {
 
-/// How many external addresses are looked at for a new host whose own has nothing left.
+/// How many external addresses are looked at, in mode random, for a new host whose own has nothing left.
 constexpr std::uint32_t kAddressesTried = 16;
 
 /// Addresses that ports are given out of one by one.
@@ -52,7 +52,7 @@ HostPorts::Entry HostPorts::enter(Ipv4Address inside, Protocol protocol, Tick no
   std::uint16_t pool_index = pool_index_of_inside(inside, pool_size_);
   if (plan_.mode == PortMode::blocks) {
     if (!blocks_.has_free(pool_index)) {
-      const auto other = blocks_.find_room(kAddressesTried, random_);
+      const auto other = blocks_.find_room(random_);
       if (!other) return {.reason = DropReason::drop_no_block};
       pool_index = *other;
     }

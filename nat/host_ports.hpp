@@ -52,8 +52,9 @@ class HostPorts {
   HostPorts& operator=(const HostPorts&) = delete;
 
   /// Brings a host into the table, with the external address that its hash says, or its number among the
-  /// subscribers. When nothing is left at the former, an address that has some: no flow is lost while there
-  /// are ports (RFC 6888 REQ-13). Precondition: it is not there, and there is room for it.
+  /// subscribers. When nothing is left at the former, an address that has some (RFC 6888 REQ-13): in mode
+  /// blocks whichever has a free block, in mode random one of a few that are looked at.
+  /// Precondition: it is not there, and there is room for it.
   [[nodiscard]] Entry enter(Ipv4Address inside, Protocol protocol, Tick now) noexcept;
 
   /// A port like `inside_port` for a host: PortPool::take(), or of its blocks.

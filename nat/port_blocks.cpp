@@ -29,6 +29,7 @@ std::size_t PortBlocks::bytes_needed(const Deal& deal) noexcept {
   return carved_bytes<Block>(slots) +
          carved_bytes<std::uint32_t>(deal.plan.mode == PortMode::deterministic ? slots : 0) +
          carved_bytes<std::uint64_t>(std::size_t{deal.pool_size} * free_words(deal)) +
+         carved_bytes<std::uint64_t>(room_words(deal)) +
          carved_bytes<std::uint64_t>(slots * kProtocols * memory_per_set(deal));
 }
 
@@ -40,6 +41,7 @@ PortBlocks::PortBlocks(const Deal& deal, Carver memory) noexcept
       blocks_(memory.take<Block>(slot_count(deal))),
       numbers_(memory.take<std::uint32_t>(deal.plan.mode == PortMode::deterministic ? blocks_.size() : 0)),
       free_(memory.take<std::uint64_t>(std::size_t{deal.pool_size} * free_words_)),
+      rooms_(memory.take<std::uint64_t>(room_words(deal))),
       sets_(memory.take<std::uint64_t>(blocks_.size() * kProtocols * memory_per_set_)) {
   if (deal.plan.mode == PortMode::deterministic) {
     place_subscribers();
@@ -114,22 +116,29 @@ bool PortBlocks::has_every_protocol(Slot slot) const noexcept {
 }
 
 void PortBlocks::mark(Slot slot, bool free) noexcept {
-  const std::uint32_t at = slot % slots_of_address_;
-  std::uint64_t& word = free_of(blocks_[slot].pool_index)[at / 64];
-  const std::uint64_t bit = std::uint64_t{1} << (at % 64);
-  word = free ? word | bit : word & ~bit;
+  const auto note = [](std::span<std::uint64_t> bits, std::uint32_t at, bool value) noexcept {
+    const std::uint64_t bit = std::uint64_t{1} << (at % 64);
+    bits[at / 64] = value ? bits[at / 64] | bit : bits[at / 64] & ~bit;
+  };
+  const std::uint16_t pool_index = blocks_[slot].pool_index;
+  note(free_of(pool_index), slot % slots_of_address_, free);
+  note(rooms_, pool_index, has_free(pool_index));
 }
 
 bool PortBlocks::has_free(std::uint16_t pool_index) const noexcept {
   return std::ranges::any_of(free_of(pool_index), [](std::uint64_t word) { return word != 0; });
 }
 
-std::optional<std::uint16_t> PortBlocks::find_room(std::uint32_t tries, Random& random) const noexcept {
-  if (deal_.pool_size == 0) return std::nullopt;
-  std::uint32_t address = random.below(deal_.pool_size);
-  for (tries = std::min(tries, deal_.pool_size); tries > 0; --tries) {
-    if (has_free(static_cast<std::uint16_t>(address))) return static_cast<std::uint16_t>(address);
-    if (++address == deal_.pool_size) address = 0;
+std::optional<std::uint16_t> PortBlocks::find_room(Random& random) const noexcept {
+  if (rooms_.empty()) return std::nullopt;
+  const std::uint32_t start = random.below(deal_.pool_size);
+  const std::uint64_t before = (std::uint64_t{1} << (start % 64)) - 1;  // comes last, when all has come round
+  for (std::size_t step = 0; step <= rooms_.size(); ++step) {
+    const std::size_t at = (start / 64 + step) % rooms_.size();
+    std::uint64_t rooms = rooms_[at];
+    if (step == 0) rooms &= ~before;
+    if (rooms != 0)
+      return static_cast<std::uint16_t>(at * 64 + static_cast<std::size_t>(std::countr_zero(rooms)));
   }
   return std::nullopt;
 }

@@ -59,9 +59,9 @@ class PortBlocks {
   // Mode blocks: whose a block is.
 
   [[nodiscard]] bool has_free(std::uint16_t pool_index) const noexcept;
-  /// An address with a free block, looked for from a random one on, or none.
-  /// \param tries  how many addresses are looked at, at most
-  [[nodiscard]] std::optional<std::uint16_t> find_room(std::uint32_t tries, Random& random) const noexcept;
+  /// An address with a free block, the next one from a random one on, or none when there is none.
+  /// Cost: a step for 64 addresses without one.
+  [[nodiscard]] std::optional<std::uint16_t> find_room(Random& random) const noexcept;
   /// A random free block of an address, or kNone; no longer free then. Each is as likely as any other.
   [[nodiscard]] Slot assign(std::uint16_t pool_index, Random& random) noexcept;
   /// Gives an assigned block back; it rests from the next sweep on. Precondition: none of its ports is taken
@@ -110,6 +110,9 @@ class PortBlocks {
   [[nodiscard]] static std::uint32_t free_words(const Deal& deal) noexcept {
     return deal.plan.mode == PortMode::blocks ? (slots_of_address(deal) + 63) / 64 : 0;
   }
+  [[nodiscard]] static std::uint32_t room_words(const Deal& deal) noexcept {
+    return deal.plan.mode == PortMode::blocks ? (deal.pool_size + 63) / 64 : 0;
+  }
   [[nodiscard]] std::span<std::uint64_t> free_of(std::uint16_t pool_index) const noexcept {
     return free_.subspan(std::size_t{pool_index} * free_words_, free_words_);
   }
@@ -126,6 +129,7 @@ class PortBlocks {
   std::span<Block> blocks_;
   std::span<std::uint32_t> numbers_;  // mode deterministic: the subscriber of each slot, in order
   std::span<std::uint64_t> free_;     // mode blocks: for each address a bit for each slot that is free
+  std::span<std::uint64_t> rooms_;    // mode blocks: a bit for each address that has a free block
   std::span<std::uint64_t> sets_;
   Slot oldest_ = kNone;  // of those that rest, a queue through `next`
   Slot newest_ = kNone;

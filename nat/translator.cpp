@@ -17,6 +17,9 @@ constexpr std::uint32_t host_capacity(const TranslatorConfig& config) noexcept {
                            : std::min(config.mappings, std::max(kManyHosts, config.mappings / 16));
 }
 
+/// Above the numbers of workers, which are the streams of their seeds.
+constexpr std::uint32_t kPortStream = 0x10000;
+
 constexpr std::uint32_t remote_places(const TranslatorConfig& config) noexcept {
   return config.remotes != 0 ? config.remotes : config.mappings / 2;
 }
@@ -76,7 +79,9 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
       inbound_(inbound),
       hosts_(host_capacity(config), config.quotas, random.next64(),
              Carver(memory.take_bytes(HostTable::bytes_needed(host_capacity(config))))),
-      ports_(deal_of(config), config.external, hosts_, config.records, counters, random,
+      // Numbers of their own, since everybody sees ports, and nobody shall know the seeds.
+      ports_(deal_of(config), config.external, hosts_, config.records, counters,
+             Random(config.key, config.worker + kPortStream),
              Carver(memory.take_bytes(HostPorts::bytes_needed(deal_of(config))))),
       remotes_(remote_places(config), memory.take_bytes(RemoteTable::bytes_needed(remote_places(config)))),
       sessions_(config.tcp_sessions, random.next64(),
@@ -406,7 +411,9 @@ void Translator::count_established(MappingIndex index, int change, TimeoutClass 
     mapping.timeout_class = TimeoutClass::tcp_established;
   } else if (mapping.timeout_class == TimeoutClass::tcp_established ||
              timeouts_[mapping.timeout_class] < timeouts_[changed]) {
-    // One that opens and one that closes may share the mapping, which has the longer time-out of the two.
+    // One that opens and one that closes share the longer time-out. But when the last established one closes,
+    // the mapping has the time-out of closing, although another may be opening: sessions are not listed by
+    // mapping.
     mapping.timeout_class = changed;
   }
   wheel_.set(index, deadline_of(mapping, timeouts_));

@@ -207,7 +207,43 @@ TEST_CASE("a flow that is to be read keeps to the regular path", "[dataplane][ex
   }
 }
 
-TEST_CASE("a flow whose next hop is not known any more keeps to the regular path", "[dataplane][express]") {
+TEST_CASE("packets to neighbours that do not answer use up no next hop", "[dataplane][express]") {
+  Flow flow;
+  auto& context = flow.lab.context(0);
+  for (unsigned n = 1; n < 250; ++n) {  // on the link, and nobody there
+    const FrameSpec spec{.source = {flow.inside.address, Be16{static_cast<std::uint16_t>(30000 + n)}},
+                         .destination = {nat::Ipv4Address::from_host(0xcb007100 + n), Be16{4000}}};
+    if (spec.destination.address == address("203.0.113.1")) continue;
+    flow.lab.send(kInside, spec);
+    const auto index = context.translator.find_outbound(Protocol::udp, spec.source);
+    REQUIRE(index != nat::kNoMapping);
+    const bool known = spec.destination.address == address("203.0.113.254");
+    CHECK((context.translator[index].hop_out != nat::kNoHop) == known);
+  }
+  flow.by_express(kInside, flow.frame(kInside, flow.out()));
+}
+
+TEST_CASE("where the inside interface decides what is translated, outbound packets keep to the regular path",
+          "[dataplane][express][route]") {
+  for (const bool by_interface : {false, true}) {
+    auto config = lab_config();
+    config.interfaces.push_back({.name = "second",
+                                 .device = "",
+                                 .zone = config::Zone::inside,
+                                 .address = *nat::Prefix::parse("192.168.50.1/24"),
+                                 .gateway = {}});
+    if (by_interface) config.nat.route = {{"second", "outside"}};
+    Flow flow(config);
+    const auto frame = flow.frame(kInside, flow.out());
+    const auto before = flow.lab.count(WorkerCounter::express);
+    CHECK(flow.by(kInside, frame).size() == 1);
+    CHECK(flow.by(kInside, frame).size() == 1);
+    CHECK(flow.lab.count(WorkerCounter::express) == before + (by_interface ? 0 : 2));
+  }
+}
+
+TEST_CASE("a flow whose packet is over the MTU of its next hop keeps to the regular path",
+          "[dataplane][express]") {
   Flow flow;
   auto spec = flow.out();
   spec.payload.resize(1500 - 28);

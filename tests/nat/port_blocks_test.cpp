@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>
@@ -291,4 +292,24 @@ TEST_CASE("under random use blocks and their ports agree with a plain model", "[
     for (std::uint32_t block = 0; block < 504; ++block) owned += owner_of_block(address, block, 5) == 1;
   }
   CHECK(all == owned);
+}
+
+TEST_CASE("the one address of many that has a free block is found", "[nat][port_blocks][rfc6888-req13]") {
+  constexpr std::uint16_t kAddresses = 200;
+  Blocks b(deal_of(16384, kAddresses));
+  std::vector<PortBlocks::Slot> slots;
+  for (std::uint16_t address = 0; address < kAddresses; ++address) {
+    for (auto slot = b.assign(address); slot != PortBlocks::kNone; slot = b.assign(address))
+      slots.push_back(slot);
+  }
+  CHECK_FALSE(b.blocks.find_room(b.random));
+  for (const std::uint16_t address : std::initializer_list<std::uint16_t>{0, 63, 64, 130, kAddresses - 1}) {
+    const auto slot = *std::ranges::find_if(
+        slots, [&](PortBlocks::Slot each) { return b.blocks.at(each).pool_index == address; });
+    b.blocks.release(slot);
+    for (int i = 0; i < 300; ++i) REQUIRE(b.blocks.find_room(b.random) == address);
+    while (b.assign(address) != PortBlocks::kNone) {
+    }
+    CHECK_FALSE(b.blocks.find_room(b.random));
+  }
 }

@@ -322,3 +322,30 @@ TEST_CASE("under random use the pool agrees with a set of taken ports", "[nat][p
     REQUIRE(p.pool.in_use() == taken[0].size() + taken[1].size());
   }
 }
+
+TEST_CASE("the ports that will be given are guessed, and guessing changes nothing", "[nat][port_pool]") {
+  for (const auto protocol : {Protocol::udp, Protocol::tcp, Protocol::icmp}) {
+    Pool guessed(1, 3, 4);
+    Pool plain(1, 3, 4);
+    const auto inside_port = [](unsigned n) {
+      return static_cast<std::uint16_t>(n % 5 == 0 ? 700 + n : 3000 + n);
+    };
+    for (unsigned round = 0; round < 20; ++round) {
+      std::vector<std::uint16_t> guesses;
+      for (unsigned n = 0; n < PortPool::kAhead; ++n) {
+        guessed.pool.prefetch(protocol, n % 4, n);
+        const auto guess = guessed.pool.guess(protocol, n % 4, inside_port(n), n);
+        REQUIRE(guess);
+        guesses.push_back(*guess);
+      }
+      unsigned right = 0;
+      for (unsigned n = 0; n < PortPool::kAhead; ++n) {
+        const auto port = guessed.pool.take(protocol, n % 4, inside_port(n));
+        REQUIRE(port);
+        REQUIRE(port == plain.pool.take(protocol, n % 4, inside_port(n)));
+        if (*port == guesses[n]) ++right;
+      }
+      CHECK(right >= PortPool::kAhead - 2);  // one may have been taken in between
+    }
+  }
+}
