@@ -98,6 +98,31 @@ nat::HostQuotas quotas_from(const config::Config& config) {
           .burst = quotas.burst};
 }
 
+/// Without what the worker's own memory is needed for.
+nat::TranslatorConfig translator_config(const config::Config& config, unsigned worker, const Network& network,
+                                        const nat::RandomKey& key) {
+  return {.worker = worker,
+          .workers = config.workers.count,
+          .external = network.steering.addresses(),
+          .pool_size = network.steering.pool_size(),
+          .mappings = config.nat.mappings_per_worker,
+          .tcp_sessions = config.nat.tcp_sessions_per_worker,
+          .remotes = config.nat.remotes_per_worker,
+          .filtering = {config.nat.filtering.udp, config.nat.filtering.tcp, config.nat.filtering.icmp},
+          .inbound_refresh = {config.nat.inbound_refresh.udp, config.nat.inbound_refresh.tcp,
+                              config.nat.inbound_refresh.icmp},
+          .statics = network.statics.rules(),
+          .openings = network.statics.openings(),
+          .timeouts = timeouts_from(config.nat.timeouts),
+          .quotas = quotas_from(config),
+          .hosts = config.nat.hosts_per_worker,
+          .ports = config::port_plan(config),
+          .subscribers = nat::Subscribers(network.subscribers),
+          .port_rest = nat::ticks_from_s(config.nat.ports.rest_s),
+          .key = key,
+          .mapping_records = config.nat.log.mappings};
+}
+
 std::uint64_t realtime_ns() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -275,27 +300,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                                                                        nat::InboundIndex inbound,
                                                                        const nat::RandomKey& key) {
   const auto name = [worker](const char* what) { return fmt::format("pinhole_{}_{}", what, worker); };
-  const nat::TranslatorConfig translator{
-      .worker = worker,
-      .workers = config.workers.count,
-      .external = network_->steering.addresses(),
-      .pool_size = network_->steering.pool_size(),
-      .mappings = config.nat.mappings_per_worker,
-      .tcp_sessions = config.nat.tcp_sessions_per_worker,
-      .remotes = config.nat.remotes_per_worker,
-      .filtering = {config.nat.filtering.udp, config.nat.filtering.tcp, config.nat.filtering.icmp},
-      .inbound_refresh = {config.nat.inbound_refresh.udp, config.nat.inbound_refresh.tcp,
-                          config.nat.inbound_refresh.icmp},
-      .statics = network_->statics.rules(),
-      .openings = network_->statics.openings(),
-      .timeouts = timeouts_from(config.nat.timeouts),
-      .quotas = quotas_from(config),
-      .hosts = config.nat.hosts_per_worker,
-      .ports = config::port_plan(config),
-      .subscribers = nat::Subscribers(network_->subscribers),
-      .port_rest = nat::ticks_from_s(config.nat.ports.rest_s),
-      .key = key,
-      .mapping_records = config.nat.log.mappings};
+  const auto translator = translator_config(config, worker, *network_, key);
   auto fragment_memory = reserve(name("fragments"), nat::FragmentTable::bytes_needed(kFragmentLimits));
   if (!fragment_memory) return fragment_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
