@@ -2,6 +2,7 @@
 """Who was behind an external endpoint: the log has it, the collector has it, and both are what the outside saw."""
 
 import collections
+import contextlib
 import datetime
 import json
 import pathlib
@@ -47,9 +48,11 @@ class Mirror:
 class NatLog(unittest.TestCase):
 
     def setUp(self):
-        self.directory = tempfile.TemporaryDirectory(prefix="pinhole-nat-log-")
-        self.addCleanup(self.directory.cleanup)
-        self.path = pathlib.Path(self.directory.name) / "nat.jsonl"
+        around = tempfile.TemporaryDirectory(prefix="pinhole-nat-log-")
+        self.addCleanup(around.cleanup)
+        self.directory = pathlib.Path(around.name) / "log"  # which a test may move away
+        self.directory.mkdir()
+        self.path = self.directory / "nat.jsonl"
         self.log = JsonLines(self.path)
 
     def configure(self, ports=None, udp_s=2, **log):
@@ -230,13 +233,13 @@ class NatLog(unittest.TestCase):
             wait_for("the second half", lambda: len(self.mappings("mapping_created")) == len(seen))
             self.assertTrue(self.path.exists())
 
-            away = pathlib.Path(f"{self.directory.name}-away")
-            self.path.parent.rename(away)
+            away = self.directory.with_name("away")
+            self.directory.rename(away)
             seen |= self.look_outside(lab, ports=range(20010, 20015))
             status = wait_for("the problem to be told",
                               lambda: (now := lab.ctl("status")["nat_log"])["file_problem"] and now)
             self.assertIn("No such file or directory", status["file_problem"])
-            away.rename(self.path.parent)
+            away.rename(self.directory)
             wait_for("the last third", lambda: set(seen) <= set(self.mappings("mapping_created")))
             self.assertEqual(self.mappings("mapping_created"), seen)
             wait_for("the problem to be over", lambda: not lab.ctl("status")["nat_log"]["file_problem"], 5)
@@ -244,13 +247,21 @@ class NatLog(unittest.TestCase):
             self.assertEqual(lab.control.log_text().count("event=nat_log_failed"), 1)
             self.assertEqual(lab.control.log_text().count("event=nat_log_back"), 1)
 
+    def tmpfs(self, *options):
+        subprocess.run(["mount", "-t", "tmpfs", *options, "none", self.directory], check=True, timeout=20)
+
+    @contextlib.contextmanager
+    def small_disk(self):
+        """Not a clean-up of unittest, which does none after Ctrl-C."""
+        self.tmpfs("-o", "size=16k")
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", self.directory], check=True, timeout=20)
+
     def test_disk(self):
         """nat log: the disk is full; control says so once and goes on, and nothing is lost when there is room again"""
-        def tmpfs(*options):
-            subprocess.run(["mount", "-t", "tmpfs", *options, "none", self.directory.name], check=True, timeout=20)
-        tmpfs("-o", "size=16k")
-        self.addCleanup(subprocess.run, ["umount", self.directory.name], check=True, timeout=20)
-        with Lab(configure=self.configure(mappings=True, udp_s=60)) as lab:
+        with self.small_disk(), Lab(configure=self.configure(mappings=True, udp_s=60)) as lab:
             capture = IpfixCapture(lab)
             lab.start()
             Mirror(lab)
@@ -262,7 +273,7 @@ class NatLog(unittest.TestCase):
             self.assertTrue(self.path.read_text(encoding="utf-8").endswith("}\n"), "whole lines only")
             self.assertEqual(lab.ctl("status")["nat_log"]["received"], len(seen))
 
-            tmpfs("-o", "remount,size=1m")
+            self.tmpfs("-o", "remount,size=1m")
             wait_for("what waited to be written", lambda: len(self.mappings("mapping_created")) == len(seen), 5)
             self.assertEqual(self.mappings("mapping_created"), seen)
             self.assertEqual([line["sequence"] for line in self.log.lines() if "sequence" in line],
