@@ -134,7 +134,7 @@ class NatLog(unittest.TestCase):
     def test_blocks(self):
         """nat log: with port blocks every port that the outside saw lies in a block of its host, two records a block"""
         ports = {"mode": "blocks", "block_size": 64, "blocks_per_host": 2}
-        with Lab(workers=2, configure=self.configure(ports, udp_s=8)) as lab:
+        with Lab(workers=2, configure=self.configure(ports, udp_s=15)) as lab:
             nfcapd, capture = Nfcapd(lab), IpfixCapture(lab)
             lab.start()
             Mirror(lab)
@@ -143,6 +143,7 @@ class NatLog(unittest.TestCase):
             def blocks(event):
                 return [(record.inside[0], record.external[0], record.ports) for record in self.log.records()
                         if record.event == event]
+            wait_for("both blocks of each", lambda: len(blocks("block_assigned")) >= 2 * len(HOSTS))
             assigned = blocks("block_assigned")
             for (host, _), (address, port) in seen.items():
                 owners = {owner for owner, external, (first, last) in assigned
@@ -160,8 +161,9 @@ class NatLog(unittest.TestCase):
             self.assertEqual(refused[0]["inside"].split(":")[0], HOSTS[0])
             self.assertEqual(refused[0]["reason"], "drop_quota_mappings")
 
-            wait_for("every block to come back", lambda: len(blocks("block_released")) >= len(assigned), 40)
-            self.assertEqual(sorted(blocks("block_released")), sorted(assigned))
+            wait_for("every block to come back",
+                     lambda: len(blocks("block_released")) >= len(blocks("block_assigned")), 60)
+            self.assertEqual(sorted(blocks("block_released")), sorted(blocks("block_assigned")))
             events = {record.event for record in self.log.records()}
             self.assertEqual(events, {"block_assigned", "block_released", "quota_exceeded"})
             self.assert_collected(nfcapd, capture)
