@@ -18,6 +18,7 @@ from support.nat_log import COLLECTOR, IpfixCapture, JsonLines, Nfcapd, like_ipf
 
 HOSTS = [f"10.77.0.{byte}" for byte in range(10, 14)]
 ECHO_PORT = 7
+DRAINED_S = 0.5  # many times as long as records wait for control
 
 
 class Mirror:
@@ -43,6 +44,34 @@ class Mirror:
     def close(self):
         self._socket.close()
         self._thread.join(5)
+
+
+class Visitors:
+    """Makes one mapping after the other until it is told to end, in a thread of its own."""
+
+    def __init__(self, lab, look_outside):
+        self._look_outside = look_outside
+        self._end = threading.Event()
+        self._failure = None
+        self.seen = {}
+        self._thread = threading.Thread(target=self._visit, args=(lab,))
+        self._thread.start()
+        lab.own(self)
+
+    def _visit(self, lab):
+        ports = iter(range(20000, 30000))
+        try:
+            while not self._end.wait(0.005):
+                self.seen |= self._look_outside(lab, ports=[next(ports)])
+        except Exception as failure:
+            self._failure = failure
+
+    def close(self):
+        """Raises what has ended it early."""
+        self._end.set()
+        self._thread.join(20)
+        if self._failure:
+            raise self._failure
 
 
 class NatLog(unittest.TestCase):
@@ -178,9 +207,13 @@ class NatLog(unittest.TestCase):
             lab.start()
             Mirror(lab)
             self.look_outside(lab)
+            time.sleep(DRAINED_S)
             self.assertEqual([line["event"] for line in self.log.lines()], ["dataplane_attached"])
+            self.assertEqual(lab.counters()["record_sent"], 0)
         with Lab() as lab:
             lab.start()
+            Mirror(lab)
+            self.look_outside(lab)
             self.assertIsNone(lab.ctl("status")["nat_log"])
             self.assertEqual(lab.counters()["record_sent"], 0)
 
@@ -189,12 +222,17 @@ class NatLog(unittest.TestCase):
         with Lab(workers=2, configure=self.configure(mappings=True)) as lab:
             lab.start()
             Mirror(lab)
-            seen = self.look_outside(lab, ports=range(20000, 20005))
+            visitors = Visitors(lab, self.look_outside)
+            wait_for("the first records", lambda: len(self.mappings("mapping_created")) >= 20)
             lab.control.kill()
-            seen |= self.look_outside(lab, ports=range(20005, 20010))
+            known = len(visitors.seen)
+            wait_for("mappings that control does not see", lambda: len(visitors.seen) >= known + 20)
             lab.start_control()
             lab.wait_up(10)
-            seen |= self.look_outside(lab, ports=range(20010, 20015))
+            known = len(visitors.seen)
+            wait_for("mappings that the new one sees", lambda: len(visitors.seen) >= known + 20)
+            visitors.close()
+            seen = visitors.seen
             wait_for("every UDP mapping to end", lambda: len(self.mappings("mapping_freed")) >= len(seen), 20)
             self.assertEqual(self.mappings("mapping_created"), seen)
             self.assertEqual(self.mappings("mapping_freed"), seen)
