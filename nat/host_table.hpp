@@ -95,8 +95,8 @@ class HostTable {
   struct alignas(32) Host {
     Ipv4Address address;
     std::uint16_t pool_index = 0;
-    std::array<std::uint16_t, kProtocols>
-        mappings{};            // an external address has no more ports than they count
+    // An external address has no more ports than these count.
+    std::array<std::uint16_t, kProtocols> mappings{};
     Tick filled = 0;           // when `credit` was what it says
     std::uint64_t credit = 0;  // tokens × ticks a second, so that nothing is lost to rounding
     std::uint32_t first_block = kNone;

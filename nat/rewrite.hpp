@@ -68,9 +68,8 @@ inline void renumber(std::byte* frame, std::size_t l3_offset, Be16 identificatio
 }
 
 /// From inside to outside: the source becomes the mapping's external endpoint, and the TTL one less.
-/// \param packet  of kind flow, of the mapping's protocol, from its inside endpoint, ttl > 1 (an ICMP packet
-/// is
-///                an echo request)
+/// \param packet  of kind flow, of the mapping's protocol, from its inside endpoint, ttl > 1; one of ICMP is
+///                an echo request
 /// Cost: about 10 cycles on warm lines.
 inline void rewrite_outbound(std::byte* frame, const Packet& packet, const Mapping& mapping) noexcept {
   using namespace rewrite_detail;

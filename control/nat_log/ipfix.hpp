@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // NAT records as IPFIX over UDP (RFC 7011), by the templates of RFC 8158. Invariant: a message has at most
-// kMaxMessage_bytes, so that nobody fragments it (RFC 7011 section 10.3.3); every data record counts in the
-// sequence numbers whether or not its message could be sent, so that a collector sees what it did not get.
-// Remotes are in no record (RFC 6888 REQ-12).
+// kMaxMessage_bytes, which all but unusual paths carry whole (RFC 7011 section 10.3.3); every data record
+// counts in the sequence numbers whether or not its message could be sent, so that a collector sees what it
+// did not get. Remotes are in no record (RFC 6888 REQ-12).
 
 #include <array>
 #include <chrono>

@@ -2,8 +2,7 @@
 #pragma once
 // NAT records on their way from a worker to control: one ring a worker beside that of events, because there
 // may be very many of them, which must not push events of calls aside. A full ring loses the record and
-// counts it
-// (`record_lost`); control sees the hole in the numbers.
+// counts it (`record_lost`); control sees the hole in the numbers.
 
 #include <cstdint>
 #include <type_traits>

@@ -34,7 +34,7 @@ bool refuses(const Sent& sent, const FrameSpec& about) {
 }  // namespace
 
 TEST_CASE("over its quota a host's new flow is refused with ICMP 3/13, and its live ones go on",
-          "[dataplane][quota][rfc6888-req4][rfc6888-req11][rfc5508-req8]") {
+          "[dataplane][quota][rfc6888-req4][rfc6888-req11][rfc5508-req8][rfc5508-req10]") {
   for (const unsigned workers : {1U, 2U}) {
     DYNAMIC_SECTION(workers << " workers") {
       auto config = lab_config(workers);

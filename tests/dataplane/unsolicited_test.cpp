@@ -177,7 +177,7 @@ TEST_CASE("a forged SYN is not answered", "[dataplane][unsolicited][rfc5382-req4
 }
 
 TEST_CASE("a flood of SYNs takes no buffer, and leaves ICMP to others",
-          "[dataplane][unsolicited][rfc5382-req4]") {
+          "[dataplane][unsolicited][rfc5382-req4][rfc5508-req10]") {
   auto config = lab_config();
   config.icmp.errors_per_s = 40;
   PipelineLab lab(config);

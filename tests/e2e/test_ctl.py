@@ -109,8 +109,8 @@ class Ctl(unittest.TestCase):
                         ({"method": "calls", "params": {"limit": 5}}, "result"))):
                     client.sendall(json.dumps({"jsonrpc": "2.0", "id": number, **request}).encode() + b"\n")
                     line = b""
-                    while not line.endswith(b"\n"):
-                        line += client.recv(65536)
+                    while not line.endswith(b"\n") and (part := client.recv(65536)):
+                        line += part
                     reply = json.loads(line)
                     self.assertEqual((reply["jsonrpc"], reply["id"]), ("2.0", number))
                     self.assertIn(key, reply)

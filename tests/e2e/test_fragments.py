@@ -129,8 +129,8 @@ class PathMtu(unittest.TestCase):
             with connection:
                 connection.settimeout(20)
                 got = b""
-                while len(got) < size:
-                    got += connection.recv(65536)
+                while len(got) < size and (part := connection.recv(65536)):
+                    got += part
                 if got != data:
                     failures.append("what was sent did not arrive")
                 connection.sendall(got)
@@ -145,8 +145,8 @@ class PathMtu(unittest.TestCase):
                 client.connect((address, 7000))
                 client.sendall(data)
                 got = b""
-                while len(got) < size:
-                    got += client.recv(65536)
+                while len(got) < size and (part := client.recv(65536)):
+                    got += part
             thread.join(30)
         return failures + ([] if got == data else ["what came back differs"])
 

@@ -68,9 +68,9 @@ class Transfers(unittest.TestCase):
             run.begin()
         return [(run.name, reverse, run.figures()) for run, (_, _, reverse) in zip(runs, pairs)]
 
-    def assert_nothing_dropped(self, lab):
-        drops = {name: count for name, count in lab.counters().items() if name.startswith("drop_") and count}
-        self.assertEqual(drops, {})
+    def assert_nothing_dropped(self, lab, but=()):
+        drops = {name for name, count in lab.counters().items() if name.startswith("drop_") and count}
+        self.assertLessEqual(drops, set(but), lab.counters())
 
     def _tcp(self, workers):
         with Lab(workers=workers, hosts=2) as lab:
@@ -87,7 +87,9 @@ class Transfers(unittest.TestCase):
             again = sum(figures["sum_sent"]["retransmits"] for _, _, figures in results)
             self.assertGreater(packets, len(results) * STREAM_BYTES // 1500)
             self.assertLess(again * 100, packets)
-            self.assert_nothing_dropped(lab)
+            # TCP sends as fast as queues allow: one that is full for a moment is how it finds out.
+            self.assertLess(lab.counters()["drop_tx_full"] * 100, packets)
+            self.assert_nothing_dropped(lab, but=["drop_tx_full"])
             for link in links:
                 captured = link.stop()
                 self.assertGreater(len(captured), 100)

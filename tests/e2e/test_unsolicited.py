@@ -108,8 +108,8 @@ class Unsolicited(unittest.TestCase):
                         sending = threading.Thread(target=sender.sendall, args=(data,))
                         sending.start()
                         got = bytearray()
-                        while len(got) < len(data):
-                            got += receiver.recv(65536)
+                        while len(got) < len(data) and (part := receiver.recv(65536)):
+                            got += part
                         sending.join(20)
                         self.assertEqual(bytes(got), data)
             self.assertEqual(lab.counters()["drop_too_big"], 0)

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The runner's result: each test is printed as a sentence with its time."""
+"""The runner's result: each test is printed as a sentence with its time, and has only so much of it."""
 
+import signal
 import time
 import unittest
+
+LIMIT_S = 300
+
+
+class TookTooLong(BaseException):
+    """No Exception, so that neither a test nor what takes a lab down takes it for one of its own."""
 
 
 class Result(unittest.TestResult):
@@ -13,10 +20,20 @@ class Result(unittest.TestResult):
         self.passed = 0
         self.failed = 0
         self._began = 0.0
+        signal.signal(signal.SIGALRM, self._too_long)
 
     def startTest(self, test):
         super().startTest(test)
         self._began = time.monotonic()
+        signal.alarm(LIMIT_S)
+
+    def stopTest(self, test):
+        signal.alarm(0)
+        super().stopTest(test)
+
+    @staticmethod
+    def _too_long(*_):
+        raise TookTooLong(f"the test has not ended within {LIMIT_S} s; the lines above say where it was")
 
     def _line(self, outcome, test, detail=""):
         seconds = time.monotonic() - self._began
