@@ -14,20 +14,22 @@ UdpSender::~UdpSender() {
   close();
 }
 
-bool UdpSender::send(std::span<const std::byte> datagram, Steady now) {
-  if (socket_ < 0 && !open(now)) return false;
+Delivery UdpSender::send(std::span<const std::byte> datagram, Steady now) {
+  if (socket_ < 0 && !open(now)) return Delivery::not_sent;
+  auto sent = Delivery::sent;
   auto count = ::send(socket_, datagram.data(), datagram.size(), MSG_NOSIGNAL);
   if (count < 0 && errno == ECONNREFUSED) {
     // The answer to an earlier datagram, told in place of sending this one.
     fail(errno, now);
+    sent = Delivery::sent_again;
     count = ::send(socket_, datagram.data(), datagram.size(), MSG_NOSIGNAL);
   }
   if (count == static_cast<ssize_t>(datagram.size())) {
     if (!problem_.empty() && now - failed_at_ >= kCalm) problem_.clear();
-    return true;
+    return sent;
   }
   fail(errno, now);
-  return false;
+  return Delivery::not_sent;
 }
 
 bool UdpSender::open(Steady now) {

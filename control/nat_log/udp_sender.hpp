@@ -14,6 +14,12 @@
 
 namespace pinhole::control {
 
+enum class Delivery : std::uint8_t {
+  sent,
+  sent_again,  // the peer had refused a datagram before this one: it may have been started anew meanwhile
+  not_sent,
+};
+
 class UdpSender {
  public:
   static constexpr std::chrono::seconds kTryAgain{1};
@@ -26,8 +32,7 @@ class UdpSender {
   UdpSender& operator=(const UdpSender&) = delete;
   ~UdpSender();
 
-  /// \return false when the datagram was not sent.
-  bool send(std::span<const std::byte> datagram, Steady now);
+  Delivery send(std::span<const std::byte> datagram, Steady now);
 
   [[nodiscard]] nat::Endpoint peer() const noexcept { return peer_; }
   /// Why datagrams do not arrive, as far as the system tells; empty: nothing is known.

@@ -33,10 +33,12 @@ constexpr unsigned kRingSize = 32768;
 /// A UDP socket on the loopback that hears what is sent to it.
 class Collector {
  public:
-  Collector() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
+  /// \param port 0: any that is free.
+  explicit Collector(nat::Be16 port = {}) : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = port.raw();
     socklen_t size = sizeof address;
     const bool is_bound = bind(socket_, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
                           getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
@@ -290,6 +292,33 @@ TEST_CASE("a collector that is not there is told, and found again", "[control][n
   CHECK(scene.told().size() == 10);
   const auto& counters = scene.counters;
   CHECK(counters.read(ControlCounter::record_exported) + counters.read(ControlCounter::record_unsent) == 10);
+}
+
+TEST_CASE("a collector that was started anew gets the templates within a second", "[control][nat_log]") {
+  Scene scene;
+  nat::Endpoint endpoint;
+  const auto log = [&](std::uint32_t sequence) {
+    scene.push(sequence);
+    scene.drain();
+  };
+  {
+    const Collector first;
+    endpoint = first.endpoint();
+    scene.config.log.collector = endpoint;
+    scene.open();
+    log(0);
+  }
+  log(1);  // refused
+  const Collector second(endpoint.port);
+  scene.pass(500ms);
+  log(2);
+  CHECK(second.take() == std::vector<std::size_t>{bytes_of_mappings(1)});
+  scene.pass(500ms);
+  scene.drain();
+  CHECK(second.take() == std::vector<std::size_t>{kTemplates_bytes});
+  scene.pass(5s);
+  scene.drain();
+  CHECK(second.take().empty());
 }
 
 TEST_CASE("a network without a way to the collector loses records, counted, and nothing else",
