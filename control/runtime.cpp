@@ -87,7 +87,7 @@ Runtime::Runtime(boost::asio::io_context& context, config::Config config, std::s
       config_path_(std::move(config_path)),
       primary_path_(primary_config_path(config_.dpdk.file_prefix)),
       calls_(std::chrono::seconds(config_.control.linger_s), counters_),
-      nat_log_(config_.nat, counters_),
+      nat_log_(config_, counters_),
       look_timer_(context),
       drain_timer_(context),
       signals_(context, SIGINT, SIGTERM),

@@ -7,16 +7,17 @@
 #include <utility>
 
 #include "control/log.hpp"
+#include "dataplane/config/quotas.hpp"
 
 namespace pinhole::control {
 
 namespace {
 
-IpfixOptions ipfix_options(const config::Nat& config) noexcept {
-  return {.domain = config.log.domain,
-          .templates_every = std::chrono::seconds(config.log.template_s),
-          .quotas = {config.quotas.udp, config.quotas.tcp, config.quotas.icmp},
-          .ports = config.ports.block_size * config.ports.blocks_per_host,
+IpfixOptions ipfix_options(const config::Config& config) {
+  return {.domain = config.nat.log.domain,
+          .templates_every = std::chrono::seconds(config.nat.log.template_s),
+          .quotas = config::mappings_per_host(config),
+          .ports = config::ports_per_host(config),
           .sequence = 0};
 }
 
@@ -26,8 +27,8 @@ std::uint64_t lines_in(std::string_view text) noexcept {
 
 }  // namespace
 
-NatLog::NatLog(const config::Nat& config, ControlCounters& counters) : counters_(counters) {
-  const auto& log = config.log;
+NatLog::NatLog(const config::Config& config, ControlCounters& counters) : counters_(counters) {
+  const auto& log = config.nat.log;
   if (!log.file.empty()) file_.emplace(log.file, std::uint64_t{log.file_mb} << 20U, log.files);
   if (log.collector) {
     sender_.emplace(*log.collector);

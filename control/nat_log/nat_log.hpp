@@ -32,7 +32,7 @@ class NatLog {
   static constexpr std::size_t kMaxWaiting_bytes = std::size_t{16} << 20U;
 
   /// The counters outlive the log.
-  NatLog(const config::Nat& config, ControlCounters& counters);
+  NatLog(const config::Config& config, ControlCounters& counters);
   NatLog(const NatLog&) = delete;
   NatLog& operator=(const NatLog&) = delete;
 

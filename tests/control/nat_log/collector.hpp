@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "nat/endpoint.hpp"
@@ -40,13 +41,16 @@ class Collector {
     socket_ = -1;
   }
   [[nodiscard]] nat::Endpoint endpoint() const { return endpoint_; }
-  /// The sizes of the messages that have arrived.
-  std::vector<std::size_t> take() const {
-    std::vector<std::size_t> sizes;
+  /// The next message that has arrived; empty: none has.
+  [[nodiscard]] std::string next() const {
     std::array<char, 2000> message{};
-    for (ssize_t size = 0; (size = recv(socket_, message.data(), message.size(), 0)) >= 0;) {
-      sizes.push_back(static_cast<std::size_t>(size));
-    }
+    const auto size = recv(socket_, message.data(), message.size(), 0);
+    return size < 0 ? std::string{} : std::string(message.data(), static_cast<std::size_t>(size));
+  }
+  /// The sizes of the messages that have arrived.
+  [[nodiscard]] std::vector<std::size_t> take() const {
+    std::vector<std::size_t> sizes;
+    for (auto size = next().size(); size > 0; size = next().size()) sizes.push_back(size);
     return sizes;
   }
 

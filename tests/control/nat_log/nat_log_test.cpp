@@ -37,7 +37,7 @@ struct Scene {
     for (std::size_t i = 0; i < workers; ++i) {
       rings.push_back(std::make_unique<test::PlainRing<ipc::NatRecord>>(kRingSize));
     }
-    config.log.file = path;
+    config.nat.log.file = path;
     clock.sample(100 * kHz, now.wall);
   }
 
@@ -84,7 +84,7 @@ struct Scene {
 
   test::TemporaryDirectory directory;
   fs::path path = directory.path() / "nat.jsonl";
-  config::Nat config;
+  config::Config config;
   ControlCounters counters;
   std::vector<std::unique_ptr<test::PlainRing<ipc::NatRecord>>> rings;
   DataplaneClock clock{0, kHz};
@@ -110,7 +110,7 @@ TEST_CASE("records become lines with the time when they happened", "[control][na
 TEST_CASE("records go to the file and to the collector", "[control][nat_log][rfc6888-req10]") {
   Scene scene(2);
   const Collector collector;
-  scene.config.log.collector = collector.endpoint();
+  scene.config.nat.log.collector = collector.endpoint();
   scene.open();
   scene.push(0, 0);
   scene.push(0, 1);
@@ -132,6 +132,25 @@ TEST_CASE("records go to the file and to the collector", "[control][nat_log][rfc
   CHECK(status->exported == 3);
   CHECK(status->file_problem.empty());
   CHECK(status->collector_problem.empty());
+}
+
+TEST_CASE("the collector is told the quota that the data plane refused by", "[control][nat_log][rfc8158]") {
+  Scene scene;
+  const Collector collector;
+  scene.config.nat.log.collector = collector.endpoint();
+  scene.config.nat.ports.mode = nat::PortMode::blocks;
+  scene.config.sip.enabled = true;
+  scene.open();
+  const auto refused =
+      test::refusal(nat::RecordType::quota_exceeded, nat::DropReason::drop_quota_mappings);
+  REQUIRE(scene.rings[0]->push(test::sent(refused, 0, 0, 99 * kHz)));
+  scene.drain();
+  CHECK(collector.next().size() == kTemplates_bytes);
+  const auto message = collector.next();
+  // Behind the headers, the time, natEvent and natQuotaExceededEvent: maxEntriesPerUser.
+  constexpr std::size_t kAt = 16 + 4 + 8 + 1 + 4;
+  REQUIRE(message.size() == kAt + 4 + 4);
+  CHECK(message.substr(kAt, 4) == std::string("\0\0\x07\xf0", 4));  // 4 blocks of 512, but 16 for media
 }
 
 TEST_CASE("what workers lost stands in the file where it is missing", "[control][nat_log]") {
@@ -180,9 +199,9 @@ TEST_CASE("what control was killed over is written by the next control", "[contr
 TEST_CASE("a file that cannot be written does not keep records from the collector", "[control][nat_log]") {
   Scene scene;
   const Collector collector;
-  scene.config.log.collector = collector.endpoint();
-  scene.config.log.file = scene.directory.path() / "later" / "nat.jsonl";
-  scene.path = scene.config.log.file;
+  scene.config.nat.log.collector = collector.endpoint();
+  scene.config.nat.log.file = scene.directory.path() / "later" / "nat.jsonl";
+  scene.path = scene.config.nat.log.file;
   scene.open();
   scene.push(0);
   scene.drain();
@@ -201,8 +220,8 @@ TEST_CASE("a file that cannot be written does not keep records from the collecto
 
 TEST_CASE("of what waits for the file too much is lost, counted and told", "[control][nat_log]") {
   Scene scene;
-  scene.config.log.file = scene.directory.path() / "later" / "nat.jsonl";
-  scene.path = scene.config.log.file;
+  scene.config.nat.log.file = scene.directory.path() / "later" / "nat.jsonl";
+  scene.path = scene.config.nat.log.file;
   scene.open();
   std::uint32_t sequence = 0;
   while (scene.counters.read(ControlCounter::record_unwritten) == 0) {
@@ -225,7 +244,7 @@ TEST_CASE("of what waits for the file too much is lost, counted and told", "[con
 
 TEST_CASE("what still waits at the end is counted as lost", "[control][nat_log]") {
   Scene scene;
-  scene.config.log.file = scene.directory.path() / "never" / "nat.jsonl";
+  scene.config.nat.log.file = scene.directory.path() / "never" / "nat.jsonl";
   scene.open();
   scene.push(0);
   scene.drain();
@@ -240,7 +259,7 @@ TEST_CASE("a collector that is not there is told, and found again", "[control][n
     const Collector gone;
     nobody = gone.endpoint();
   }
-  scene.config.log.collector = nobody;
+  scene.config.nat.log.collector = nobody;
   scene.open();
   for (std::uint32_t i = 0; i < 10; ++i) {
     scene.push(i);
@@ -262,7 +281,7 @@ TEST_CASE("a collector that was started anew gets the templates within a second"
   {
     const Collector first;
     endpoint = first.endpoint();
-    scene.config.log.collector = endpoint;
+    scene.config.nat.log.collector = endpoint;
     scene.open();
     log(0);
   }
@@ -282,7 +301,7 @@ TEST_CASE("a collector that was started anew gets the templates within a second"
 TEST_CASE("a network without a way to the collector loses records, counted, and nothing else",
           "[control][nat_log]") {
   Scene scene;
-  scene.config.log.collector = test::endpoint("255.255.255.255", 4739);  // not without asking
+  scene.config.nat.log.collector = test::endpoint("255.255.255.255", 4739);  // not without asking
   scene.open();
   scene.push(0);
   scene.drain();
@@ -295,7 +314,7 @@ TEST_CASE("a network without a way to the collector loses records, counted, and 
 
 TEST_CASE("a log that nobody wants does nothing", "[control][nat_log]") {
   Scene scene;
-  scene.config.log.file.clear();
+  scene.config.nat.log.file.clear();
   scene.rings.clear();
   scene.open();
   CHECK_FALSE(scene.drain());
