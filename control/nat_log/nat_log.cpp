@@ -40,10 +40,16 @@ NatLog::NatLog(const config::Config& config, ControlCounters& counters) : counte
 }
 
 void NatLog::attach(const std::vector<rte_ring*>& rings, Time started, Moment now) {
+  if (!file_ && !exporter_) {
+    if (rings.empty()) return;
+    log_warning("nat_log_missing",
+                {{"reason", "the data plane records for nat.log, which control was started without"}});
+    return;
+  }
   for (std::uint32_t worker = 0; worker < rings.size(); ++worker) {
     workers_.push_back({.reader = RecordReader(rings[worker], worker, counters_)});
   }
-  if (rings.empty() && (file_ || exporter_)) {
+  if (rings.empty()) {
     log_warning("nat_log_idle", {{"reason", "the data plane was started without nat.log; start it again"}});
   }
   if (!file_ || rings.empty()) return;

@@ -36,7 +36,8 @@ class NatLog {
   NatLog(const NatLog&) = delete;
   NatLog& operator=(const NatLog&) = delete;
 
-  /// Begins to read. \param rings of ipc::NatRecord, one a worker; they outlive the log. None: the data plane
+  /// Begins to read, if anybody wants records: what nobody keeps stays on the rings, so that workers count what
+  /// is lost. \param rings of ipc::NatRecord, one a worker; they outlive the log. None: the data plane
   /// records nothing. \param started when the data plane did.
   void attach(const std::vector<rte_ring*>& rings, Time started, Moment now);
 

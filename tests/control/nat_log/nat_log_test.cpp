@@ -323,6 +323,17 @@ TEST_CASE("a log that nobody wants does nothing", "[control][nat_log]") {
   CHECK_FALSE(fs::exists(scene.path));
 }
 
+TEST_CASE("a log that nobody wants leaves records on their ring, where they are missed",
+          "[control][nat_log]") {
+  Scene scene;
+  scene.config.nat.log.file.clear();
+  scene.open();
+  for (std::uint32_t i = 0; i < kRingSize - 1; ++i) scene.push(i);
+  CHECK_FALSE(scene.drain());
+  CHECK_FALSE(scene.rings[0]->push(test::sent(test::mapping(), kRingSize - 1)));
+  CHECK(scene.counters.read(ControlCounter::record_received) == 0);
+}
+
 TEST_CASE("a data plane without records is no reason to fail", "[control][nat_log]") {
   Scene scene;
   scene.rings.clear();
