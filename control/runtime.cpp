@@ -133,6 +133,11 @@ void Runtime::on_signal() {
 void Runtime::end(Outcome outcome) {
   outcome_ = outcome;
   stop_attaching_ = true;
+  if (attached_) {
+    // What the data plane said until now; it may have said it because it ends as well.
+    for (int count = 0; count < kLastDrains; ++count) drain();
+    nat_log_.drain_last(attached_->clock, now());
+  }
   nat_log_.close(now());
   context_.stop();
 }
@@ -249,8 +254,6 @@ void Runtime::look_at_dataplane() {
 }
 
 void Runtime::on_dataplane_gone() {
-  while (drain()) {  // its last words
-  }
   set_state(DataplaneState::lost);
   end(Outcome::anew);
 }

@@ -76,6 +76,11 @@ bool NatLog::drain(const DataplaneClock& clock, Moment now) {
   return left == 0;
 }
 
+void NatLog::drain_last(const DataplaneClock& clock, Moment now) {
+  for (int count = 0; count < kLastDrains && drain(clock, now); ++count) {
+  }
+}
+
 std::size_t NatLog::drain(Worker& worker, const DataplaneClock& clock, Moment now, std::size_t limit) {
   const auto records = worker.reader.peek(limit);
   for (const auto& record : records) {

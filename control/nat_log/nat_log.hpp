@@ -28,6 +28,7 @@ class NatLog {
  public:
   /// Of all workers in one drain(), so that clients are answered in a flood of records.
   static constexpr std::size_t kRecordsPerDrain = 8192;
+  static constexpr int kLastDrains = 64;
   /// Lines that wait for the file; beyond this they are lost for it.
   static constexpr std::size_t kMaxWaiting_bytes = std::size_t{16} << 20U;
 
@@ -44,6 +45,9 @@ class NatLog {
   /// Writes and sends what waits on the rings.
   /// \return false when the rings are empty, true when there may be more.
   bool drain(const DataplaneClock& clock, Moment now);
+
+  /// drain() until the rings are empty, but not more often than kLastDrains. For the end of the process.
+  void drain_last(const DataplaneClock& clock, Moment now);
 
   /// Tries once more to write what waits, and says what is given up. For the end of the process.
   void close(Moment now);

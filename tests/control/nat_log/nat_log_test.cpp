@@ -181,6 +181,18 @@ TEST_CASE("a drain is bounded, and every worker has its turn", "[control][nat_lo
   CHECK(scene.told(0).size() == kRingSize - 1);
 }
 
+TEST_CASE("the last drain leaves nothing on the rings", "[control][nat_log]") {
+  Scene scene(2);
+  scene.open();
+  for (std::uint32_t i = 0; i < kRingSize - 1; ++i) {
+    scene.push(i, 0);
+    scene.push(i, 1);
+  }
+  scene.log->drain_last(scene.clock, scene.now);
+  CHECK(scene.told(0).size() == kRingSize - 1);
+  CHECK(scene.told(1).size() == kRingSize - 1);
+}
+
 TEST_CASE("what control was killed over is written by the next control", "[control][nat_log]") {
   Scene scene;
   scene.open();
