@@ -82,6 +82,7 @@ void NatLog::drain_last(const DataplaneClock& clock, Moment now) {
 }
 
 std::size_t NatLog::drain(Worker& worker, const DataplaneClock& clock, Moment now, std::size_t limit) {
+  if (is_waiting_for_file()) return 0;
   const auto records = worker.reader.peek(limit);
   for (const auto& record : records) {
     const auto happened = clock.at_tsc(record.tsc);
@@ -96,8 +97,14 @@ std::size_t NatLog::drain(Worker& worker, const DataplaneClock& clock, Moment no
   return records.size();
 }
 
+/// Nobody else wants what the file cannot take; it may wait where no end of control can lose it.
+bool NatLog::is_waiting_for_file() const noexcept {
+  return file_ && !exporter_ && lines_.view().size() >= kMaxWaiting_bytes;
+}
+
 void NatLog::add_line(Worker& worker, const ipc::NatRecord& record, Time happened) {
-  if (lines_.view().size() >= kMaxWaiting_bytes) {
+  // Without a collector the last burst may go over the bound: what comes after it waits on the ring.
+  if (exporter_ && lines_.view().size() >= kMaxWaiting_bytes) {
     ++worker.lost;
     counters_.add(ControlCounter::record_unwritten);
     return;

@@ -230,8 +230,11 @@ TEST_CASE("a file that cannot be written does not keep records from the collecto
   CHECK(scene.counters.read(ControlCounter::record_unwritten) == 0);
 }
 
-TEST_CASE("of what waits for the file too much is lost, counted and told", "[control][nat_log]") {
+TEST_CASE("with a collector too much of what waits for the file is lost for it, counted and told",
+          "[control][nat_log]") {
   Scene scene;
+  const Collector collector;
+  scene.config.nat.log.collector = collector.endpoint();
   scene.config.nat.log.file = scene.directory.path() / "later" / "nat.jsonl";
   scene.path = scene.config.nat.log.file;
   scene.open();
@@ -252,6 +255,28 @@ TEST_CASE("of what waits for the file too much is lost, counted and told", "[con
   CHECK(told[told.size() - 2] == "records_lost " + std::to_string(lost));
   CHECK(told.back() == "mapping_created " + std::to_string(sequence));
   CHECK(scene.log->status()->unwritten == lost);
+}
+
+TEST_CASE("with a file alone records wait on their ring while the file takes none", "[control][nat_log]") {
+  Scene scene;
+  scene.config.nat.log.file = scene.directory.path() / "later" / "nat.jsonl";
+  scene.path = scene.config.nat.log.file;
+  scene.open();
+  std::uint32_t sequence = 0;
+  while (scene.rings[0]->push(test::sent(test::mapping(), sequence, 0, 99 * kHz))) {
+    ++sequence;
+    if (sequence % NatLog::kRecordsPerDrain == 0) scene.drain();
+    REQUIRE(sequence < 1'000'000);
+  }
+  CHECK(scene.counters.read(ControlCounter::record_received) == sequence - (kRingSize - 1));
+  CHECK_FALSE(scene.drain());
+  fs::create_directory(scene.path.parent_path());
+  scene.pass(1s);
+  for (std::uint32_t taken = 0; taken < 2 * kRingSize; taken += NatLog::kRecordsPerDrain) scene.drain();
+  const auto told = scene.told();
+  REQUIRE(told.size() == sequence);
+  CHECK(told.back() == "mapping_created " + std::to_string(sequence - 1));
+  CHECK(scene.counters.read(ControlCounter::record_unwritten) == 0);
 }
 
 TEST_CASE("what still waits at the end is counted as lost", "[control][nat_log]") {
