@@ -2,6 +2,7 @@
 #include "control/commands/subscriber.hpp"
 
 #include "dataplane/config/subscribers.hpp"
+#include "dataplane/config/validate.hpp"
 #include "nat/port_plan.hpp"
 
 #include <fmt/format.h>
@@ -154,6 +155,14 @@ void add_live_rows(const Model& model, const EndpointFilter& asked, const std::v
   }
 }
 
+bool is_external(const Config& config, nat::Ipv4Address address) {
+  const auto pool = config::external_addresses(config);
+  return std::ranges::find(pool, address) != pool.end() ||
+         std::ranges::any_of(config.nat.static_mappings, [&](const auto& mapping) {
+           return !mapping.is_opening() && mapping.external.prefix.contains(address);
+         });
+}
+
 Error nobody(const Model& model, const EndpointFilter& asked) {
   const bool by_rule = model.config().nat.ports.mode == nat::PortMode::deterministic;
   if (by_rule) {
@@ -184,6 +193,11 @@ Result<Json> show_subscriber(const Model& model, const Arguments& arguments) {
   Rows rows;
   for (const auto& row : fixed) {
     if (answers(row, asked)) rows.add(row);
+  }
+  if (!asked.port && rows.total == 0 && is_external(model.config(), asked.prefix.address)) {
+    return Error{ErrorCode::not_found,
+                 fmt::format("{} is an external address, which hosts share; give address:port, such as {}:40000",
+                             text(asked), text(asked))};
   }
   if (mode == nat::PortMode::deterministic) {
     if (const auto row = row_by_rule(model.config(), asked)) rows.add(*row);

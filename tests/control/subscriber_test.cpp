@@ -179,6 +179,20 @@ TEST_CASE("without a data plane it is said why nobody knows", "[control][subscri
         "there; records tell of the past, if nat.log keeps them");
 }
 
+TEST_CASE("who asks for an external address without a port is told to give one", "[control][subscriber]") {
+  for (const auto mode : {nat::PortMode::random, nat::PortMode::blocks, nat::PortMode::deterministic}) {
+    auto model = office(mode);
+    model.config_value.nat.ports.subscribers = {nat::Prefix::parse("10.1.0.0/32").value()};
+    for (const char* external : {"198.51.100.2", "198.51.100.9"}) {
+      const auto error = refusal(model, external);
+      CHECK(error.code == ErrorCode::not_found);
+      CHECK(error.message == fmt::format("{0} is an external address, which hosts share; give address:port, "
+                                         "such as {0}:40000",
+                                         external));
+    }
+  }
+}
+
 TEST_CASE("a subnet is nobody", "[control][subscriber]") {
   CHECK(refusal(sample_model(), "10.0.0.0/24").code == ErrorCode::range);
 }
