@@ -30,7 +30,6 @@ struct Row {
   std::optional<nat::Protocol> protocol;  // none: all
   std::string_view known_by;              // "rule", "static", "mapping"
   std::optional<std::uint32_t> number;    // among the subscribers
-
 };
 
 /// Rows as many as are shown, and how many there would be.
@@ -110,9 +109,8 @@ std::vector<Row> static_rows(const Config& config, const EndpointFilter& asked) 
       }
     }
   }
-  std::erase_if(rows, [&](const Row& row) {
-    return (asked.port ? row.external : row.inside) != asked.prefix.address;
-  });
+  std::erase_if(
+      rows, [&](const Row& row) { return (asked.port ? row.external : row.inside) != asked.prefix.address; });
   return rows;
 }
 
@@ -195,9 +193,10 @@ Result<Json> show_subscriber(const Model& model, const Arguments& arguments) {
     if (answers(row, asked)) rows.add(row);
   }
   if (!asked.port && rows.total == 0 && is_external(model.config(), asked.prefix.address)) {
-    return Error{ErrorCode::not_found,
-                 fmt::format("{} is an external address, which hosts share; give address:port, such as {}:40000",
-                             text(asked), text(asked))};
+    return Error{
+        ErrorCode::not_found,
+        fmt::format("{} is an external address, which hosts share; give address:port, such as {}:40000",
+                    text(asked), text(asked))};
   }
   if (mode == nat::PortMode::deterministic) {
     if (const auto row = row_by_rule(model.config(), asked)) rows.add(*row);

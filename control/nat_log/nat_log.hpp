@@ -29,8 +29,8 @@ class NatLog {
   /// Of all workers in one drain(), so that clients are answered in a flood of records.
   static constexpr std::size_t kRecordsPerDrain = 8192;
   static constexpr int kLastDrains = 64;
-  /// Lines that wait for the file. Beyond this records stay on the rings, or, when a collector wants them, are
-  /// lost for the file.
+  /// Lines that wait for the file. Beyond this records stay on the rings, or, when a collector wants them,
+  /// are lost for the file.
   static constexpr std::size_t kMaxWaiting_bytes = std::size_t{16} << 20U;
 
   /// The counters outlive the log.
@@ -38,13 +38,14 @@ class NatLog {
   NatLog(const NatLog&) = delete;
   NatLog& operator=(const NatLog&) = delete;
 
-  /// Begins to read, if anybody wants records: what nobody keeps stays on the rings, so that workers count what
-  /// is lost. \param rings of ipc::NatRecord, one a worker; they outlive the log. None: the data plane
+  /// Begins to read, if anybody wants records: what nobody keeps stays on the rings, so that workers count
+  /// what is lost. \param rings of ipc::NatRecord, one a worker; they outlive the log. None: the data plane
   /// records nothing. \param started when the data plane did.
   void attach(const std::vector<rte_ring*>& rings, Time started, Moment now);
 
   /// Writes and sends what waits on the rings.
-  /// \return false when the rings are empty or have to wait for the file, true when there may be more at once.
+  /// \return false when the rings are empty or have to wait for the file, true when there may be more at
+  /// once.
   bool drain(const DataplaneClock& clock, Moment now);
 
   /// drain() until the rings are empty, but not more often than kLastDrains. For the end of the process.

@@ -176,7 +176,8 @@ TEST_CASE("what is appended to subscribers and pool changes nobody's ports", "[c
   }
 }
 
-TEST_CASE("what a host may have is what is left of its quota by its blocks", "[config][ports][rfc6888-req4]") {
+TEST_CASE("what a host may have is what is left of its quota by its blocks",
+          "[config][ports][rfc6888-req4]") {
   struct Case {
     const char* what;
     nat::PortMode mode;

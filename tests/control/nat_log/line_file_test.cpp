@@ -188,7 +188,8 @@ TEST_CASE("a full disk takes whole lines only, and is tried again after a second
   CHECK(file.problem().empty());
 }
 
-TEST_CASE("a file that others truncated does not grow when the disk is full", "[control][nat_log][line_file]") {
+TEST_CASE("a file that others truncated does not grow when the disk is full",
+          "[control][nat_log][line_file]") {
   Scene scene;
   LineFile file(scene.path, 0, 1);
   CHECK(file.write("an older line\n", scene.now) == 14);

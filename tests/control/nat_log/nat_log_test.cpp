@@ -141,8 +141,7 @@ TEST_CASE("the collector is told the quota that the data plane refused by", "[co
   scene.config.nat.ports.mode = nat::PortMode::blocks;
   scene.config.sip.enabled = true;
   scene.open();
-  const auto refused =
-      test::refusal(nat::RecordType::quota_exceeded, nat::DropReason::drop_quota_mappings);
+  const auto refused = test::refusal(nat::RecordType::quota_exceeded, nat::DropReason::drop_quota_mappings);
   REQUIRE(scene.rings[0]->push(test::sent(refused, 0, 0, 99 * kHz)));
   scene.drain();
   CHECK(collector.next().size() == kTemplates_bytes);
