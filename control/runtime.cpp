@@ -87,7 +87,7 @@ Runtime::Runtime(boost::asio::io_context& context, config::Config config, std::s
       config_path_(std::move(config_path)),
       primary_path_(primary_config_path(config_.dpdk.file_prefix)),
       calls_(std::chrono::seconds(config_.control.linger_s), counters_),
-      nat_log_(config_.nat, counters_),
+      nat_log_(config_, counters_),
       look_timer_(context),
       drain_timer_(context),
       signals_(context, SIGINT, SIGTERM),
@@ -133,6 +133,11 @@ void Runtime::on_signal() {
 void Runtime::end(Outcome outcome) {
   outcome_ = outcome;
   stop_attaching_ = true;
+  if (attached_) {
+    // What the data plane said until now; it may have said it because it ends as well.
+    for (int count = 0; count < kLastDrains; ++count) drain();
+    nat_log_.drain_last(attached_->clock, now());
+  }
   nat_log_.close(now());
   context_.stop();
 }
@@ -249,8 +254,6 @@ void Runtime::look_at_dataplane() {
 }
 
 void Runtime::on_dataplane_gone() {
-  while (drain()) {  // its last words
-  }
   set_state(DataplaneState::lost);
   end(Outcome::anew);
 }

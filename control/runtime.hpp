@@ -50,6 +50,8 @@ class Runtime final : public Model {
   static constexpr std::chrono::seconds kAttachAgain{1};
   /// Of one worker at a time, so that clients are answered in a flood of events.
   static constexpr int kBurstsPerDrain = 64;
+  /// At the end: as many as empty a ring of events.
+  static constexpr int kLastDrains = 4;
 
   /// Why run() of the io_context ended.
   enum class Outcome : std::uint8_t {

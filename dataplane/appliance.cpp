@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "dataplane/config/quotas.hpp"
 #include "dataplane/config/subscribers.hpp"
 #include "dataplane/config/validate.hpp"
 #include "dataplane/eal.hpp"
@@ -80,22 +81,12 @@ nat::Timeouts timeouts_from(const config::Timeouts& seconds) {
   return timeouts;
 }
 
-/// Where a host's ports are counted, those that media may have over the quota are left for it.
-std::uint32_t udp_quota(const config::Config& config) {
-  const auto quota = config.nat.quotas.udp;
-  const auto plan = config::port_plan(config);
-  if (plan.mode == nat::PortMode::random || !config.sip.enabled) return quota;
-  const auto ports =
-      plan.block_size * (plan.mode == nat::PortMode::deterministic ? 1 : plan.blocks_per_host) -
-      nat::HostTable::kMediaReserve;
-  return quota == 0 ? ports : std::min(quota, ports);
-}
+static_assert(config::kMediaReserve == nat::HostTable::kMediaReserve);
 
 nat::HostQuotas quotas_from(const config::Config& config) {
-  const auto& quotas = config.nat.quotas;
-  return {.mappings = {udp_quota(config), quotas.tcp, quotas.icmp},
-          .new_per_s = quotas.new_per_s,
-          .burst = quotas.burst};
+  return {.mappings = config::mappings_per_host(config),
+          .new_per_s = config.nat.quotas.new_per_s,
+          .burst = config.nat.quotas.burst};
 }
 
 /// Without what the worker's own memory is needed for.

@@ -2,6 +2,7 @@
 #include "control/commands/subscriber.hpp"
 
 #include "dataplane/config/subscribers.hpp"
+#include "dataplane/config/validate.hpp"
 #include "nat/port_plan.hpp"
 
 #include <fmt/format.h>
@@ -9,8 +10,10 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace pinhole::control {
@@ -27,8 +30,17 @@ struct Row {
   std::optional<nat::Protocol> protocol;  // none: all
   std::string_view known_by;              // "rule", "static", "mapping"
   std::optional<std::uint32_t> number;    // among the subscribers
+};
 
-  friend bool operator==(const Row&, const Row&) = default;
+/// Rows as many as are shown, and how many there would be.
+struct Rows {
+  std::vector<Row> shown;
+  std::size_t total = 0;
+
+  void add(const Row& row) {
+    if (shown.size() < kMaxRows) shown.push_back(row);
+    ++total;
+  }
 };
 
 std::string text(nat::Ipv4Address address) {
@@ -69,8 +81,8 @@ bool answers(const Row& row, const EndpointFilter& asked) {
          *asked.port <= row.last_port;
 }
 
-/// Forwards and static mappings.
-std::vector<Row> static_rows(const Config& config) {
+/// Forwards and static mappings that a mapping can be of which answers what was asked.
+std::vector<Row> static_rows(const Config& config, const EndpointFilter& asked) {
   std::vector<Row> rows;
   for (const auto& forward : config.nat.forwards) {
     const auto port = forward.external.port.host();
@@ -97,6 +109,8 @@ std::vector<Row> static_rows(const Config& config) {
       }
     }
   }
+  std::erase_if(
+      rows, [&](const Row& row) { return (asked.port ? row.external : row.inside) != asked.prefix.address; });
   return rows;
 }
 
@@ -110,13 +124,15 @@ std::optional<Row> row_by_rule(const Config& config, const EndpointFilter& asked
 }
 
 /// What the mappings that live now say: a row for each block that they lie in, or for each of them.
-std::vector<Row> live_rows(const Model& model, const EndpointFilter& asked, const std::vector<Row>& fixed) {
+void add_live_rows(const Model& model, const EndpointFilter& asked, const std::vector<Row>& fixed,
+                   Rows& rows) {
   const auto plan = config::port_plan(model.config());
   MappingFilter filter;
   (asked.port ? filter.external : filter.inside) = asked;
   // The mapping that shows whose a block is may have any port of it.
   if (plan.mode == nat::PortMode::blocks && asked.port) filter.external->port.reset();
-  std::vector<Row> rows;
+  // A block has many mappings, and a host few blocks.
+  std::set<std::tuple<std::uint32_t, std::uint32_t, std::uint16_t>> told;
   const Page all{.offset = 0, .limit = std::numeric_limits<std::size_t>::max()};
   for (const auto& mapping : model.mappings(filter, all).rows) {
     const auto port = mapping.external.port.host();
@@ -131,10 +147,18 @@ std::vector<Row> live_rows(const Model& model, const EndpointFilter& asked, cons
       row.first_port = range.first_port;
       row.last_port = range.last_port;
       row.protocol.reset();
+      if (!told.emplace(row.inside.host(), row.external.host(), row.first_port).second) continue;
     }
-    if (answers(row, asked) && std::find(rows.begin(), rows.end(), row) == rows.end()) rows.push_back(row);
+    if (answers(row, asked)) rows.add(row);
   }
-  return rows;
+}
+
+bool is_external(const Config& config, nat::Ipv4Address address) {
+  const auto pool = config::external_addresses(config);
+  return std::ranges::find(pool, address) != pool.end() ||
+         std::ranges::any_of(config.nat.static_mappings, [&](const auto& mapping) {
+           return !mapping.is_opening() && mapping.external.prefix.contains(address);
+         });
 }
 
 Error nobody(const Model& model, const EndpointFilter& asked) {
@@ -163,29 +187,32 @@ Result<Json> show_subscriber(const Model& model, const Arguments& arguments) {
                  "address:port"};
   }
   const auto mode = model.config().nat.ports.mode;
-  const auto fixed = static_rows(model.config());
-  std::vector<Row> rows;
+  const auto fixed = static_rows(model.config(), asked);
+  Rows rows;
   for (const auto& row : fixed) {
-    if (answers(row, asked)) rows.push_back(row);
+    if (answers(row, asked)) rows.add(row);
+  }
+  if (!asked.port && rows.total == 0 && is_external(model.config(), asked.prefix.address)) {
+    return Error{
+        ErrorCode::not_found,
+        fmt::format("{} is an external address, which hosts share; give address:port, such as {}:40000",
+                    text(asked), text(asked))};
   }
   if (mode == nat::PortMode::deterministic) {
-    if (const auto row = row_by_rule(model.config(), asked)) rows.push_back(*row);
+    if (const auto row = row_by_rule(model.config(), asked)) rows.add(*row);
   } else if (model.status().dataplane == DataplaneState::up) {
-    const auto live = live_rows(model, asked, fixed);
-    rows.insert(rows.end(), live.begin(), live.end());
-  } else if (rows.empty()) {
+    add_live_rows(model, asked, fixed, rows);
+  } else if (rows.total == 0) {
     return Error{
         ErrorCode::unavailable,
         fmt::format("nat.ports.mode is \"{}\": only the data plane knows whose ports are whose now, and it "
                     "is not there; records tell of the past, if nat.log keeps them",
                     mode_name(mode))};
   }
-  if (rows.empty()) return nobody(model, asked);
+  if (rows.total == 0) return nobody(model, asked);
   Json list = Json::array();
-  for (const auto& row : rows) {
-    if (list.size() < kMaxRows) list.push_back(encode(row));
-  }
-  return Json{{"mode", mode_name(mode)}, {"total", rows.size()}, {"subscribers", std::move(list)}};
+  for (const auto& row : rows.shown) list.push_back(encode(row));
+  return Json{{"mode", mode_name(mode)}, {"total", rows.total}, {"subscribers", std::move(list)}};
 }
 
 }  // namespace pinhole::control

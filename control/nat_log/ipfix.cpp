@@ -261,10 +261,10 @@ bool IpfixExporter::send(std::span<std::byte> message, Moment now) {
                                     .export_time_s = Be32{static_cast<std::uint32_t>(since_epoch.count())},
                                     .sequence = Be32{sequence_},
                                     .domain = Be32{options_.domain}});
-  const bool sent = send_(message, now.steady);
+  const auto delivery = send_(message, now.steady);
   // A collector that refused a message, or could not be reached, may have been started anew meanwhile.
-  templates_lost_ |= !sent;
-  return sent;
+  templates_lost_ |= delivery != Delivery::sent;
+  return delivery != Delivery::not_sent;
 }
 
 void IpfixExporter::send_templates_when_due(Moment now) {

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "control/counters.hpp"
+#include "control/nat_log/udp_sender.hpp"
 #include "control/worker_link.hpp"
 #include "nat/byte_order.hpp"
 #include "nat/record.hpp"
@@ -31,11 +32,10 @@ struct IpfixOptions {
 class IpfixExporter {
  public:
   static constexpr std::size_t kMaxMessage_bytes = 1400;
-  /// Templates are sent again when a message could not be, but not more often than this.
+  /// Templates are sent again when a message was refused or could not be sent, but not more often than this.
   static constexpr std::chrono::seconds kTemplatesAgain{1};
 
-  /// \return whether the message was sent.
-  using Send = std::function<bool(std::span<const std::byte> message, Steady now)>;
+  using Send = std::function<Delivery(std::span<const std::byte> message, Steady now)>;
 
   /// The counters outlive the exporter.
   IpfixExporter(const IpfixOptions& options, Send send, ControlCounters& counters);

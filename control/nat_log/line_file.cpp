@@ -132,12 +132,17 @@ std::size_t LineFile::append(std::string_view lines) {
   if (written == lines.size()) return written;
   const auto end = lines.substr(0, written).rfind('\n');
   const auto whole = end == std::string_view::npos ? 0 : end + 1;
-  if (is_regular_ && whole < written) {
-    // Where that fails too, the next one to open the file ends the line.
-    static_cast<void>(::ftruncate(file_, static_cast<off_t>(size_ - (written - whole))) == 0);
-  }
+  if (is_regular_ && whole < written) take_back(written - whole);
   errno = error;
   return whole;
+}
+
+/// Removes the last bytes that were written. Where that fails, the next one to open the file ends the line.
+void LineFile::take_back(std::size_t bytes) noexcept {
+  // Somebody may have truncated the file since the last look: it must not grow by that.
+  struct stat here{};
+  if (::fstat(file_, &here) != 0 || here.st_size < static_cast<off_t>(bytes)) return;
+  static_cast<void>(::ftruncate(file_, here.st_size - static_cast<off_t>(bytes)) == 0);
 }
 
 void LineFile::rotate(Steady now) {

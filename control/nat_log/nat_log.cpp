@@ -7,16 +7,17 @@
 #include <utility>
 
 #include "control/log.hpp"
+#include "dataplane/config/quotas.hpp"
 
 namespace pinhole::control {
 
 namespace {
 
-IpfixOptions ipfix_options(const config::Nat& config) noexcept {
-  return {.domain = config.log.domain,
-          .templates_every = std::chrono::seconds(config.log.template_s),
-          .quotas = {config.quotas.udp, config.quotas.tcp, config.quotas.icmp},
-          .ports = config.ports.block_size * config.ports.blocks_per_host,
+IpfixOptions ipfix_options(const config::Config& config) {
+  return {.domain = config.nat.log.domain,
+          .templates_every = std::chrono::seconds(config.nat.log.template_s),
+          .quotas = config::mappings_per_host(config),
+          .ports = config::ports_per_host(config),
           .sequence = 0};
 }
 
@@ -26,8 +27,8 @@ std::uint64_t lines_in(std::string_view text) noexcept {
 
 }  // namespace
 
-NatLog::NatLog(const config::Nat& config, ControlCounters& counters) : counters_(counters) {
-  const auto& log = config.log;
+NatLog::NatLog(const config::Config& config, ControlCounters& counters) : counters_(counters) {
+  const auto& log = config.nat.log;
   if (!log.file.empty()) file_.emplace(log.file, std::uint64_t{log.file_mb} << 20U, log.files);
   if (log.collector) {
     sender_.emplace(*log.collector);
@@ -39,10 +40,16 @@ NatLog::NatLog(const config::Nat& config, ControlCounters& counters) : counters_
 }
 
 void NatLog::attach(const std::vector<rte_ring*>& rings, Time started, Moment now) {
+  if (!file_ && !exporter_) {
+    if (rings.empty()) return;
+    log_warning("nat_log_missing",
+                {{"reason", "the data plane records for nat.log, which control was started without"}});
+    return;
+  }
   for (std::uint32_t worker = 0; worker < rings.size(); ++worker) {
     workers_.push_back({.reader = RecordReader(rings[worker], worker, counters_)});
   }
-  if (rings.empty() && (file_ || exporter_)) {
+  if (rings.empty()) {
     log_warning("nat_log_idle", {{"reason", "the data plane was started without nat.log; start it again"}});
   }
   if (!file_ || rings.empty()) return;
@@ -69,7 +76,13 @@ bool NatLog::drain(const DataplaneClock& clock, Moment now) {
   return left == 0;
 }
 
+void NatLog::drain_last(const DataplaneClock& clock, Moment now) {
+  for (int count = 0; count < kLastDrains && drain(clock, now); ++count) {
+  }
+}
+
 std::size_t NatLog::drain(Worker& worker, const DataplaneClock& clock, Moment now, std::size_t limit) {
+  if (is_waiting_for_file()) return 0;
   const auto records = worker.reader.peek(limit);
   for (const auto& record : records) {
     const auto happened = clock.at_tsc(record.tsc);
@@ -84,8 +97,14 @@ std::size_t NatLog::drain(Worker& worker, const DataplaneClock& clock, Moment no
   return records.size();
 }
 
+/// Nobody else wants what the file cannot take; it may wait where no end of control can lose it.
+bool NatLog::is_waiting_for_file() const noexcept {
+  return file_ && !exporter_ && lines_.view().size() >= kMaxWaiting_bytes;
+}
+
 void NatLog::add_line(Worker& worker, const ipc::NatRecord& record, Time happened) {
-  if (lines_.view().size() >= kMaxWaiting_bytes) {
+  // Without a collector the last burst may go over the bound: what comes after it waits on the ring.
+  if (exporter_ && lines_.view().size() >= kMaxWaiting_bytes) {
     ++worker.lost;
     counters_.add(ControlCounter::record_unwritten);
     return;

@@ -28,21 +28,28 @@ class NatLog {
  public:
   /// Of all workers in one drain(), so that clients are answered in a flood of records.
   static constexpr std::size_t kRecordsPerDrain = 8192;
-  /// Lines that wait for the file; beyond this they are lost for it.
+  static constexpr int kLastDrains = 64;
+  /// Lines that wait for the file. Beyond this records stay on the rings, or, when a collector wants them,
+  /// are lost for the file.
   static constexpr std::size_t kMaxWaiting_bytes = std::size_t{16} << 20U;
 
   /// The counters outlive the log.
-  NatLog(const config::Nat& config, ControlCounters& counters);
+  NatLog(const config::Config& config, ControlCounters& counters);
   NatLog(const NatLog&) = delete;
   NatLog& operator=(const NatLog&) = delete;
 
-  /// Begins to read. \param rings of ipc::NatRecord, one a worker; they outlive the log. None: the data plane
+  /// Begins to read, if anybody wants records: what nobody keeps stays on the rings, so that workers count
+  /// what is lost. \param rings of ipc::NatRecord, one a worker; they outlive the log. None: the data plane
   /// records nothing. \param started when the data plane did.
   void attach(const std::vector<rte_ring*>& rings, Time started, Moment now);
 
   /// Writes and sends what waits on the rings.
-  /// \return false when the rings are empty, true when there may be more.
+  /// \return false when the rings are empty or have to wait for the file, true when there may be more at
+  /// once.
   bool drain(const DataplaneClock& clock, Moment now);
+
+  /// drain() until the rings are empty, but not more often than kLastDrains. For the end of the process.
+  void drain_last(const DataplaneClock& clock, Moment now);
 
   /// Tries once more to write what waits, and says what is given up. For the end of the process.
   void close(Moment now);
@@ -56,6 +63,7 @@ class NatLog {
     std::uint64_t lost = 0;  // that no line tells of yet
   };
   std::size_t drain(Worker& worker, const DataplaneClock& clock, Moment now, std::size_t limit);
+  [[nodiscard]] bool is_waiting_for_file() const noexcept;
   void add_line(Worker& worker, const ipc::NatRecord& record, Time happened);
   void add_lost_lines(Moment now);
   void write_lines(Moment now);

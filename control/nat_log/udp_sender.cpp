@@ -10,24 +10,40 @@
 
 namespace pinhole::control {
 
+namespace {
+
+/// Whether the next datagram may get through on the same socket.
+bool is_passing(int error) noexcept {
+  return error == ECONNREFUSED || error == EAGAIN || error == ENOBUFS;
+}
+
+}  // namespace
+
 UdpSender::~UdpSender() {
   close();
 }
 
-bool UdpSender::send(std::span<const std::byte> datagram, Steady now) {
-  if (socket_ < 0 && !open(now)) return false;
+Delivery UdpSender::send(std::span<const std::byte> datagram, Steady now) {
+  if (socket_ < 0 && !open(now)) return Delivery::not_sent;
+  auto sent = Delivery::sent;
   auto count = ::send(socket_, datagram.data(), datagram.size(), MSG_NOSIGNAL);
   if (count < 0 && errno == ECONNREFUSED) {
     // The answer to an earlier datagram, told in place of sending this one.
     fail(errno, now);
+    sent = Delivery::sent_again;
     count = ::send(socket_, datagram.data(), datagram.size(), MSG_NOSIGNAL);
   }
   if (count == static_cast<ssize_t>(datagram.size())) {
     if (!problem_.empty() && now - failed_at_ >= kCalm) problem_.clear();
-    return true;
+    return sent;
   }
-  fail(errno, now);
-  return false;
+  // A connected socket keeps its source address, also when this machine no longer has it.
+  if (is_passing(errno)) {
+    fail(errno, now);
+  } else {
+    give_up(errno, now);
+  }
+  return Delivery::not_sent;
 }
 
 bool UdpSender::open(Steady now) {
@@ -45,15 +61,19 @@ bool UdpSender::open(Steady now) {
     // Connected, so that the system tells when nobody listens there.
     if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
   }
-  fail(errno, now);
-  close();
-  try_at_ = now + kTryAgain;
+  give_up(errno, now);
   return false;
 }
 
 void UdpSender::close() noexcept {
   if (socket_ >= 0) ::close(socket_);
   socket_ = -1;
+}
+
+void UdpSender::give_up(int error, Steady now) {
+  fail(error, now);
+  close();
+  try_at_ = now + kTryAgain;
 }
 
 void UdpSender::fail(int error, Steady now) {

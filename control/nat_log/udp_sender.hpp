@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Datagrams to one peer. Invariant: it never waits; a datagram that the system does not take is lost, and
-// the caller knows. A plain socket and not Asio's, because nothing here is ever waited for.
+// the caller knows; a socket that fails is given up for a new one, which gets the address that this machine
+// then has. A plain socket and not Asio's, because nothing here is ever waited for.
 
 #include <chrono>
 #include <cstddef>
@@ -14,9 +15,15 @@
 
 namespace pinhole::control {
 
+enum class Delivery : std::uint8_t {
+  sent,
+  sent_again,  // the peer had refused a datagram before this one: it may have been started anew meanwhile
+  not_sent,
+};
+
 class UdpSender {
  public:
-  static constexpr std::chrono::seconds kTryAgain{1};
+  static constexpr std::chrono::seconds kTryAgain{1};  // after which a new socket is made
   /// What went wrong is told for so long; a peer that does not listen refuses only every other datagram.
   static constexpr std::chrono::seconds kCalm{10};
   static constexpr int kBuffer_bytes = 4 << 20U;
@@ -26,8 +33,7 @@ class UdpSender {
   UdpSender& operator=(const UdpSender&) = delete;
   ~UdpSender();
 
-  /// \return false when the datagram was not sent.
-  bool send(std::span<const std::byte> datagram, Steady now);
+  Delivery send(std::span<const std::byte> datagram, Steady now);
 
   [[nodiscard]] nat::Endpoint peer() const noexcept { return peer_; }
   /// Why datagrams do not arrive, as far as the system tells; empty: nothing is known.
@@ -38,6 +44,7 @@ class UdpSender {
  private:
   bool open(Steady now);
   void close() noexcept;
+  void give_up(int error, Steady now);
   void fail(int error, Steady now);
 
   nat::Endpoint peer_;

@@ -121,6 +121,30 @@ TEST_CASE("one by one the mappings that live say whose a port is", "[control][su
         "10.0.0.7 has no external ports now; records tell of the past, if nat.log keeps them");
 }
 
+TEST_CASE("of a busy host as many rows are shown as one may ask for, and all are counted",
+          "[control][subscriber]") {
+  auto model = office(nat::PortMode::random);
+  model.mapping_rows.clear();
+  constexpr std::uint16_t kMappings = 60000;
+  for (std::uint16_t i = 0; i < kMappings; ++i) {
+    const auto port = static_cast<std::uint16_t>(5061 + i);
+    model.mapping_rows.push_back(
+        mapping(nat::Protocol::udp, endpoint("10.0.0.5", port), endpoint("198.51.100.2", port)));
+  }
+  const auto ask_for = [&](nat::PortMode mode) {
+    model.config_value.nat.ports.mode = mode;
+    const auto answer = ask(model, "10.0.0.5");
+    REQUIRE(answer.has_value());
+    return *answer;
+  };
+  const auto each = ask_for(nat::PortMode::random);
+  CHECK(each.at("total") == kMappings);
+  CHECK(each.at("subscribers").size() == kMaxRows);
+  const auto blocks = ask_for(nat::PortMode::blocks);
+  CHECK(blocks.at("total") == 119);
+  CHECK(blocks.at("subscribers").size() == 119);
+}
+
 TEST_CASE("static mappings are known from the configuration in every mode", "[control][subscriber]") {
   for (const auto mode : {nat::PortMode::random, nat::PortMode::blocks, nat::PortMode::deterministic}) {
     for (const auto state : {DataplaneState::up, DataplaneState::lost}) {
@@ -153,6 +177,20 @@ TEST_CASE("without a data plane it is said why nobody knows", "[control][subscri
   CHECK(error.message ==
         "nat.ports.mode is \"blocks\": only the data plane knows whose ports are whose now, and it is not "
         "there; records tell of the past, if nat.log keeps them");
+}
+
+TEST_CASE("who asks for an external address without a port is told to give one", "[control][subscriber]") {
+  for (const auto mode : {nat::PortMode::random, nat::PortMode::blocks, nat::PortMode::deterministic}) {
+    auto model = office(mode);
+    model.config_value.nat.ports.subscribers = {nat::Prefix::parse("10.1.0.0/32").value()};
+    for (const char* external : {"198.51.100.2", "198.51.100.9"}) {
+      const auto error = refusal(model, external);
+      CHECK(error.code == ErrorCode::not_found);
+      CHECK(error.message == fmt::format("{0} is an external address, which hosts share; give address:port, "
+                                         "such as {0}:40000",
+                                         external));
+    }
+  }
 }
 
 TEST_CASE("a subnet is nobody", "[control][subscriber]") {

@@ -2,11 +2,13 @@
 // How external ports are given out: what fits together, and whose ports are whose by the configuration alone.
 #include "dataplane/config/subscribers.hpp"
 
+#include "dataplane/config/quotas.hpp"
 #include "dataplane/config/validate.hpp"
 #include "tests/dataplane/config_office.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <functional>
 #include <vector>
 
@@ -172,6 +174,51 @@ TEST_CASE("what is appended to subscribers and pool changes nobody's ports", "[c
     REQUIRE(before.of_inside(host));
     REQUIRE(after.of_inside(host) == before.of_inside(host));
   }
+}
+
+TEST_CASE("what a host may have is what is left of its quota by its blocks",
+          "[config][ports][rfc6888-req4]") {
+  struct Case {
+    const char* what;
+    nat::PortMode mode;
+    bool sip;
+    std::uint32_t quota;
+    std::uint32_t block_size;
+    std::uint32_t blocks;
+    std::uint32_t udp;
+    std::uint32_t tcp;
+  };
+  using nat::PortMode;
+  const Case cases[] = {
+      {"a quota", PortMode::random, true, 100, 512, 4, 100, 100},
+      {"no quota", PortMode::random, true, 0, 512, 4, 65535, 65535},
+      {"more than is counted", PortMode::random, true, 100000, 512, 4, 65535, 65535},
+      {"a quota within the blocks", PortMode::blocks, true, 100, 512, 4, 100, 100},
+      {"blocks within the quota", PortMode::blocks, true, 8192, 512, 4, 2032, 8192},
+      {"blocks alone", PortMode::blocks, true, 0, 512, 4, 2032, 65535},
+      {"blocks without SIP", PortMode::blocks, false, 8192, 512, 4, 8192, 8192},
+      {"one block", PortMode::deterministic, true, 8192, 512, 4, 496, 8192},
+      {"more ports than are counted", PortMode::blocks, true, 0, 16384, 16, 65519, 65535},
+  };
+  for (const auto& row : cases) {
+    DYNAMIC_SECTION(row.what) {
+      auto config = office();
+      config.sip.enabled = row.sip;
+      config.nat.ports.mode = row.mode;
+      config.nat.ports.block_size = row.block_size;
+      config.nat.ports.blocks_per_host = row.blocks;
+      config.nat.quotas = {.udp = row.quota, .tcp = row.quota, .icmp = 7};
+      CHECK(mappings_per_host(config) == std::array<std::uint32_t, 3>{row.udp, row.tcp, 7});
+    }
+  }
+}
+
+TEST_CASE("a host has the ports of its blocks, and of one by the rule", "[config][ports]") {
+  auto config = office();
+  config.nat.ports.mode = nat::PortMode::blocks;
+  CHECK(ports_per_host(config) == 2048);
+  config.nat.ports.mode = nat::PortMode::deterministic;
+  CHECK(ports_per_host(config) == 512);
 }
 
 }  // namespace pinhole::config

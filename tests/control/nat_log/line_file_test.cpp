@@ -188,6 +188,17 @@ TEST_CASE("a full disk takes whole lines only, and is tried again after a second
   CHECK(file.problem().empty());
 }
 
+TEST_CASE("a file that others truncated does not grow when the disk is full",
+          "[control][nat_log][line_file]") {
+  Scene scene;
+  LineFile file(scene.path, 0, 1);
+  CHECK(file.write("an older line\n", scene.now) == 14);
+  fs::resize_file(scene.path, 0);
+  const SizeLimit limit(10);
+  CHECK(file.write("first1\nsecond\n", scene.now) == 7);
+  CHECK(text_of(scene.path) == "first1\n");
+}
+
 TEST_CASE("a device without room is a disk without room", "[control][nat_log][line_file]") {
   LineFile file("/dev/full", 10, 3);
   CHECK(file.write("one\n", Steady{1h}) == 0);

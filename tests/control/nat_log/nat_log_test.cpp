@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/nat_log/nat_log.hpp"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/control/nat_log/collector.hpp"
 #include "tests/control/nat_log/records.hpp"
 #include "tests/control/nat_log/temporary_directory.hpp"
 #include "tests/control/plain_ring.hpp"
@@ -26,46 +22,10 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
+using test::Collector;
 
 constexpr std::uint64_t kHz = 1'000'000'000;
 constexpr unsigned kRingSize = 32768;
-
-/// A UDP socket on the loopback that hears what is sent to it.
-class Collector {
- public:
-  Collector() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    const bool is_bound = bind(socket_, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                          getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-    REQUIRE(is_bound);
-    endpoint_ = {nat::Ipv4Address::from_host(INADDR_LOOPBACK), nat::Be16{ntohs(address.sin_port)}};
-  }
-  Collector(const Collector&) = delete;
-  Collector& operator=(const Collector&) = delete;
-  ~Collector() { stop(); }
-
-  void stop() {
-    if (socket_ >= 0) ::close(socket_);
-    socket_ = -1;
-  }
-  [[nodiscard]] nat::Endpoint endpoint() const { return endpoint_; }
-  /// The sizes of the messages that have arrived.
-  std::vector<std::size_t> take() const {
-    std::vector<std::size_t> sizes;
-    std::array<char, 2000> message{};
-    for (ssize_t size = 0; (size = recv(socket_, message.data(), message.size(), 0)) >= 0;) {
-      sizes.push_back(static_cast<std::size_t>(size));
-    }
-    return sizes;
-  }
-
- private:
-  int socket_;
-  nat::Endpoint endpoint_;
-};
 
 constexpr std::size_t kTemplates_bytes = 128;
 constexpr std::size_t bytes_of_mappings(std::size_t count) {
@@ -77,7 +37,7 @@ struct Scene {
     for (std::size_t i = 0; i < workers; ++i) {
       rings.push_back(std::make_unique<test::PlainRing<ipc::NatRecord>>(kRingSize));
     }
-    config.log.file = path;
+    config.nat.log.file = path;
     clock.sample(100 * kHz, now.wall);
   }
 
@@ -124,7 +84,7 @@ struct Scene {
 
   test::TemporaryDirectory directory;
   fs::path path = directory.path() / "nat.jsonl";
-  config::Nat config;
+  config::Config config;
   ControlCounters counters;
   std::vector<std::unique_ptr<test::PlainRing<ipc::NatRecord>>> rings;
   DataplaneClock clock{0, kHz};
@@ -150,7 +110,7 @@ TEST_CASE("records become lines with the time when they happened", "[control][na
 TEST_CASE("records go to the file and to the collector", "[control][nat_log][rfc6888-req10]") {
   Scene scene(2);
   const Collector collector;
-  scene.config.log.collector = collector.endpoint();
+  scene.config.nat.log.collector = collector.endpoint();
   scene.open();
   scene.push(0, 0);
   scene.push(0, 1);
@@ -172,6 +132,24 @@ TEST_CASE("records go to the file and to the collector", "[control][nat_log][rfc
   CHECK(status->exported == 3);
   CHECK(status->file_problem.empty());
   CHECK(status->collector_problem.empty());
+}
+
+TEST_CASE("the collector is told the quota that the data plane refused by", "[control][nat_log][rfc8158]") {
+  Scene scene;
+  const Collector collector;
+  scene.config.nat.log.collector = collector.endpoint();
+  scene.config.nat.ports.mode = nat::PortMode::blocks;
+  scene.config.sip.enabled = true;
+  scene.open();
+  const auto refused = test::refusal(nat::RecordType::quota_exceeded, nat::DropReason::drop_quota_mappings);
+  REQUIRE(scene.rings[0]->push(test::sent(refused, 0, 0, 99 * kHz)));
+  scene.drain();
+  CHECK(collector.next().size() == kTemplates_bytes);
+  const auto message = collector.next();
+  // Behind the headers, the time, natEvent and natQuotaExceededEvent: maxEntriesPerUser.
+  constexpr std::size_t kAt = 16 + 4 + 8 + 1 + 4;
+  REQUIRE(message.size() == kAt + 4 + 4);
+  CHECK(message.substr(kAt, 4) == std::string("\0\0\x07\xf0", 4));  // 4 blocks of 512, but 16 for media
 }
 
 TEST_CASE("what workers lost stands in the file where it is missing", "[control][nat_log]") {
@@ -202,6 +180,18 @@ TEST_CASE("a drain is bounded, and every worker has its turn", "[control][nat_lo
   CHECK(scene.told(0).size() == kRingSize - 1);
 }
 
+TEST_CASE("the last drain leaves nothing on the rings", "[control][nat_log]") {
+  Scene scene(2);
+  scene.open();
+  for (std::uint32_t i = 0; i < kRingSize - 1; ++i) {
+    scene.push(i, 0);
+    scene.push(i, 1);
+  }
+  scene.log->drain_last(scene.clock, scene.now);
+  CHECK(scene.told(0).size() == kRingSize - 1);
+  CHECK(scene.told(1).size() == kRingSize - 1);
+}
+
 TEST_CASE("what control was killed over is written by the next control", "[control][nat_log]") {
   Scene scene;
   scene.open();
@@ -220,9 +210,9 @@ TEST_CASE("what control was killed over is written by the next control", "[contr
 TEST_CASE("a file that cannot be written does not keep records from the collector", "[control][nat_log]") {
   Scene scene;
   const Collector collector;
-  scene.config.log.collector = collector.endpoint();
-  scene.config.log.file = scene.directory.path() / "later" / "nat.jsonl";
-  scene.path = scene.config.log.file;
+  scene.config.nat.log.collector = collector.endpoint();
+  scene.config.nat.log.file = scene.directory.path() / "later" / "nat.jsonl";
+  scene.path = scene.config.nat.log.file;
   scene.open();
   scene.push(0);
   scene.drain();
@@ -239,10 +229,13 @@ TEST_CASE("a file that cannot be written does not keep records from the collecto
   CHECK(scene.counters.read(ControlCounter::record_unwritten) == 0);
 }
 
-TEST_CASE("of what waits for the file too much is lost, counted and told", "[control][nat_log]") {
+TEST_CASE("with a collector too much of what waits for the file is lost for it, counted and told",
+          "[control][nat_log]") {
   Scene scene;
-  scene.config.log.file = scene.directory.path() / "later" / "nat.jsonl";
-  scene.path = scene.config.log.file;
+  const Collector collector;
+  scene.config.nat.log.collector = collector.endpoint();
+  scene.config.nat.log.file = scene.directory.path() / "later" / "nat.jsonl";
+  scene.path = scene.config.nat.log.file;
   scene.open();
   std::uint32_t sequence = 0;
   while (scene.counters.read(ControlCounter::record_unwritten) == 0) {
@@ -263,9 +256,31 @@ TEST_CASE("of what waits for the file too much is lost, counted and told", "[con
   CHECK(scene.log->status()->unwritten == lost);
 }
 
+TEST_CASE("with a file alone records wait on their ring while the file takes none", "[control][nat_log]") {
+  Scene scene;
+  scene.config.nat.log.file = scene.directory.path() / "later" / "nat.jsonl";
+  scene.path = scene.config.nat.log.file;
+  scene.open();
+  std::uint32_t sequence = 0;
+  while (scene.rings[0]->push(test::sent(test::mapping(), sequence, 0, 99 * kHz))) {
+    ++sequence;
+    if (sequence % NatLog::kRecordsPerDrain == 0) scene.drain();
+    REQUIRE(sequence < 1'000'000);
+  }
+  CHECK(scene.counters.read(ControlCounter::record_received) == sequence - (kRingSize - 1));
+  CHECK_FALSE(scene.drain());
+  fs::create_directory(scene.path.parent_path());
+  scene.pass(1s);
+  for (std::uint32_t taken = 0; taken < 2 * kRingSize; taken += NatLog::kRecordsPerDrain) scene.drain();
+  const auto told = scene.told();
+  REQUIRE(told.size() == sequence);
+  CHECK(told.back() == "mapping_created " + std::to_string(sequence - 1));
+  CHECK(scene.counters.read(ControlCounter::record_unwritten) == 0);
+}
+
 TEST_CASE("what still waits at the end is counted as lost", "[control][nat_log]") {
   Scene scene;
-  scene.config.log.file = scene.directory.path() / "never" / "nat.jsonl";
+  scene.config.nat.log.file = scene.directory.path() / "never" / "nat.jsonl";
   scene.open();
   scene.push(0);
   scene.drain();
@@ -280,7 +295,7 @@ TEST_CASE("a collector that is not there is told, and found again", "[control][n
     const Collector gone;
     nobody = gone.endpoint();
   }
-  scene.config.log.collector = nobody;
+  scene.config.nat.log.collector = nobody;
   scene.open();
   for (std::uint32_t i = 0; i < 10; ++i) {
     scene.push(i);
@@ -292,10 +307,37 @@ TEST_CASE("a collector that is not there is told, and found again", "[control][n
   CHECK(counters.read(ControlCounter::record_exported) + counters.read(ControlCounter::record_unsent) == 10);
 }
 
+TEST_CASE("a collector that was started anew gets the templates within a second", "[control][nat_log]") {
+  Scene scene;
+  nat::Endpoint endpoint;
+  const auto log = [&](std::uint32_t sequence) {
+    scene.push(sequence);
+    scene.drain();
+  };
+  {
+    const Collector first;
+    endpoint = first.endpoint();
+    scene.config.nat.log.collector = endpoint;
+    scene.open();
+    log(0);
+  }
+  log(1);  // refused
+  const Collector second(endpoint.port);
+  scene.pass(500ms);
+  log(2);
+  CHECK(second.take() == std::vector<std::size_t>{bytes_of_mappings(1)});
+  scene.pass(500ms);
+  scene.drain();
+  CHECK(second.take() == std::vector<std::size_t>{kTemplates_bytes});
+  scene.pass(5s);
+  scene.drain();
+  CHECK(second.take().empty());
+}
+
 TEST_CASE("a network without a way to the collector loses records, counted, and nothing else",
           "[control][nat_log]") {
   Scene scene;
-  scene.config.log.collector = test::endpoint("255.255.255.255", 4739);  // not without asking
+  scene.config.nat.log.collector = test::endpoint("255.255.255.255", 4739);  // not without asking
   scene.open();
   scene.push(0);
   scene.drain();
@@ -308,13 +350,24 @@ TEST_CASE("a network without a way to the collector loses records, counted, and 
 
 TEST_CASE("a log that nobody wants does nothing", "[control][nat_log]") {
   Scene scene;
-  scene.config.log.file.clear();
+  scene.config.nat.log.file.clear();
   scene.rings.clear();
   scene.open();
   CHECK_FALSE(scene.drain());
   CHECK_FALSE(scene.log->status());
   scene.log->close(scene.now);
   CHECK_FALSE(fs::exists(scene.path));
+}
+
+TEST_CASE("a log that nobody wants leaves records on their ring, where they are missed",
+          "[control][nat_log]") {
+  Scene scene;
+  scene.config.nat.log.file.clear();
+  scene.open();
+  for (std::uint32_t i = 0; i < kRingSize - 1; ++i) scene.push(i);
+  CHECK_FALSE(scene.drain());
+  CHECK_FALSE(scene.rings[0]->push(test::sent(test::mapping(), kRingSize - 1)));
+  CHECK(scene.counters.read(ControlCounter::record_received) == 0);
 }
 
 TEST_CASE("a data plane without records is no reason to fail", "[control][nat_log]") {
