@@ -288,7 +288,8 @@ TEST_CASE("source routes are dropped from either side, other IP options pass",
 
   SanityLab lab(1);
   for (const auto& options :
-       {std::vector<unsigned>{0x94, 4, 0, 0, 1, 1, 1, 1}, std::vector<unsigned>{7, 7, 4, 0, 0, 0, 0, 0}}) {
+       {std::vector<unsigned>{0x94, 4, 0, 0, 1, 1, 1, 1}, std::vector<unsigned>{7, 7, 4, 0, 0, 0, 0, 0},
+        std::vector<unsigned>{136, 4, 0, 0, 1, 1, 1, 1}, std::vector<unsigned>{68, 8, 5, 0, 0, 0, 0, 0}}) {
     auto frame = with_options(in, options);
     const auto own = lab.own_mac(kOutside);
     std::copy(own.bytes.begin(), own.bytes.end(), reinterpret_cast<std::uint8_t*>(frame.data()));

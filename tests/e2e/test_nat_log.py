@@ -311,7 +311,8 @@ class NatLog(unittest.TestCase):
             self.assertIn("No space left on device", status["file_problem"])
             self.assertLess(self.path.stat().st_size, 16384 + 1)
             self.assertTrue(self.path.read_text(encoding="utf-8").endswith("}\n"), "whole lines only")
-            self.assertEqual(lab.ctl("status")["nat_log"]["received"], len(seen))
+            wait_for("the rest, which the file cannot have",
+                     lambda: lab.ctl("status")["nat_log"]["received"] == len(seen), 5)
 
             self.tmpfs("-o", "remount,size=1m")
             wait_for("what waited to be written", lambda: len(self.mappings("mapping_created")) == len(seen), 5)
