@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "control/log.hpp"
+#include "dataplane/ipc/nat_record.hpp"
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -177,6 +178,8 @@ Result<Attachment> attach(const std::string& file_prefix, const Primary& primary
   if (!commands) return commands.error();
   attachment.events = std::move(*events);
   attachment.commands = std::move(*commands);
+  // The data plane may have been started with a configuration without nat.log.
+  if (auto records = find_rings(ipc::kRecordRingName, workers)) attachment.records = std::move(*records);
   return attachment;
 }
 

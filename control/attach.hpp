@@ -38,6 +38,7 @@ struct Attachment {
   const ipc::Layout* layout = nullptr;
   std::vector<rte_ring*> events;  // of each worker
   std::vector<rte_ring*> commands;
+  std::vector<rte_ring*> records;  // of NAT; none when the data plane's configuration wants none
 };
 
 /// Whether a layout can be used by this program.

@@ -112,6 +112,8 @@ int run(int argc, char** argv) {
   hold_signals(true);
   log().set_level(level_of(line->log_level));
   // A program that was executed by way of /proc/self/exe is called `exe`.
+  // A limit on the size of files is an error to be told, not a reason to die.
+  std::signal(SIGXFSZ, SIG_IGN);
   prctl(PR_SET_NAME, kProgram.name.data());
   Handover handover;
   const auto again = serve(std::move(*config), *line, handover);

@@ -37,6 +37,20 @@ struct InterfaceRow {
   std::string mac;  // "02:00:00:00:00:01"
 };
 
+/// What became of NAT records since control started, and of those that it never got since the data plane did.
+struct NatLogRow {
+  std::string file;          // empty: none
+  std::string file_problem;  // empty: none
+  std::optional<nat::Endpoint> collector;
+  std::string collector_problem;  // empty: none is known
+  std::uint64_t received = 0;
+  std::uint64_t lost = 0;  // on the way from workers
+  std::uint64_t written = 0;
+  std::uint64_t unwritten = 0;  // lost for the file
+  std::uint64_t exported = 0;
+  std::uint64_t unsent = 0;  // lost for the collector
+};
+
 struct Status {
   std::string version;      // of control
   std::string config_path;  // of the file that control was started with
@@ -60,6 +74,7 @@ struct Status {
   std::uint64_t mbufs_in_use = 0;
   std::uint64_t events_received = 0;
   std::uint64_t events_lost = 0;
+  std::optional<NatLogRow> nat_log;  // none: nobody wants records
 };
 
 struct WorkerRow {
@@ -229,7 +244,9 @@ class Model {
   [[nodiscard]] virtual Paged<RegistrationRow> registrations(std::string_view aor, Page page) const = 0;
   /// Every counter of every module, drop reasons among them, in the order of their lists.
   [[nodiscard]] virtual std::vector<CounterRow> counters() const = 0;
-  /// The effective configuration, defaults filled in, as a JSON document.
+  /// The configuration that control was started with; valid as long as the model.
+  [[nodiscard]] virtual const config::Config& config() const = 0;
+  /// The same with every default filled in, as a JSON document.
   [[nodiscard]] virtual std::string configuration() const = 0;
 };
 

@@ -24,14 +24,14 @@ Moment now() {
   return {.wall = std::chrono::system_clock::now(), .steady = std::chrono::steady_clock::now()};
 }
 
-/// Calls `round` every `period`, from the end of one to the begin of the next.
+/// Calls `round` after a while, and again after as long as it says, from its end to its next begin.
 template <typename Round>
-void repeat(boost::asio::steady_timer& timer, std::chrono::milliseconds period, Round round) {
-  timer.expires_after(period);
-  timer.async_wait([&timer, period, round](const boost::system::error_code& error) {
+void repeat(boost::asio::steady_timer& timer, std::chrono::milliseconds wait, Round round) {
+  timer.expires_after(wait);
+  timer.async_wait([&timer, round](const boost::system::error_code& error) {
     if (error) return;
-    round();
-    repeat(timer, period, round);
+    const std::chrono::milliseconds next = round();
+    repeat(timer, next, round);
   });
 }
 
@@ -87,6 +87,7 @@ Runtime::Runtime(boost::asio::io_context& context, config::Config config, std::s
       config_path_(std::move(config_path)),
       primary_path_(primary_config_path(config_.dpdk.file_prefix)),
       calls_(std::chrono::seconds(config_.control.linger_s), counters_),
+      nat_log_(config_.nat, counters_),
       look_timer_(context),
       drain_timer_(context),
       signals_(context, SIGINT, SIGTERM),
@@ -118,7 +119,10 @@ void Runtime::start() {
   });
   log_info("control_started", {{"version", facts_.version}, {"pid", facts_.control_pid}});
   look();
-  repeat(look_timer_, kLookEvery, [this] { look(); });
+  repeat(look_timer_, kLookEvery, [this] {
+    look();
+    return kLookEvery;
+  });
 }
 
 void Runtime::on_signal() {
@@ -129,6 +133,7 @@ void Runtime::on_signal() {
 void Runtime::end(Outcome outcome) {
   outcome_ = outcome;
   stop_attaching_ = true;
+  nat_log_.close(now());
   context_.stop();
 }
 
@@ -189,13 +194,15 @@ void Runtime::on_attach(Result<Attachment> result, const Primary& primary) {
   set_state(DataplaneState::up);
   calls_.attach(attached_->link, moment);
   registrations_.attach(attached_->link);
+  nat_log_.attach(attached_->attachment.records, facts_.dataplane_started, moment);
   resync_where_due(moment);
   log_info("dataplane_attached", {{"pid", facts_.dataplane_pid},
                                   {"workers", facts_.workers},
                                   {"calls", calls_.size()},
                                   {"registrations", registrations_.size()}});
   watch_process();
-  repeat(drain_timer_, kDrainEvery, [this] { drain(); });
+  // What is left of a flood comes next, after whoever else waits for a turn.
+  repeat(drain_timer_, kDrainEvery, [this] { return drain() ? std::chrono::milliseconds(0) : kDrainEvery; });
 }
 
 void Runtime::note_layout() {
@@ -242,7 +249,8 @@ void Runtime::look_at_dataplane() {
 }
 
 void Runtime::on_dataplane_gone() {
-  drain();  // its last words
+  while (drain()) {  // its last words
+  }
   set_state(DataplaneState::lost);
   end(Outcome::anew);
 }
@@ -257,7 +265,7 @@ void Runtime::set_state(DataplaneState state) {
   facts_.dataplane_since = std::chrono::system_clock::now();
 }
 
-void Runtime::drain() {
+bool Runtime::drain() {
   // Cards are read after the events, so that few events are left that they are newer than.
   auto& attached = *attached_;
   const Moment moment = now();
@@ -273,7 +281,9 @@ void Runtime::drain() {
     }
     if (worker.events.take_gap()) worker.resync_due = true;
   }
+  const bool more = nat_log_.drain(attached.clock, moment);
   resync_where_due(moment);
+  return more;
 }
 
 void Runtime::resync_where_due(Moment moment) {
@@ -294,6 +304,7 @@ Status Runtime::status() const {
   Status status = facts_;
   status.now = std::chrono::system_clock::now();
   status.calls = calls_.unended();
+  status.nat_log = nat_log_.status();
   if (attached_) fill_in(status);
   return status;
 }
@@ -306,6 +317,10 @@ void Runtime::fill_in(Status& status) const {
   status.mbufs_in_use = layout.mbufs_in_use.load(std::memory_order_relaxed);
   status.events_received = counters_.read(ControlCounter::event_received);
   status.events_lost = attached_->stats.total(dataplane::WorkerCounter::event_lost);
+  // Holes in the numbers are seen by the next record only; the workers know at once.
+  if (status.nat_log) {
+    status.nat_log->lost = attached_->stats.total(dataplane::WorkerCounter::record_lost);
+  }
 }
 
 std::vector<WorkerRow> Runtime::workers() const {

@@ -25,6 +25,7 @@
 #include "control/heartbeat_watch.hpp"
 #include "control/mapping_view.hpp"
 #include "control/model.hpp"
+#include "control/nat_log/nat_log.hpp"
 #include "control/registration_store.hpp"
 #include "control/shared_link.hpp"
 #include "control/stats_reader.hpp"
@@ -83,6 +84,7 @@ class Runtime final : public Model {
   [[nodiscard]] Paged<PinholeRow> pinholes(std::string_view call, Page page) const override;
   [[nodiscard]] Paged<RegistrationRow> registrations(std::string_view aor, Page page) const override;
   [[nodiscard]] std::vector<CounterRow> counters() const override;
+  [[nodiscard]] const config::Config& config() const override { return config_; }
   [[nodiscard]] std::string configuration() const override;
 
  private:
@@ -114,7 +116,8 @@ class Runtime final : public Model {
   void on_attach(Result<Attachment> result, const Primary& primary);
   void watch_process();
   void on_dataplane_gone();
-  void drain();
+  /// \return whether NAT records are left on the rings.
+  bool drain();
   void resync_where_due(Moment now);
   void set_state(DataplaneState state);
   void fill_in(Status& status) const;
@@ -131,6 +134,7 @@ class Runtime final : public Model {
   ControlCounters counters_;
   CallStore calls_;
   RegistrationStore registrations_;
+  NatLog nat_log_;
   std::unique_ptr<Attached> attached_;
   std::optional<Primary> seen_;       // at the last look for a data plane
   std::optional<Primary> attaching_;  // to this one

@@ -86,14 +86,23 @@ void StatsReader::append_gauges(std::vector<CounterRow>& rows) const {
                       .help = "commands that wait on the rings now",
                       .total = 0,
                       .per_worker = {}};
+  CounterRow records{.module = "control",
+                     .name = "record_waiting",
+                     .help = "NAT records that wait on the rings now",
+                     .total = 0,
+                     .per_worker = {}};
   for (std::uint32_t worker = 0; worker < worker_count(); ++worker) {
     events.per_worker.push_back(rte_ring_count(attachment_.events[worker]));
     commands.per_worker.push_back(rte_ring_count(attachment_.commands[worker]));
+    const bool are_wanted = !attachment_.records.empty();
+    records.per_worker.push_back(are_wanted ? rte_ring_count(attachment_.records[worker]) : 0);
   }
   sum(events);
   sum(commands);
+  sum(records);
   rows.push_back(std::move(events));
   rows.push_back(std::move(commands));
+  rows.push_back(std::move(records));
 }
 
 std::vector<WorkerRow> StatsReader::workers() const {

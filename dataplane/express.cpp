@@ -178,116 +178,144 @@ template <bool kOutbound>
   return true;
 }
 
+/// A burst on its way through the steps.
 /// \tparam kWay that of every packet, which all came in by `arrival`; or `regular`: each says where it came
 /// from
 template <Express::Way kWay>
-void Express::forward_as(Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept {
-  constexpr bool kMixed = kWay == Way::regular;
-  const unsigned size = burst.size;
-  std::array<Flow, kBurst> flows;
-  std::array<nat::MappingIndex, kBurst> mappings;
-  std::array<Way, kBurst> ways;  // kMixed
-  const auto is_outbound = [&](unsigned place) noexcept {
-    return kMixed ? ways[place] == Way::outbound : kWay == Way::outbound;
-  };
-  // The few whose index line was full: they look further when their next line is there.
-  std::array<std::uint8_t, kBurst> further;
-  unsigned further_next = 0;
-  unsigned further_end = 0;
-  std::array<unsigned, 2> count{};  // inbound, outbound
-  std::uint64_t bytes = 0;
-  std::uint16_t left = 0;
-  unsigned handed_over = 0;
-  Sent sent;
+class Express::Pass {
+ public:
+  Pass(Express& express, Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept
+      : express_(express), burst_(burst), arrival_(arrival), worker_(worker), size_(burst.size) {}
 
-  // Calls step(place) for each packet of the stride that begins at `begin`, which may lie behind the burst.
-  const auto each = [size](unsigned begin, auto&& step) noexcept __attribute__((always_inline)) {
-    const unsigned end = std::min(begin + kStride, size);
-    for (unsigned place = begin; place < end; ++place) step(place);
-  };
-  const auto fetch = [&](unsigned place) noexcept {
-    flows[place].frame = bytes_of(burst.mbufs[place]);
-    nat::prefetch(flows[place].frame);
-  };
-  const auto recognise_one = [&](unsigned place) noexcept __attribute__((always_inline)) {
-    Flow& flow = flows[place];
-    rte_mbuf* const mbuf = burst.mbufs[place];
-    const std::size_t frame_size = mbuf->data_len;
-    auto found = Found::nothing;
-    if constexpr (kMixed) {
-      const Arrival& its = arrivals_[mbuf->port < arrivals_.size() ? mbuf->port : 0];
-      ways[place] = its.inside ? Way::outbound : Way::inbound;
-      if (its.usable && mbuf->port < arrivals_.size()) {
-        found = its.inside ? recognise<true>(flow, frame_size, its, worker)
-                           : recognise<false>(flow, frame_size, its, worker);
-      }
-    } else {
-      bytes += frame_size;
-      found = recognise < kWay == Way::outbound > (flow, frame_size, arrival, worker);
-      if (found == Found::elsewhere) [[unlikely]] {
-        mbuf->port = arrival.port;
-        worker.handoff.add(static_cast<unsigned>(flow.place), mbuf);
-        burst.mbufs[place] = nullptr;
-        ++handed_over;
-      }
+  void run() noexcept {
+    each(0, [this](unsigned place) noexcept { fetch(place); });
+    for (unsigned begin = 0; begin < size_ + 2 * kStride; begin += kStride) {
+      each(begin + kStride, [this](unsigned place) noexcept { fetch(place); });
+      each(begin, [this](unsigned place) noexcept { recognise(place); });
+      if (begin < kStride) continue;
+      if (further_next_ < further_end_) [[unlikely]]
+        guess_further();
+      each(begin - kStride, [this](unsigned place) noexcept { guess(place); });
+      if (begin < 2 * kStride) continue;
+      each(begin - 2 * kStride, [this](unsigned place) noexcept { finish(place); });
     }
-    if (found != Found::flow) [[unlikely]] {
-      flow.ends[0] = flow.ends[1] = kNobody;
-      flow.place = 0;
-    }
-  };
-  const auto guess_one = [&](unsigned place) noexcept __attribute__((always_inline)) {
-    const auto where = flows[place].place;
-    if (!is_outbound(place)) {
-      mappings[place] = worker.translator.guess_inbound(where);
-      return;
-    }
-    const auto guess = worker.translator.table().guess(where);
-    if (guess != nat::kNoMapping) [[likely]] {
-      worker.translator.table().prefetch_mapping(guess);
-      mappings[place] = guess;
-      return;
-    }
-    mappings[place] = kAny;
-    if (worker.translator.table().lies_further(where))
-      further[further_end++] = static_cast<std::uint8_t>(place);
-  };
-  const auto finish_one = [&](unsigned place) noexcept __attribute__((always_inline)) {
-    rte_mbuf* const mbuf = burst.mbufs[place];
-    const bool outbound = is_outbound(place);
-    const bool done = outbound ? finish<true>(mbuf, flows[place], mappings[place], worker, sent)
-                               : finish<false>(mbuf, flows[place], mappings[place], worker, sent);
-    if (done) [[likely]] {
-      if constexpr (kMixed) ++count[outbound ? 1 : 0];
-    } else if (mbuf != nullptr) {
-      burst.mbufs[left++] = mbuf;
-    }
-  };
-
-  each(0, fetch);
-  for (unsigned begin = 0; begin < size + 2 * kStride; begin += kStride) {
-    each(begin + kStride, fetch);
-    each(begin, recognise_one);
-    if (begin < kStride) continue;
-    for (; further_next < further_end; ++further_next) {
-      const unsigned place = further[further_next];
-      const auto guess = worker.translator.guess_outbound_further(flows[place].place);
-      if (guess != nat::kNoMapping) mappings[place] = guess;
-    }
-    each(begin - kStride, guess_one);
-    if (begin < 2 * kStride) continue;
-    each(begin - 2 * kStride, finish_one);
+    close();
   }
-  sent.hand_over(worker.transmitter);
-  burst.size = left;
-  if constexpr (!kMixed) count[kWay == Way::outbound ? 1 : 0] = size - left - handed_over;
-  if (handed_over > 0) worker.handoff.flush();
-  auto& counters = worker.stats.worker;
-  counters.add(WorkerCounter::rx_bytes, bytes);
-  counters.add(WorkerCounter::translated_in, count[0]);
-  counters.add(WorkerCounter::translated_out, count[1]);
-  counters.add(WorkerCounter::express, count[0] + count[1]);
-}
+
+ private:
+  static constexpr bool kMixed = kWay == Way::regular;
+
+  /// Calls step(place) for each packet of the stride that begins at `begin`, which may lie behind the burst.
+  template <typename Step>
+  [[gnu::always_inline]] void each(unsigned begin, Step&& step) noexcept {
+    const unsigned end = std::min(begin + kStride, size_);
+    for (unsigned place = begin; place < end; ++place) step(place);
+  }
+  [[nodiscard, gnu::always_inline]] bool is_outbound(unsigned place) const noexcept {
+    return kMixed ? ways_[place] == Way::outbound : kWay == Way::outbound;
+  }
+
+  [[gnu::always_inline]] void fetch(unsigned place) noexcept {
+    flows_[place].frame = bytes_of(burst_.mbufs[place]);
+    nat::prefetch(flows_[place].frame);
+  }
+  [[gnu::always_inline]] void recognise(unsigned place) noexcept {
+    const Found found = kMixed ? find_by_arrival(place) : find(place);
+    if (found == Found::flow) [[likely]]
+      return;
+    Flow& flow = flows_[place];
+    if (found == Found::elsewhere && !kMixed) hand_over(place, static_cast<unsigned>(flow.place));
+    flow.ends[0] = flow.ends[1] = kNobody;
+    flow.place = 0;
+  }
+  [[nodiscard, gnu::always_inline]] Found find(unsigned place) noexcept {
+    const std::size_t frame_size = burst_.mbufs[place]->data_len;
+    bytes_ += frame_size;
+    return express_.recognise < kWay == Way::outbound > (flows_[place], frame_size, arrival_, worker_);
+  }
+  [[nodiscard, gnu::always_inline]] Found find_by_arrival(unsigned place) noexcept {
+    const rte_mbuf* const mbuf = burst_.mbufs[place];
+    const bool known = mbuf->port < express_.arrivals_.size();  // and not a mark
+    const Arrival& arrival = express_.arrivals_[known ? mbuf->port : 0];
+    ways_[place] = arrival.inside ? Way::outbound : Way::inbound;
+    if (!known || !arrival.usable) return Found::nothing;
+    return arrival.inside ? express_.recognise<true>(flows_[place], mbuf->data_len, arrival, worker_)
+                          : express_.recognise<false>(flows_[place], mbuf->data_len, arrival, worker_);
+  }
+  void hand_over(unsigned place, unsigned owner) noexcept {
+    rte_mbuf* const mbuf = std::exchange(burst_.mbufs[place], nullptr);
+    mbuf->port = arrival_.port;
+    worker_.handoff.add(owner, mbuf);
+    ++handed_over_;
+  }
+
+  [[gnu::always_inline]] void guess(unsigned place) noexcept {
+    const auto where = flows_[place].place;
+    if (!is_outbound(place)) {
+      mappings_[place] = worker_.translator.guess_inbound(where);
+      return;
+    }
+    const auto& table = worker_.translator.table();
+    const auto guess = table.guess(where);
+    if (guess != nat::kNoMapping) [[likely]] {
+      table.prefetch_mapping(guess);
+      mappings_[place] = guess;
+      return;
+    }
+    mappings_[place] = kAny;
+    if (table.lies_further(where)) further_[further_end_++] = static_cast<std::uint8_t>(place);
+  }
+  void guess_further() noexcept {
+    for (; further_next_ < further_end_; ++further_next_) {
+      const unsigned place = further_[further_next_];
+      const auto guess = worker_.translator.guess_outbound_further(flows_[place].place);
+      if (guess != nat::kNoMapping) mappings_[place] = guess;
+    }
+  }
+
+  [[gnu::always_inline]] void finish(unsigned place) noexcept {
+    rte_mbuf* const mbuf = burst_.mbufs[place];
+    const bool outbound = is_outbound(place);
+    const bool done = outbound
+                          ? express_.finish<true>(mbuf, flows_[place], mappings_[place], worker_, sent_)
+                          : express_.finish<false>(mbuf, flows_[place], mappings_[place], worker_, sent_);
+    if (done) [[likely]] {
+      if constexpr (kMixed) ++count_[outbound ? 1 : 0];
+    } else if (mbuf != nullptr) {
+      burst_.mbufs[left_++] = mbuf;
+    }
+  }
+  void close() noexcept {
+    sent_.hand_over(worker_.transmitter);
+    burst_.size = left_;
+    if (handed_over_ > 0) worker_.handoff.flush();
+    if constexpr (!kMixed) count_[kWay == Way::outbound ? 1 : 0] = size_ - left_ - handed_over_;
+    auto& counters = worker_.stats.worker;
+    counters.add(WorkerCounter::rx_bytes, bytes_);
+    counters.add(WorkerCounter::translated_in, count_[0]);
+    counters.add(WorkerCounter::translated_out, count_[1]);
+    counters.add(WorkerCounter::express, count_[0] + count_[1]);
+  }
+
+  Express& express_;
+  Burst& burst_;
+  const Arrival& arrival_;
+  WorkerContext& worker_;
+  unsigned size_;
+
+  std::array<Flow, kBurst> flows_;
+  std::array<nat::MappingIndex, kBurst> mappings_;
+  std::array<Way, kBurst> ways_;  // kMixed
+  // The few whose index line was full: they look further when their next line is there.
+  std::array<std::uint8_t, kBurst> further_;
+  unsigned further_next_ = 0;
+  unsigned further_end_ = 0;
+  std::array<unsigned, 2> count_{};  // inbound, outbound
+  std::uint64_t bytes_ = 0;
+  std::uint16_t left_ = 0;
+  unsigned handed_over_ = 0;
+  Sent sent_;
+};
 
 void Express::forward_received(Burst& burst, std::uint16_t port, WorkerContext& worker) noexcept {
   const Arrival& arrival = arrivals_[port];
@@ -296,15 +324,15 @@ void Express::forward_received(Burst& burst, std::uint16_t port, WorkerContext& 
     for (unsigned i = 0; i < burst.size; ++i) bytes += burst.mbufs[i]->data_len;
     worker.stats.worker.add(WorkerCounter::rx_bytes, bytes);
   } else if (arrival.inside) {
-    forward_as<Way::outbound>(burst, arrival, worker);
+    Pass<Way::outbound>(*this, burst, arrival, worker).run();
   } else {
-    forward_as<Way::inbound>(burst, arrival, worker);
+    Pass<Way::inbound>(*this, burst, arrival, worker).run();
   }
   for (unsigned i = 0; i < burst.size; ++i) burst.mbufs[i]->port = port;  // not every driver says so
 }
 
 void Express::forward_handed_over(Burst& burst, WorkerContext& worker) noexcept {
-  forward_as<Way::regular>(burst, arrivals_[0], worker);
+  Pass<Way::regular>(*this, burst, arrivals_[0], worker).run();
 }
 
 }  // namespace pinhole::dataplane

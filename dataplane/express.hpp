@@ -30,6 +30,9 @@ struct WorkerContext;
 
 class Express {
  public:
+  /// Which way a packet is taken to go; regular: each says by where it came from.
+  enum class Way : std::uint8_t { regular, outbound, inbound };
+
   explicit Express(const Network& network);
 
   // Both forward the packets of established flows; what is left is moved to the front of the burst, in order.
@@ -66,15 +69,14 @@ class Express {
     bool usable = false;  // it has but one interface, whose frames are untagged
     bool inside = false;
   };
-  enum class Way : std::uint8_t { regular, outbound, inbound };
   enum class Found : std::uint8_t { nothing, flow, elsewhere };
   struct Flow;
   struct Sent;
+  template <Way kWay>
+  class Pass;
 
   [[nodiscard]] bool may_pass(const nat::Mapping& mapping, nat::Endpoint remote,
                               const WorkerContext& worker) const noexcept;
-  template <Way kWay>
-  void forward_as(Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept;
   template <bool kOutbound>
   [[nodiscard]] Found recognise(Flow& flow, std::size_t size, const Arrival& arrival,
                                 const WorkerContext& worker) const noexcept;

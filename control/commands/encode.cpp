@@ -117,6 +117,16 @@ Json encode_dataplane(const Status& status) {
   return document;
 }
 
+Json encode_nat_log(const std::optional<NatLogRow>& row) {
+  if (!row) return nullptr;
+  const auto or_none = [](const std::string& value) { return value.empty() ? Json(nullptr) : Json(value); };
+  return Json{{"file", or_none(row->file)},        {"file_problem", or_none(row->file_problem)},
+              {"collector", text(row->collector)}, {"collector_problem", or_none(row->collector_problem)},
+              {"received", row->received},         {"lost", row->lost},
+              {"written", row->written},           {"unwritten", row->unwritten},
+              {"exported", row->exported},         {"unsent", row->unsent}};
+}
+
 }  // namespace
 
 std::string utc(Time time) {
@@ -142,7 +152,8 @@ Json encode(const Status& status) {
                 {"mappings", status.mappings},
                 {"pinholes", status.pinholes},
                 {"mbufs", status.mbufs_in_use}}},
-              {"events", {{"received", status.events_received}, {"lost", status.events_lost}}}};
+              {"events", {{"received", status.events_received}, {"lost", status.events_lost}}},
+              {"nat_log", encode_nat_log(status.nat_log)}};
 }
 
 Json encode(const WorkerRow& row) {

@@ -3,6 +3,7 @@
 // nothing that its row can say.
 #include "control/commands/command.hpp"
 #include "control/commands/encode.hpp"
+#include "control/commands/subscriber.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -51,6 +52,11 @@ constexpr std::array kRegistrationsArguments = {
     Argument{"aor", ArgumentType::text, "only with this text in the address of record", false, true},
     kOffset,
     kLimit,
+};
+constexpr std::array kSubscriberArguments = {
+    Argument{"endpoint", ArgumentType::endpoint,
+             "an inside address, to see its external ports; or an external address:port, to see whose it is",
+             true, true},
 };
 constexpr std::array kStatsArguments = {
     Argument{"drops", ArgumentType::flag, "only the drop reasons"},
@@ -206,6 +212,8 @@ constexpr std::array kCommands = {
             kPinholesArguments, show_pinholes},
     Command{"registrations", "phones that registrars know, and until when", Access::read, Needs::dataplane,
             kRegistrationsArguments, show_registrations},
+    Command{"subscriber", "which external ports an inside host has, or whose an external port is",
+            Access::read, Needs::nothing, kSubscriberArguments, show_subscriber},
     Command{"stats", "every counter and every drop reason", Access::read, Needs::dataplane, kStatsArguments,
             show_stats},
     Command{"config.show",

@@ -66,6 +66,24 @@ std::string render_dataplane(const Json& dataplane) {
   return fmt::format("not there yet, waited for since {}\n", since);
 }
 
+/// One line for records, one for each of the two ways that they go.
+std::string render_nat_log(const Json& log) {
+  if (log.is_null()) return {};
+  const auto problem = [&](const char* key) {
+    return log.at(key).is_null() ? std::string{} : fmt::format("; FAILS: {}", printable(cell(log, key)));
+  };
+  auto out = fmt::format("nat log     received {}, lost {}\n", cell(log, "received"), cell(log, "lost"));
+  if (!log.at("file").is_null()) {
+    out += fmt::format("  file      {}: {} lines, lost {}{}\n", printable(cell(log, "file")),
+                       cell(log, "written"), cell(log, "unwritten"), problem("file_problem"));
+  }
+  if (!log.at("collector").is_null()) {
+    out += fmt::format("  collector {}: sent {}, lost {}{}\n", cell(log, "collector"), cell(log, "exported"),
+                       cell(log, "unsent"), problem("collector_problem"));
+  }
+  return out;
+}
+
 std::string render_status(const Json& result) {
   const auto& control = result.at("control");
   const auto& live = result.at("live");
@@ -78,6 +96,7 @@ std::string render_status(const Json& result) {
                      cell(live, "calls"), cell(live, "registrations"), cell(live, "mappings"),
                      cell(live, "pinholes"), cell(live, "mbufs"));
   out += fmt::format("events      received {}, lost {}\n", cell(events, "received"), cell(events, "lost"));
+  out += render_nat_log(result.at("nat_log"));
   Table table({{"INTERFACE"}, {"ZONE"}, {"ADDRESS"}, {"MAC"}, {"DEVICE"}});
   for (const auto& row : result.at("interfaces")) {
     table.add(
@@ -223,6 +242,22 @@ std::string render_registrations(const Json& result) {
   return with_total(table, result, "registrations", "registration");
 }
 
+std::string render_subscriber(const Json& result) {
+  Table table({{"INSIDE"}, {"EXTERNAL"}, {"PORTS"}, {"PROTOCOL"}, {"KNOWN BY"}, {"NUMBER", Align::right}});
+  for (const auto& row : result.at("subscribers")) {
+    const auto first = cell(row, "first_port");
+    const auto last = cell(row, "last_port");
+    table.add({cell(row, "inside"), cell(row, "external"),
+               first == last ? first : fmt::format("{}-{}", first, last),
+               row.at("protocol").is_null() ? "all" : cell(row, "protocol"), cell(row, "known_by"),
+               cell(row, "number")});
+  }
+  const auto total = result.at("total").get<std::uint64_t>();
+  const auto shown = result.at("subscribers").size();
+  if (shown == total) return table.text();
+  return fmt::format("{}{} of {}\n", table.text(), shown, total);
+}
+
 std::string render_stats(const Json& result) {
   const auto& counters = result.at("counters");
   if (counters.empty()) return "no counters\n";
@@ -270,6 +305,7 @@ constexpr std::array kRenderers = {
     Renderer{"call", render_call},
     Renderer{"pinholes", render_pinholes},
     Renderer{"registrations", render_registrations},
+    Renderer{"subscriber", render_subscriber},
     Renderer{"stats", render_stats},
     Renderer{"config.show", render_config},
     Renderer{"version", render_version},

@@ -69,6 +69,11 @@ TEST_CASE("pinholectl exits with what came of the command", "[control][ctl]") {
       {socket + "call 3f2a --json", 0, "\"ladder_missing\": 0"},
       {socket + "pinholes --call 3f2a", 0, "2 pinholes"},
       {socket + "registrations", 0, "1 registration"},
+      {socket + "subscriber 10.0.0.5", 0, "198.51.100.2"},
+      {socket + "subscriber 198.51.100.2:3600 --json", 0, "\"inside\": \"10.0.0.5\""},
+      {socket + "subscriber 10.0.9.9", 1, "10.0.9.9 is not in nat.ports.subscribers"},
+      {socket + "subscriber 10.0.0.0/24", 2, "endpoint: found a subnet"},
+      {socket + "subscriber", 2, "ENDPOINT"},
       {socket + "stats --drops --nonzero", 0, "drop_no_mapping"},
       {socket + "config show", 0, "\"interfaces\": []"},
       {socket + "version", 0, "pinhole-control 0.1.0"},
@@ -123,8 +128,13 @@ TEST_CASE("every command of pinholectl has a help that names its options", "[con
         CHECK(run.status == 0);
         CHECK(run.output.find(std::string(command.summary)) != std::string::npos);
         for (const auto& argument : command.arguments) {
-          CHECK(run.output.find((argument.required ? "ID" : "--" + std::string(argument.name))) !=
-                std::string::npos);
+          std::string option = "--" + std::string(argument.name);
+          if (argument.required) {
+            option = argument.name;
+            std::ranges::transform(option, option.begin(),
+                                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+          }
+          CHECK(run.output.find(option) != std::string::npos);
         }
       }
     }
@@ -159,10 +169,11 @@ TEST_CASE("with --json every result is the one that control replied", "[control]
     if (command.name == "help") continue;
     auto words = std::string(command.name);
     std::replace(words.begin(), words.end(), '.', ' ');
-    const auto params = command.name == "call" ? Json{{"id", "3f2a"}} : Json::object();
+    const auto [name, value] = needed_parameter(command.name);
+    const auto params = name.empty() ? Json::object() : Json{{std::string(name), value}};
+    if (!name.empty()) words += " " + std::string(value);
     DYNAMIC_SECTION(words) {
-      const auto run =
-          ctl(words + (command.name == "call" ? " 3f2a" : "") + " --json --socket " + server.path());
+      const auto run = ctl(words + " --json --socket " + server.path());
       CHECK(run.status == 0);
       CHECK(Json::parse(run.output) == *run_command(model, command.name, params));
     }

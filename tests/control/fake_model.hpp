@@ -31,6 +31,7 @@ class FakeModel : public Model {
   std::vector<CallDetail> call_details;
   std::vector<RegistrationRow> registration_rows;
   std::vector<CounterRow> counter_rows;
+  config::Config config_value;
   std::string config_text = R"({"interfaces": []})";
 
   [[nodiscard]] Status status() const override { return now; }
@@ -96,6 +97,7 @@ class FakeModel : public Model {
   }
 
   [[nodiscard]] std::vector<CounterRow> counters() const override { return counter_rows; }
+  [[nodiscard]] const config::Config& config() const override { return config_value; }
   [[nodiscard]] std::string configuration() const override { return config_text; }
 
  private:
@@ -107,6 +109,17 @@ class FakeModel : public Model {
     return {{at(begin), at(end)}, all.size()};
   }
 };
+
+/// What a command that cannot do without is asked for over the sample model; empty: it needs nothing.
+struct NeededParameter {
+  std::string_view name;
+  std::string_view value;
+};
+inline NeededParameter needed_parameter(std::string_view command) {
+  if (command == "call") return {"id", "3f2a"};
+  if (command == "subscriber") return {"endpoint", "10.0.0.5"};
+  return {};
+}
 
 inline CallDetail sample_call() {
   CallDetail detail;
@@ -181,7 +194,18 @@ inline FakeModel sample_model() {
                .pinholes = 2,
                .mbufs_in_use = 512,
                .events_received = 4,
-               .events_lost = 0};
+               .events_lost = 0,
+               .nat_log = NatLogRow{
+                   .file = "/var/log/pinhole/nat.jsonl",
+                   .file_problem = {},
+                   .collector = nat::Endpoint{nat::Ipv4Address::parse("192.0.2.30").value(), nat::Be16{4739}},
+                   .collector_problem = {},
+                   .received = 6,
+                   .lost = 0,
+                   .written = 7,
+                   .unwritten = 0,
+                   .exported = 6,
+                   .unsent = 0}};
   for (std::uint32_t worker = 0; worker < 2; ++worker) {
     model.worker_rows.push_back({.worker = worker,
                                  .lcore = worker + 1,
@@ -213,6 +237,10 @@ inline FakeModel sample_model() {
   ended.call.pinholes = 0;
   ended.pinholes.clear();
   model.call_details.push_back(ended);
+
+  model.config_value.nat.pool = {nat::Prefix::parse("198.51.100.2/31").value()};
+  model.config_value.nat.ports.mode = nat::PortMode::deterministic;
+  model.config_value.nat.ports.subscribers = {nat::Prefix::parse("10.0.0.0/25").value()};
 
   model.mapping_rows = {
       {.worker = 1,

@@ -33,6 +33,9 @@ control     up for 2 h 3 min, pid 812, version 0.1.0
 config      /etc/pinhole.json
 live        calls 1, registrations 1, mappings 3, pinholes 2, mbufs 512
 events      received 4, lost 0
+nat log     received 6, lost 0
+  file      /var/log/pinhole/nat.jsonl: 7 lines, lost 0
+  collector 192.0.2.30:4739: sent 6, lost 0
 
 INTERFACE  ZONE     ADDRESS          MAC                DEVICE
 lan        inside   10.0.0.1/24      02:00:00:00:00:01  net_af_packet0,iface=eth1
@@ -44,6 +47,24 @@ wan        outside  198.51.100.1/29  02:00:00:00:00:02  0000:01:00.1
   CHECK(
       shown(model, "status").find("data plane  not there yet, waited for since 2026-01-02T01:00:46.006Z\n") ==
       1);
+}
+
+TEST_CASE("what is wrong with the log of NAT is shown for people", "[control][render][nat_log]") {
+  auto model = sample_model();
+  model.now.nat_log->file_problem = "cannot be written: No space left on device";
+  model.now.nat_log->unwritten = 9;
+  model.now.nat_log->collector_problem = "Connection refused";
+  auto text = shown(model, "status");
+  CHECK(text.find("nat.jsonl: 7 lines, lost 9; FAILS: cannot be written: No space left on device\n") !=
+        std::string::npos);
+  CHECK(text.find("192.0.2.30:4739: sent 6, lost 0; FAILS: Connection refused\n") != std::string::npos);
+  model.now.nat_log->file.clear();
+  model.now.nat_log->collector.reset();
+  text = shown(model, "status");
+  CHECK(text.find("  file ") == std::string::npos);
+  CHECK(text.find("  collector ") == std::string::npos);
+  model.now.nat_log.reset();
+  CHECK(shown(model, "status").find("nat log") == std::string::npos);
 }
 
 TEST_CASE("workers are shown for people", "[control][render]") {
@@ -126,6 +147,10 @@ TEST_CASE("pinholes, registrations and stats are shown for people", "[control][r
 ADDRESS OF RECORD      INSIDE         EXTERNAL            REGISTRAR            EXPIRES  WORKER
 sip:alice@example.com  10.0.0.5:5060  198.51.100.1:40000  203.0.113.9:5060  59 min 0 s       1
 1 registration
+)");
+  CHECK(shown(model, "subscriber", R"({"endpoint":"10.0.0.5"})") == R"(
+INSIDE    EXTERNAL      PORTS      PROTOCOL  KNOWN BY  NUMBER
+10.0.0.5  198.51.100.2  3584-4095  all       rule           5
 )");
   CHECK(shown(model, "stats", R"({"nonzero":true})") == R"(
 MODULE   COUNTER          TOTAL  W0  W1  WHAT IT COUNTS

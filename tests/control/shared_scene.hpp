@@ -12,6 +12,7 @@
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/ipc/layout.hpp"
+#include "dataplane/ipc/nat_record.hpp"
 #include "tests/control/plain_ring.hpp"
 
 namespace pinhole::control::test {
@@ -30,6 +31,7 @@ class SharedScene {
     std::array<ipc::Shared<ipc::RegistrationCard>, kCards> registrations;
     PlainRing<ipc::Event> events{kRingSize};
     PlainRing<ipc::Command> commands{kRingSize};
+    PlainRing<ipc::NatRecord> records{kRingSize};
   };
 
   SharedScene() {
@@ -50,6 +52,7 @@ class SharedScene {
                                  .registration_capacity = kCards};
       attachment.events.push_back(worker.events.get());
       attachment.commands.push_back(worker.commands.get());
+      attachment.records.push_back(worker.records.get());
     }
   }
 

@@ -33,7 +33,7 @@ TEST_CASE("every counter of every list is a row with its help", "[control][stats
                             nat::CounterTraits<alg::Counter>::kInfo.size() +
                             nat::CounterTraits<dataplane::WorkerCounter>::kInfo.size() +
                             nat::CounterTraits<ControlCounter>::kInfo.size();
-  constexpr std::size_t kGauges = 3;
+  constexpr std::size_t kGauges = 4;
   CHECK(rows.size() == lists + kGauges);
   std::set<std::pair<std::string, std::string>> names;
   for (const auto& row : rows) {
@@ -63,9 +63,13 @@ TEST_CASE("the rings and the packet pool are gauges", "[control][stats_reader]")
   scene.workers[1]->events.push({});
   scene.workers[1]->events.push({});
   scene.workers[0]->commands.push({});
+  scene.workers[0]->records.push({});
   CHECK(scene.row("control", "mbufs_in_use").total == 77);
   CHECK(scene.row("control", "event_waiting").per_worker == std::vector<std::uint64_t>{0, 2});
   CHECK(scene.row("control", "command_waiting").total == 1);
+  CHECK(scene.row("control", "record_waiting").per_worker == std::vector<std::uint64_t>{1, 0});
+  scene.attachment.records.clear();  // of a data plane without nat.log
+  CHECK(scene.row("control", "record_waiting").per_worker == std::vector<std::uint64_t>{0, 0});
 }
 
 TEST_CASE("a worker's row sums all drop reasons but none", "[control][stats_reader]") {

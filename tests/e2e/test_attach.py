@@ -33,6 +33,7 @@ class Attach(unittest.TestCase):
         self.directory = tempfile.TemporaryDirectory(prefix="pinhole-attach-")
         self.socket = os.path.join(self.directory.name, "control.sock")
         self.config = os.path.join(self.directory.name, "pinhole.json")
+        self.nat_log = os.path.join(self.directory.name, "nat.jsonl")
         with open(self.config, "w", encoding="utf-8") as file:
             json.dump(
                 {
@@ -41,6 +42,7 @@ class Attach(unittest.TestCase):
                         {"name": "out", "device": "net_ring1", "zone": "outside", "address": "203.0.113.1/24"},
                     ],
                     "dpdk": {"file_prefix": PREFIX, "memory_mb": 64},
+                    "nat": {"log": {"mappings": True, "file": self.nat_log}},
                     "control": {"socket": self.socket, "linger_s": 1},
                 },
                 file,
@@ -149,6 +151,47 @@ class Attach(unittest.TestCase):
         self.assertEqual(control.returncode, 2)
         self.assertEqual(said.count(b"\n"), 1, said)
         self.assertIn(b"ABI version 999", said)
+
+    def test_nat_records(self):
+        """attach: control is killed twice while NAT records come; every one is in the log, or told as lost there"""
+        total, per_ms = 60000, 12
+        self.start_fake("0", str(total), str(per_ms))
+        for records in (total // 4, total // 2):
+            control = self.start_control()
+            eventually("records are written", lambda: self.lines() > records)
+            control.kill()
+            control.wait()
+        control = self.start_control()
+        eventually("the last record is written", lambda: total - 1 in self.sequences())
+
+        sequences = self.sequences()
+        missing = sorted(set(range(total)) - set(sequences))
+        self.assertEqual(missing, [], "a ring of 65,536 holds what comes while control is away")
+        # A kill between writing a burst and taking it off the ring is seen as lines that stand twice.
+        self.assertLessEqual(len(sequences), total + 2 * 2048)
+        self.assertEqual(self.events().count("dataplane_attached"), 3)
+
+    def lines(self):
+        try:
+            with open(self.nat_log, "rb") as file:
+                return file.read().count(b"\n")
+        except FileNotFoundError:
+            return 0
+
+    def records(self):
+        """The whole lines of the log; the half line that a killed control may leave is no record."""
+        with open(self.nat_log, encoding="utf-8") as file:
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
+
+    def sequences(self):
+        return [record["sequence"] for record in self.records() if "sequence" in record]
+
+    def events(self):
+        return [record["event"] for record in self.records()]
 
     def counter(self, name):
         result = self.ask("stats")

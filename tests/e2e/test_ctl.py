@@ -47,7 +47,7 @@ class Ctl(unittest.TestCase):
                 self.assertEqual({hole["external"] for hole in pinholes},
                                  {f"{PINHOLE}:{external}", f"{PINHOLE}:{external + 1}"})
                 for command in (["status"], ["workers"], ["mappings"], ["calls"], ["call", row["id"]], ["pinholes"],
-                                ["registrations"], ["stats"], ["config", "show"]):
+                                ["registrations"], ["subscriber", INSIDE], ["stats"], ["config", "show"]):
                     self._both_ways(lab, command)
                 self.assertIn(row["id"], lab.ctl_text("calls"))
                 self.assertIn("200 OK", lab.ctl_text("call", row["id"]))

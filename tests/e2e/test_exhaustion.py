@@ -14,6 +14,7 @@ QUOTA = 5
 PING_QUOTA = 2
 TABLE = 64  # the smallest
 BURST = 10
+BLOCK = 64  # the smallest
 
 
 class TcpFlows:
@@ -149,3 +150,19 @@ class Exhaustion(unittest.TestCase):
                 counters = lab.counters()
                 self.assertEqual(counters["drop_table_full"], 2)
                 self.assertEqual(counters["mapping_live"], TABLE * lab.workers)
+
+    def test_ports(self):
+        """exhaustion: a host whose block of ports is used up is refused, its flows live, and so does everybody else"""
+        def blocks(config):
+            config["sip"] = {"enabled": False}  # which keeps ports for media
+            config["nat"] = {"ports": {"mode": "blocks", "block_size": BLOCK, "blocks_per_host": 1}}
+        with one_and_two_workers(blocks, hosts=2) as labs, contextlib.ExitStack() as stack:
+            for lab in labs:
+                first, second = (lab.inside, INSIDE), (lab.inside2, INSIDE2)
+                for flows in (UdpFlows(lab, stack), TcpFlows(lab, stack)):
+                    live = [flows.open(first) for _ in range(BLOCK)]
+                    self.assert_refused(flows, first)
+                    for flow in live:
+                        flows.talk(flow)
+                    flows.talk(flows.open(second))
+                self.assertEqual(lab.counters()["drop_block_limit"], 2)

@@ -155,7 +155,7 @@ class PathMtu(unittest.TestCase):
         for side in (0, 1):
             def smaller(config, side=side):
                 config["interfaces"][side]["mtu"] = 1400
-                config["nat"] = {"tcp": {"mss": "off"}}  # otherwise its segments fit from the first on
+                config["nat"] = {"tcp": {"mss": "off"}}  # so that TCP has to find it
             with Lab(workers=2, configure=by_pcap(smaller)) as lab:
                 lab.start()
                 with lab.outside.socket(address=OUTSIDE, port=4000) as server, \

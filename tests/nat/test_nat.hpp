@@ -21,6 +21,10 @@ constexpr Endpoint inside(std::uint32_t n, std::uint16_t port) {
 inline constexpr Endpoint kServer = endpoint(0xc6336401, 5060);
 inline constexpr Endpoint kStranger = endpoint(0xc6336402, 5060);
 
+constexpr PortPlan blocks_of(std::uint32_t size, std::uint32_t per_host = 4) {
+  return {.mode = PortMode::blocks, .block_size = size, .blocks_per_host = per_host};
+}
+
 /// A translator with its memory; external addresses 203.0.113.1 and up, the last of them without a pool.
 struct TestNat {
   struct Options {
@@ -124,6 +128,11 @@ struct TestNat {
   bool is_live(MappingIndex index) const { return nat.table().is_live(index); }
   std::uint32_t generation(MappingIndex index) const { return nat[index].generation; }
   std::uint16_t port(MappingIndex index) const { return nat[index].external.port.host(); }
+  /// The first port of the block that a mapping's port lies in.
+  std::uint16_t block(MappingIndex index) const {
+    return static_cast<std::uint16_t>(port(index) / config.ports.block_size * config.ports.block_size);
+  }
+  std::uint64_t count(Counter counter) const { return counters.read(counter); }
   MappingIndex find_inbound(MappingIndex index) const {
     const Mapping& mapping = nat[index];
     return nat.find_inbound({mapping.pool_index, mapping.external.port.host(), mapping.protocol});

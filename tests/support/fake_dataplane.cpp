@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A data plane without packets, for tests of control: a DPDK primary that shows a layout with one worker, two
-// calls and a registration, beats its heart, and obeys commands as a worker does. It runs until it is killed.
+// calls and a registration, beats its heart, obeys commands as a worker does, and tells of mappings as fast
+// as it is asked to. It runs until it is killed.
 
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/ipc/layout.hpp"
+#include "dataplane/ipc/nat_record.hpp"
 #include "dataplane/ready_file.hpp"
 
 #include <rte_cycles.h>
@@ -30,6 +32,7 @@ using namespace pinhole;
 constexpr std::uint32_t kCards = 8;
 constexpr std::uint32_t kMappings = 16;
 constexpr unsigned kRingSize = 1024;
+constexpr unsigned kRecordRingSize = 65536;
 
 template <typename T>
 T* shared(const char* name, std::size_t count = 1) {
@@ -40,9 +43,9 @@ T* shared(const char* name, std::size_t count = 1) {
   return first;
 }
 
-rte_ring* ring(const char* name, unsigned element_size) {
+rte_ring* ring(const char* name, unsigned element_size, unsigned count = kRingSize) {
   rte_ring* const made =
-      rte_ring_create_elem(name, element_size, kRingSize, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+      rte_ring_create_elem(name, element_size, count, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
   if (made == nullptr) std::abort();
   return made;
 }
@@ -53,7 +56,12 @@ nat::Endpoint endpoint(const char* address, std::uint16_t port) {
 
 class FakeDataplane {
  public:
-  explicit FakeDataplane(std::uint16_t abi_version)
+  struct Records {
+    std::uint32_t total = 0;
+    std::uint32_t per_ms = 0;
+  };
+
+  FakeDataplane(std::uint16_t abi_version, Records records)
       : stats_(shared<dataplane::WorkerStats>("fake_stats")),
         mappings_(shared<nat::Mapping>("fake_mappings", kMappings)),
         high_water_(shared<std::atomic<nat::MappingIndex>>("fake_high_water")),
@@ -61,7 +69,9 @@ class FakeDataplane {
         registrations_(shared<ipc::Shared<ipc::RegistrationCard>>("fake_registrations", kCards)),
         events_(ring("pinhole_event_0", sizeof(ipc::Event))),
         commands_(ring("pinhole_command_0", sizeof(ipc::Command))),
-        layout_(shared<ipc::Layout>(ipc::kLayoutName)) {
+        records_(ring("pinhole_record_0", sizeof(ipc::NatRecord), kRecordRingSize)),
+        layout_(shared<ipc::Layout>(ipc::kLayoutName)),
+        wanted_(records) {
     layout_->abi_version = abi_version;
     layout_->worker_count = 1;
     layout_->interface_count = 1;
@@ -102,11 +112,12 @@ class FakeDataplane {
   }
 
   [[noreturn]] void run() {
-    while (true) {
+    for (std::uint32_t turn = 0;; ++turn) {
       ipc::Command command;
       while (rte_ring_sc_dequeue_elem(commands_, &command, sizeof command) == 0) obey(command);
-      layout_->heartbeat.fetch_add(1);
-      std::this_thread::sleep_for(std::chrono::milliseconds(ipc::kHeartbeatMs));
+      if (turn % ipc::kHeartbeatMs == 0) layout_->heartbeat.fetch_add(1);
+      tell_of_mappings();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
 
@@ -182,6 +193,20 @@ class FakeDataplane {
     send(event);
   }
 
+  void tell_of_mappings() {
+    for (std::uint32_t i = 0; i < wanted_.per_ms && records_sent_ < wanted_.total; ++i) {
+      const auto number = records_sent_++;
+      ipc::NatRecord record;
+      record.abi_version = ipc::kAbiVersion;
+      record.sequence = number;
+      record.tsc = rte_rdtsc();
+      record.record.inside = endpoint("10.0.0.5", static_cast<std::uint16_t>(number));
+      record.record.external = endpoint("203.0.113.1", static_cast<std::uint16_t>(number));
+      // One that finds no room is lost, as a worker would lose it.
+      static_cast<void>(rte_ring_sp_enqueue_elem(records_, &record, sizeof record));
+    }
+  }
+
   ipc::Event next_event(ipc::EventType type) {
     ipc::Event event;
     event.abi_version = ipc::kAbiVersion;
@@ -202,13 +227,17 @@ class FakeDataplane {
   ipc::Shared<ipc::RegistrationCard>* registrations_;
   rte_ring* events_;
   rte_ring* commands_;
+  rte_ring* records_;
   ipc::Layout* layout_;
+  Records wanted_;
+  std::uint32_t records_sent_ = 0;
   std::uint32_t sequence_ = 0;
 };
 
 }  // namespace
 
-/// \param argv the file prefix, and an ABI version to pretend to.
+/// \param argv the file prefix, an ABI version to pretend to (0: the right one), NAT records to send and how
+/// many of them each millisecond.
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
   std::string arguments[] = {"fake_dataplane",
@@ -223,7 +252,12 @@ int main(int argc, char** argv) {
   char* eal[std::size(arguments)];
   for (std::size_t i = 0; i < std::size(arguments); ++i) eal[i] = arguments[i].data();
   if (rte_eal_init(static_cast<int>(std::size(eal)), eal) < 0) return 1;
-  FakeDataplane dataplane(argc > 2 ? static_cast<std::uint16_t>(std::atoi(argv[2])) : ipc::kAbiVersion);
+  const auto number = [&](int index) {
+    return argc > index ? static_cast<std::uint32_t>(std::strtoul(argv[index], nullptr, 10)) : 0;
+  };
+  const auto version = static_cast<std::uint16_t>(number(2));
+  FakeDataplane dataplane(version == 0 ? ipc::kAbiVersion : version,
+                          {.total = number(3), .per_ms = number(4)});
   dataplane.open_everything();
   if (!dataplane::lock_ready_file(rte_eal_get_runtime_dir())) return 1;
   std::puts("ready");

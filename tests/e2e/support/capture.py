@@ -21,11 +21,13 @@ Packet = collections.namedtuple("Packet", "time protocol source source_port targ
 
 
 class Capture:
-    """tcpdump on eth0 of a namespace, from construction to stop()."""
+    """tcpdump on an interface of a namespace, from construction to stop()."""
 
-    def __init__(self, lab, namespace, name, expression=""):
+    def __init__(self, lab, namespace, name, expression="", interface="eth0"):
         self.path = lab.directory / f"{name}.pcap"
-        self._popen = namespace.start("tcpdump", "-i", "eth0", "-n", "-s", "0", "-B", "32768", "-U", "--immediate-mode",
+        # The kernel sees a packet of the loopback leave and arrive; libpcap keeps one of the two.
+        self._seen_times = 2 if interface == "lo" else 1
+        self._popen = namespace.start("tcpdump", "-i", interface, "-n", "-s", "0", "-B", "32768", "-U", "--immediate-mode",
                                       "-Z", "root", "-w", self.path, *expression.split(), stderr=subprocess.PIPE, text=True)
         line = self._popen.stderr.readline()
         while line and "listening on" not in line:
@@ -54,7 +56,7 @@ class Capture:
         report = self.close()
         counts = {name: int(re.search(rf"(\d+) packets? {name}", report).group(1))
                   for name in ("captured", "received by filter", "dropped by kernel")}
-        if counts["dropped by kernel"] or counts["captured"] != counts["received by filter"]:
+        if counts["dropped by kernel"] or counts["captured"] * self._seen_times != counts["received by filter"]:
             raise LabError(f"the capture is not complete: {counts}")
         return list(frames(self.path))
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// What a row of the schema is, and the bounds that another part of the house has set.
+
+#include <cstdint>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+namespace pinhole::config {
+
+/// Both ends are allowed. For a number its value, for a text its length in bytes, for a list its length.
+struct Bounds {
+  std::uint64_t min = 0;
+  std::uint64_t max = ~std::uint64_t{0};
+};
+
+template <typename Owner, typename Value>
+struct Key {
+  std::string_view name;
+  Value Owner::* member;
+  std::string_view help;
+  Bounds bounds{};
+  Bounds each{};  // lists: the bounds of each item
+  bool required = false;
+};
+
+/// Specialised for each struct of the configuration: kKeys is a tuple of Key.
+template <typename T>
+struct Schema;
+
+template <typename T>
+concept Object = requires { Schema<T>::kKeys; };
+
+/// An object that may also be written as one value of this type, which all its keys then have.
+template <typename T>
+concept HasShorthand = requires { typename Schema<T>::Shorthand; };
+
+template <Object T, typename Function>
+constexpr void for_each_key(Function&& function) {
+  std::apply([&](const auto&... key) { (function(key), ...); }, Schema<T>::kKeys);
+}
+
+// Bounds that another part of the house has set.
+inline constexpr std::uint64_t kMaxInterfaces = 16;     // ipc::Layout
+inline constexpr std::uint64_t kMaxWorkers = 16;        // ipc::Layout
+inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
+inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
+inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator
+inline constexpr std::uint64_t kMaxLogPath = 1024;
+inline constexpr std::uint64_t kMaxCpu = 1023;
+inline constexpr std::uint64_t kMaxStaticMappings = 256;
+inline constexpr std::uint64_t kMaxUntranslated = 64;       // of exempt and of route
+inline constexpr std::uint64_t kMaxStaticAddresses = 1024;  // whole ones, of all static mappings together
+inline constexpr std::uint64_t kWeekSeconds = 7 * 24 * 3600;
+
+}  // namespace pinhole::config
