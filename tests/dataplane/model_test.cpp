@@ -310,7 +310,8 @@ class Model {
   void send_error_in() {
     if (mappings_.empty()) return;
     const auto picked = std::next(mappings_.begin(), below(static_cast<unsigned>(mappings_.size())));
-    const auto [protocol, inside] = picked->first;
+    const auto protocol = picked->first.first;
+    const auto inside = picked->first.second;
     const auto& mapping = picked->second;
     const auto remote = any_remote(protocol);
     const auto error = [&](Endpoint source, nat::Ipv4Address to, std::uint8_t ttl) {
