@@ -208,6 +208,7 @@ class Express::Pass {
 
  private:
   static constexpr bool kMixed = kWay == Way::regular;
+  static constexpr bool kOutbound = kWay == Way::outbound;
 
   /// Calls step(place) for each packet of the stride that begins at `begin`, which may lie behind the burst.
   template <typename Step>
@@ -216,7 +217,7 @@ class Express::Pass {
     for (unsigned place = begin; place < end; ++place) step(place);
   }
   [[nodiscard, gnu::always_inline]] bool is_outbound(unsigned place) const noexcept {
-    return kMixed ? ways_[place] == Way::outbound : kWay == Way::outbound;
+    return kMixed ? ways_[place] == Way::outbound : kOutbound;
   }
 
   [[gnu::always_inline]] void fetch(unsigned place) noexcept {
@@ -235,7 +236,7 @@ class Express::Pass {
   [[nodiscard, gnu::always_inline]] Found find(unsigned place) noexcept {
     const std::size_t frame_size = burst_.mbufs[place]->data_len;
     bytes_ += frame_size;
-    return express_.recognise < kWay == Way::outbound > (flows_[place], frame_size, arrival_, worker_);
+    return express_.recognise<kOutbound>(flows_[place], frame_size, arrival_, worker_);
   }
   [[nodiscard, gnu::always_inline]] Found find_by_arrival(unsigned place) noexcept {
     const rte_mbuf* const mbuf = burst_.mbufs[place];
@@ -293,7 +294,7 @@ class Express::Pass {
     sent_.hand_over(worker_.transmitter);
     burst_.size = left_;
     if (handed_over_ > 0) worker_.handoff.flush();
-    if constexpr (!kMixed) count_[kWay == Way::outbound ? 1 : 0] = size_ - left_ - handed_over_;
+    if constexpr (!kMixed) count_[kOutbound ? 1 : 0] = size_ - left_ - handed_over_;
     auto& counters = worker_.stats.worker;
     counters.add(WorkerCounter::rx_bytes, bytes_);
     counters.add(WorkerCounter::translated_in, count_[0]);

@@ -138,7 +138,7 @@ std::size_t LineFile::append(std::string_view lines) {
 }
 
 /// Removes the last bytes that were written. Where that fails, the next one to open the file ends the line.
-void LineFile::take_back(std::size_t bytes) noexcept {
+void LineFile::take_back(std::size_t bytes) const noexcept {
   // Somebody may have truncated the file since the last look: it must not grow by that.
   struct stat here{};
   if (::fstat(file_, &here) != 0 || here.st_size < static_cast<off_t>(bytes)) return;

@@ -47,7 +47,7 @@ class LineFile {
   void close() noexcept;
   [[nodiscard]] std::size_t room(Steady now) const noexcept;
   std::size_t append(std::string_view lines);
-  void take_back(std::size_t bytes) noexcept;
+  void take_back(std::size_t bytes) const noexcept;
   void rotate(Steady now);
   void fail(const char* what);
   [[nodiscard]] std::string name(std::uint32_t number) const;
