@@ -168,6 +168,8 @@ void check_complaint(const test::Frame& frame, const Packet& packet) {
 
 void check_icmp_error(const test::Frame& frame, const Packet& packet, bool sip) {
   const Block block(frame);
+  // Nothing else is translated (RFC 5508 REQ-3).
+  if (!nat::error_checksums_right(block.data(), packet)) return;
   const auto about = nat::embedded_flow(block.data(), packet);
   if (!about || packet.ttl <= 1) return;
   nat::Mapping mapping;
