@@ -11,8 +11,6 @@
 #include "nat/headers.hpp"
 #include "nat/rewrite.hpp"
 
-#include <rte_prefetch.h>
-
 namespace pinhole::dataplane {
 
 namespace {

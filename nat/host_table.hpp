@@ -7,7 +7,7 @@
 //
 // Invariant: a host is in the table while it has mappings that count or one is being made, and no longer; so
 // its external address cannot change while anybody outside could know it. What it had used of its rate is
-// forgotten with it: with its last mapping gone it has been idle for longer than the bucket takes to fill.
+// forgotten with it: usually it has been idle for longer than the bucket takes to fill.
 // Memory is given once. Owned by one worker.
 
 #include <algorithm>
@@ -95,7 +95,7 @@ class HostTable {
   struct alignas(32) Host {
     Ipv4Address address;
     std::uint16_t pool_index = 0;
-    // An external address has no more ports than these count.
+    // An external address has no more ports than these count, and one ICMP identifier more.
     std::array<std::uint16_t, kProtocols> mappings{};
     Tick filled = 0;           // when `credit` was what it says
     std::uint64_t credit = 0;  // tokens × ticks a second, so that nothing is lost to rounding
