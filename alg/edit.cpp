@@ -6,7 +6,7 @@
 
 namespace pinhole::alg {
 
-bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view text) noexcept {
+bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view text, Rule rule) noexcept {
   if (size_ == kMaxEdits || text.size() > kMaxText - text_size_) return false;
   auto* const begin = edits_.data();
   auto* const end = begin + size_;
@@ -16,8 +16,11 @@ bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view
   if (place != begin && place[-1].offset == offset) return false;
   if (place != end && offset + removed > place->offset) return false;
   std::move_backward(place, end, end + 1);
-  *place = {static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(removed),
-            static_cast<std::uint32_t>(text_size_), static_cast<std::uint32_t>(text.size())};
+  *place = {.offset = static_cast<std::uint32_t>(offset),
+            .removed = static_cast<std::uint32_t>(removed),
+            .text_offset = static_cast<std::uint16_t>(text_size_),
+            .text_size = static_cast<std::uint16_t>(text.size()),
+            .rule = rule};
   std::copy(text.begin(), text.end(), text_.begin() + static_cast<std::ptrdiff_t>(text_size_));
   text_size_ += text.size();
   ++size_;

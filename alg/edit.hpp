@@ -10,13 +10,16 @@
 #include <span>
 #include <string_view>
 
+#include "alg/rule.hpp"
+
 namespace pinhole::alg {
 
 struct Edit {
   std::uint32_t offset = 0;       // of the first byte replaced, in the message as received
   std::uint32_t removed = 0;      // bytes replaced; 0 inserts
-  std::uint32_t text_offset = 0;  // of the replacement in the list's own text
-  std::uint32_t text_size = 0;
+  std::uint16_t text_offset = 0;  // of the replacement in the list's own text
+  std::uint16_t text_size = 0;
+  Rule rule = Rule::other;  // that asked for it
 };
 
 class EditList {
@@ -26,7 +29,8 @@ class EditList {
 
   /// Adds a replacement; may be called in any order of offsets.
   /// \return false when the list is full or the edit overlaps another: the message cannot be translated.
-  [[nodiscard]] bool replace(std::size_t offset, std::size_t removed, std::string_view text) noexcept;
+  [[nodiscard]] bool replace(std::size_t offset, std::size_t removed, std::string_view text,
+                             Rule rule = Rule::other) noexcept;
 
   void clear() noexcept { size_ = text_size_ = 0; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }

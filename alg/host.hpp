@@ -24,11 +24,20 @@ struct Lookup {
   nat::Endpoint endpoint;
 };
 
+/// What a session description says of one of its streams.
+struct MediaStream {
+  std::uint8_t section = 0;  // index of its m= line
+  bool rejected = false;     // port 0, and not because another stream carries it
+  bool held = false;         // media is not to go both ways: silence says nothing
+};
+
 /// A media stream that SDP announced, as the inside sees it: RTP with its RTCP (the next port unless a=rtcp
 /// says otherwise). For media that has no RTCP (m=image, rtcp-mux agreed) `rtcp` equals `rtp`.
 struct MediaRequest {
   nat::Endpoint rtp;
   nat::Endpoint rtcp;
+  std::uint8_t section = 0;  // index of the m= line that announced it
+  nat::Protocol protocol = nat::Protocol::udp;
 };
 
 struct MediaLookup {
@@ -52,9 +61,16 @@ class Host {
   /// Says what the message is. Called once an inspection, before open_media(), so that media belongs to its
   /// call.
   virtual void announce(const sip::Summary& summary) noexcept = 0;
+  /// Says what an offer or answer wants of one of its streams; called for each, in order, before its media is
+  /// opened or expected. Descriptions that set nothing up are not told of.
+  virtual void describe(const MediaStream& stream) noexcept = 0;
   /// Mappings for a stream announced from inside, owned by the announced call, open when this returns.
   /// The same inside endpoints get the same external ones for as long as they are open.
   [[nodiscard]] virtual MediaLookup open_media(const MediaRequest& request) noexcept = 0;
+  /// An offer or answer from outside says where the remote end of a stream wants its media, and so where its
+  /// own will come from. Called for the default first, then for each further endpoint of the stream (ICE
+  /// candidates). \param rtcp equals `rtp` when there is no RTCP or it shares the port
+  virtual void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept = 0;
   /// A registrar granted (expires_s > 0) or ended (0) a binding of an inside contact.
   virtual void grant(const sip::Binding& binding) noexcept = 0;
 

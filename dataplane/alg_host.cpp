@@ -201,8 +201,8 @@ alg::MediaLookup AlgHost::open_media(const alg::MediaRequest& request) noexcept 
   const auto rtcp_owner = parts_.steering.owner_of_inside(request.rtcp.address);
   if (rtp_owner == rtcp_owner) return open_ports(rtp_owner, request);
   // RTP and RTCP of two hosts: two streams without a partner.
-  const auto rtp = open_ports(rtp_owner, {request.rtp, request.rtp});
-  const auto rtcp = open_ports(rtcp_owner, {request.rtcp, request.rtcp});
+  const auto rtp = open_ports(rtp_owner, {request.rtp, request.rtp, request.section, request.protocol});
+  const auto rtcp = open_ports(rtcp_owner, {request.rtcp, request.rtcp, request.section, request.protocol});
   if (rtp.state != alg::LookupState::found) return rtp;
   return {rtcp.state, rtp.rtp, rtcp.rtp};
 }
@@ -309,6 +309,12 @@ bool AlgHost::add_ref(const ipc::PinholeRef& added) noexcept {
     return put(work.refs.size() - 1);
   }
   return false;
+}
+
+void AlgHost::describe(const alg::MediaStream&) noexcept {
+}
+
+void AlgHost::expect_media_from(std::uint8_t, nat::Endpoint, nat::Endpoint) noexcept {
 }
 
 void AlgHost::grant(const alg::sip::Binding& binding) noexcept {

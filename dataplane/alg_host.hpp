@@ -86,7 +86,9 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override;
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override;
   void announce(const alg::sip::Summary& summary) noexcept override;
+  void describe(const alg::MediaStream& stream) noexcept override;
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override;
+  void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept override;
   void grant(const alg::sip::Binding& binding) noexcept override;
 
   // Commands of control, messages of other workers, time.

@@ -90,41 +90,69 @@ void rewrite_addresses(std::string_view value, Translator& translator) noexcept 
   }
 }
 
+void rewrite_vias(std::string_view value, Translator& translator) noexcept {
+  ListReader items(value);
+  while (const auto item = items.next()) rewrite_via(*item, translator);
+}
+
+// The rule by which a header is translated; none for those that are left alone.
+std::optional<Rule> rule_of(HeaderId id) noexcept {
+  switch (id) {
+    case HeaderId::via:
+      return Rule::via;
+    case HeaderId::contact:
+      return Rule::contact;
+    case HeaderId::record_route:
+      return Rule::record_route;
+    case HeaderId::route:
+      return Rule::route;
+    case HeaderId::path:
+      return Rule::path;
+    case HeaderId::service_route:
+      return Rule::service_route;
+    case HeaderId::refer_to:
+      return Rule::refer_to;
+    case HeaderId::referred_by:
+      return Rule::referred_by;
+    case HeaderId::reply_to:
+      return Rule::reply_to;
+    case HeaderId::p_asserted_identity:
+      return Rule::p_asserted_identity;
+    case HeaderId::p_preferred_identity:
+      return Rule::p_preferred_identity;
+    case HeaderId::remote_party_id:
+      return Rule::remote_party_id;
+    case HeaderId::diversion:
+      return Rule::diversion;
+    case HeaderId::other:
+    case HeaderId::from:
+    case HeaderId::to:
+    case HeaderId::call_id:
+    case HeaderId::cseq:
+    case HeaderId::expires:
+    case HeaderId::content_type:
+    case HeaderId::content_encoding:
+    case HeaderId::content_length:
+      break;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept {
-  if (message.is_request()) rewrite_uri(message.request_uri(), translator);
+  if (message.is_request()) {
+    translator.use(Rule::request_uri);
+    rewrite_uri(message.request_uri(), translator);
+  }
   for (const auto& header : message.headers()) {
-    switch (header.id) {
-      case HeaderId::via: {
-        ListReader items(header.value);
-        while (const auto item = items.next()) rewrite_via(*item, translator);
-        break;
-      }
-      case HeaderId::contact:
-      case HeaderId::record_route:
-      case HeaderId::route:
-      case HeaderId::path:
-      case HeaderId::service_route:
-      case HeaderId::refer_to:
-      case HeaderId::referred_by:
-      case HeaderId::reply_to:
-      case HeaderId::p_asserted_identity:
-      case HeaderId::p_preferred_identity:
-      case HeaderId::remote_party_id:
-      case HeaderId::diversion:
-        rewrite_addresses(header.value, translator);
-        break;
-      case HeaderId::other:
-      case HeaderId::from:
-      case HeaderId::to:
-      case HeaderId::call_id:
-      case HeaderId::cseq:
-      case HeaderId::expires:
-      case HeaderId::content_type:
-      case HeaderId::content_encoding:
-      case HeaderId::content_length:
-        break;
+    const auto rule = rule_of(header.id);
+    if (!rule) continue;
+    translator.use(*rule);
+    if (header.id == HeaderId::via) {
+      rewrite_vias(header.value, translator);
+    } else {
+      rewrite_addresses(header.value, translator);
     }
   }
 }

@@ -28,6 +28,24 @@ std::optional<SdpAddress> parse_typed_address(WordReader& words) noexcept {
   return parse_ip4(slice(word, 0, std::min(word.find('/'), word.size())));
 }
 
+std::optional<StreamDirection> parse_direction(std::string_view name) noexcept {
+  if (name == "sendrecv") return StreamDirection::sendrecv;
+  if (name == "sendonly") return StreamDirection::sendonly;
+  if (name == "recvonly") return StreamDirection::recvonly;
+  if (name == "inactive") return StreamDirection::inactive;
+  return std::nullopt;
+}
+
+void read_section_attribute(const SdpLine& line, MediaSection& section) noexcept {
+  if (const auto direction = parse_direction(line.value)) {
+    section.direction = *direction;
+  } else if (line.value == "bundle-only") {
+    section.bundle_only = true;
+  } else if (!section.rtcp) {
+    if (const auto value = attribute(line, "rtcp")) section.rtcp = parse_rtcp(*value);
+  }
+}
+
 void read_section_line(const SdpLine& line, MediaSection& section) noexcept {
   section.after_lines = line.end;
   if (line.type == 'i' && line.begin == section.after_title) {
@@ -35,8 +53,8 @@ void read_section_line(const SdpLine& line, MediaSection& section) noexcept {
   } else if (line.type == 'c' && !section.has_connection) {
     section.has_connection = true;
     section.connection = parse_connection(line.value);
-  } else if (line.type == 'a' && !section.rtcp) {
-    if (const auto value = attribute(line, "rtcp")) section.rtcp = parse_rtcp(*value);
+  } else if (line.type == 'a') {
+    read_section_attribute(line, section);
   }
 }
 
@@ -145,6 +163,7 @@ bool MediaSection::is_tcp() const noexcept {
 bool parse_sdp(std::string_view text, SessionDescription& description) noexcept {
   description.session = text;
   description.connection.reset();
+  description.direction = StreamDirection::sendrecv;
   description.section_count = 0;
   MediaSection* section = nullptr;
   SdpLineReader lines(text);
@@ -155,6 +174,7 @@ bool parse_sdp(std::string_view text, SessionDescription& description) noexcept 
       before = {before.data(), static_cast<std::size_t>(line->begin - before.data())};
       section = &description.sections[description.section_count++];
       *section = {};
+      section->direction = description.direction;
       section->text = {line->begin, static_cast<std::size_t>(text.data() + text.size() - line->begin)};
       section->line = parse_media(line->value).value_or(MediaLine{});
       section->after_title = section->after_lines = line->end;
@@ -162,6 +182,8 @@ bool parse_sdp(std::string_view text, SessionDescription& description) noexcept 
       read_section_line(*line, *section);
     } else if (line->type == 'c' && !description.connection) {
       description.connection = parse_connection(line->value);
+    } else if (line->type == 'a') {
+      description.direction = parse_direction(line->value).value_or(description.direction);
     }
   }
   return true;

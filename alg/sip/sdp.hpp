@@ -91,12 +91,17 @@ struct Candidate {
 /// The value of "a=name:value"; none when the attribute has another name.
 [[nodiscard]] std::optional<std::string_view> attribute(const SdpLine& line, std::string_view name) noexcept;
 
+/// Which way a stream goes, as its sender sees it (RFC 8866 section 6.7).
+enum class StreamDirection : std::uint8_t { sendrecv, sendonly, recvonly, inactive };
+
 /// An m= line and all up to the next.
 struct MediaSection {
   std::string_view text;
   MediaLine line;
-  const char* after_title = nullptr;     // where a c= line has its place: after m= and i=
-  const char* after_lines = nullptr;     // after the last line, where an attribute may be added
+  const char* after_title = nullptr;  // where a c= line has its place: after m= and i=
+  const char* after_lines = nullptr;  // after the last line, where an attribute may be added
+  StreamDirection direction = StreamDirection::sendrecv;
+  bool bundle_only = false;              // port 0 rejects nothing (RFC 8843 section 6)
   bool has_connection = false;           // a c= of its own, of whatever kind
   std::optional<SdpAddress> connection;  // its first c=
   std::optional<RtcpAttribute> rtcp;
@@ -110,6 +115,7 @@ struct SessionDescription {
 
   std::string_view session;  // all before the first m=
   std::optional<SdpAddress> connection;
+  StreamDirection direction = StreamDirection::sendrecv;  // of sections that do not say
   std::array<MediaSection, kMaxMedia> sections;
   std::size_t section_count = 0;
 

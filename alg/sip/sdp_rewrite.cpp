@@ -21,6 +21,7 @@ enum class Fate : std::uint8_t {
 
 struct Stream {
   Fate fate = Fate::left;
+  std::uint8_t section = 0;
   std::optional<nat::Ipv4Address> address;  // before, that the section's port belongs to
   nat::Endpoint rtp_before;
   nat::Endpoint rtcp_before;
@@ -44,9 +45,12 @@ class SdpRewriter {
   [[nodiscard]] std::uint32_t opened() const noexcept { return opened_; }
 
  private:
+  void describe(std::uint8_t index) noexcept;
   void resolve(const MediaSection& section, Stream& stream) noexcept;
   void resolve_outbound(const MediaSection& section, Stream& stream) noexcept;
   void resolve_inbound(const MediaSection& section, Stream& stream) noexcept;
+  void expect(const MediaSection& section, std::uint8_t index) noexcept;
+  void expect_candidates(const MediaSection& section, std::uint8_t index) noexcept;
   void open_learnt(const MediaSection& section, const Stream& stream) noexcept;
   [[nodiscard]] nat::Endpoint rtcp_of(const MediaSection& section, nat::Endpoint rtp) const noexcept;
 
@@ -81,7 +85,11 @@ void SdpRewriter::rewrite(std::string_view text) noexcept {
     return;
   }
   const auto media = description_.media();
-  for (std::size_t i = 0; i < media.size(); ++i) resolve(media[i], streams_[i]);
+  for (std::uint8_t i = 0; i < media.size(); ++i) {
+    describe(i);
+    resolve(media[i], streams_[i]);
+    if (!outbound_ && open_) expect(media[i], i);
+  }
   write_session();
   for (std::size_t i = 0; i < media.size(); ++i) {
     write_section(media[i], streams_[i]);
@@ -89,9 +97,20 @@ void SdpRewriter::rewrite(std::string_view text) noexcept {
   }
 }
 
-void SdpRewriter::resolve(const MediaSection& section, Stream& stream) noexcept {
+void SdpRewriter::describe(std::uint8_t index) noexcept {
+  const auto& section = description_.sections[index];
+  auto& stream = streams_[index];
+  stream.section = index;
   const auto& connection = section.has_connection ? section.connection : description_.connection;
   if (connection) stream.address = connection->value;
+  if (!open_ || translator_.given_up()) return;
+  const bool nowhere = stream.address && stream.address->is_unspecified();
+  translator_.host().describe({.section = index,
+                               .rejected = section.line.port.value == 0 && !section.bundle_only,
+                               .held = nowhere || section.direction != StreamDirection::sendrecv});
+}
+
+void SdpRewriter::resolve(const MediaSection& section, Stream& stream) noexcept {
   if (!stream.address || translator_.given_up()) return;
   if (section.line.port.value == 0) {
     // Rejected, and yet its attributes may name one of ours.
@@ -119,7 +138,8 @@ void SdpRewriter::resolve_outbound(const MediaSection& section, Stream& stream) 
     if (!target) return;
     stream.rtp = stream.rtcp = *target;
   } else {
-    const auto lookup = translator_.host().open_media({stream.rtp_before, stream.rtcp_before});
+    const auto lookup = translator_.host().open_media(
+        {.rtp = stream.rtp_before, .rtcp = stream.rtcp_before, .section = stream.section});
     if (!translator_.note(lookup.state)) return;
     stream.rtp = lookup.rtp;
     stream.rtcp = lookup.rtcp;
@@ -140,6 +160,35 @@ void SdpRewriter::resolve_inbound(const MediaSection& section, Stream& stream) n
   stream.rtcp = translator_.counterpart(protocol, stream.rtcp_before).value_or(next_port(*rtp));
 }
 
+// Where the remote end wants its media; it may be one of ours, for a call between two hosts of the inside.
+void SdpRewriter::expect(const MediaSection& section, std::uint8_t index) noexcept {
+  const auto& stream = streams_[index];
+  if (section.line.port.value == 0 || translator_.given_up()) return;
+  if (stream.address && !stream.address->is_unspecified()) {
+    const nat::Endpoint rtp{*stream.address, nat::Be16{section.line.port.value}};
+    nat::Endpoint rtcp = rtp;
+    if (section.rtcp && !section.rtcp->foreign) {
+      const auto& written = *section.rtcp;
+      rtcp = {written.address ? written.address->value : rtp.address, nat::Be16{written.port.value}};
+    } else if (section.is_rtp() && !section.is_tcp()) {
+      rtcp = next_port(rtp);
+    }
+    translator_.host().expect_media_from(index, rtp, rtcp);
+  }
+  expect_candidates(section, index);
+}
+
+void SdpRewriter::expect_candidates(const MediaSection& section, std::uint8_t index) noexcept {
+  SdpLineReader lines(section.text);
+  while (const auto line = lines.next()) {
+    const auto text = line->type == 'a' ? attribute(*line, "candidate") : std::nullopt;
+    const auto candidate = text ? parse_candidate(*text) : std::nullopt;
+    if (!candidate || !candidate->address) continue;
+    const nat::Endpoint endpoint{candidate->address->value, nat::Be16{candidate->port.value}};
+    translator_.host().expect_media_from(index, endpoint, endpoint);
+  }
+}
+
 // A phone that learnt its external endpoint by STUN announces that: nothing is replaced, but the media has to
 // be let in all the same (requirement AC-05).
 void SdpRewriter::open_learnt(const MediaSection& section, const Stream& stream) noexcept {
@@ -157,7 +206,7 @@ void SdpRewriter::open_learnt(const MediaSection& section, const Stream& stream)
     const bool found = translator_.note(rtcp.state);
     if (found && rtcp.endpoint.address == rtp.endpoint.address) rtcp_inside = rtcp.endpoint;
   }
-  const auto lookup = host.open_media({rtp.endpoint, rtcp_inside});
+  const auto lookup = host.open_media({.rtp = rtp.endpoint, .rtcp = rtcp_inside, .section = stream.section});
   if (translator_.note(lookup.state)) ++opened_;
 }
 
@@ -200,6 +249,7 @@ void SdpRewriter::write_session() noexcept {
     // Outbound by the flow, not by the media, so that it is the same for as long as the session lives.
     const auto after = outbound_ && translator_.is_ours(origin->value) ? translator_.flow().external.address
                                                                        : address_after(origin->value);
+    translator_.use(Rule::sdp_origin);
     translator_.replace_address(origin->token, after);
   }
   if (!description_.connection) return;
@@ -209,12 +259,15 @@ void SdpRewriter::write_session() noexcept {
     session_address_ = address_after(streams_[i]);
     break;
   }
+  translator_.use(Rule::sdp_connection);
   translator_.replace_address(description_.connection->token, session_address_);
 }
 
 void SdpRewriter::write_section(const MediaSection& section, const Stream& stream) noexcept {
-  if (stream.fate == Fate::mapped)
+  if (stream.fate == Fate::mapped) {
+    translator_.use(Rule::sdp_media);
     translator_.replace_number(section.line.port.token, stream.rtp.port.host());
+  }
   SdpLineReader lines(section.text);
   while (const auto line = lines.next()) {
     if (line->type == 'c') write_connection(*line, stream);
@@ -226,6 +279,7 @@ void SdpRewriter::write_connection(const SdpLine& line, const Stream& stream) no
   const auto connection = parse_connection(line.value);
   if (!connection) return;
   const bool own = stream.fate != Fate::left && connection->value == *stream.address;
+  translator_.use(Rule::sdp_connection);
   translator_.replace_address(connection->token,
                               own ? address_after(stream) : address_after(connection->value));
 }
@@ -244,6 +298,7 @@ void SdpRewriter::write_attribute(const SdpLine& line, const Stream& stream) noe
 }
 
 void SdpRewriter::write_rtcp(const RtcpAttribute& rtcp, const Stream& stream) noexcept {
+  translator_.use(Rule::sdp_rtcp);
   const auto before = rtcp.address ? rtcp.address->value : *stream.address;
   const bool mapped =
       stream.fate == Fate::mapped && stream.rtcp_before == nat::Endpoint{before, nat::Be16{rtcp.port.value}};
@@ -269,6 +324,7 @@ void SdpRewriter::write_rtcp(const RtcpAttribute& rtcp, const Stream& stream) no
 // the peer would find a mismatch (RFC 8445 section 5.4). A candidate is reached through the mapping that the
 // phone's own checks open, so that it needs no pinhole.
 void SdpRewriter::write_candidate(const Candidate& candidate, const Stream& stream) noexcept {
+  translator_.use(Rule::sdp_candidate);
   if (candidate.address) {
     write_candidate_endpoint(candidate.protocol, *candidate.address, candidate.port, stream);
   }
@@ -296,6 +352,7 @@ void SdpRewriter::write_candidate_endpoint(nat::Protocol protocol, const SdpAddr
 // "1 192.0.2.1 45664 2 192.0.2.1 45665": the candidates of the side that receives this (RFC 8839
 // section 5.2).
 void SdpRewriter::write_remote_candidates(std::string_view value) noexcept {
+  translator_.use(Rule::sdp_remote_candidates);
   WordReader words(value);
   while (!words.next().empty()) {
     const auto address_text = words.next();
@@ -326,6 +383,7 @@ void SdpRewriter::write_new_lines(std::size_t index) noexcept {
     rtcp.text("a=rtcp:").number(stream.rtcp.port.host());
     if (stream.rtcp.address != stream.rtp.address) rtcp.text(" IN IP4 ").address(stream.rtcp.address);
   }
+  translator_.use(rtcp.view().empty() ? Rule::sdp_connection : Rule::sdp_rtcp);
   if (section.after_title == section.after_lines) {
     insert_lines(section.after_title, connection.view(), rtcp.view());
   } else {

@@ -37,6 +37,7 @@ void rewrite_length(std::string_view token, std::ptrdiff_t growth, Translator& t
   if (!length) return;
   // A length that the body does not have cannot be kept in step with it.
   if (static_cast<std::ptrdiff_t>(*length) + growth < 0) return translator.refuse();
+  translator.use(Rule::content_length);
   translator.replace_number(token, static_cast<std::uint32_t>(*length + growth));
 }
 

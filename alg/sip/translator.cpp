@@ -35,7 +35,7 @@ bool Translator::note(LookupState state) noexcept {
 void Translator::replace(std::string_view token, std::string_view text) noexcept {
   if (token == text) return;
   const auto offset = static_cast<std::size_t>(token.data() - message_.bytes.data());
-  if (!edits_.replace(offset, token.size(), text)) refuse();
+  if (!edits_.replace(offset, token.size(), text, rule_)) refuse();
 }
 
 void Translator::insert(const char* place, std::string_view text) noexcept {

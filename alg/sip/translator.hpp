@@ -41,6 +41,9 @@ class Translator {
   /// Notes what the host answered. \return true when it found something.
   [[nodiscard]] bool note(LookupState state) noexcept;
 
+  /// Says by which rule the edits from now on are made.
+  void use(Rule rule) noexcept { rule_ = rule; }
+
   /// The message cannot be made right.
   void refuse() noexcept { outcome_ = Outcome::untranslatable; }
   /// True once the message cannot go on whatever follows: nothing more is to be asked or opened for it.
@@ -62,6 +65,7 @@ class Translator {
   Host& host_;
   EditList& edits_;
   Outcome outcome_ = Outcome::fine;
+  Rule rule_ = Rule::other;
 };
 
 }  // namespace pinhole::alg::sip

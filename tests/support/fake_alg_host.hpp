@@ -28,6 +28,13 @@ class FakeAlgHost final : public alg::Host {
     std::uint32_t expires_s;
   };
 
+  struct Expected {
+    std::uint8_t section;
+    nat::Endpoint rtp, rtcp;
+
+    friend bool operator==(const Expected&, const Expected&) = default;
+  };
+
   // What a test may set.
   std::map<nat::Ipv4Address, nat::Ipv4Address>
       pool;                                       // the external address of an inside one; else the default
@@ -37,7 +44,9 @@ class FakeAlgHost final : public alg::Host {
 
   // What a test may read.
   std::vector<Announced> announced;
+  std::vector<alg::MediaStream> described;
   std::vector<alg::MediaRequest> opened;
+  std::vector<Expected> expected;
   std::vector<Granted> granted;
   [[nodiscard]] std::size_t mappings() const { return external_.size(); }
 
@@ -79,6 +88,11 @@ class FakeAlgHost final : public alg::Host {
     if (rtcp.state != alg::LookupState::found) return {rtcp.state, {}, {}};
     opened.push_back(request);
     return {alg::LookupState::found, rtp.endpoint, rtcp.endpoint};
+  }
+
+  void describe(const alg::MediaStream& stream) noexcept override { described.push_back(stream); }
+  void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept override {
+    expected.push_back({section, rtp, rtcp});
   }
 
   void grant(const alg::sip::Binding& binding) noexcept override {

@@ -39,6 +39,7 @@ struct Passed {
   alg::Answer answer;
   std::string text;  // what goes on; empty when nothing does
   std::size_t edits = 0;
+  std::string rules;  // of the edits, "Via, Contact"
 };
 
 /// A gateway with its host and the flow of the phone 10.0.0.5:5060 with a proxy outside.
@@ -56,6 +57,8 @@ struct SipBench {
     Passed passed;
     passed.answer = alg.inspect({text, direction, flow}, host, edits);
     passed.edits = edits.edits().size();
+    for (const auto& edit : edits.edits())
+      passed.rules.append(passed.rules.empty() ? "" : ", ").append(alg::text(edit.rule));
     if (passed.answer.verdict != alg::Verdict::forward) return passed;
     passed.text.assign(text);
     passed.text.resize(text.size() + alg::EditList::kMaxText);

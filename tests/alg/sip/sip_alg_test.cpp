@@ -331,4 +331,76 @@ TEST_CASE("an outbound REGISTER grants and ends nothing", "[alg][sip][AC-01]") {
   CHECK(bench.host.granted.empty());
 }
 
+TEST_CASE("every edit says by which rule it was made", "[alg][sip][AC-25]") {
+  SipBench bench;
+  const auto message = test::with_sdp(
+      {"INVITE sip:bob@10.0.0.9 SIP/2.0", "Via: SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK1",
+       "From: <sip:a@b>;tag=1", "To: <sip:c@d>", "Call-ID: 1", "CSeq: 1 INVITE",
+       "Contact: <sip:alice@10.0.0.5:5060>", "Route: <sip:10.0.0.9;lr>"},
+      "o=- 1 1 IN IP4 10.0.0.5\r\nc=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0\r\na=rtcp:4001\r\n"
+      "a=candidate:1 1 UDP 1 10.0.0.5 4000 typ host\r\n");
+  CHECK(bench.out(message).rules ==
+        "Request-URI, Via, Contact, Route, Content-Length, SDP o=, SDP c=, SDP m=, SDP a=rtcp, "
+        "SDP a=candidate, SDP a=candidate");
+}
+
+TEST_CASE("an offer or answer from outside says where its media will come from", "[alg][sip][AC-09]") {
+  SipBench bench;
+  const auto expected_of = [&](const std::string& sdp) {
+    bench.host.expected.clear();
+    bench.host.described.clear();
+    (void)bench.in(test::with_sdp(
+        {"INVITE sip:alice@203.0.113.10:10060 SIP/2.0", "Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK1",
+         "From: <sip:a@b>;tag=1", "To: <sip:c@d>", "Call-ID: 1", "CSeq: 1 INVITE"},
+        sdp));
+    return bench.host.expected;
+  };
+  using Expected = test::FakeAlgHost::Expected;
+  const auto at = [](std::uint16_t port) {
+    return nat::Endpoint{test::address("198.51.100.7"), nat::Be16{port}};
+  };
+  const nat::Endpoint elsewhere{test::address("198.51.100.8"), nat::Be16{9000}};
+  const std::string c = "c=IN IP4 198.51.100.7\r\n";
+
+  CHECK(expected_of(c + "m=audio 6000 RTP/AVP 0\r\n") == std::vector<Expected>{{0, at(6000), at(6001)}});
+  CHECK(expected_of(c + "m=audio 6000 RTP/AVP 0\r\na=rtcp:9000 IN IP4 198.51.100.8\r\n") ==
+        std::vector<Expected>{{0, at(6000), elsewhere}});
+  CHECK(expected_of(c + "m=image 6000 udptl t38\r\n") == std::vector<Expected>{{0, at(6000), at(6000)}});
+  CHECK(expected_of(c + "m=audio 0 RTP/AVP 0\r\nm=video 6002 RTP/AVP 31\r\n") ==
+        std::vector<Expected>{{1, at(6002), at(6003)}});
+  CHECK(expected_of("c=IN IP4 0.0.0.0\r\nm=audio 6000 RTP/AVP 0\r\n").empty());
+  CHECK(expected_of(c + "m=audio 6000 RTP/AVP 0\r\na=candidate:1 1 UDP 1 198.51.100.8 9000 typ host\r\n") ==
+        std::vector<Expected>{{0, at(6000), at(6001)}, {0, elsewhere, elsewhere}});
+}
+
+TEST_CASE("each stream of an offer or answer is described to the host", "[alg][sip][AC-14][AC-27]") {
+  struct Row {
+    const char* sdp;
+    bool rejected;
+    bool held;
+  };
+  const Row rows[] = {
+      {"c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0\r\n", false, false},
+      {"c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0\r\na=sendonly\r\n", false, true},
+      {"c=IN IP4 10.0.0.5\r\na=inactive\r\nm=audio 4000 RTP/AVP 0\r\n", false, true},
+      {"c=IN IP4 10.0.0.5\r\na=inactive\r\nm=audio 4000 RTP/AVP 0\r\na=sendrecv\r\n", false, false},
+      {"c=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n", false, true},
+      {"c=IN IP4 10.0.0.5\r\nm=audio 0 RTP/AVP 0\r\n", true, false},
+      {"c=IN IP4 10.0.0.5\r\nm=audio 0 RTP/AVP 0\r\na=bundle-only\r\n", false, false},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.sdp) {
+      SipBench bench;
+      (void)bench.out(test::with_sdp(
+          {"INVITE sip:bob@example.com SIP/2.0", "Via: SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK1",
+           "From: <sip:a@b>;tag=1", "To: <sip:c@d>", "Call-ID: 1", "CSeq: 1 INVITE"},
+          row.sdp));
+      REQUIRE(bench.host.described.size() == 1);
+      CHECK(bench.host.described[0].section == 0);
+      CHECK(bench.host.described[0].rejected == row.rejected);
+      CHECK(bench.host.described[0].held == row.held);
+    }
+  }
+}
+
 }  // namespace pinhole::alg::sip
