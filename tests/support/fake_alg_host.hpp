@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// An alg::Host over a few std::maps. Inside is 10.0.0.0/8, the external pool 203.0.113.0/28. A mapping is
-// easy to foretell: 10.0.0.5:5060 becomes 203.0.113.10:10060, its port plus 1000 times the last octet of its
-// address; a port that is taken or out of range gives way to the next free one. RTP and RTCP are mapped
-// alike.
+// An alg::Host over a few std::maps. Inside is 10.0.0.0/8 unless a test says otherwise, the external pool
+// 203.0.113.0/28. A mapping is easy to foretell: 10.0.0.5:5060 becomes 203.0.113.10:10060, its port plus 1000
+// times the last octet of its address; a port that is taken or out of range gives way to the next free one.
+// RTP and RTCP are mapped alike.
 
 #include <map>
 #include <string>
@@ -36,6 +36,7 @@ class FakeAlgHost final : public alg::Host {
   };
 
   // What a test may set.
+  nat::Prefix inside_prefix{nat::Ipv4Address::from_host(0x0A000000), 8};
   std::map<nat::Ipv4Address, nat::Ipv4Address>
       pool;                                       // the external address of an inside one; else the default
   std::map<nat::Endpoint, nat::Endpoint> forced;  // the external endpoint that an inside one will get
@@ -51,7 +52,7 @@ class FakeAlgHost final : public alg::Host {
   [[nodiscard]] std::size_t mappings() const { return external_.size(); }
 
   [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept override {
-    return kInside.contains(address);
+    return inside_prefix.contains(address);
   }
   [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept override {
     return kPool.contains(address);
@@ -103,7 +104,6 @@ class FakeAlgHost final : public alg::Host {
  private:
   using Key = std::pair<nat::Protocol, nat::Endpoint>;
 
-  static constexpr nat::Prefix kInside{nat::Ipv4Address::from_host(0x0A000000), 8};
   static constexpr nat::Prefix kPool{nat::Ipv4Address::from_host(0xCB007100), 28};
   static constexpr nat::Ipv4Address kDefault = nat::Ipv4Address::from_host(0xCB00710A);
 

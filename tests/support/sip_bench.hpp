@@ -42,15 +42,20 @@ struct Passed {
   std::string rules;  // of the edits, "Via, Contact"
 };
 
-/// A gateway with its host and the flow of the phone 10.0.0.5:5060 with a proxy outside.
+/// A gateway with its host and the flow of a phone with a proxy outside: the phone 10.0.0.5:5060, unless said
+/// otherwise.
 struct SipBench {
   FakeAlgHost host;
   nat::CounterBlock<alg::Counter> counters;
   alg::sip::SipAlg alg{counters};
-  alg::Flow flow{nat::Protocol::udp, endpoint("10.0.0.5:5060"), endpoint("203.0.113.10:10060"),
-                 endpoint("198.51.100.20:5060")};
+  alg::Flow flow{nat::Protocol::udp, endpoint("10.0.0.5:5060"), {}, endpoint("198.51.100.20:5060")};
 
-  SipBench() { static_cast<void>(host.external_of(nat::Protocol::udp, flow.inside)); }
+  SipBench() { flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint; }
+  SipBench(std::string_view inside_prefix, std::string_view phone) {
+    host.inside_prefix = *nat::Prefix::parse(inside_prefix);
+    flow.inside = endpoint(phone);
+    flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint;
+  }
 
   Passed pass(alg::Direction direction, std::string_view text) {
     alg::EditList edits;
