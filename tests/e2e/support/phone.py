@@ -4,6 +4,11 @@
 import itertools
 import re
 import socket
+import time
+
+from support.lab import LabError
+
+DOMAIN = "voice.example"
 
 _numbers = itertools.count(1)
 
@@ -25,6 +30,11 @@ class Message:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     @property
+    def start_and_cseq(self):
+        """What a message that is sent again has in common with the first one, and no other has within a call."""
+        return self.start, self.header("Call-ID"), self.header("CSeq")
+
+    @property
     def contact(self):
         """(host, port) of the Contact."""
         return endpoint_of(self.header("Contact"))
@@ -41,9 +51,10 @@ def endpoint_of(header):
     return found.group(1), int(found.group(2) or 5060)
 
 
-def sdp(address, port, more=""):
+def sdp(address, port, more="", codec=8):
+    """One audio stream in G.711: A-law (8) or mu-law (0)."""
     return (f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
-            f"m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n{more}")
+            f"m=audio {port} RTP/AVP {codec}\r\na=rtpmap:{codec} PCM{'A' if codec else 'U'}/8000\r\n{more}")
 
 
 class Phone:
@@ -52,6 +63,7 @@ class Phone:
     def __init__(self, namespace, address, port=5060, user="phone"):
         self.address, self.port, self.user = address, port, user
         self.socket = namespace.socket(socket.SOCK_DGRAM, address, port)
+        self._last = None
 
     def __enter__(self):
         return self
@@ -67,9 +79,18 @@ class Phone:
         self.socket.settimeout(timeout)
         try:
             data, sender = self.socket.recvfrom(65535)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             return None
         return Message(data.decode(), sender)
+
+    def next(self, start, timeout=5.0):
+        """The next message that begins like that; others, and what is said again, are left."""
+        deadline = time.monotonic() + timeout
+        while message := self.receive(max(0.0, deadline - time.monotonic())):
+            if message.start.startswith(start) and message.start_and_cseq != self._last:
+                self._last = message.start_and_cseq
+                return message
+        raise LabError(f"{self.user} waited in vain for {start}")
 
     def request(self, method, uri, target, *, call_id, cseq, to, from_tag, to_tag=None, body="", more=()):
         """Sends a request with this phone's addresses in Via and Contact."""
@@ -77,7 +98,7 @@ class Phone:
         lines = [f"{method} {uri} SIP/2.0",
                  f"Via: SIP/2.0/UDP {self.address}:{self.port};branch=z9hG4bK-{call_id[:8]}-{number};rport",
                  "Max-Forwards: 70",
-                 f"From: <sip:{self.user}@voice.example>;tag={from_tag}",
+                 f"From: <sip:{self.user}@{DOMAIN}>;tag={from_tag}",
                  f"To: <{to}>" + (f";tag={to_tag}" if to_tag else ""),
                  f"Call-ID: {call_id}", f"CSeq: {cseq} {method}",
                  f"Contact: <sip:{self.user}@{self.address}:{self.port}>", *more]
@@ -102,6 +123,21 @@ class Phone:
         self.send("\r\n".join(lines) + "\r\n\r\n" + body, request.sender)
 
 
+    def register(self, registrar, expires=600, contacts=None, more=()):
+        """Registers with its one contact, or with those given. Returns the answer."""
+        number = next(_numbers)
+        lines = [f"REGISTER sip:{DOMAIN} SIP/2.0",
+                 f"Via: SIP/2.0/UDP {self.address}:{self.port};branch=z9hG4bK-register-{number};rport",
+                 "Max-Forwards: 70", f"From: <sip:{self.user}@{DOMAIN}>;tag=r{number}",
+                 f"To: <sip:{self.user}@{DOMAIN}>",
+                 f"Call-ID: register-{self.user}-{self.address}-{self.port}@phone.example", f"CSeq: {number} REGISTER"]
+        for contact in contacts or [f"<sip:{self.user}@{self.address}:{self.port}>"]:
+            lines.append(f"Contact: {contact}")
+        lines += [f"Expires: {expires}", *more, "Content-Length: 0"]
+        self.send("\r\n".join(lines) + "\r\n\r\n", registrar)
+        return self.next("SIP/2.0 ")
+
+
 class Dialog:
     """A call by hand between two phones, `caller` sending to `target`: each step is one message that must arrive.
 
@@ -117,7 +153,7 @@ class Dialog:
 
     def _request(self, method, cseq, **options):
         self.caller.request(method, self._uri, self.target, call_id=self.call_id, cseq=cseq,
-                            to=f"sip:{self.answerer.user}@voice.example", from_tag="from", **options)
+                            to=f"sip:{self.answerer.user}@{DOMAIN}", from_tag="from", **options)
 
     def _arrives(self, phone, start):
         message = phone.receive()
