@@ -84,7 +84,8 @@ nat::Timeouts timeouts_from(const config::Timeouts& seconds) {
 static_assert(config::kMediaReserve == nat::HostTable::kMediaReserve);
 
 nat::HostQuotas quotas_from(const config::Config& config) {
-  return {.mappings = config::mappings_per_host(config),
+  return {.mappings = config::state_per_host(config),
+          .ports = config::mappings_per_host(config),
           .new_per_s = config.nat.quotas.new_per_s,
           .burst = config.nat.quotas.burst};
 }

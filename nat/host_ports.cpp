@@ -37,14 +37,22 @@ HostPorts::HostPorts(const PortBlocks::Deal& deal, std::span<const Ipv4Address> 
       blocks_(deal, memory) {
 }
 
-HostPorts::Entry HostPorts::enter(Ipv4Address inside, Protocol protocol, Tick now) noexcept {
+HostTable::Place HostPorts::settle(HostTable::Place host, Ipv4Address inside, std::uint16_t pool_index,
+                                   Tick now) noexcept {
+  if (host == HostTable::kNone) host = hosts_.add(inside, now);
+  hosts_.give_address(host, pool_index);
+  return host;
+}
+
+HostPorts::Entry HostPorts::enter(HostTable::Place host, Ipv4Address inside, Protocol protocol,
+                                  Tick now) noexcept {
   if (plan_.mode == PortMode::deterministic) {
     const auto number = subscribers_.number_of(inside);
     if (!number) return {.reason = DropReason::drop_not_subscriber};
     const PortBlocks::Slot slot = blocks_.find_subscriber(*number);
     assert(slot != PortBlocks::kNone);  // a host's flows are its owner's
     if (slot == PortBlocks::kNone) return {.reason = DropReason::drop_no_port};
-    const HostTable::Place host = hosts_.add(inside, blocks_.at(slot).pool_index, now);
+    host = settle(host, inside, blocks_.at(slot).pool_index, now);
     hosts_.first_block(host) = slot;
     return {.host = host};
   }
@@ -59,7 +67,7 @@ HostPorts::Entry HostPorts::enter(Ipv4Address inside, Protocol protocol, Tick no
   } else if (!pool_.has_room(protocol, pool_index)) {
     pool_index = pool_.find_room(protocol, kAddressesTried).value_or(pool_index);
   }
-  return {.host = hosts_.add(inside, pool_index, now)};
+  return {.host = settle(host, inside, pool_index, now)};
 }
 
 HostPorts::Answer HostPorts::take(HostTable::Place host, Protocol protocol,

@@ -8,7 +8,7 @@
 // block, while it may have more. All its blocks are of one external address (RFC 6888 REQ-2).
 //
 // Invariant: in mode blocks a host in the table has the blocks that its ports lie in, and no others; it has
-// lost them when it leaves the table. Owned by one worker.
+// lost them when its external address is taken away. Owned by one worker.
 
 #include <cstddef>
 #include <cstdint>
@@ -51,11 +51,12 @@ class HostPorts {
   HostPorts(const HostPorts&) = delete;
   HostPorts& operator=(const HostPorts&) = delete;
 
-  /// Brings a host into the table, with the external address that its hash says, or its number among the
-  /// subscribers. When nothing is left at the former, an address that has some (RFC 6888 REQ-13): in mode
-  /// blocks whichever has a free block, in mode random one of a few that are looked at.
-  /// Precondition: it is not there, and there is room for it.
-  [[nodiscard]] Entry enter(Ipv4Address inside, Protocol protocol, Tick now) noexcept;
+  /// Gives a host the external address that its hash says, or its number among the subscribers. When nothing
+  /// is left at the former, an address that has some (RFC 6888 REQ-13): in mode blocks whichever has a free
+  /// block, in mode random one of a few that are looked at.
+  /// \param host  place of `inside` in the table, or kNone: it is brought in, for which there is room
+  /// Precondition: it has no external address
+  [[nodiscard]] Entry enter(HostTable::Place host, Ipv4Address inside, Protocol protocol, Tick now) noexcept;
 
   /// A port like `inside_port` for a host: PortPool::take(), or of its blocks.
   [[nodiscard]] Answer take(HostTable::Place host, Protocol protocol, std::uint16_t inside_port) noexcept;
@@ -74,7 +75,7 @@ class HostPorts {
   /// The external address that a host has, or will probably get.
   [[nodiscard]] std::uint16_t pool_index_of(Ipv4Address inside) const noexcept {
     const HostTable::Place host = hosts_.find(inside);
-    if (host != HostTable::kNone) return hosts_.pool_index(host);
+    if (host != HostTable::kNone && hosts_.has_address(host)) return hosts_.pool_index(host);
     return pool_size_ == 0 ? std::uint16_t{0} : pool_index_of_inside(inside, pool_size_);
   }
   /// An even UDP port and the next one, or none.
@@ -100,6 +101,8 @@ class HostPorts {
   };
 
   [[nodiscard]] bool has_blocks() const noexcept { return plan_.mode != PortMode::random; }
+  [[nodiscard]] HostTable::Place settle(HostTable::Place host, Ipv4Address inside, std::uint16_t pool_index,
+                                        Tick now) noexcept;
   template <typename Try>
   [[nodiscard]] bool try_blocks(HostTable::Place host, Try&& try_one) noexcept;
   [[nodiscard]] std::optional<std::uint16_t> take_of_blocks(HostTable::Place host, Protocol protocol,

@@ -147,16 +147,13 @@ Created Translator::create(Protocol protocol, const Endpoint& inside, const Endp
   if (const auto rule = statics(realm).external_of(protocol, inside)) {
     // Another external endpoint would break endpoint-independent mapping, and this one is not for it.
     if (rule->direction == StaticDirection::in) return {.reason = DropReason::drop_static_direction};
-    return with_remote(create_static({inside, protocol, realm}, rule->pool_index, rule->endpoint.port.host(),
-                                     rule->direction, now));
+    return with_remote(
+        create_static({inside, protocol, realm}, *rule, rule->endpoint.port.host(), Opener::inside, now));
   }
-  if (realm == Realm::untranslated) {
-    const MappingIndex index = insert({inside, protocol, realm}, 0, inside.port.host(), now);
-    if (index == kNoMapping) return {.reason = DropReason::drop_table_full};
-    start(index);
-    return with_remote({.index = index});
-  }
-  return create_dynamic(protocol, inside, remote, now);
+  if (realm == Realm::translated) return create_dynamic(protocol, inside, remote, now);
+  const Created created = create_fixed({inside, protocol, realm}, 0, inside.port.host(), Opener::inside, now);
+  if (created.index != kNoMapping) start(created.index);
+  return with_remote(created);
 }
 
 /// A mapping with a port of the pool.
@@ -167,8 +164,8 @@ Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, co
     return refuse(reason, protocol, inside, now);
   // Before anything is taken: a block would have to rest.
   if (table_.size() == table_.capacity()) return {.reason = DropReason::drop_table_full};
-  if (host == HostTable::kNone) {
-    const HostPorts::Entry entry = ports_.enter(inside.address, protocol, now);
+  if (host == HostTable::kNone || !hosts_.has_address(host)) {
+    const HostPorts::Entry entry = ports_.enter(host, inside.address, protocol, now);
     if (entry.reason != DropReason::none) return refuse(entry.reason, protocol, inside, now);
     host = entry.host;
   }
@@ -198,8 +195,9 @@ Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, co
 Created Translator::refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept {
   if (!refusals_.wanted()) return {.reason = reason};
   const HostTable::Place host = hosts_.find(inside.address);
-  refusals_.tell(reason, protocol, inside,
-                 host == HostTable::kNone ? Ipv4Address{} : external_[hosts_.pool_index(host)], now);
+  const bool has_address = host != HostTable::kNone && hosts_.has_address(host);
+  refusals_.tell(reason, protocol, inside, has_address ? external_[hosts_.pool_index(host)] : Ipv4Address{},
+                 now);
   return {.reason = reason};
 }
 
@@ -213,22 +211,37 @@ Created Translator::create_inbound(Protocol protocol, Endpoint external, Tick no
   const auto rule = statics(realm).inside_of(protocol, external);
   if (!rule || rule->direction == StaticDirection::out) return {.reason = DropReason::drop_no_mapping};
   if (table_.size() >= table_.capacity() / 4 * 3) return {.reason = DropReason::drop_table_full};
-  return create_static({rule->endpoint, protocol, realm}, rule->pool_index, external.port.host(),
-                       rule->direction, now);
+  return create_static({rule->endpoint, protocol, realm}, *rule, external.port.host(), Opener::outside, now);
 }
 
-Created Translator::create_static(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
-                                  StaticDirection direction, Tick now) noexcept {
-  const MappingIndex index = insert(key, pool_index, port, now);
-  if (index == kNoMapping) return {.reason = DropReason::drop_table_full};
-  Mapping& mapping = table_[index];
-  if (direction != StaticDirection::out) {
+/// A mapping that a rule describes. \param port  the external one
+Created Translator::create_static(OutboundKey key, const StaticTarget& rule, std::uint16_t port,
+                                  Opener opener, Tick now) noexcept {
+  const Created created = create_fixed(key, rule.pool_index, port, opener, now);
+  if (created.index == kNoMapping) return created;
+  Mapping& mapping = table_[created.index];
+  if (rule.direction != StaticDirection::out) {
     mapping.filter = Filter::endpoint_independent;
   } else if (mapping.filter == Filter::endpoint_independent) {
     mapping.filter = Filter::address_dependent;
   }
-  if (direction == StaticDirection::in) mapping.flags |= MappingFlags::kRegular;
-  start(index);
+  if (rule.direction == StaticDirection::in) mapping.flags |= MappingFlags::kRegular;
+  start(created.index);
+  return created;
+}
+
+/// A mapping whose external endpoint is no choice: it takes no port, and counts all the same. To be started.
+Created Translator::create_fixed(OutboundKey key, std::uint16_t pool_index, std::uint16_t port, Opener opener,
+                                 Tick now) noexcept {
+  const Endpoint inside = key.inside();
+  HostTable::Place host = hosts_.find(inside.address);
+  const DropReason reason = opener == Opener::inside ? hosts_.ask(host, key.protocol(), now, Takes::state)
+                                                     : hosts_.ask_from_outside(host, key.protocol(), now);
+  if (reason != DropReason::none) return refuse(reason, key.protocol(), inside, now);
+  const MappingIndex index = insert(key, pool_index, port, now);
+  if (index == kNoMapping) return {.reason = DropReason::drop_table_full};
+  if (host == HostTable::kNone) host = hosts_.add(inside.address, now);
+  hosts_.count(host, key.protocol(), Takes::state);
   return {.index = index};
 }
 
@@ -468,14 +481,18 @@ void Translator::free_mapping(MappingIndex index) noexcept {
   const Mapping& mapping = table_[index];
   wheel_.remove(index);
   if (mapping.realm == Realm::translated) inbound_.clear(inbound_key(mapping));
-  if (takes_port(mapping)) {
-    const HostTable::Place host = hosts_.find(mapping.inside.address);
-    assert(host != HostTable::kNone);
-    ports_.give_back(host, mapping.protocol, mapping.external.port.host());
-    hosts_.uncount(host, mapping.protocol);
-  }
+  if (!is_static(mapping)) leave(mapping);
   table_.erase(index);
   show_gauges();
+}
+
+/// Gives back what a mapping took of what its host may have.
+void Translator::leave(const Mapping& mapping) noexcept {
+  const HostTable::Place host = hosts_.find(mapping.inside.address);
+  assert(host != HostTable::kNone);
+  const Takes takes = takes_port(mapping) ? Takes::port : Takes::state;
+  if (takes == Takes::port) ports_.give_back(host, mapping.protocol, mapping.external.port.host());
+  hosts_.uncount(host, mapping.protocol, takes);
 }
 
 void Translator::show_gauges() noexcept {

@@ -15,8 +15,8 @@
 // configuration says what they are.
 //
 // Invariant: a mapping that exists has a port taken (or reserved), an entry in the outbound and in the
-// inbound index, and a link in the wheel unless it is permanent; a mapping that is freed has given all of
-// them back. Owned by one worker, which alone calls it.
+// inbound index, and, unless it is permanent, a link in the wheel and a place in its host's count; a mapping
+// that is freed has given all of them back. Owned by one worker, which alone calls it.
 
 #include <array>
 #include <cstddef>
@@ -272,15 +272,17 @@ class Translator {
   [[nodiscard]] std::uint32_t ports_in_use() const noexcept { return ports_.in_use(); }
 
  private:
+  enum class Opener : std::uint8_t { inside, outside };  // who sent the packet that makes a mapping
+
   struct Media {  // one side of create_pair(): what there is already, and the port for what there is not
     MappingIndex index = kNoMapping;
-    HostTable::Place host = HostTable::kNone;  // of what takes a port
+    HostTable::Place host = HostTable::kNone;  // of what is new
     std::optional<std::uint16_t> port;
     std::uint16_t pool_index = 0;
     bool is_new = false;
-    bool by_rule = false;  // its port is that of a static mapping, or its own
+    Takes takes = Takes::port;  // state: its port is that of a static mapping, or its own
 
-    [[nodiscard]] bool wants_port() const noexcept { return is_new && !by_rule; }
+    [[nodiscard]] bool wants_port() const noexcept { return is_new && takes == Takes::port; }
   };
 
   Translator(const TranslatorConfig& config, Carver memory, Random random, InboundIndex inbound,
@@ -292,8 +294,10 @@ class Translator {
     mapping.hop_out = kNoHop;
     mapping.hop_in = kNoHop;
   }
-  [[nodiscard]] Created create_static(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
-                                      StaticDirection direction, Tick now) noexcept;
+  [[nodiscard]] Created create_static(OutboundKey key, const StaticTarget& rule, std::uint16_t port,
+                                      Opener opener, Tick now) noexcept;
+  [[nodiscard]] Created create_fixed(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
+                                     Opener opener, Tick now) noexcept;
   [[nodiscard]] const StaticRules& statics(Realm realm) const noexcept {
     return realm == Realm::translated ? statics_ : openings_;
   }
@@ -321,11 +325,13 @@ class Translator {
   }
   [[nodiscard]] bool takes_port(const Mapping& mapping) const noexcept;
   void free_mapping(MappingIndex index) noexcept;
+  void leave(const Mapping& mapping) noexcept;
   [[nodiscard]] Created create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
                                        Tick now) noexcept;
   [[nodiscard]] Created refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept;
   [[nodiscard]] DropReason prepare_media(std::span<const Endpoint> inside, std::span<Media> media,
                                          Realm realm, Tick now) noexcept;
+  [[nodiscard]] DropReason enter_media(Endpoint inside, Media& side, std::uint32_t count, Tick now) noexcept;
   [[nodiscard]] DropReason insert_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,
                                         Tick now) noexcept;
   [[nodiscard]] DropReason take_media_ports(std::span<const Endpoint> inside, std::span<Media> media,
