@@ -155,7 +155,7 @@ void HostPorts::put_into_block(HostTable::Place host, Protocol protocol, std::ui
 
 /// Another block for a host.
 HostPorts::Assigned HostPorts::assign_block(HostTable::Place host) noexcept {
-  if (plan_.mode == PortMode::deterministic) return {.reason = DropReason::drop_no_port};
+  if (plan_.mode == PortMode::deterministic) return {.reason = DropReason::drop_block_limit};
   PortBlocks::Slot* last = &hosts_.first_block(host);
   std::uint32_t count = 0;
   for (; *last != PortBlocks::kNone; last = &blocks_.next(*last)) ++count;
