@@ -385,9 +385,9 @@ TcpSession* Translator::begin_session(MappingIndex index, Endpoint remote, Tick 
   };
   TcpSession* const place = sessions_.place_for(index, remote, lives_no_more);
   if (place == nullptr) return nullptr;
-  const bool counted = place->mapping != kNoMapping && counts_as_established(place->state()) &&
-                       table_.is_live(place->mapping) && generation_of(place->mapping) == place->generation;
-  if (counted) count_established(place->mapping, -1, TimeoutClass::tcp_closing);
+  const bool counted = place->mapping != kNoMapping && table_.is_live(place->mapping) &&
+                       generation_of(place->mapping) == place->generation;
+  if (counted) count_connection(place->mapping, place->state(), TcpState::closing);
   *place = {.mapping = index, .generation = generation_of(index), .remote = remote, .last_seen = now};
   return place;
 }
@@ -398,7 +398,7 @@ bool Translator::advance_session(TcpSession& session, const TcpSegment& segment,
   TcpState before = session.state();
   if (is_over(session, now)) [[unlikely]] {
     // It was given up already; what comes now begins anew.
-    if (counts_as_established(before)) count_established(session.mapping, -1, TimeoutClass::tcp_closing);
+    count_connection(session.mapping, before, TcpState::closing);
     before = TcpState::none;
     session = {.mapping = session.mapping, .generation = session.generation, .remote = session.remote};
   }
@@ -407,29 +407,38 @@ bool Translator::advance_session(TcpSession& session, const TcpSegment& segment,
   const TcpState after = session.state();
   if (after == before) [[likely]]
     return false;
-  if (before == TcpState::none || timeout_class_of(after) != timeout_class_of(before)) {
-    const int change = int{counts_as_established(after)} - int{counts_as_established(before)};
-    count_established(session.mapping, change, timeout_class_of(after));
-  }
+  if (before == TcpState::none || timeout_class_of(after) != timeout_class_of(before))
+    count_connection(session.mapping, before, after);
   return true;
 }
 
-/// One established connection of a mapping more or less, or as many. \param changed  the time-out of the
-/// connection that is counted
-void Translator::count_established(MappingIndex index, int change, TimeoutClass changed) noexcept {
+/// A connection of a mapping has gone over to another part of its life.
+void Translator::count_connection(MappingIndex index, TcpState before, TcpState after) noexcept {
   Mapping& mapping = table_[index];
-  mapping.parent += static_cast<std::uint32_t>(change);
+  TcpConnections connections = connections_of(mapping);
+  const auto count = [](std::uint16_t& number, bool was, bool is) noexcept {
+    if (number == TcpConnections::kMost || was == is) return;
+    number = static_cast<std::uint16_t>(is ? number + 1 : number - 1);
+  };
+  count(connections.established, counts_as_established(before), counts_as_established(after));
+  count(connections.opening, counts_as_opening(before), counts_as_opening(after));
+  set_connections(mapping, connections);
   if (mapping.timeout_class == TimeoutClass::permanent) return;
-  if (mapping.parent > 0) {
-    mapping.timeout_class = TimeoutClass::tcp_established;
-  } else if (mapping.timeout_class == TimeoutClass::tcp_established ||
-             timeouts_[mapping.timeout_class] < timeouts_[changed]) {
-    // One that opens and one that closes share the longer time-out. But when the last established one closes,
-    // the mapping has the time-out of closing, although another may be opening: sessions are not listed by
-    // mapping.
-    mapping.timeout_class = changed;
-  }
+  mapping.timeout_class = longest_of(mapping, after);
   wheel_.set(index, deadline_of(mapping, timeouts_));
+}
+
+/// The time-out of a mapping, whose class is still that of before: the longest that one of its connections
+/// may have. \param changed  the state that one has come to
+TimeoutClass Translator::longest_of(const Mapping& mapping, TcpState changed) const noexcept {
+  const TcpConnections connections = connections_of(mapping);
+  if (connections.established > 0) return TimeoutClass::tcp_established;
+  // Those that close are not counted. While the class was that of opening, either none was there, or theirs
+  // is the shorter time-out.
+  const bool any_closes = mapping.timeout_class != TimeoutClass::tcp_opening || !counts_as_opening(changed);
+  if (connections.opening == 0) return any_closes ? TimeoutClass::tcp_closing : TimeoutClass::tcp_opening;
+  const bool closing_is_longer = timeouts_[TimeoutClass::tcp_closing] > timeouts_[TimeoutClass::tcp_opening];
+  return any_closes && closing_is_longer ? TimeoutClass::tcp_closing : TimeoutClass::tcp_opening;
 }
 
 /// A mapping that is complete but for what its kind adds; its port is taken already. Not found from outside,

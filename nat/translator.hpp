@@ -7,8 +7,8 @@
 // worker's blocks, checksum deltas. From then on a packet costs a look-up and one touch of the mapping's
 // line, which stores the tick and counts. The timing wheel looks at a mapping when it could be idle, and
 // frees what is. A media pinhole is a mapping made, or taken over, for a call: it lets anyone in and names
-// its call. A TCP connection has a session besides, by mapping and remote: the mapping is timed as
-// established for as long as one of its sessions is.
+// its call. A TCP connection has a session besides, by mapping and remote: the mapping has the longest
+// time-out of its sessions.
 //
 // What a translator does can be recorded: whose which block of ports is, on demand each mapping that takes a
 // port, and now and then what was refused. Static mappings and untranslated ones make no record; the
@@ -315,7 +315,8 @@ class Translator {
   [[nodiscard]] TcpSession* begin_session(MappingIndex index, Endpoint remote, Tick now) noexcept;
   [[nodiscard]] bool advance_session(TcpSession& session, const TcpSegment& segment, TcpSide from,
                                      Tick now) noexcept;
-  void count_established(MappingIndex index, int change, TimeoutClass changed) noexcept;
+  void count_connection(MappingIndex index, TcpState before, TcpState after) noexcept;
+  [[nodiscard]] TimeoutClass longest_of(const Mapping& mapping, TcpState changed) const noexcept;
   [[nodiscard]] MappingIndex insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
                                     Tick now) noexcept;
   void start(MappingIndex index) noexcept;
