@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "nat/host_ports.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 namespace pinhole::nat {
 
 namespace {
 
-/// How many external addresses are looked at, in mode random, for a new host whose own has nothing left.
+/// How many external addresses are looked at, in mode random, for a new host whose own has nothing left; and
+/// how many in vain in a tick, for all of them.
 constexpr std::uint32_t kAddressesTried = 16;
+constexpr std::uint32_t kAddressesInVain = 4 * kAddressesTried;
 
 /// Addresses that ports are given out of one by one.
 constexpr std::uint32_t pool_size_of(const PortBlocks::Deal& deal) noexcept {
@@ -35,6 +38,7 @@ HostPorts::HostPorts(const PortBlocks::Deal& deal, std::span<const Ipv4Address> 
       pool_(pool_size_of(deal), deal.worker, deal.workers, random,
             memory.take_bytes(PortPool::bytes_needed(pool_size_of(deal), deal.workers)), deal.rest),
       blocks_(deal, memory) {
+  for (auto& search : searches_) search.next = random_.below(std::max(pool_size_, std::uint32_t{1}));
 }
 
 HostTable::Place HostPorts::settle(HostTable::Place host, Ipv4Address inside, std::uint16_t pool_index,
@@ -65,9 +69,28 @@ HostPorts::Entry HostPorts::enter(HostTable::Place host, Ipv4Address inside, Pro
       pool_index = *other;
     }
   } else if (!pool_.has_room(protocol, pool_index)) {
-    pool_index = pool_.find_room(protocol, kAddressesTried).value_or(pool_index);
+    pool_index = find_address(protocol, now).value_or(pool_index);
   }
   return {.host = settle(host, inside, pool_index, now)};
+}
+
+std::optional<std::uint16_t> HostPorts::find_address(Protocol protocol, Tick now) noexcept {
+  Search& search = searches_[static_cast<std::size_t>(protocol)];
+  if (search.tick != now) {
+    search.tick = now;
+    search.in_vain = 0;
+  }
+  if (search.in_vain >= kAddressesInVain) {
+    counters_.add(Counter::address_search_skipped);
+    return std::nullopt;
+  }
+  const auto found = pool_.find_room(protocol, search.next, kAddressesTried);
+  if (found) {
+    search.next = random_.below(pool_size_);  // the next host is another address's
+  } else {
+    search.in_vain += kAddressesTried;
+  }
+  return found;
 }
 
 HostPorts::Answer HostPorts::take(HostTable::Place host, Protocol protocol,

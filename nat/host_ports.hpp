@@ -10,6 +10,7 @@
 // Invariant: in mode blocks a host in the table has the blocks that its ports lie in, and no others; it has
 // lost them when its external address is taken away. Owned by one worker.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -53,7 +54,9 @@ class HostPorts {
 
   /// Gives a host the external address that its hash says, or its number among the subscribers. When nothing
   /// is left at the former, an address that has some (RFC 6888 REQ-13): in mode blocks whichever has a free
-  /// block, in mode random one of a few that are looked at.
+  /// block, in mode random one of a few that are looked at. Of those, so many a tick are looked at in vain,
+  /// and then none, however many new hosts a flood may feign; the search goes on where it ended in the next
+  /// tick.
   /// \param host  place of `inside` in the table, or kNone: it is brought in, for which there is room
   /// Precondition: it has no external address
   [[nodiscard]] Entry enter(HostTable::Place host, Ipv4Address inside, Protocol protocol, Tick now) noexcept;
@@ -101,6 +104,14 @@ class HostPorts {
   };
 
   [[nodiscard]] bool has_blocks() const noexcept { return plan_.mode != PortMode::random; }
+  /// The addresses that are looked at in mode random for hosts whose own has nothing left.
+  struct Search {
+    Tick tick = 0;
+    std::uint32_t in_vain = 0;  // in that tick
+    std::uint32_t next = 0;     // address
+  };
+
+  [[nodiscard]] std::optional<std::uint16_t> find_address(Protocol protocol, Tick now) noexcept;
   [[nodiscard]] HostTable::Place settle(HostTable::Place host, Ipv4Address inside, std::uint16_t pool_index,
                                         Tick now) noexcept;
   template <typename Try>
@@ -121,6 +132,7 @@ class HostPorts {
   RecordSink* records_;
   CounterBlock<Counter>& counters_;
   Random random_;
+  std::array<Search, kProtocols> searches_{};
   PortPool pool_;      // mode random; otherwise it has no address
   PortBlocks blocks_;  // otherwise it has no block
 };

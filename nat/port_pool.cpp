@@ -128,12 +128,12 @@ void PortPool::age(std::uint64_t word_number) noexcept {
   ports.free.put(at, rested);
 }
 
-std::optional<std::uint16_t> PortPool::find_room(Protocol protocol, std::uint32_t tries) noexcept {
-  if (pool_size_ == 0) return std::nullopt;
-  std::uint32_t address = random_.below(pool_size_);
+std::optional<std::uint16_t> PortPool::find_room(Protocol protocol, std::uint32_t& at,
+                                                 std::uint32_t tries) const noexcept {
   for (tries = std::min(tries, pool_size_); tries > 0; --tries) {
-    if (has_room(protocol, static_cast<std::uint16_t>(address))) return static_cast<std::uint16_t>(address);
-    if (++address == pool_size_) address = 0;
+    const auto address = static_cast<std::uint16_t>(at);
+    if (++at == pool_size_) at = 0;
+    if (has_room(protocol, address)) return address;
   }
   return std::nullopt;
 }

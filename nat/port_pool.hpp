@@ -75,9 +75,11 @@ class PortPool {
   /// Moves the sweep on. \param budget  words to pass at most, so that the time taken is bounded
   void sweep(Tick now, std::uint32_t budget) noexcept;
 
-  /// An address that has room (has_room()), looked for from a random one on, or none.
+  /// An address that has room (has_room()), or none.
+  /// \param at     the first to be looked at; the one behind the last that was, afterwards
   /// \param tries  how many addresses are looked at, at most
-  [[nodiscard]] std::optional<std::uint16_t> find_room(Protocol protocol, std::uint32_t tries) noexcept;
+  [[nodiscard]] std::optional<std::uint16_t> find_room(Protocol protocol, std::uint32_t& at,
+                                                       std::uint32_t tries) const noexcept;
   /// Whether an address has any free port from 1024 on (any identifier). Cost: some 30 words at worst.
   [[nodiscard]] bool has_room(Protocol protocol, std::uint16_t pool_index) const noexcept;
 
