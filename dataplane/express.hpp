@@ -59,7 +59,8 @@ class Express {
   }
 
   /// Once a tick.
-  void refresh() noexcept { hops_.refresh(); }
+  void refresh(nat::Translator& translator) noexcept { hops_.refresh(translator); }
+  [[nodiscard]] const HopTable& hops() const noexcept { return hops_; }
 
  private:
   /// What is known of a port before a frame is read.

@@ -116,7 +116,9 @@ void begin_tick(WorkerContext& worker) noexcept {
   }
   const auto cards = std::max(worker.calls.capacity(), worker.registrations.capacity());
   worker.host.tick(worker.clock.tick(), std::max(kCardBudget, cards / kTicksPerRound + 1));
-  worker.express.refresh();
+  worker.express.refresh(worker.translator);
+  worker.stats.worker.set(WorkerCounter::hop_live, worker.express.hops().size());
+  worker.stats.worker.set(WorkerCounter::hop_reclaimed, worker.express.hops().reclaimed());
   while (const auto parked = worker.parking.take_expired(worker.clock.tick())) {
     worker.transmitter.drop(parked->packet, DropReason::drop_sip_parked_timeout);
   }

@@ -23,6 +23,8 @@ namespace pinhole::dataplane {
   X(translated_out, "packets translated from inside to outside")                                 \
   X(translated_in, "packets translated from outside to inside")                                  \
   X(express, "of the packets translated, those of established flows that took the express path") \
+  X(hop_live, "next hops that are ready for the express path now, 3072 at most")                 \
+  X(hop_reclaimed, "next hops that had gone and were forgotten to make room for others")         \
   X(arp_request_in, "ARP requests for our addresses, answered")                                  \
   X(arp_reply_in, "ARP replies taken")                                                           \
   X(arp_ignored, "ARP requests for addresses that are not ours")                                 \
