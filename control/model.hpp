@@ -65,6 +65,7 @@ struct Status {
   Time dataplane_started;
   std::uint16_t abi_version = 0;
   std::uint32_t workers = 0;
+  bool plan_differs = false;  // it gives external ports out by another configuration than control's
   std::vector<InterfaceRow> interfaces;
 
   std::uint64_t calls = 0;  // live

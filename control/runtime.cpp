@@ -10,6 +10,7 @@
 
 #include "control/log.hpp"
 #include "dataplane/config/render.hpp"
+#include "dataplane/config/subscribers.hpp"
 
 #include <rte_cycles.h>
 
@@ -217,6 +218,14 @@ void Runtime::note_layout() {
       Time(std::chrono::duration_cast<Time::duration>(std::chrono::nanoseconds(layout.start_realtime_ns)));
   facts_.abi_version = layout.abi_version;
   facts_.workers = layout.worker_count;
+  facts_.plan_differs = layout.plan_digest != config::plan_digest(config_);
+  if (facts_.plan_differs) {
+    log_warning("dataplane_plan_differs",
+                {{"reason",
+                  "the data plane runs with another nat.pool, nat.ports, nat.forwards or "
+                  "nat.static_mappings than control; start both with the same file"},
+                 {"config", layout.config_path.view()}});
+  }
   facts_.interfaces.clear();
   const auto count = std::min<std::size_t>(layout.interface_count, ipc::kMaxInterfaces);
   for (std::size_t i = 0; i < count; ++i) facts_.interfaces.push_back(row_of(layout.interfaces[i]));

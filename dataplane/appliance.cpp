@@ -249,6 +249,7 @@ config::Result<void> Appliance::make_layout(const config::Config& config, const 
   layout_->start_tsc = rte_rdtsc();
   layout_->start_realtime_ns = realtime_ns();
   layout_->config_path.assign(config_path);
+  layout_->plan_digest = config::plan_digest(config);
   for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
     auto& share = layout_->interfaces[i];
     share.name.assign(config.interfaces[i].name);

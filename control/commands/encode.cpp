@@ -114,6 +114,7 @@ Json encode_dataplane(const Status& status) {
   document["uptime_s"] = is_up ? Json(seconds_between(status.dataplane_started, status.now)) : Json(nullptr);
   document["abi_version"] = is_known ? Json(status.abi_version) : Json(nullptr);
   document["workers"] = is_known ? Json(status.workers) : Json(nullptr);
+  document["plan_differs"] = is_known ? Json(status.plan_differs) : Json(nullptr);
   return document;
 }
 

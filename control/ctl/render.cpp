@@ -91,7 +91,10 @@ std::string render_status(const Json& result) {
   auto out = "data plane  " + render_dataplane(result.at("dataplane"));
   out += fmt::format("control     up for {}, pid {}, version {}\n", duration(control, "uptime_s"),
                      cell(control, "pid"), printable(cell(result, "version")));
-  out += fmt::format("config      {}\n", printable(cell(result, "config_path")));
+  out += fmt::format("config      {}{}\n", printable(cell(result, "config_path")),
+                     result.at("dataplane").at("plan_differs") == Json(true)
+                         ? "; the data plane gives ports out by ANOTHER one: start both with the same"
+                         : "");
   out += fmt::format("live        calls {}, registrations {}, mappings {}, pinholes {}, mbufs {}\n",
                      cell(live, "calls"), cell(live, "registrations"), cell(live, "mappings"),
                      cell(live, "pinholes"), cell(live, "mbufs"));

@@ -519,6 +519,7 @@ TEST_CASE("what is handed over is there again, and ends as lost beside a new dat
   Handover left{.status = {}, .calls = scene.store.records()};
   left.status.dataplane = DataplaneState::lost;
   left.status.dataplane_pid = 77;
+  left.status.plan_differs = true;
   left.status.interfaces.push_back({.name = "in",
                                     .device = "none",
                                     .zone = config::Zone::outside,
@@ -528,6 +529,7 @@ TEST_CASE("what is handed over is there again, and ends as lost beside a new dat
   REQUIRE(taken);
   CHECK(taken->status.dataplane == DataplaneState::lost);
   CHECK(taken->status.dataplane_pid == 77);
+  CHECK(taken->status.plan_differs);
   REQUIRE(taken->status.interfaces.size() == 1);
   CHECK(taken->status.interfaces[0].address == *nat::Prefix::parse("192.0.2.1/24"));
 

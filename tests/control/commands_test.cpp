@@ -274,12 +274,15 @@ TEST_CASE("status shows of the data plane what is known of it", "[control][comma
   auto model = sample_model();
   CHECK(run(model, "status")["dataplane"] == Json::parse(R"({
       "state": "up", "since": "2026-01-02T01:00:46.006Z", "pid": 790, "started": "2026-01-02T01:00:44.006Z",
-      "uptime_s": 7401, "abi_version": 1, "workers": 2})"));
+      "uptime_s": 7401, "abi_version": 1, "workers": 2, "plan_differs": false})"));
+  model.now.plan_differs = true;
+  CHECK(run(model, "status")["dataplane"]["plan_differs"] == true);
   model.now.dataplane = DataplaneState::lost;
   CHECK(run(model, "status")["dataplane"]["uptime_s"].is_null());
   CHECK(run(model, "status")["dataplane"]["pid"] == 790);
   model.now.dataplane = DataplaneState::starting;
   CHECK(run(model, "status")["dataplane"]["pid"].is_null());
+  CHECK(run(model, "status")["dataplane"]["plan_differs"].is_null());
 }
 
 TEST_CASE("the configuration is shown as the document that it is", "[control][commands]") {
