@@ -5,7 +5,6 @@
 #include "dataplane/config/validate.hpp"
 #include "dataplane/config/validate_parts.hpp"
 #include "dataplane/config/walk.hpp"
-#include "nat/ownership.hpp"
 #include "nat/port_plan.hpp"
 
 #include <algorithm>
