@@ -93,12 +93,9 @@ std::optional<std::uint16_t> HostPorts::find_address(Protocol protocol, Tick now
   return found;
 }
 
-HostPorts::Answer HostPorts::take(HostTable::Place host, Protocol protocol,
-                                  std::uint16_t inside_port) noexcept {
-  if (!has_blocks()) {
-    const auto port = pool_.take(protocol, hosts_.pool_index(host), inside_port);
-    return port ? Answer{.port = *port} : Answer{.reason = DropReason::drop_no_port};
-  }
+/// In a mode with blocks.
+HostPorts::Answer HostPorts::take_from_blocks(HostTable::Place host, Protocol protocol,
+                                              std::uint16_t inside_port) noexcept {
   const bool odd = ((protocol == Protocol::icmp ? random_.next() : inside_port) & 1U) != 0;
   auto port = take_of_blocks(host, protocol, odd);
   if (!port) port = take_of_blocks(host, protocol, !odd);

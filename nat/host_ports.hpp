@@ -62,18 +62,27 @@ class HostPorts {
   [[nodiscard]] Entry enter(HostTable::Place host, Ipv4Address inside, Protocol protocol, Tick now) noexcept;
 
   /// A port like `inside_port` for a host: PortPool::take(), or of its blocks.
-  [[nodiscard]] Answer take(HostTable::Place host, Protocol protocol, std::uint16_t inside_port) noexcept;
+  /// \param guess  guess() for the same flow, or none
+  [[nodiscard]] Answer take(HostTable::Place host, Protocol protocol, std::uint16_t inside_port,
+                            const PortPool::Guess& guess = {}) noexcept {
+    if (has_blocks()) return take_from_blocks(host, protocol, inside_port);
+    const auto port = pool_.take(protocol, hosts_.pool_index(host), inside_port, guess);
+    return port ? Answer{.port = *port} : Answer{.reason = DropReason::drop_no_port};
+  }
   // What take() will do when it is called for the n-th time from now; n is below PortPool::kAhead.
 
   /// Fetches what it will probably read.
   void prefetch(std::uint16_t pool_index, Protocol protocol, unsigned n) const noexcept {
     if (!has_blocks() && pool_size_ > 0) pool_.prefetch(protocol, pool_index, n);
   }
-  /// The port that it will probably give.
-  [[nodiscard]] std::optional<std::uint16_t> guess(std::uint16_t pool_index, Protocol protocol,
-                                                   std::uint16_t inside_port, unsigned n) const noexcept {
-    if (has_blocks() || pool_size_ == 0) return std::nullopt;
-    return pool_.guess(protocol, pool_index, inside_port, n);
+  /// What it will probably choose for an address, `guess.pool_index`.
+  void guess(Protocol protocol, std::uint16_t inside_port, unsigned n,
+             PortPool::Guess& guess) const noexcept {
+    if (!has_blocks() && pool_size_ > 0) pool_.guess(protocol, inside_port, n, guess);
+  }
+  [[nodiscard]] std::optional<std::uint16_t> port_of(Protocol protocol,
+                                                     const PortPool::Guess& guess) const noexcept {
+    return pool_.port_of(protocol, guess);
   }
   /// The external address that a host has, or will probably get.
   [[nodiscard]] std::uint16_t pool_index_of(Ipv4Address inside) const noexcept {
@@ -114,6 +123,8 @@ class HostPorts {
   [[nodiscard]] std::optional<std::uint16_t> find_address(Protocol protocol, Tick now) noexcept;
   [[nodiscard]] HostTable::Place settle(HostTable::Place host, Ipv4Address inside, std::uint16_t pool_index,
                                         Tick now) noexcept;
+  [[nodiscard]] Answer take_from_blocks(HostTable::Place host, Protocol protocol,
+                                        std::uint16_t inside_port) noexcept;
   template <typename Try>
   [[nodiscard]] bool try_blocks(HostTable::Place host, Try&& try_one) noexcept;
   [[nodiscard]] std::optional<std::uint16_t> take_of_blocks(HostTable::Place host, Protocol protocol,

@@ -126,5 +126,10 @@ inline void keep_to_regular_path(Mapping& mapping, std::uint8_t why) noexcept {
 [[nodiscard]] constexpr std::uint64_t endpoint_word(Endpoint endpoint) noexcept {
   return endpoint.address.value.raw() | std::uint64_t{endpoint.port.raw()} << 32U;
 }
+/// The endpoint of such a word, or of a key_word().
+[[nodiscard]] constexpr Endpoint endpoint_of(std::uint64_t word) noexcept {
+  return {{Be32::from_raw(static_cast<std::uint32_t>(word))},
+          Be16::from_raw(static_cast<std::uint16_t>(word >> 32U))};
+}
 
 }  // namespace pinhole::nat

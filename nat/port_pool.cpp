@@ -36,18 +36,6 @@ PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, c
   }
 }
 
-std::uint32_t PortPool::take_or_none(Protocol protocol, std::uint16_t pool_index,
-                                     std::uint16_t inside_port) noexcept {
-  const Ports ports = ports_of(protocol, pool_index);
-  const PortSet::Place place = choose(ports, protocol, inside_port, draws_[next_draw_]);
-  draws_[next_draw_] = random_.next();
-  next_draw_ = (next_draw_ + 1) % kAhead;
-  if (!place) return kNoPort;
-  ports.free.take(place);
-  ++in_use_;
-  return ports.free.port_at(place);
-}
-
 std::optional<std::uint16_t> PortPool::take_pair(std::uint16_t pool_index) noexcept {
   const Ports ports = ports_of(Protocol::udp, pool_index);
   const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), random_.next());

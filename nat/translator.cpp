@@ -112,33 +112,21 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
 
 void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
   assert(keys.size() <= kLookupBurst && kLookupBurst <= PortPool::kAhead);
-  std::array<std::uint16_t, kLookupBurst> pool_indices;
-  // Each step reads what the step before asked for.
-  constexpr std::size_t kSteps = 4;
-  for (std::size_t at = 0; at < keys.size() + (kSteps - 1) * kLookupAhead; ++at) {
-    const auto each = [&](std::size_t step, auto&& fetch) noexcept {
-      const std::size_t i = at - step * kLookupAhead;
-      if (i < keys.size()) fetch(i, keys[i].inside(), keys[i].protocol(), static_cast<unsigned>(i));
+  std::array<PortPool::Guess, kLookupBurst> guesses;
+  for (std::size_t at = 0; at < keys.size() + (kNewSteps - 1) * kLookupAhead; ++at) {
+    const auto step = [&]<std::size_t kStep>() noexcept {
+      const std::size_t i = at - kStep * kLookupAhead;
+      if (i < keys.size()) fetch_for_new<kStep>(keys[i], static_cast<unsigned>(i), guesses[i]);
     };
-    each(0, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
-      hosts_.prefetch(inside.address);
-    });
-    each(1, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
-      hosts_.prefetch_further(inside.address);
-    });
-    each(2, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
-      pool_indices[i] = ports_.pool_index_of(inside.address);
-      ports_.prefetch(pool_indices[i], protocol, n);
-    });
-    each(3, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
-      const auto port = ports_.guess(pool_indices[i], protocol, inside.port.host(), n);
-      if (port) inbound_.prefetch(InboundKey{pool_indices[i], *port, protocol});
-    });
+    step.template operator()<0>();
+    step.template operator()<1>();
+    step.template operator()<2>();
+    step.template operator()<3>();
   }
 }
 
 Created Translator::create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
-                           Realm realm) noexcept {
+                           Realm realm, const PortPool::Guess& guess) noexcept {
   const auto with_remote = [&](Created created) noexcept {
     if (created.index != kNoMapping && !remote.address.is_unspecified())
       note_remote(created.index, remote, now);
@@ -150,15 +138,17 @@ Created Translator::create(Protocol protocol, const Endpoint& inside, const Endp
     return with_remote(
         create_static({inside, protocol, realm}, *rule, rule->endpoint.port.host(), Opener::inside, now));
   }
-  if (realm == Realm::translated) return create_dynamic(protocol, inside, remote, now);
+  if (realm == Realm::translated) return create_dynamic(protocol, inside, remote, now, guess);
   const Created created = create_fixed({inside, protocol, realm}, 0, inside.port.host(), Opener::inside, now);
   if (created.index != kNoMapping) start(created.index);
   return with_remote(created);
 }
 
 /// A mapping with a port of the pool.
-Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
-                                   Tick now) noexcept {
+// Flat: of what a new flow costs, calls were a fifth.
+[[gnu::flatten]] Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside,
+                                                    const Endpoint& remote, Tick now,
+                                                    const PortPool::Guess& guess) noexcept {
   HostTable::Place host = hosts_.find(inside.address);
   if (const DropReason reason = hosts_.ask(host, protocol, now); reason != DropReason::none)
     return refuse(reason, protocol, inside, now);
@@ -169,7 +159,7 @@ Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, co
     if (entry.reason != DropReason::none) return refuse(entry.reason, protocol, inside, now);
     host = entry.host;
   }
-  const auto [port, reason] = ports_.take(host, protocol, inside.port.host());
+  const auto [port, reason] = ports_.take(host, protocol, inside.port.host(), guess);
   if (reason != DropReason::none) {
     const Created refused = refuse(reason, protocol, inside, now);
     hosts_.remove_if_idle(host);
@@ -192,7 +182,8 @@ Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, co
   return {.index = index};
 }
 
-Created Translator::refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept {
+[[gnu::noinline]] Created Translator::refuse(DropReason reason, Protocol protocol, Endpoint inside,
+                                             Tick now) noexcept {
   if (!refusals_.wanted()) return {.reason = reason};
   const HostTable::Place host = hosts_.find(inside.address);
   const bool has_address = host != HostTable::kNone && hosts_.has_address(host);

@@ -148,6 +148,10 @@ class Translator {
   /// Fetches what create() will read for up to kLookupBurst new flows that it will be called for in this
   /// order. Nothing depends on it.
   void prefetch_new(std::span<const OutboundKey> keys) const noexcept;
+  /// The same a few flows ahead of `make(std::size_t, const PortPool::Guess&)`, which is called for each flow
+  /// by its number, and may create() it with the guess: so what was fetched is still in the nearest cache.
+  template <typename Make>
+  void for_each_new(std::span<const OutboundKey> keys, Make&& make) noexcept;
 
   // Packets.
 
@@ -220,8 +224,9 @@ class Translator {
 
   /// A mapping for an inside endpoint that has none, made by a packet to `remote`.
   /// An untranslated one stands for itself and takes no port.
+  /// \param guess  of for_each_new()
   [[nodiscard]] Created create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
-                               Realm realm = Realm::translated) noexcept;
+                               Realm realm = Realm::translated, const PortPool::Guess& guess = {}) noexcept;
   /// A mapping for an external endpoint that has none, made by a packet from outside: where a static mapping
   /// says so. The last quarter of the table is not for this, so that a scan of a whole address leaves room
   /// for flows from inside.
@@ -294,6 +299,11 @@ class Translator {
     mapping.hop_out = kNoHop;
     mapping.hop_in = kNoHop;
   }
+  // Steps of prefetch_new(): each reads what the one before it asked for.
+  static constexpr std::size_t kNewSteps = 4;
+  template <std::size_t kStep>
+  void fetch_for_new(OutboundKey key, unsigned n, PortPool::Guess& guess) const noexcept;
+
   [[nodiscard]] Created create_static(OutboundKey key, const StaticTarget& rule, std::uint16_t port,
                                       Opener opener, Tick now) noexcept;
   [[nodiscard]] Created create_fixed(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
@@ -328,7 +338,7 @@ class Translator {
   void free_mapping(MappingIndex index) noexcept;
   void leave(const Mapping& mapping) noexcept;
   [[nodiscard]] Created create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
-                                       Tick now) noexcept;
+                                       Tick now, const PortPool::Guess& guess) noexcept;
   [[nodiscard]] Created refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept;
   [[nodiscard]] DropReason prepare_media(std::span<const Endpoint> inside, std::span<Media> media,
                                          Realm realm, Tick now) noexcept;
@@ -362,5 +372,48 @@ class Translator {
   RecordSink* mapping_records_;
   Refusals refusals_;
 };
+
+/// \param n  how many create() will be called for before this one
+/// \param guess  grows from step to step
+template <std::size_t kStep>
+[[gnu::always_inline]] inline void Translator::fetch_for_new(OutboundKey key, unsigned n,
+                                                             PortPool::Guess& guess) const noexcept {
+  const Endpoint inside = key.inside();
+  const Protocol protocol = key.protocol();
+  if constexpr (kStep == 0) {
+    hosts_.prefetch(inside.address);
+  } else if constexpr (kStep == 1) {
+    hosts_.prefetch_further(inside.address);
+  } else if constexpr (kStep == 2) {
+    guess.pool_index = ports_.pool_index_of(inside.address);
+    ports_.prefetch(static_cast<std::uint16_t>(guess.pool_index), protocol, n);
+  } else {
+    ports_.guess(protocol, inside.port.host(), n, guess);
+    if (const auto port = ports_.port_of(protocol, guess))
+      inbound_.prefetch(InboundKey{static_cast<std::uint16_t>(guess.pool_index), *port, protocol});
+  }
+}
+
+template <typename Make>
+void Translator::for_each_new(std::span<const OutboundKey> keys, Make&& make) noexcept {
+  // Making one takes about as long as a line does to come.
+  constexpr std::size_t kAhead = 3;
+  std::array<PortPool::Guess, kLookupBurst> guesses;
+  const std::size_t size = std::min(keys.size(), kLookupBurst);
+  for (std::size_t at = 0; at < size + kNewSteps * kAhead; ++at) {
+    const auto step = [&]<std::size_t kStep>() noexcept {
+      const std::size_t i = at - kStep * kAhead;
+      const std::size_t made = at < kNewSteps * kAhead ? 0 : at - kNewSteps * kAhead;
+      if (i < size) fetch_for_new<kStep>(keys[i], static_cast<unsigned>(i - made), guesses[i]);
+    };
+    step.template operator()<0>();
+    step.template operator()<1>();
+    step.template operator()<2>();
+    step.template operator()<3>();
+    if (at < kNewSteps * kAhead) continue;
+    const std::size_t i = at - kNewSteps * kAhead;
+    make(i, guesses[i]);
+  }
+}
 
 }  // namespace pinhole::nat
