@@ -6,13 +6,16 @@
 
 namespace pinhole::alg {
 
-#define PINHOLE_ALG_COUNTERS(X)                                                \
-  X(sip_request, "SIP requests inspected")                                     \
-  X(sip_response, "SIP responses inspected")                                   \
-  X(sip_edited, "SIP messages in which something was replaced")                \
-  X(sip_untouched, "SIP messages forwarded bit for bit")                       \
-  X(sip_not_sip, "datagrams on a SIP port that are not SIP, forwarded")        \
-  X(sip_keepalive, "keep-alives on a SIP port (CRLF, empty, STUN), forwarded") \
+#define PINHOLE_ALG_COUNTERS(X)                                                            \
+  X(sip_request, "SIP requests inspected")                                                 \
+  X(sip_response, "SIP responses inspected")                                               \
+  X(sip_edited, "SIP messages in which something was replaced")                            \
+  X(sip_untouched, "SIP messages forwarded bit for bit")                                   \
+  X(sip_not_sip, "datagrams on a SIP port that are not SIP, forwarded")                    \
+  X(sip_keepalive, "keep-alives on a SIP port (CRLF, empty, STUN), forwarded")             \
+  X(sip_malformed, "messages that begin like SIP and cannot be read, forwarded untouched") \
+  X(sip_transparent, "datagrams of transparent peers, forwarded without a look")           \
+  X(sip_identity_broken, "messages whose Identity signature was broken by an edit")        \
   X(sip_media_opened, "media streams for which pinholes were opened")
 
 enum class Counter : std::uint8_t { PINHOLE_ALG_COUNTERS(PINHOLE_COUNTER_ENUMERATOR) };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <thread>
 #include <utility>
@@ -275,6 +276,7 @@ config::Result<void> Appliance::make_workers(const config::Config& config) {
   const nat::InboundIndex inbound(addresses, *inbound_memory);
   nat::RandomKey key{};
   fill_with_random(key);
+  set_sip_policy(config.sip);
   const bool yields = yields_when_idle(config.workers, std::max(1U, std::thread::hardware_concurrency()));
   for (unsigned index = 0; index < config.workers.count; ++index) {
     rx_queues_.push_back(rx_queues_of(ports_, index, config.workers.count));
@@ -286,6 +288,24 @@ config::Result<void> Appliance::make_workers(const config::Config& config) {
     workers_.push_back(std::make_unique<Worker>(*contexts_.back(), rx_queues_[index], yields));
   }
   return add_forwards(config);
+}
+
+/// One for all workers: a token that one of them makes is read by another.
+void Appliance::set_sip_policy(const config::Sip& sip) {
+  alg::sip::HostTokens::Key key{};
+  fill_with_random(key);
+  constexpr std::size_t kWordDigits = 8;
+  for (std::size_t i = 0; i < key.size() && !sip.hide_key.empty(); ++i) {
+    const char* const digits = sip.hide_key.data() + i * kWordDigits;
+    std::from_chars(digits, digits + kWordDigits, key[i], 16);
+  }
+  transparent_peers_ = sip.transparent;
+  sip_policy_ = {.malformed = sip.malformed,
+                 .hide_parties = sip.hide_parties,
+                 .hide_call_id = sip.hide_call_id,
+                 .asserted_identity = sip.asserted_identity,
+                 .transparent = transparent_peers_,
+                 .tokens = alg::sip::HostTokens(key)};
 }
 
 config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const config::Config& config,
@@ -348,6 +368,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                   .hash_seed = hash_seed,
                   .sip_ports = config.sip.enabled ? std::span<const std::uint16_t>(config.sip.ports)
                                                   : std::span<const std::uint16_t>{},
+                  .sip_policy = sip_policy_,
                   .icmp_errors_per_s = config.icmp.errors_per_s,
                   .start_tsc = layout_->start_tsc,
                   .tsc_hz = layout_->tsc_hz});

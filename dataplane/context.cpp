@@ -54,7 +54,7 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
             .questions = questions,
             .events = events,
             .peers = peers}),
-      sip(parts.stats.alg),
+      sip(parts.stats.alg, parts.sip_policy),
       sip_ports(parts.sip_ports) {
 }
 

@@ -77,7 +77,8 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   const std::string_view payload(reinterpret_cast<const char*>(bytes_of(mbuf)) + packet.payload_offset,
                                  packet.payload_size());
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  const alg::Message message{payload, direction, {packet.protocol, mapping.inside, mapping.external, remote}};
+  const alg::Message message{
+      payload, direction, {packet.protocol, mapping.inside, mapping.external, remote, portless(mapping)}};
   worker.edits.clear();
   worker.host.begin(message, worker.clock.tick(), mapping.realm);
   auto answer = worker.sip.inspect(message, worker.host, worker.edits);

@@ -44,6 +44,12 @@ struct MediaPorts {
   MediaPort rtcp;  // equals `rtp` when one port was asked for
 };
 
+/// How the host of a mapping writes its endpoint.
+[[nodiscard]] constexpr alg::Portless portless(const nat::Mapping& mapping) noexcept {
+  return {.in_uri = (mapping.flags & nat::MappingFlags::kPortlessUri) != 0,
+          .in_via = (mapping.flags & nat::MappingFlags::kPortlessVia) != 0};
+}
+
 class LocalEndpoints {
  public:
   LocalEndpoints(nat::Translator& translator, const Steering& steering,
@@ -54,7 +60,11 @@ class LocalEndpoints {
   /// message that names an endpoint promises that it can be reached, so it refreshes the mapping and lets
   /// `remote` in, as a packet would.
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
-                                        nat::Tick now, nat::Realm realm = nat::Realm::translated) noexcept;
+                                        nat::Tick now, nat::Realm realm = nat::Realm::translated,
+                                        alg::Written written = alg::Written::anyhow) noexcept;
+  /// Remembers how an own host wrote a signalling endpoint that has a mapping.
+  void note_written(nat::Protocol protocol, nat::Endpoint inside, nat::Realm realm,
+                    alg::Written written) noexcept;
   /// The inside endpoint behind an external port that this worker owns.
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept;
   /// Opens a stream of an own host, or keeps what is open. \param parent see nat::Mapping

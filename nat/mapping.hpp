@@ -44,6 +44,9 @@ struct MappingFlags {
   static constexpr std::uint8_t kHasRemote = 8;   // `remote` is set
   static constexpr std::uint8_t kRegular = 16;    // every packet takes the regular path
   static constexpr std::uint8_t kRefreshIn = 32;  // packets from outside keep it alive, too
+  // Signalling: the host writes its endpoint without the port there (alg::Portless).
+  static constexpr std::uint8_t kPortlessUri = 64;
+  static constexpr std::uint8_t kPortlessVia = 128;
 };
 
 /// The number of a next hop that its worker has a link header ready for; none: packets take the regular path.

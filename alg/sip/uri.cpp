@@ -14,8 +14,20 @@ namespace {
 // hold
 // ";" and "?": the first "@" ends the user (RFC 3261 section 25.1).
 std::size_t host_begin(std::string_view text, std::size_t after_scheme) noexcept {
-  const auto at = text.find('@', after_scheme);
-  return at == std::string_view::npos ? after_scheme : at + 1;
+  const auto at = find_mark<'@'>(text, after_scheme);
+  return at == text.size() ? after_scheme : at + 1;
+}
+
+void read_params(Uri& uri) noexcept {
+  std::string_view transport;
+  ParamReader params(uri.params);
+  while (const auto param = params.next()) {
+    if (transport.empty() && equals(param->name, "transport")) transport = param->value;
+    if (uri.maddr.empty() && equals(param->name, "maddr")) uri.maddr = param->value;
+  }
+  const bool tls = uri.scheme == Scheme::sips || equals(transport, "tls");
+  if (tls) uri.default_port = kSipsPort;
+  if (tls || (!transport.empty() && !equals(transport, "udp"))) uri.protocol = nat::Protocol::tcp;
 }
 
 Scheme scheme_of(std::string_view text) noexcept {
@@ -33,15 +45,15 @@ std::uint16_t HostPort::port_or(std::uint16_t default_port) const noexcept {
 std::optional<HostPort> parse_host_port(std::string_view text, std::size_t& end) noexcept {
   HostPort result;
   if (!text.empty() && text.front() == '[') {
-    const auto close = text.find(']');
-    if (close == std::string_view::npos) return std::nullopt;
+    const auto close = find_mark<']'>(text);
+    if (close == text.size()) return std::nullopt;
     end = close + 1;
   } else {
     end = skip(text, 0, chars::kHost);
   }
   if (end == 0) return std::nullopt;
   result.host = slice(text, 0, end);
-  result.address = nat::Ipv4Address::parse(result.host);
+  if (is(result.host.front(), chars::kDigit)) result.address = nat::Ipv4Address::parse(result.host);
   const auto colon = skip(text, end, chars::kSpace);
   if (colon == text.size() || text[colon] != ':') return result;
   const auto begin = skip(text, colon + 1, chars::kSpace);
@@ -52,8 +64,8 @@ std::optional<HostPort> parse_host_port(std::string_view text, std::size_t& end)
 }
 
 std::optional<Uri> parse_uri(std::string_view text) noexcept {
-  const auto colon = text.find(':');
-  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  const auto colon = find_mark<':'>(text);
+  if (colon == text.size() || colon == 0) return std::nullopt;
   Uri uri;
   uri.scheme = scheme_of(slice(text, 0, colon));
   if (uri.scheme == Scheme::other) {
@@ -66,25 +78,26 @@ std::optional<Uri> parse_uri(std::string_view text) noexcept {
   const auto host_port = parse_host_port(slice(text, begin), size);
   if (!host_port) return std::nullopt;
   uri.host_port = *host_port;
-  const auto rest = slice(text, begin + size);
+  auto rest = slice(text, begin + size);
   if (!rest.empty() && rest.front() == ';') {
-    uri.params = slice(rest, 1, std::min(rest.find('?'), rest.size()));
-  } else if (!rest.empty() && rest.front() != '?') {
-    return std::nullopt;
+    const auto end = find_mark<'?'>(rest);
+    uri.params = slice(rest, 1, end);
+    rest = slice(rest, end);
   }
-  const auto transport = find_param(uri.params, "transport");
-  const bool tls = uri.scheme == Scheme::sips || (transport && equals(transport->value, "tls"));
-  if (tls) uri.default_port = kSipsPort;
-  if (tls || (transport && !equals(transport->value, "udp"))) uri.protocol = nat::Protocol::tcp;
+  if (!rest.empty()) {
+    if (rest.front() != '?') return std::nullopt;
+    uri.headers = slice(rest, 1);
+  }
+  read_params(uri);
   return uri;
 }
 
 std::string_view without_params(std::string_view uri) noexcept {
-  const auto colon = uri.find(':');
-  if (colon == std::string_view::npos) return uri;
+  const auto colon = find_mark<':'>(uri);
+  if (colon == uri.size()) return uri;
   const bool is_sip = scheme_of(slice(uri, 0, colon)) != Scheme::other;
   const auto from = is_sip ? host_begin(uri, colon + 1) : colon + 1;
-  return slice(uri, 0, std::min(uri.find_first_of(";?", from), uri.size()));
+  return slice(uri, 0, find_mark<';', '?'>(uri, from));
 }
 
 }  // namespace pinhole::alg::sip

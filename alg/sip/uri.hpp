@@ -34,6 +34,8 @@ struct Uri {
   std::string_view user;                        // with its password, as written; empty when absent
   HostPort host_port;                           // of sip and sips only
   std::string_view params;                      // after the first ";", without headers
+  std::string_view maddr;                       // of the parameters; empty when absent
+  std::string_view headers;                     // after "?"
   nat::Protocol protocol = nat::Protocol::udp;  // tcp for sips and for transport=tcp, tls and the like
   std::uint16_t default_port = kSipPort;
 };

@@ -7,52 +7,12 @@
 
 namespace pinhole::alg::sip {
 
-namespace {
-
-// The place of the first `mark` outside of quoted strings and angle brackets; text.size() when there is none.
-std::size_t find_outside(std::string_view text, char mark) noexcept {
-  bool in_brackets = false;
-  for (std::size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    if (c == '"' && !in_brackets) {
-      i = skip_quoted(text, i);
-      continue;
-    }
-    if (c == mark && !in_brackets) return i;
-    if (c == '<') in_brackets = true;
-    if (c == '>') in_brackets = false;
-    ++i;
-  }
-  return text.size();
-}
-
-// Takes the text up to `mark` off the front, and the mark with it.
-std::string_view take_until(std::string_view& rest, char mark) noexcept {
-  const auto end = find_outside(rest, mark);
-  const auto item = trim(slice(rest, 0, end));
-  rest = slice(rest, std::min(end + 1, rest.size()));
-  return item;
-}
-
-}  // namespace
-
-std::optional<std::string_view> ListReader::next() noexcept {
-  while (!rest_.empty()) {
-    const auto item = take_until(rest_, ',');
-    if (!item.empty()) return item;
-  }
-  return std::nullopt;
-}
-
 std::optional<Param> ParamReader::next() noexcept {
-  while (!rest_.empty()) {
-    const auto item = take_until(rest_, ';');
-    if (item.empty()) continue;
-    const auto equals_sign = std::min(item.find('='), item.size());
-    return Param{trim(slice(item, 0, equals_sign)),
-                 trim(slice(item, std::min(equals_sign + 1, item.size())))};
-  }
-  return std::nullopt;
+  const auto piece = pieces_.next();
+  if (!piece) return std::nullopt;
+  const auto equals_sign = find_mark<'='>(*piece);
+  return Param{trim(slice(*piece, 0, equals_sign)),
+               trim(slice(*piece, std::min(equals_sign + 1, piece->size())))};
 }
 
 std::optional<Param> find_param(std::string_view params, std::string_view lower_case_name) noexcept {
@@ -65,23 +25,21 @@ std::optional<Param> find_param(std::string_view params, std::string_view lower_
 
 std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept {
   // Outside of quotes a display name has neither "<" nor ":", so the first "<" begins the URI.
-  std::size_t open = 0;
-  while (open < item.size() && item[open] != '<') {
-    open = item[open] == '"' ? skip_quoted(item, open) : open + 1;
-  }
+  auto open = find_mark<'<', '"'>(item);
+  while (open < item.size() && item[open] == '"') open = find_mark<'<', '"'>(item, skip_quoted(item, open));
   NameAddr result;
   std::string_view rest;
   if (open < item.size()) {
-    const auto close = item.find('>', open);
-    if (close == std::string_view::npos) return std::nullopt;
+    const auto close = find_mark<'>'>(item, open);
+    if (close == item.size()) return std::nullopt;
     result.uri = trim(slice(item, open + 1, close));
     rest = trim(slice(item, close + 1));
   } else {
-    const auto end = std::min(item.find_first_of("; \t\r\n\""), item.size());
+    const auto end = find_mark<';', ' ', '\t', '\r', '\n', '"'>(item);
     result.uri = slice(item, 0, end);
     rest = trim(slice(item, end));
   }
-  if (result.uri.find(':') == std::string_view::npos) return std::nullopt;
+  if (find_mark<':'>(result.uri) == result.uri.size()) return std::nullopt;
   if (!rest.empty() && rest.front() == ';') result.params = slice(rest, 1);
   return result;
 }

@@ -113,6 +113,32 @@ struct Schema<Sip> {
           .help = "the UDP ports where SIP is looked for",
           .bounds = {1, 16},
           .each = {1, 65535}},
+      Key{.name = "malformed",
+          .member = &Sip::malformed,
+          .help = "what becomes of a message that begins like SIP and cannot be read; forward: it goes on "
+                  "untouched"},
+      Key{.name = "transparent",
+          .member = &Sip::transparent,
+          .help = "peers outside whose SIP messages are not touched, either way: they see to NAT themselves",
+          .bounds = {0, kMaxTransparent}},
+      Key{.name = "hide_parties",
+          .member = &Sip::hide_parties,
+          .help = "inside addresses as hosts of From, To and Warning leave as tokens, and come back as they "
+                  "were"},
+      Key{.name = "hide_call_id",
+          .member = &Sip::hide_call_id,
+          .help = "inside addresses as hosts of Call-IDs leave as tokens, wherever a message names a "
+                  "Call-ID, and come "
+                  "back as they were"},
+      Key{.name = "hide_key",
+          .member = &Sip::hide_key,
+          .help = "the secret that tokens are made with, 32 hexadecimal digits; empty: drawn at start, and "
+                  "dialogs with "
+                  "tokens do not outlive the data plane",
+          .bounds = {0, kHideKeyDigits}},
+      Key{.name = "asserted_identity",
+          .member = &Sip::asserted_identity,
+          .help = "where P-Asserted-Identity is taken out because the other side is not trusted (RFC 3325)"},
       Key{.name = "calls_per_worker",
           .member = &Sip::calls_per_worker,
           .help = "the size of each worker's table of calls",

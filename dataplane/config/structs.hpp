@@ -3,6 +3,7 @@
 // The configuration as plain data. Every default stands here and nowhere else; load.hpp reads a file into it,
 // validate.hpp says whether it can be run. Both processes and pinholectl use it.
 
+#include "alg/sip/policy.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
 #include "nat/port_plan.hpp"
@@ -258,6 +259,12 @@ struct Nat {
 struct Sip {
   bool enabled = true;
   std::vector<std::uint16_t> ports = {5060};
+  alg::sip::Malformed malformed = alg::sip::Malformed::forward;
+  std::vector<nat::Prefix> transparent;
+  bool hide_parties = false;
+  bool hide_call_id = false;
+  std::string hide_key;  // 32 hexadecimal digits; empty: drawn at start
+  alg::sip::AssertedIdentity asserted_identity = alg::sip::AssertedIdentity::keep;
   std::uint32_t calls_per_worker = 8192;
   std::uint32_t registrations_per_worker = 8192;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/config/validate.hpp"
 
+#include "dataplane/config/schema_key.hpp"
 #include "dataplane/config/validate_parts.hpp"
 #include "dataplane/config/walk.hpp"
 
@@ -51,6 +52,12 @@ Result<void> check_sip(const Config& config) {
     if (std::find(ports.begin(), here, ports[i]) == here) continue;
     return config_conflict(item_path("sip.ports", i), fmt::format("{} is listed already", ports[i]),
                            "keep one of the two");
+  }
+  const auto& key = config.sip.hide_key;
+  const bool whole = key.empty() || key.size() == kHideKeyDigits;
+  if (!whole || key.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
+    return config_error(ErrorCode::range, "sip.hide_key", fmt::format("{} characters", key.size()),
+                        "32 hexadecimal digits, or nothing");
   }
   return {};
 }

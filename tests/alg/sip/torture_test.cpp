@@ -132,15 +132,23 @@ TEST_CASE("torture messages that name none of ours pass bit for bit or are refus
           test::SipBench bench;
           const auto passed = bench.pass(direction, bytes);
           CHECK(passed.edits == 0);
-          if (row.does == Does::pass) {
-            CHECK(passed.answer.verdict == Verdict::forward);
-            CHECK(passed.text == bytes);
-          } else {
-            CHECK(passed.answer.verdict == Verdict::drop);
-            CHECK(passed.answer.reason == nat::DropReason::drop_sip_malformed);
-          }
+          CHECK(passed.answer.verdict == Verdict::forward);
+          CHECK(passed.text == bytes);
+          CHECK(bench.counters.read(Counter::sip_malformed) == (row.does == Does::refuse ? 1 : 0));
           CHECK(bench.host.opened.empty());
           CHECK(bench.host.granted.empty());
+
+          Policy strict;
+          strict.malformed = Malformed::drop;
+          test::SipBench strict_bench(strict);
+          const auto judged = strict_bench.pass(direction, bytes);
+          CHECK(judged.edits == 0);
+          if (row.does == Does::pass) {
+            CHECK(judged.text == bytes);
+          } else {
+            CHECK(judged.answer.verdict == Verdict::drop);
+            CHECK(judged.answer.reason == nat::DropReason::drop_sip_malformed);
+          }
         }
       }
     }
