@@ -142,7 +142,7 @@ Appliance::~Appliance() {
 config::Result<void> Appliance::make_packet_pool(const config::Config& config) {
   const unsigned wanted = kPacketsPerPortAndWorker * static_cast<unsigned>(config.interfaces.size()) *
                               (config.workers.count + 1) +
-                          kFragmentLimits.waiting * config.workers.count;
+                          (kFragmentLimits.waiting + kReassemblyLimits.pieces) * config.workers.count;
   std::uint16_t mtu = 0;
   for (const auto& interface : config.interfaces) mtu = std::max(mtu, interface.mtu);
   const auto room =
@@ -294,6 +294,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   const auto translator = translator_config(config, worker, *network_, key);
   auto fragment_memory = reserve(name("fragments"), nat::FragmentTable::bytes_needed(kFragmentLimits));
   if (!fragment_memory) return fragment_memory.error();
+  auto reassembly_memory = reserve(name("reassembly"), nat::Reassembly::bytes_needed(kReassemblyLimits));
+  if (!reassembly_memory) return reassembly_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
   if (!held_syn_memory) return held_syn_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));
@@ -342,10 +344,12 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                   .registration_cards = *registrations,
                   .registration_memory = *registration_memory,
                   .fragment_memory = *fragment_memory,
+                  .reassembly_memory = *reassembly_memory,
                   .held_syn_memory = *held_syn_memory,
                   .hash_seed = hash_seed,
                   .sip_ports = config.sip.enabled ? std::span<const std::uint16_t>(config.sip.ports)
                                                   : std::span<const std::uint16_t>{},
+                  .sip_ignores_df = config.sip.ignore_df,
                   .icmp_errors_per_s = config.icmp.errors_per_s,
                   .start_tsc = layout_->start_tsc,
                   .tsc_hz = layout_->tsc_hz});

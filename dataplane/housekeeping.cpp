@@ -2,10 +2,12 @@
 #include "dataplane/housekeeping.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "dataplane/fragments.hpp"
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/layout.hpp"
+#include "dataplane/large_message.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
 
@@ -32,8 +34,11 @@ void resume(rte_mbuf* mbuf, nat::Tick deadline, Burst& burst, WorkerContext& wor
   burst.size = 1;
   burst.mbufs[0] = mbuf;
   worker.resumed_deadline = deadline;
+  worker.resumed_rest = std::exchange(mbuf->next, nullptr);
   run_pipeline(burst, worker);
   worker.resumed_deadline.reset();
+  // The first fragment was dropped, or nobody looks for messages here any more: the others fare alike.
+  pass_message(std::exchange(worker.resumed_rest, nullptr), worker);
 }
 
 void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
@@ -118,10 +123,12 @@ void begin_tick(WorkerContext& worker) noexcept {
   worker.host.tick(worker.clock.tick(), std::max(kCardBudget, cards / kTicksPerRound + 1));
   worker.express.refresh();
   while (const auto parked = worker.parking.take_expired(worker.clock.tick())) {
-    worker.transmitter.drop(parked->packet, DropReason::drop_sip_parked_timeout);
+    drop_message(parked->packet, DropReason::drop_sip_parked_timeout, worker);
   }
   expire_fragments(worker, kFragmentBudget);
   worker.stats.worker.set(WorkerCounter::fragment_waiting, worker.fragments.waiting());
+  expire_messages(worker, kFragmentBudget);
+  worker.stats.worker.set(WorkerCounter::sip_fragment_waiting, worker.reassembly.pieces());
   worker.held_syns.expire(worker.clock.tick(), kSynBudget,
                           [&](const nat::HeldSyn& syn) noexcept { worker.slow_path.unsolicited(syn); });
   worker.stats.worker.set(WorkerCounter::syn_held, worker.held_syns.size());

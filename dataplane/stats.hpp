@@ -20,6 +20,8 @@ namespace pinhole::dataplane {
   X(fragment_in, "fragments whose flow was found")                                               \
   X(fragment_out, "fragments made of packets over the MTU of their way out")                     \
   X(fragment_waiting, "fragments that wait for the first one of their datagram now")             \
+  X(sip_reassembled, "SIP messages that came in fragments, put together to be read")             \
+  X(sip_fragment_waiting, "fragments of SIP messages that wait for the others now")              \
   X(translated_out, "packets translated from inside to outside")                                 \
   X(translated_in, "packets translated from outside to inside")                                  \
   X(express, "of the packets translated, those of established flows that took the express path") \

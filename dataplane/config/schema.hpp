@@ -113,6 +113,11 @@ struct Schema<Sip> {
           .help = "the UDP ports where SIP is looked for",
           .bounds = {1, 16},
           .each = {1, 65535}},
+      Key{.name = "ignore_df",
+          .member = &Sip::ignore_df,
+          .help =
+              "what becomes of a message that may not be fragmented (DF) and outgrows the MTU when it is "
+              "translated; false: its sender is told a smaller MTU by ICMP; true: it goes on in fragments"},
       Key{.name = "calls_per_worker",
           .member = &Sip::calls_per_worker,
           .help = "the size of each worker's table of calls",

@@ -258,6 +258,7 @@ struct Nat {
 struct Sip {
   bool enabled = true;
   std::vector<std::uint16_t> ports = {5060};
+  bool ignore_df = false;  // fragment messages that outgrow the MTU even if their sender forbids it
   std::uint32_t calls_per_worker = 8192;
   std::uint32_t registrations_per_worker = 8192;
 
