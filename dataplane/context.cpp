@@ -56,6 +56,7 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
             .peers = peers}),
       sip(parts.stats.alg),
       sip_ports(parts.sip_ports),
+      sip_card(*parts.sip_card),
       reassembly(kReassemblyLimits, parts.hash_seed, parts.reassembly_memory),
       ignores_df(parts.sip_ignores_df) {
 }

@@ -87,6 +87,7 @@ struct WorkerParts {
   std::uint64_t hash_seed = 0;
   std::span<const std::uint16_t> sip_ports;
   bool sip_ignores_df = false;
+  ipc::Shared<ipc::SipCard>* sip_card = nullptr;
   std::uint32_t icmp_errors_per_s = 0;
   std::uint64_t start_tsc = 0;
   std::uint64_t tsc_hz = 0;
@@ -125,6 +126,7 @@ struct WorkerContext {
 
   alg::sip::SipAlg sip;
   SipPorts sip_ports;
+  ipc::Shared<ipc::SipCard>& sip_card;
   alg::EditList edits;
   ParkingLot<rte_mbuf> parking;
   std::optional<nat::Tick>

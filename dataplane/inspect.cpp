@@ -5,6 +5,7 @@
 
 #include "alg/alg.hpp"
 #include "dataplane/flow_keys.hpp"
+#include "dataplane/hairpin.hpp"
 #include "dataplane/large_message.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
@@ -25,6 +26,20 @@ bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Di
                       const SipPorts& ports) noexcept {
   const auto remote_port = direction == Direction::outbound ? packet.destination.port : packet.source.port;
   return packet.protocol == nat::Protocol::udp && ports.concern(mapping, remote_port);
+}
+
+/// Whether the gateway is switched on for a message. What is turned around arrives and leaves by one
+/// interface.
+bool is_switched_on(const Burst& burst, unsigned place, const nat::Mapping& mapping,
+                    const WorkerContext& worker) noexcept {
+  const auto& sip = worker.sip_card.own().current;
+  if (sip.is_on_for_all()) [[likely]]
+    return true;
+  std::uint16_t interfaces = 0;
+  if (!is_hairpinned(burst.mbufs[place])) interfaces |= ipc::SipSwitch::bit_of(burst.arrival[place]);
+  const auto way_out = burst.hops[place].interface;
+  if (way_out != kHairpinInterface) interfaces |= ipc::SipSwitch::bit_of(way_out);
+  return sip.is_on(mapping.inside.address, interfaces);
 }
 
 std::uint16_t udp_checksum(const std::byte* frame, const nat::Packet& packet) noexcept {
@@ -62,12 +77,22 @@ bool park(rte_mbuf* mbuf, WorkerContext& worker) noexcept {
   return true;
 }
 
-/// Shows a message to its gateway, and does what it says.
+/// Sends a message on as it came. \return true when it is a packet that goes on with its burst
+bool leave_alone(rte_mbuf* message, WorkerContext& worker) noexcept {
+  worker.stats.worker.add(WorkerCounter::sip_switched_off);
+  if (message->next == nullptr) return true;
+  pass_message(message, worker);
+  return false;
+}
+
+/// Shows a message to its gateway, and does what it says. Where the gateway is switched off, it still sees
+/// the calls through that began before.
 /// \param message  the packet, or the fragments of the message as a list
 /// \param packet   of the message, which begins at `frame`
 /// \return true when the packet goes on with its burst
 bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packet& packet,
-                     const std::byte* frame, Direction direction, WorkerContext& worker) noexcept {
+                     const std::byte* frame, Direction direction, bool switched_on,
+                     WorkerContext& worker) noexcept {
   auto& mapping = worker.translator[burst.mappings[place]];
   const bool is_packet = message->next == nullptr;
   const std::string_view payload(reinterpret_cast<const char*>(frame) + packet.payload_offset,
@@ -77,6 +102,10 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
   worker.edits.clear();
   worker.host.begin(shown, worker.clock.tick(), mapping.realm);
   auto answer = worker.sip.inspect(shown, worker.host, worker.edits);
+  if (!switched_on && !worker.host.is_of_known_call()) {
+    worker.host.abandon();
+    return leave_alone(message, worker);
+  }
   if (answer.recognised) nat::keep_to_regular_path(mapping, nat::MappingFlags::kSip);
   switch (answer.verdict) {
     case Verdict::forward:
@@ -109,6 +138,8 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   rte_mbuf* message = burst.mbufs[place];
   const std::byte* frame = bytes_of(message);
   auto& packet = burst.packets[place];
+  const bool switched_on = is_switched_on(burst, place, worker.translator[burst.mappings[place]], worker);
+  if (!switched_on && worker.calls.size() == 0) return leave_alone(message, worker);
   if (packet.part != nat::FragmentPart::whole) {
     message = gather_message(burst, place, direction, worker);
     if (message == nullptr) return false;
@@ -120,10 +151,11 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
     }
   }
   if (is_damaged(frame, packet)) {
+    if (!switched_on) return leave_alone(message, worker);
     drop_message(message, DropReason::drop_bad_udp_checksum, worker);
     return false;
   }
-  return inspect_message(burst, place, message, packet, frame, direction, worker);
+  return inspect_message(burst, place, message, packet, frame, direction, switched_on, worker);
 }
 
 /// \return how many packets were inspected.

@@ -50,6 +50,9 @@ struct Schema<Interface> {
           .member = &Interface::icmp,
           .help = "whether Pinhole itself sends ICMP to this side: errors, and answers to pings of its own "
                   "addresses (RFC 5508 REQ-9); that of others passes anyhow"},
+      Key{.name = "sip",
+          .member = &Interface::sip,
+          .help = "whether SIP is read and translated that comes in or goes out by the interface"},
   };
 };
 
@@ -107,12 +110,22 @@ struct Schema<Sip> {
   static constexpr std::tuple kKeys{
       Key{.name = "enabled",
           .member = &Sip::enabled,
-          .help = "read and translate SIP; false: SIP is forwarded like any other traffic"},
+          .help = "read and translate SIP; false: SIP is forwarded like any other traffic; this and the "
+                  "three like it can be changed at run time (pinholectl sip)"},
       Key{.name = "ports",
           .member = &Sip::ports,
           .help = "the UDP ports where SIP is looked for",
           .bounds = {1, 16},
           .each = {1, 65535}},
+      Key{.name = "only",
+          .member = &Sip::only,
+          .help = "the inside hosts whose SIP is read and translated; empty: all",
+          .bounds = {0, 24}},
+      Key{.name = "exclude",
+          .member = &Sip::exclude,
+          .help = "inside hosts whose SIP is forwarded like any other traffic; of two prefixes that hold a "
+                  "host the longer one counts",
+          .bounds = {0, 24}},
       Key{.name = "ignore_df",
           .member = &Sip::ignore_df,
           .help =
