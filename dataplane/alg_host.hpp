@@ -76,6 +76,10 @@ class AlgHost final : public alg::Host {
   void commit(std::size_t edits) noexcept;
   /// The message waits or was dropped.
   void abandon() noexcept;
+  /// Whether the message that is looked at belongs to a call that there was before it.
+  [[nodiscard]] bool is_of_known_call() const noexcept {
+    return transaction_.card != kNoCard && !transaction_.opens;
+  }
   /// After Verdict::wait: the answer that the message waits for; kNoTicket when nobody could be asked.
   [[nodiscard]] Ticket ticket() const noexcept { return ticket_; }
 

@@ -55,7 +55,10 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
             .events = events,
             .peers = peers}),
       sip(parts.stats.alg, parts.sip_policy),
-      sip_ports(parts.sip_ports) {
+      sip_ports(parts.sip_ports),
+      sip_card(*parts.sip_card),
+      reassembly(kReassemblyLimits, parts.hash_seed, parts.reassembly_memory),
+      ignores_df(parts.sip_ignores_df) {
 }
 
 }  // namespace pinhole::dataplane

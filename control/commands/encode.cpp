@@ -154,7 +154,18 @@ Json encode(const Status& status) {
                 {"pinholes", status.pinholes},
                 {"mbufs", status.mbufs_in_use}}},
               {"events", {{"received", status.events_received}, {"lost", status.events_lost}}},
+              {"sip", status.sip ? encode(*status.sip) : Json(nullptr)},
               {"nat_log", encode_nat_log(status.nat_log)}};
+}
+
+Json encode(const SipRow& row) {
+  Json hosts = Json::array();
+  for (const auto& rule : row.hosts) hosts.push_back({{"prefix", text(rule.hosts)}, {"on", rule.on}});
+  return Json{{"on", row.on},
+              {"interfaces_off", row.interfaces_off},
+              {"hosts", std::move(hosts)},
+              {"generation", row.generation},
+              {"settled", row.settled}};
 }
 
 Json encode(const WorkerRow& row) {

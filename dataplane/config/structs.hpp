@@ -28,6 +28,7 @@ struct Interface {
   std::uint16_t vlan = 0;                   // 0: untagged
   std::uint16_t mtu = 1500;
   bool icmp = true;  // whether we send ICMP of our own to this side
+  bool sip = true;   // whether SIP is read that comes or goes by it
 
   friend bool operator==(const Interface&, const Interface&) = default;
 };
@@ -265,6 +266,9 @@ struct Sip {
   bool hide_call_id = false;
   std::string hide_key;  // 32 hexadecimal digits; empty: drawn at start
   alg::sip::AssertedIdentity asserted_identity = alg::sip::AssertedIdentity::keep;
+  std::vector<nat::Prefix> only;     // inside hosts whose SIP is read; empty: all
+  std::vector<nat::Prefix> exclude;  // and of these not
+  bool ignore_df = false;            // fragment messages that outgrow the MTU even if their sender forbids it
   std::uint32_t calls_per_worker = 8192;
   std::uint32_t registrations_per_worker = 8192;
 

@@ -59,6 +59,13 @@ Result<void> check_sip(const Config& config) {
     return config_error(ErrorCode::range, "sip.hide_key", fmt::format("{} characters", key.size()),
                         "32 hexadecimal digits, or nothing");
   }
+  for (std::size_t i = 0; i < config.sip.exclude.size(); ++i) {
+    const auto hosts = subnet_of(config.sip.exclude[i]);
+    const auto is_same = [&](nat::Prefix other) { return subnet_of(other) == hosts; };
+    if (std::ranges::none_of(config.sip.only, is_same)) continue;
+    return config_conflict(item_path("sip.exclude", i), fmt::format("{} is listed in sip.only", text(hosts)),
+                           "keep one of the two");
+  }
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "dataplane/ipc/card.hpp"
+#include "dataplane/ipc/sip_switch.hpp"
 #include "dataplane/ipc/text.hpp"
 #include "dataplane/stats.hpp"
 #include "nat/mapping.hpp"
@@ -40,6 +41,7 @@ struct WorkerShare {
   std::uint32_t call_capacity = 0;
   const Shared<RegistrationCard>* registrations = nullptr;
   std::uint32_t registration_capacity = 0;
+  const Shared<SipCard>* sip = nullptr;
 };
 
 struct InterfaceShare {

@@ -116,7 +116,9 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
       "tcp_sessions_per_worker": 2048,
       "log": {"mappings": true, "file": "/var/log/nat.jsonl", "file_mb": 16, "files": 3,
               "collector": "192.168.1.30:4739", "domain": 7, "template_s": 60}},
-    "sip": {"enabled": false, "ports": [5060, 5070], "calls_per_worker": 16, "registrations_per_worker": 17},
+    "sip": {"enabled": false, "ports": [5060, 5070], "only": ["10.0.0.0/9"],
+            "exclude": ["10.1.0.0/16"], "ignore_df": true, "calls_per_worker": 16,
+            "registrations_per_worker": 17},
     "icmp": {"errors_per_s": 0},
     "control": {"socket": "/tmp/s", "group": "voice", "linger_s": 9}})",
                             "p.json");
@@ -158,7 +160,13 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                       .collector = nat::Endpoint{*nat::Ipv4Address::parse("192.168.1.30"), nat::Be16{4739}},
                       .domain = 7,
                       .template_s = 60};
-  expected.sip = {false, {5060, 5070}, 16, 17};
+  expected.sip = {.enabled = false,
+                  .ports = {5060, 5070},
+                  .only = {*nat::Prefix::parse("10.0.0.0/9")},
+                  .exclude = {*nat::Prefix::parse("10.1.0.0/16")},
+                  .ignore_df = true,
+                  .calls_per_worker = 16,
+                  .registrations_per_worker = 17};
   expected.icmp = {0};
   expected.control = {"/tmp/s", "voice", 9};
   CHECK(*config == expected);
