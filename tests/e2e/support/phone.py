@@ -64,6 +64,7 @@ class Phone:
         self.address, self.port, self.user = address, port, user
         self.socket = namespace.socket(socket.SOCK_DGRAM, address, port)
         self._last = None
+        self._registration = f"register-{next(_numbers)}"
 
     def __enter__(self):
         return self
@@ -123,19 +124,23 @@ class Phone:
         self.send("\r\n".join(lines) + "\r\n\r\n" + body, request.sender)
 
 
-    def register(self, registrar, expires=600, contacts=None, more=()):
-        """Registers with its one contact, or with those given. Returns the answer."""
+    def register(self, registrar, **options):
+        """Registers. Returns the answer."""
+        self.send_register(registrar, **options)
+        return self.next("SIP/2.0 ")
+
+    def send_register(self, registrar, expires=600, contacts=None, more=()):
+        """Asks to be registered with its one contact, or with those given."""
         number = next(_numbers)
         lines = [f"REGISTER sip:{DOMAIN} SIP/2.0",
                  f"Via: SIP/2.0/UDP {self.address}:{self.port};branch=z9hG4bK-register-{number};rport",
                  "Max-Forwards: 70", f"From: <sip:{self.user}@{DOMAIN}>;tag=r{number}",
                  f"To: <sip:{self.user}@{DOMAIN}>",
-                 f"Call-ID: register-{self.user}-{self.address}-{self.port}@phone.example", f"CSeq: {number} REGISTER"]
+                 f"Call-ID: {self._registration}@phone.example", f"CSeq: {number} REGISTER"]
         for contact in contacts or [f"<sip:{self.user}@{self.address}:{self.port}>"]:
             lines.append(f"Contact: {contact}")
         lines += [f"Expires: {expires}", *more, "Content-Length: 0"]
         self.send("\r\n".join(lines) + "\r\n\r\n", registrar)
-        return self.next("SIP/2.0 ")
 
 
 class Dialog:
