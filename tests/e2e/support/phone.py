@@ -70,6 +70,9 @@ class Phone:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         self.socket.close()
 
     def send(self, text, target):
@@ -129,13 +132,13 @@ class Phone:
         self.send_register(registrar, **options)
         return self.next("SIP/2.0 ")
 
-    def send_register(self, registrar, expires=600, contacts=None, more=()):
-        """Asks to be registered with its one contact, or with those given."""
+    def send_register(self, registrar, expires=600, aor=None, contacts=None, more=()):
+        """Asks to be registered with its one contact, or with those given; or somebody else, with `aor`."""
         number = next(_numbers)
         lines = [f"REGISTER sip:{DOMAIN} SIP/2.0",
                  f"Via: SIP/2.0/UDP {self.address}:{self.port};branch=z9hG4bK-register-{number};rport",
                  "Max-Forwards: 70", f"From: <sip:{self.user}@{DOMAIN}>;tag=r{number}",
-                 f"To: <sip:{self.user}@{DOMAIN}>",
+                 f"To: <sip:{aor or self.user}@{DOMAIN}>",
                  f"Call-ID: {self._registration}@phone.example", f"CSeq: {number} REGISTER"]
         for contact in contacts or [f"<sip:{self.user}@{self.address}:{self.port}>"]:
             lines.append(f"Contact: {contact}")
