@@ -274,7 +274,7 @@ def soon_over(config):
 class Dialogs(unittest.TestCase):
 
     def _play_all(self, lab, play, prepare=None):
-        """Plays all ladders, some at a time, each with addresses of its own; then all must be shut, and nothing seen."""
+        """Plays all ladders, some at a time, with addresses of their own; then all must be shut, and nothing seen."""
         with lab:
             lab.start()
             if prepare:
