@@ -30,9 +30,9 @@ class Message:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     @property
-    def start_and_cseq(self):
+    def identity(self):
         """What a message that is sent again has in common with the first one, and no other has within a call."""
-        return self.start, self.header("Call-ID"), self.header("CSeq")
+        return self.start, *map(self.header, ("Call-ID", "CSeq", "To"))
 
     @property
     def contact(self):
@@ -91,8 +91,8 @@ class Phone:
         """The next message that begins like that; others, and what is said again, are left."""
         deadline = time.monotonic() + timeout
         while message := self.receive(max(0.0, deadline - time.monotonic())):
-            if message.start.startswith(start) and message.start_and_cseq != self._last:
-                self._last = message.start_and_cseq
+            if message.start.startswith(start) and message.identity != self._last:
+                self._last = message.identity
                 return message
         raise LabError(f"{self.user} waited in vain for {start}")
 
