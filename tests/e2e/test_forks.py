@@ -88,7 +88,7 @@ class Forks(unittest.TestCase):
             self.assertEqual(capture.problems(link.stop())[:5], [])
 
     def test_in(self):
-        """forks: a call in rings at two phones inside; who does not take it has its ports shut while the call goes on"""
+        """forks: a call in rings at two phones inside; the ports of the other one shut while the call goes on"""
         with Lab(2, soon_over) as lab:
             lab.start()
             link = capture.Capture(lab, lab.outside, "outside")
@@ -98,5 +98,6 @@ class Forks(unittest.TestCase):
                 wait_for("the other phone's ports to shut", lambda: open_now == {
                     row["inside"] for row in lab.ctl("pinholes")["pinholes"]})
 
-            self._play(lab, (lab.outside, ["203.0.113.12"]), (lab.inside, ["10.77.0.11", "10.77.0.12"]), only_the_winner)
+            self._play(lab, (lab.outside, ["203.0.113.12"]), (lab.inside, ["10.77.0.11", "10.77.0.12"]),
+                       only_the_winner)
             self.assertEqual(capture.problems(link.stop())[:5], [])

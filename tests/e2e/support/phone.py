@@ -96,6 +96,11 @@ class Phone:
                 return message
         raise LabError(f"{self.user} waited in vain for {start}")
 
+    def again(self, start):
+        """The next message that begins like that, whether or not it was said before."""
+        self._last = None
+        return self.next(start)
+
     def request(self, method, uri, target, *, call_id, cseq, to, from_tag, to_tag=None, body="", more=()):
         """Sends a request with this phone's addresses in Via and Contact."""
         number = next(_numbers)
