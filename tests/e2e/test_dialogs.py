@@ -2,15 +2,16 @@
 """Every kind of dialog between two SIPps: what it opens, that media passes there, and that all is shut after it."""
 
 import concurrent.futures
+import contextlib
 import queue
 import unittest
 
 from support import capture
-from support.dialog import Dialog, Leg
 from support.ladder import Ladder, Party
 from support.kamailio import Kamailio
 from support.lab import OUTSIDE, Lab, wait_for
-from support.phone import DOMAIN, Phone
+from support.phone import DOMAIN, Phone, StreamPhone
+from support.play import Leg, Play
 
 AT_ONCE = 4
 REPLACES = "Replaces=other%40voice.example%3Bto-tag%3Dt%3Bfrom-tag%3Df"
@@ -304,7 +305,7 @@ class Dialogs(unittest.TestCase):
         inside = Leg(lab.inside, f"10.77.0.{11 + slot}", port, True)
         outside = Leg(lab.outside, f"203.0.113.{11 + slot}", 5060, False)
         caller, callee = Party("A", "caller", 20000), Party("B", "callee", 30000, f"sip:callee@{outside.address}:5060")
-        Dialog(self, lab, ladder, caller, callee, (inside, outside), key).play(
+        Play(self, lab, ladder, caller, callee, (inside, outside), key).run(
             {"A": f"{outside.address}:5060", "B": self._external(inside, outside)}, 9000 + 2 * slot)
 
     @staticmethod
@@ -315,21 +316,34 @@ class Dialogs(unittest.TestCase):
             phone.send("\r\n", (outside.address, outside.port))
             return "%s:%d" % peer.recvfrom(100)[1]
 
-    def _in(self, lab, ladder, key, slot, port):
+    def _in(self, lab, ladder, key, slot, port, transport="u1"):
         """Who is called has registered with who calls."""
         inside = Leg(lab.inside, f"10.77.0.{11 + slot}", port, True)
         outside = Leg(lab.outside, f"203.0.113.{11 + slot}", 5060, False)
-        with Phone(inside.namespace, inside.address, inside.port) as phone, \
-                Phone(outside.namespace, outside.address, outside.port) as registrar:
+        host, external = self._registered(inside, outside, transport)
+        suffix = ";transport=tcp" if transport == "t1" else ""
+        caller = Party("A", "caller", 30000)
+        callee = Party("B", "phone", 20000, f"sip:phone@{host}:{external}{suffix}")
+        Play(self, lab, ladder, caller, callee, (outside, inside), key, transport).run(
+            {"A": f"{host}:{external}", "B": f"{outside.address}:5060"}, 9000 + 2 * slot)
+
+    @staticmethod
+    def _registered(inside, outside, transport):
+        """Registers the inside leg with the outside one. Returns the contact that is learnt there."""
+        with contextlib.ExitStack() as stack:
+            if transport == "t1":
+                registrar = StreamPhone(outside.namespace, outside.address, outside.port, listens=True)
+                phone = StreamPhone(inside.namespace, inside.address, inside.port)
+            else:
+                registrar = Phone(outside.namespace, outside.address, outside.port)
+                phone = Phone(inside.namespace, inside.address, inside.port)
+            for peer in (registrar, phone):
+                stack.enter_context(peer)
             phone.send_register((outside.address, outside.port))
             register = registrar.next("REGISTER")
             registrar.respond(register, 200, "OK", more=[f"Contact: {register.header('Contact')};expires=60"])
             phone.next("SIP/2.0 200")
-            host, external = register.contact
-        caller = Party("A", "caller", 30000)
-        callee = Party("B", "phone", 20000, f"sip:phone@{host}:{external}")
-        Dialog(self, lab, ladder, caller, callee, (outside, inside), key).play(
-            {"A": f"{host}:{external}", "B": f"{outside.address}:5060"}, 9000 + 2 * slot)
+            return register.contact
 
     def _local(self, lab, ladder, key, slot, port):
         """Both are inside, with other owners where there are two, and talk by way of a proxy outside."""
@@ -339,7 +353,7 @@ class Dialogs(unittest.TestCase):
             phone.register((OUTSIDE, 5060))
         caller, callee = Party("A", f"{key}-caller", 20000), Party("B", key, 30000, f"sip:{key}@{DOMAIN}")
         proxy = f"{OUTSIDE}:5060"
-        Dialog(self, lab, ladder, caller, callee, (caller_leg, callee_leg), key).play(
+        Play(self, lab, ladder, caller, callee, (caller_leg, callee_leg), key).run(
             {"A": proxy, "B": proxy}, 9000 + 2 * slot)
 
     def test_out(self):

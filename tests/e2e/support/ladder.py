@@ -5,7 +5,7 @@
     B 180
     B 200 sdp             answers the last request of the other side that has no final answer yet
     A ACK
-    = both                both stop here until the test has looked at them (support/dialog.py says at what)
+    = both                both stop here until the test has looked at them (support/play.py says at what)
 
 Words after a method or status: `sdp`, with `:` one of SDP's keys; a key of HEADERS; `once` for an INVITE that is not
 sent again, because SIPp does nothing else until that is answered. A ladder's `must` says which texts the receiver of a

@@ -79,7 +79,7 @@ class Partner:
         self._connection.close()
 
 
-class Dialog:
+class Play:
     """One ladder, played."""
 
     def __init__(self, test, lab, ladder, caller, callee, legs, key, transport="u1"):
@@ -91,7 +91,7 @@ class Dialog:
         self._externals = {}  # of inside endpoints, as they were
         self._partners = {}
 
-    def play(self, remotes, control_port):
+    def run(self, remotes, control_port):
         """Plays it whole. `remotes` is where A and B send what they send, as host:port."""
         compiled = Compiler(self._ladder, self._parties["A"], self._parties["B"], self._key)
         with contextlib.ExitStack() as stack:
