@@ -14,6 +14,7 @@ from support.phone import DOMAIN, Phone, StreamPhone
 from support.play import Leg, Play
 
 AT_ONCE = 4
+REPLACED = "Replaces: other@voice.example;to-tag=t;from-tag=f"
 REPLACES = "Replaces=other%40voice.example%3Bto-tag%3Dt%3Bfrom-tag%3Df"
 
 BEGIN = """
@@ -202,6 +203,12 @@ LADDERS = [
         A 200
         = both same
     """ + END, must=(("REFER", REPLACES),)),
+    Ladder("a call that replaces another one", """
+        A INVITE sdp replaces
+        B 200 sdp
+        A ACK
+        = both
+    """ + END, must=(("INVITE", REPLACED),)),
     Ladder("cancelled while it rings", """
         A INVITE sdp
         B 183 sdp

@@ -46,6 +46,7 @@ HEADERS = {
     "blind": ["Refer-To: <sip:carol@[local_ip]:5099>", "Referred-By: <sip:{user}@[local_ip]:[local_port]>"],
     "attended": ["Refer-To: <sip:carol@[local_ip]:5099?Replaces=other%40voice.example%3Bto-tag%3Dt%3Bfrom-tag%3Df>",
                  "Referred-By: <sip:{user}@[local_ip]:[local_port]>"],
+    "replaces": ["Require: replaces", "Replaces: other@voice.example;to-tag=t;from-tag=f"],
     "trying": ["Event: refer", "Subscription-State: active;expires=60"],
     "done": ["Event: refer", "Subscription-State: terminated;reason=noresource"],
 }
