@@ -363,14 +363,17 @@ class Dialogs(unittest.TestCase):
         Play(self, lab, ladder, caller, callee, (caller_leg, callee_leg), key).run(
             {"A": proxy, "B": proxy}, 9000 + 2 * slot)
 
+    # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
     def test_out(self):
         """dialogs: calls out, through one worker"""
         self._play_all(Lab(1, soon_over), self._out)
 
+    # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
     def test_in(self):
         """dialogs: calls in, to registered phones, through two workers"""
         self._play_all(Lab(2, soon_over), self._in)
 
+    # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
     def test_local(self):
         """dialogs: calls between two phones inside by way of Kamailio outside, through two workers"""
         self._play_all(Lab(2, soon_over, hosts=2), self._local,

@@ -79,6 +79,7 @@ class Forks(unittest.TestCase):
         self.media.sendto(b"from the caller", seen_by_caller)
         self.assertEqual(one.socket.recvfrom(100), (b"from the caller", one.invite.media))
 
+    # [AC-19]
     def test_out(self):
         """forks: a call out rings at two phones, both are heard before the answer, and the second takes it"""
         with Lab(2, soon_over) as lab:
@@ -87,6 +88,7 @@ class Forks(unittest.TestCase):
             self._play(lab, (lab.inside, ["10.77.0.11"]), (lab.outside, ["203.0.113.11", "203.0.113.12"]))
             self.assertEqual(capture.problems(link.stop())[:5], [])
 
+    # [AC-19]
     def test_in(self):
         """forks: a call in rings at two phones inside; the ports of the other one shut while the call goes on"""
         with Lab(2, soon_over) as lab:

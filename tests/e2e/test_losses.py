@@ -48,10 +48,12 @@ class Losses(unittest.TestCase):
             alice.respond(alice.next("BYE"), 200, "OK")
             carol.next("SIP/2.0 200")
 
+    # [AC-12]
     def test_lost_messages(self):
         """losses: a 200 and an ACK that are lost are said again, byte for byte, and the call goes on"""
         self._lose(record_route=True)
 
+    # [AC-11][rfc3581]
     def test_port_that_is_not_the_source(self):
         """losses: a phone that sends from a high port and listens on 5060 hears answers and calls at 5060"""
         with Lab(2) as lab, contextlib.ExitStack() as stack:
@@ -81,6 +83,7 @@ class Losses(unittest.TestCase):
                 self.assertEqual(answer.header("Via"),
                                  f"SIP/2.0/UDP {INSIDE}:5060;branch=z9hG4bK-other{len(rport)}{expected}")
 
+    # [AC-01]
     def test_keep_alives(self):
         """losses: keep-alives pass unchanged both ways: CRLF and its pong, empty datagrams, STUN, single bytes"""
         stun = bytes.fromhex("000100002112a442") + bytes(range(12))
@@ -93,6 +96,7 @@ class Losses(unittest.TestCase):
                 server.socket.sendto(data, source)
                 self.assertEqual(phone.socket.recvfrom(100), (data, PROXY))
 
+    # [AC-27]
     def test_silence_on_hold(self):
         """losses: a call on hold that is silent for more than twice media_s has its ports, and speaks at them again"""
         with one_and_two_workers(short_media) as labs, contextlib.ExitStack() as stack:

@@ -35,6 +35,7 @@ class ManyPhones(unittest.TestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (SOCKETS + 2000, max(before[1], SOCKETS + 2000)))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
 
+    # [AC-17]
     def test_registered_and_called(self):
         """many phones: 10,000 register with the same port and user in Contact, and a call to any reaches that one"""
         with Lab(2, routed) as lab:

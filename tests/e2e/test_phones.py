@@ -52,6 +52,7 @@ class Phones(unittest.TestCase):
             phone.wait("CALL_CLOSED")
         wait_for("the call's ports to shut", lambda: lab.gauges()["pinholes"] == 0)
 
+    # [AC-09][AC-18]
     def test_calls(self):
         """phones: baresip and Kamailio, with digest: calls out, in and between phones inside, each hears the other"""
         with self._network(auth=True) as lab:
@@ -65,6 +66,7 @@ class Phones(unittest.TestCase):
             self._call(lab, self.alice, self.bob, 4)
             self._call(lab, self.bob, self.alice, 4)
 
+    # [AC-09][AC-14]
     def test_early_media_and_hold(self):
         """phones: early media is heard both ways before the answer; a call held and resumed keeps its ports"""
         with self._network() as lab, Phone(lab.outside2, DORA, user="dora") as dora:
@@ -99,6 +101,7 @@ class Phones(unittest.TestCase):
             dora.respond(dora.next("BYE"), 200, "OK")
             wait_for("the call's ports to shut", lambda: lab.gauges()["pinholes"] == 0)
 
+    # [AC-14][rfc3515]
     def test_transfer(self):
         """phones: Carol, called by Alice, hands her on to Bob: the two inside hear each other, and Carol is out of it"""
         with self._network() as lab:

@@ -64,6 +64,7 @@ class Site:
 
 class Registrations(unittest.TestCase):
 
+    # [AC-01]
     def test_the_way_in(self):
         """registrations: the way in is open after long silence while it was granted, by each contact, and shut then"""
         with one_and_two_workers(short) as labs:
