@@ -264,6 +264,17 @@ LADDERS = [
         A ACK
         = both same
     """ + END),
+    Ladder("a subscription, told of and ended", """
+        A SUBSCRIBE asks
+        B 200 granted
+        B NOTIFY waiting
+        A 200
+        B NOTIFY waiting
+        A 200
+        A SUBSCRIBE ends
+        B 200 granted
+        = closed
+    """),
     Ladder("INFO and OPTIONS within a call", BEGIN + """
         A INFO
         B 200

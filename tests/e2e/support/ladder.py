@@ -34,6 +34,8 @@ SDP = {
 }
 VIDEO_STEP = 6
 
+BEGINS = ("INVITE", "SUBSCRIBE")  # what a dialog begins with
+
 HEADERS = {
     "supported": ["Supported: 100rel, timer"],
     "rel": ["Require: 100rel", "RSeq: 1"],
@@ -47,6 +49,10 @@ HEADERS = {
     "attended": ["Refer-To: <sip:carol@[local_ip]:5099?Replaces=other%40voice.example%3Bto-tag%3Dt%3Bfrom-tag%3Df>",
                  "Referred-By: <sip:{user}@[local_ip]:[local_port]>"],
     "replaces": ["Require: replaces", "Replaces: other@voice.example;to-tag=t;from-tag=f"],
+    "asks": ["Event: message-summary", "Expires: 60"],
+    "granted": ["Expires: 60"],
+    "ends": ["Event: message-summary", "Expires: 0"],
+    "waiting": ["Event: message-summary", "Subscription-State: active;expires=50"],
     "trying": ["Event: refer", "Subscription-State: active;expires=60"],
     "done": ["Event: refer", "Subscription-State: terminated;reason=noresource"],
 }
@@ -149,7 +155,7 @@ class Compiler:
         asker, method, cseq = asked
         self._send_response(self._scripts[who], method, cseq, asker, status, words)
         self._receive_response(self._scripts[asker], method, status, words)
-        if method == "INVITE" and status >= 200:
+        if method in BEGINS and status >= 200:
             self._refused = status >= 300
             self._dialog = self._dialog or status < 300
 
@@ -190,7 +196,7 @@ class Compiler:
 
     def _send_request(self, script, method, cseq, words):
         who = script.party.side
-        outside = not self._dialog and (method in ("INVITE", "CANCEL") or (method == "ACK" and self._refused))
+        outside = not self._dialog and (method in (*BEGINS, "CANCEL") or (method == "ACK" and self._refused))
         branch = f"z9hG4bK-{self._key}-{who}-{cseq}"
         if method not in ("INVITE", "CANCEL") and not (method == "ACK" and self._refused):
             branch += f"-{method}"
@@ -257,13 +263,13 @@ class Compiler:
             # All Vias and Record-Routes: what a response gives back. They stand before Max-Forwards.
             actions.append("<ereg regexp=\"SIP/2.0[[:space:]]+(.*[^[:space:]])[[:space:]]+Max-Forwards\" "
                            f"search_in=\"msg\" check_it=\"true\" assign_to=\"all_{method},via_{method}\"/>")
-        first = method == "INVITE" and not self._dialog and script.party.side == "B"
+        first = method in BEGINS and not self._dialog and script.party.side == "B"
         self._receive(script, f"request=\"{method}\"" + (" rrs=\"true\"" if first else ""), method, words, actions)
 
     def _receive_response(self, script, method, status, words):
         if method == "INVITE":
             script.add("<recv response=\"100\" optional=\"true\"/>")
-        learns = method == "INVITE" and status < 300 and not self._dialog
+        learns = method in BEGINS and status < 300 and not self._dialog
         self._receive(script, f"response=\"{status}\"" + (" rrs=\"true\"" if learns else ""), str(status), words, [])
 
     def _receive(self, script, what, name, words, actions):
