@@ -43,7 +43,7 @@ int open_process(pid_t pid) noexcept {
   return static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
 }
 
-InterfaceRow row_of(const ipc::InterfaceShare& share) {
+InterfaceRow interface_row(const ipc::InterfaceShare& share) {
   const auto& mac = share.mac;
   return {.name = std::string(share.name.view()),
           .device = std::string(share.device.view()),
@@ -261,7 +261,7 @@ void Runtime::note_layout() {
   }
   facts_.interfaces.clear();
   const auto count = std::min<std::size_t>(layout.interface_count, ipc::kMaxInterfaces);
-  for (std::size_t i = 0; i < count; ++i) facts_.interfaces.push_back(row_of(layout.interfaces[i]));
+  for (std::size_t i = 0; i < count; ++i) facts_.interfaces.push_back(interface_row(layout.interfaces[i]));
 }
 
 void Runtime::watch_process() {
@@ -371,7 +371,10 @@ void Runtime::fill_in(Status& status) const {
 }
 
 SipRow Runtime::row_of(const SipSwitchboard::State& state) const {
-  SipRow row{.on = state.now.on(), .generation = state.generation, .settled = state.settled};
+  SipRow row;
+  row.on = state.now.on();
+  row.generation = state.generation;
+  row.settled = state.settled;
   for (std::size_t i = 0; i < facts_.interfaces.size(); ++i) {
     if (!state.now.on_interface(static_cast<std::uint8_t>(i)))
       row.interfaces_off.push_back(facts_.interfaces[i].name);

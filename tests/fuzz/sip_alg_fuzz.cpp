@@ -7,28 +7,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <vector>
 
-namespace {
-
-using namespace pinhole;
-
-std::optional<std::string> pass(test::SipBench& bench, alg::Direction direction, std::string_view text) {
-  const std::vector<char> block(text.begin(), text.end());
-  const std::string_view bytes{block.data(), block.size()};
-  alg::EditList edits;
-  const auto answer = bench.alg.inspect({bytes, direction, bench.flow}, bench.host, edits);
-  test::require(answer.verdict == alg::Verdict::forward || edits.empty());
-  test::require((answer.verdict == alg::Verdict::drop) == (answer.reason != nat::DropReason::none));
-  if (answer.verdict != alg::Verdict::forward) return std::nullopt;
-  return test::checked_apply(bytes, edits);
-}
-
-}  // namespace
-
-<<<<<<< HEAD
 namespace {
 
 using namespace pinhole;
@@ -65,26 +45,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   strict.hide_parties = strict.hide_call_id = true;
   strict.asserted_identity = alg::sip::AssertedIdentity::strip_inbound;
   go_round(message, strict);
-=======
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string message(reinterpret_cast<const char*>(data), size);
-  {
-    test::SipBench bench;
-    static_cast<void>(pass(bench, alg::Direction::inbound, message));
-  }
-  test::SipBench bench;
-  const auto out = pass(bench, alg::Direction::outbound, message);
-  test::require(pass(bench, alg::Direction::outbound, message) == out);
-  if (!out || message.find("203.0.113.") != std::string::npos) return 0;
-  const auto in = pass(bench, alg::Direction::inbound, *out);
-  if (!in) return 0;
-  // Two phones behind one address need a c= each on the way in, which stays when it goes out again.
-  const auto line_count = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
-  if (line_count(*in) != line_count(*out)) return 0;
-  const auto again = pass(bench, alg::Direction::outbound, *in);
-  test::require(!again || again == out);
-  bench.host.waits = true;
-  static_cast<void>(pass(bench, alg::Direction::outbound, message));
->>>>>>> w-vectors
   return 0;
 }
