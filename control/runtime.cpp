@@ -105,7 +105,7 @@ class Runtime::Turns final : public Controls {
     const auto state = runtime_.attached_->sip.turn(change);
     if (!state) return state.error();
     log_info("sip_switched", {{"on", turn.on}, {"generation", state->generation}});
-    return runtime_.row_of(*state);
+    return runtime_.sip_row(*state);
   }
 
  private:
@@ -354,14 +354,14 @@ void Runtime::fill_in(Status& status) const {
   status.mbufs_in_use = layout.mbufs_in_use.load(std::memory_order_relaxed);
   status.events_received = counters_.read(ControlCounter::event_received);
   status.events_lost = attached_->stats.total(dataplane::WorkerCounter::event_lost);
-  if (const auto state = attached_->sip.state()) status.sip = row_of(*state);
+  if (const auto state = attached_->sip.state()) status.sip = sip_row(*state);
   // Holes in the numbers are seen by the next record only; the workers know at once.
   if (status.nat_log) {
     status.nat_log->lost = attached_->stats.total(dataplane::WorkerCounter::record_lost);
   }
 }
 
-SipRow Runtime::row_of(const SipSwitchboard::State& state) const {
+SipRow Runtime::sip_row(const SipSwitchboard::State& state) const {
   SipRow row{.on = state.now.on(), .generation = state.generation, .settled = state.settled};
   for (std::size_t i = 0; i < facts_.interfaces.size(); ++i) {
     if (!state.now.on_interface(static_cast<std::uint8_t>(i)))

@@ -28,7 +28,7 @@ struct Command {
   std::uint32_t card_generation = 0;
   std::uint32_t seconds = 0;
   std::uint32_t generation = 0;
-  SipChange sip;
+  SipChange sip{};
   std::uint32_t sequence_again = 0;  // equals `sequence` in a whole message
 };
 static_assert(std::is_trivially_copyable_v<Command>);

@@ -36,7 +36,7 @@ struct SipChange {
   bool on = true;
   std::uint8_t interface = 0;  // its number, with SipScope::interface
   std::uint8_t reserved = 0;
-  nat::Prefix hosts;  // with SipScope::hosts
+  nat::Prefix hosts{};  // with SipScope::hosts
 };
 static_assert(std::is_trivially_copyable_v<SipChange>);
 

@@ -160,13 +160,13 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                       .collector = nat::Endpoint{*nat::Ipv4Address::parse("192.168.1.30"), nat::Be16{4739}},
                       .domain = 7,
                       .template_s = 60};
-  expected.sip = {.enabled = false,
-                  .ports = {5060, 5070},
-                  .only = {*nat::Prefix::parse("10.0.0.0/9")},
-                  .exclude = {*nat::Prefix::parse("10.1.0.0/16")},
-                  .ignore_df = true,
-                  .calls_per_worker = 16,
-                  .registrations_per_worker = 17};
+  expected.sip.enabled = false;
+  expected.sip.ports = {5060, 5070};
+  expected.sip.only = {*nat::Prefix::parse("10.0.0.0/9")};
+  expected.sip.exclude = {*nat::Prefix::parse("10.1.0.0/16")};
+  expected.sip.ignore_df = true;
+  expected.sip.calls_per_worker = 16;
+  expected.sip.registrations_per_worker = 17;
   expected.icmp = {0};
   expected.control = {"/tmp/s", "voice", 9};
   CHECK(*config == expected);
