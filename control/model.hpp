@@ -54,11 +54,11 @@ struct NatLogRow {
 };
 
 struct SipRow {
-  bool on = true;                           // for all
-  std::vector<std::string> interfaces_off;  // by name
-  std::vector<ipc::SipRule> hosts;          // the longest prefixes first
-  std::uint32_t generation = 0;             // changes since the data plane started
-  bool settled = true;                      // all workers have it
+  bool on = true;                                // for all
+  std::vector<std::string> interfaces_off = {};  // by name
+  std::vector<ipc::SipRule> hosts = {};          // the longest prefixes first
+  std::uint32_t generation = 0;                  // changes since the data plane started
+  bool settled = true;                           // all workers have it
 };
 
 /// One turn of the switch of the SIP gateway.

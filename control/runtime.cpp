@@ -43,7 +43,7 @@ int open_process(pid_t pid) noexcept {
   return static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
 }
 
-InterfaceRow interface_row(const ipc::InterfaceShare& share) {
+InterfaceRow row_of(const ipc::InterfaceShare& share) {
   const auto& mac = share.mac;
   return {.name = std::string(share.name.view()),
           .device = std::string(share.device.view()),
@@ -106,7 +106,7 @@ class Runtime::Turns final : public Controls {
     const auto state = runtime_.attached_->sip.turn(change);
     if (!state) return state.error();
     log_info("sip_switched", {{"on", turn.on}, {"generation", state->generation}});
-    return runtime_.row_of(*state);
+    return runtime_.sip_row(*state);
   }
 
  private:
@@ -261,7 +261,7 @@ void Runtime::note_layout() {
   }
   facts_.interfaces.clear();
   const auto count = std::min<std::size_t>(layout.interface_count, ipc::kMaxInterfaces);
-  for (std::size_t i = 0; i < count; ++i) facts_.interfaces.push_back(interface_row(layout.interfaces[i]));
+  for (std::size_t i = 0; i < count; ++i) facts_.interfaces.push_back(row_of(layout.interfaces[i]));
 }
 
 void Runtime::watch_process() {
@@ -363,14 +363,14 @@ void Runtime::fill_in(Status& status) const {
   status.mbufs_in_use = layout.mbufs_in_use.load(std::memory_order_relaxed);
   status.events_received = counters_.read(ControlCounter::event_received);
   status.events_lost = attached_->stats.total(dataplane::WorkerCounter::event_lost);
-  if (const auto state = attached_->sip.state()) status.sip = row_of(*state);
+  if (const auto state = attached_->sip.state()) status.sip = sip_row(*state);
   // Holes in the numbers are seen by the next record only; the workers know at once.
   if (status.nat_log) {
     status.nat_log->lost = attached_->stats.total(dataplane::WorkerCounter::record_lost);
   }
 }
 
-SipRow Runtime::row_of(const SipSwitchboard::State& state) const {
+SipRow Runtime::sip_row(const SipSwitchboard::State& state) const {
   SipRow row;
   row.on = state.now.on();
   row.generation = state.generation;

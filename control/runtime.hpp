@@ -128,7 +128,7 @@ class Runtime final : public Model {
   void resync_where_due(Moment now);
   void set_state(DataplaneState state);
   void fill_in(Status& status) const;
-  [[nodiscard]] SipRow row_of(const SipSwitchboard::State& state) const;
+  [[nodiscard]] SipRow sip_row(const SipSwitchboard::State& state) const;
   void note_layout();
   void append_pinholes(const CallRecord& call, std::vector<PinholeRow>& rows) const;
   void end(Outcome outcome);

@@ -56,14 +56,15 @@ TEST_CASE("the switch of the SIP gateway is shown in a line", "[control][render]
     SipRow row;
     const char* shown;
   };
-  const nat::Prefix subnet = nat::Prefix::parse("10.0.0.0/24").value();
-  const nat::Prefix host = nat::Prefix::parse("10.0.0.9/32").value();
+  const pinhole::nat::Prefix subnet = pinhole::nat::Prefix::parse("10.0.0.0/24").value();
+  const pinhole::nat::Prefix host = pinhole::nat::Prefix::parse("10.0.0.9/32").value();
   for (const Case& each :
        {Case{{}, "\non\n"}, Case{{.on = false}, "\noff\n"},
         Case{{.interfaces_off = {"lan", "wan"}, .hosts = {{host, true}, {subnet, false}}},
              "\non, but off for lan, off for wan, on for 10.0.0.9/32, off for 10.0.0.0/24\n"},
         Case{{.settled = false}, "\non (not all workers have heard of it yet)\n"}}) {
-    model.now = {.dataplane = DataplaneState::up, .sip = each.row};
+    model.now.dataplane = DataplaneState::up;
+    model.now.sip = each.row;
     CHECK(shown(model, "sip.show") == each.shown);
   }
 }
