@@ -103,6 +103,7 @@ class SipSwitch {
     return true;
   }
   [[nodiscard]] bool set(const SipRule& rule) noexcept {
+    if (std::ranges::find(rules(), rule) != rules().end()) return true;
     auto* const begin = rules_.data();
     auto* const end = std::remove_if(begin, begin + rule_count_,
                                      [&](const SipRule& each) { return each.hosts == rule.hosts; });
