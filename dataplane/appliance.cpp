@@ -124,7 +124,8 @@ ipc::SipSwitch sip_switch_from(const config::Config& config) {
             .on = config.interfaces[i].sip,
             .interface = static_cast<std::uint8_t>(i)});
   }
-  if (!config.sip.only.empty()) change({.scope = ipc::SipScope::hosts, .on = false, .hosts = {}});
+  constexpr nat::Prefix kEverybody{nat::Ipv4Address{}, 0};
+  if (!config.sip.only.empty()) change({.scope = ipc::SipScope::hosts, .on = false, .hosts = kEverybody});
   for (const auto& hosts : config.sip.only)
     change({.scope = ipc::SipScope::hosts, .on = true, .hosts = hosts});
   for (const auto& hosts : config.sip.exclude)

@@ -61,7 +61,7 @@ class SipSwitch {
   [[nodiscard]] bool on_interface(std::uint8_t interface) const noexcept {
     return (interfaces_off_ & bit_of(interface)) == 0;
   }
-  /// The longest prefixes first.
+  /// The longest prefixes first, those of a length by address.
   [[nodiscard]] std::span<const SipRule> rules() const noexcept { return {rules_.data(), rule_count_}; }
 
   /// The switch after a change. A rule that says nothing new is not kept. \return none: too many rules
@@ -109,8 +109,10 @@ class SipSwitch {
     rule_count_ = static_cast<std::uint8_t>(end - begin);
     if (is_on_around(rule.hosts) == rule.on) return true;
     if (rule_count_ == kMaxRules) return false;
-    auto* const place =
-        std::find_if(begin, end, [&](const SipRule& each) { return each.hosts.length <= rule.hosts.length; });
+    auto* const place = std::find_if(begin, end, [&](const SipRule& each) {
+      if (each.hosts.length != rule.hosts.length) return each.hosts.length < rule.hosts.length;
+      return each.hosts.address.host() > rule.hosts.address.host();
+    });
     std::move_backward(place, end, end + 1);
     *place = rule;
     ++rule_count_;
