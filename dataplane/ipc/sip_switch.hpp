@@ -61,7 +61,7 @@ class SipSwitch {
   [[nodiscard]] bool on_interface(std::uint8_t interface) const noexcept {
     return (interfaces_off_ & bit_of(interface)) == 0;
   }
-  /// The longest prefixes first.
+  /// The longest prefixes first, those of a length by address.
   [[nodiscard]] std::span<const SipRule> rules() const noexcept { return {rules_.data(), rule_count_}; }
 
   /// The switch after a change. A rule that says nothing new is not kept. \return none: too many rules
@@ -103,15 +103,16 @@ class SipSwitch {
     return true;
   }
   [[nodiscard]] bool set(const SipRule& rule) noexcept {
-    if (std::ranges::find(rules(), rule) != rules().end()) return true;
     auto* const begin = rules_.data();
     auto* const end = std::remove_if(begin, begin + rule_count_,
                                      [&](const SipRule& each) { return each.hosts == rule.hosts; });
     rule_count_ = static_cast<std::uint8_t>(end - begin);
     if (is_on_around(rule.hosts) == rule.on) return true;
     if (rule_count_ == kMaxRules) return false;
-    auto* const place =
-        std::find_if(begin, end, [&](const SipRule& each) { return each.hosts.length <= rule.hosts.length; });
+    auto* const place = std::find_if(begin, end, [&](const SipRule& each) {
+      if (each.hosts.length != rule.hosts.length) return each.hosts.length < rule.hosts.length;
+      return each.hosts.address.host() > rule.hosts.address.host();
+    });
     std::move_backward(place, end, end + 1);
     *place = rule;
     ++rule_count_;

@@ -3,7 +3,7 @@
 
 import unittest
 
-from support.lab import INSIDE, OUTSIDE, Lab, wait_for
+from support.lab import INSIDE, OUTSIDE, Lab
 
 PHONES = (INSIDE, "10.77.0.11")
 
@@ -65,7 +65,7 @@ class Switch(unittest.TestCase):
             lab.ctl("sip", "off", "--prefix", f"{PHONES[0]}/32")
             lab.control.kill()
             lab.start_control()
-            wait_for("control to attach", lambda: lab.ctl("status")["dataplane"]["state"] == "up")
+            lab.wait_up()
             self.assertEqual(lab.ctl("sip", "show")["hosts"], [{"prefix": f"{PHONES[0]}/32", "on": False}])
             with lab.inside.socket(address=PHONES[0], port=5060) as phone, \
                     lab.outside.socket(address=OUTSIDE, port=5060) as proxy:
