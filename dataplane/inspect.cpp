@@ -159,18 +159,14 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   return inspect_message(burst, place, message, packet, frame, direction, switched_on, worker);
 }
 
-/// \return how many packets were inspected.
-unsigned inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
-  unsigned inspected = 0;
+void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
   lane.keep_if([&](unsigned place) noexcept {
     const auto& mapping = worker.translator[burst.mappings[place]];
     if (!wants_inspection(burst.packets[place], mapping, direction, worker.sip_ports)) [[likely]]
       return true;
     if (is_inspected(burst.mbufs[place])) return true;
-    ++inspected;
     return inspect_one(burst, place, direction, worker);
   });
-  return inspected;
 }
 
 /// A message may have closed a mapping that a packet behind it in the burst was found to have, and another
@@ -193,9 +189,10 @@ void look_up_again(Burst& burst, WorkerContext& worker) noexcept {
 }  // namespace
 
 void inspect(Burst& burst, WorkerContext& worker) noexcept {
-  const unsigned inspected = inspect_lane(burst, burst.outbound, Direction::outbound, worker) +
-                             inspect_lane(burst, burst.inbound, Direction::inbound, worker);
-  if (inspected > 0) look_up_again(burst, worker);
+  const auto closings = worker.endpoints.closings();
+  inspect_lane(burst, burst.outbound, Direction::outbound, worker);
+  inspect_lane(burst, burst.inbound, Direction::inbound, worker);
+  if (worker.endpoints.closings() != closings) look_up_again(burst, worker);
 }
 
 }  // namespace pinhole::dataplane

@@ -137,7 +137,9 @@ void LocalEndpoints::keep(MappingRef pinhole, nat::Tick tick) noexcept {
 void LocalEndpoints::close(MappingRef pinhole) noexcept {
   if (!is_open(pinhole)) return;
   const bool was_pinhole = has(translator_[pinhole.mapping], MappingFlags::kPinhole);
-  if (!translator_.close(pinhole.mapping, pinhole.generation) || !was_pinhole) return;
+  if (!translator_.close(pinhole.mapping, pinhole.generation)) return;
+  ++closings_;
+  if (!was_pinhole) return;
   --pinholes_live_;
   show_live();
 }

@@ -75,6 +75,8 @@ class LocalEndpoints {
   /// Keeps a pinhole until `tick` at least; nothing happens when it is gone.
   void keep(MappingRef pinhole, nat::Tick tick) noexcept;
   void close(MappingRef pinhole) noexcept;
+  /// How often close() has freed a mapping: whoever holds indexes of mappings sees by it whether one is gone.
+  [[nodiscard]] std::uint32_t closings() const noexcept { return closings_; }
   /// Keeps the way in to a signalling endpoint until `tick` at least, however idle; a tick that is not later
   /// than `now` takes all such promises back.
   void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick tick, nat::Tick now) noexcept;
@@ -99,6 +101,7 @@ class LocalEndpoints {
   const Steering& steering_;
   nat::CounterBlock<WorkerCounter>& counters_;
   std::uint64_t pinholes_live_ = 0;
+  std::uint32_t closings_ = 0;
 };
 
 }  // namespace pinhole::dataplane

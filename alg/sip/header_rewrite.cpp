@@ -61,17 +61,20 @@ void rewrite_escaped_headers(std::string_view headers, Translator& translator) n
 }
 
 void rewrite_uri(std::string_view text, Place place, Translator& translator) noexcept {
-  const auto uri = parse_uri(text);
-  if (!uri || uri->scheme == Scheme::other) return;
-  if (const auto address = our_address(uri->maddr, translator)) {
-    rewrite_maddr(uri->maddr, *address, uri->host_port, uri->protocol, uri->default_port, place, translator);
-  } else if (uri->host_port.address) {
-    const auto target = translator.counterpart(uri->protocol, *uri->host_port.address, uri->host_port,
-                                               uri->default_port, place);
-    if (target) translator.replace_endpoint(uri->host_port, *target, uri->default_port);
+  Uri uri;
+  if (!take_uri_apart(text, uri) || uri.scheme == Scheme::other) return;
+  const auto& host = uri.host_port;
+  const bool is_ours = host.address && translator.is_ours(*host.address);
+  if (!is_ours && !may_hold_ipv4(uri.params) && uri.headers.empty()) return;
+  read_params(uri);
+  if (const auto address = our_address(uri.maddr, translator)) {
+    rewrite_maddr(uri.maddr, *address, host, uri.protocol, uri.default_port, place, translator);
+  } else if (is_ours) {
+    const auto target = translator.counterpart(uri.protocol, *host.address, host, uri.default_port, place);
+    if (target) translator.replace_endpoint(host, *target, uri.default_port);
   }
   // Headers in a URI in headers in a URI are read by nobody.
-  if (!uri->headers.empty() && !translator.looks_through()) rewrite_escaped_headers(uri->headers, translator);
+  if (!uri.headers.empty() && !translator.looks_through()) rewrite_escaped_headers(uri.headers, translator);
 }
 
 // `received` without a port of its own, beside a sent-by whose port is that of another endpoint: it is told
@@ -109,26 +112,25 @@ void rewrite_received(const Via& via, bool sent_by_replaced, Translator& transla
 }
 
 void rewrite_via(std::string_view item, Translator& translator) noexcept {
-  const auto via = parse_via(item);
-  if (!via) return;
-  if (const auto address = our_address(via->maddr, translator)) {
-    rewrite_maddr(via->maddr, *address, via->sent_by, via->protocol, via->default_port, Place::via,
-                  translator);
-    const auto received = our_address(via->received, translator);
-    if (received) rewrite_lone_received(*via, *received, translator);
-    if (!received) restore_lone_received(*via, translator);
+  Via via;
+  if (!read_via(item, via)) return;
+  if (const auto address = our_address(via.maddr, translator)) {
+    rewrite_maddr(via.maddr, *address, via.sent_by, via.protocol, via.default_port, Place::via, translator);
+    const auto received = our_address(via.received, translator);
+    if (received) rewrite_lone_received(via, *received, translator);
+    if (!received) restore_lone_received(via, translator);
     return;
   }
   bool sent_by_replaced = false;
-  if (via->sent_by.address) {
-    const auto target = translator.counterpart(via->protocol, *via->sent_by.address, via->sent_by,
-                                               via->default_port, Place::via);
+  if (via.sent_by.address) {
+    const auto target =
+        translator.counterpart(via.protocol, *via.sent_by.address, via.sent_by, via.default_port, Place::via);
     if (target) {
-      translator.replace_endpoint(via->sent_by, *target, via->default_port);
+      translator.replace_endpoint(via.sent_by, *target, via.default_port);
       sent_by_replaced = true;
     }
   }
-  rewrite_received(*via, sent_by_replaced, translator);
+  rewrite_received(via, sent_by_replaced, translator);
 }
 
 void rewrite_vias(std::string_view value, Translator& translator) noexcept {

@@ -217,6 +217,7 @@ void read_party(std::string_view value, std::string_view& uri, std::string_view&
   const auto address = parse_name_addr(value);
   if (!address) return;
   uri = without_params(address->uri);
+  if (address->params.empty()) return;
   if (const auto param = find_param(address->params, "tag")) tag = param->value;
 }
 

@@ -43,7 +43,11 @@ class Translator {
 
   /// True when an address belongs to the realm that this message leaves: only these may be replaced.
   [[nodiscard]] bool is_ours(nat::Ipv4Address address) const noexcept {
-    return direction() == Direction::outbound ? host_.is_inside(address) : host_.is_external(address);
+    if (asked_ && asked_->address == address) return asked_->is_ours;
+    const bool is_ours =
+        direction() == Direction::outbound ? host_.is_inside(address) : host_.is_external(address);
+    asked_ = {address, is_ours};
+    return is_ours;
   }
 
   [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept { return host_.is_inside(address); }
@@ -90,11 +94,18 @@ class Translator {
   void replace_port(const HostPort& token, Counterpart after, std::uint16_t default_port) noexcept;
 
  private:
+  // The last address that the host was asked about: one message mostly names one.
+  struct Asked {
+    nat::Ipv4Address address;
+    bool is_ours = false;
+  };
+
   const Message& message_;
   Host& host_;
   EditList& edits_;
   const Policy& policy_;
   const Unescaped* unescaped_ = nullptr;
+  mutable std::optional<Asked> asked_;
   Outcome outcome_ = Outcome::fine;
   Rule rule_ = Rule::other;
 };

@@ -7,14 +7,6 @@
 
 namespace pinhole::alg::sip {
 
-std::optional<Param> ParamReader::next() noexcept {
-  const auto piece = pieces_.next();
-  if (!piece) return std::nullopt;
-  const auto equals_sign = find_mark<'='>(*piece);
-  return Param{trim(slice(*piece, 0, equals_sign)),
-               trim(slice(*piece, std::min(equals_sign + 1, piece->size())))};
-}
-
 std::optional<Param> find_param(std::string_view params, std::string_view lower_case_name) noexcept {
   ParamReader reader(params);
   while (const auto param = reader.next()) {
@@ -44,8 +36,20 @@ std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept {
   return result;
 }
 
-std::optional<Via> parse_via(std::string_view item) noexcept {
-  // sent-protocol: three tokens with slashes between them, the last one the transport.
+namespace {
+
+struct SentProtocol {
+  std::string_view transport;
+  std::size_t end = 0;  // with the white space behind it
+};
+
+// Three tokens with slashes between them, the last one the transport.
+std::optional<SentProtocol> read_sent_protocol(std::string_view item) noexcept {
+  constexpr std::string_view kUsual = "SIP/2.0/UDP ";
+  if (item.starts_with(kUsual)) {
+    return SentProtocol{slice(item, kUsual.size() - 4, kUsual.size() - 1),
+                        skip(item, kUsual.size(), chars::kSpace)};
+  }
   std::size_t at = 0;
   std::string_view transport;
   for (int part = 0; part < 3; ++part) {
@@ -60,25 +64,36 @@ std::optional<Via> parse_via(std::string_view item) noexcept {
     transport = slice(item, at, end);
     at = end;
   }
-  const auto begin = skip(item, at, chars::kSpace);
-  if (begin == at) return std::nullopt;
+  const auto end = skip(item, at, chars::kSpace);
+  if (end == at) return std::nullopt;
+  return SentProtocol{transport, end};
+}
 
-  Via via;
+}  // namespace
+
+bool read_via(std::string_view item, Via& via) noexcept {
+  const auto protocol = read_sent_protocol(item);
+  if (!protocol) return false;
+  const auto& [transport, begin] = *protocol;
   if (!equals(transport, "udp")) via.protocol = nat::Protocol::tcp;
   if (equals(transport, "tls")) via.default_port = kSipsPort;
-  std::size_t size = 0;
-  const auto sent_by = parse_host_port(slice(item, begin), size);
-  if (!sent_by) return std::nullopt;
-  via.sent_by = *sent_by;
+  const auto size = read_host_port(slice(item, begin), via.sent_by);
+  if (size == 0) return false;
   const auto semicolon = skip(item, begin + size, chars::kSpace);
-  if (semicolon == item.size()) return via;
-  if (item[semicolon] != ';') return std::nullopt;
+  if (semicolon == item.size()) return true;
+  if (item[semicolon] != ';') return false;
   ParamReader params(slice(item, semicolon + 1));
   while (const auto param = params.next()) {
     if (equals(param->name, "received")) via.received = param->value;
     if (equals(param->name, "rport")) via.rport = param->value;
     if (equals(param->name, "maddr")) via.maddr = param->value;
   }
+  return true;
+}
+
+std::optional<Via> parse_via(std::string_view item) noexcept {
+  std::optional<Via> via(std::in_place);
+  if (!read_via(item, *via)) via.reset();
   return via;
 }
 

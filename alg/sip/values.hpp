@@ -64,7 +64,13 @@ struct Param {
 class ParamReader {
  public:
   explicit ParamReader(std::string_view params) noexcept : pieces_(params) {}
-  [[nodiscard]] std::optional<Param> next() noexcept;
+  [[nodiscard]] std::optional<Param> next() noexcept {
+    const auto piece = pieces_.next();
+    if (!piece) return std::nullopt;
+    const auto equals_sign = find_mark<'='>(*piece);
+    if (equals_sign == piece->size()) return Param{*piece, {piece->data() + piece->size(), 0}};
+    return Param{trim(slice(*piece, 0, equals_sign)), trim(slice(*piece, equals_sign + 1))};
+  }
 
  private:
   PieceReader<';'> pieces_;
@@ -95,6 +101,8 @@ struct Via {
 };
 
 [[nodiscard]] std::optional<Via> parse_via(std::string_view item) noexcept;
+/// The same in place. \param via a fresh one \return false: parse_via() would give none
+[[nodiscard]] bool read_via(std::string_view item, Via& via) noexcept;
 
 struct CSeq {
   std::uint32_t number = 0;
