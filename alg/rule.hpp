@@ -46,7 +46,8 @@ namespace pinhole::alg {
   X(sdp_media, "SDP m=")                          \
   X(sdp_rtcp, "SDP a=rtcp")                       \
   X(sdp_candidate, "SDP a=candidate")             \
-  X(sdp_remote_candidates, "SDP a=remote-candidates")
+  X(sdp_remote_candidates, "SDP a=remote-candidates") \
+  X(sdp_path, "SDP a=path")
 
 #define PINHOLE_ALG_RULE_ENUMERATOR(name, text) name,
 enum class Rule : std::uint8_t { PINHOLE_ALG_RULES(PINHOLE_ALG_RULE_ENUMERATOR) };
