@@ -53,19 +53,33 @@ bool is_transfer_encoding(std::string_view value) noexcept {
   return !equals(value, "binary") && !equals(value, "8bit") && !equals(value, "7bit");
 }
 
-// Reads headers and fills in what they say of the body below them.
+// The name of a header of bodies that messages do not have, and the reader of headers does not know.
+// \param value of the header, in `text`
+std::string_view name_of(std::string_view value, std::string_view text) noexcept {
+  auto end = static_cast<std::size_t>(value.data() - text.data());
+  while (end > 0 && is(text[end - 1], chars::kSpace)) --end;
+  if (end == 0 || text[--end] != ':') return {};
+  auto begin = end;
+  while (begin > 0 && text[begin - 1] != '\n') --begin;
+  return trim(slice(text, begin, end));
+}
+
+// Reads headers and the body below them.
 // \return false when there is no body that can be read
-bool read_head(HeaderReader& reader, BodyPart& part) noexcept {
+bool read_head(std::string_view text, BodyPart& part) noexcept {
+  HeaderReader reader(text);
   Header header;
   bool encoded = false;
   while (reader.next(header)) {
     if (header.id == HeaderId::content_type) describe(part, header.value);
     if (header.id == HeaderId::content_encoding) encoded = encoded || is_encoding(header.value);
-    if (header.id == HeaderId::content_transfer_encoding)
+    if (header.id == HeaderId::other && equals(name_of(header.value, text), "content-transfer-encoding"))
       encoded = encoded || is_transfer_encoding(header.value);
     if (header.id == HeaderId::content_length) part.content_length = header.value;
   }
-  return reader.terminated() && !encoded && part.kind != BodyKind::other;
+  if (!reader.terminated() || encoded || part.kind == BodyKind::other) return false;
+  part.text = reader.rest();
+  return true;
 }
 
 // How long a boundary is at the beginning of a text; 0 when the text begins otherwise. Backslashes of a
@@ -125,10 +139,7 @@ void Body::open_multipart(std::uint8_t index) noexcept {
     part.parent = index;
     part.depth = static_cast<std::uint8_t>(whole.depth + 1);
     part.is_quoted = whole.is_quoted;
-    HeaderReader head(*text);
-    if (!read_head(head, part)) continue;
-    part.text = head.rest();
-    add(part);
+    if (read_head(*text, part)) add(part);
   }
 }
 
@@ -139,10 +150,7 @@ void Body::open_fragment(std::uint8_t index) noexcept {
   part.parent = index;
   part.depth = static_cast<std::uint8_t>(whole.depth + 1);
   part.is_quoted = true;
-  HeaderReader head(whole.text);
-  if (!read_head(head, part)) return;
-  part.text = head.rest();
-  add(part);
+  if (read_head(whole.text, part)) add(part);
 }
 
 // The line end before a delimiter belongs to the delimiter.

@@ -22,8 +22,9 @@ class BoundedList {
 
   void clear() noexcept { size_ = 0; }
   /// \return where the value is now; nullptr when the list is full.
-  [[nodiscard]] T* add(const T& value) noexcept {
-    return size_ == Capacity ? nullptr : ::new (&bytes_[sizeof(T) * size_++]) T(value);
+  template <typename... Values>
+  [[nodiscard]] T* add(const Values&... values) noexcept {
+    return size_ == Capacity ? nullptr : ::new (&bytes_[sizeof(T) * size_++]) T{values...};
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }

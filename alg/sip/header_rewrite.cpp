@@ -255,7 +255,6 @@ constexpr Treatment treatment_of(HeaderId id) noexcept {
     case HeaderId::expires:
     case HeaderId::content_type:
     case HeaderId::content_encoding:
-    case HeaderId::content_transfer_encoding:
     case HeaderId::content_length:
       break;
   }

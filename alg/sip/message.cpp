@@ -75,7 +75,6 @@ constexpr HeaderName kHeaderNames[] = {
     {"c", HeaderId::content_type},
     {"content-encoding", HeaderId::content_encoding},
     {"e", HeaderId::content_encoding},
-    {"content-transfer-encoding", HeaderId::content_transfer_encoding},
     {"content-length", HeaderId::content_length},
     {"l", HeaderId::content_length},
 };

@@ -53,7 +53,6 @@ enum class HeaderId : std::uint8_t {
   expires,
   content_type,
   content_encoding,
-  content_transfer_encoding,  // of a part of a body
   content_length,
 };
 inline constexpr std::size_t kHeaderIds = static_cast<std::size_t>(HeaderId::content_length) + 1;

@@ -34,6 +34,10 @@ Connection parse_typed_address(WordReader& words) noexcept {
 }
 
 Connection read_connection(std::string_view value) noexcept {
+  constexpr std::string_view kUsual = "IN IP4 ";
+  if (value.starts_with(kUsual)) {
+    if (const auto address = parse_ip4(slice(value, kUsual.size()))) return {.address = address};
+  }
   WordReader words(value);
   return parse_typed_address(words);
 }
@@ -42,6 +46,23 @@ bool take(std::string_view& value, std::string_view prefix) noexcept {
   if (!value.starts_with(prefix)) return false;
   value.remove_prefix(prefix.size());
   return true;
+}
+
+Transport transport_of(std::string_view protocol) noexcept {
+  const auto begins = [protocol](std::string_view name) noexcept {
+    return protocol.size() >= name.size() && equals(slice(protocol, 0, name.size()), name);
+  };
+  if (begins("tcp")) return Transport::tcp;
+  // Of transports of their own Pinhole knows nothing; DTLS/SCTP and UDP/DTLS/SCTP ride on UDP.
+  if (begins("sctp") || begins("dccp")) return Transport::unknown;
+  return Transport::udp;
+}
+
+bool is_rtp(std::string_view protocol) noexcept {
+  for (std::size_t i = 0; i + 4 <= protocol.size(); ++i) {
+    if (equals(slice(protocol, i, i + 4), "rtp/")) return true;
+  }
+  return false;
 }
 
 // Puts a description together, line by line.
@@ -56,7 +77,8 @@ class SdpParser {
   [[nodiscard]] bool read_connection_line(std::string_view value) noexcept;
   [[nodiscard]] bool read_attribute(std::string_view value) noexcept;
   void read_flag(std::string_view value) noexcept;
-  [[nodiscard]] bool note(Kind kind, std::string_view value) noexcept;
+  [[nodiscard]] bool note(Kind kind, std::string_view value,
+                          std::optional<SdpAddress> address = std::nullopt) noexcept;
 
   SessionDescription& description_;
   MediaSection* section_ = nullptr;  // the last one that was begun
@@ -83,7 +105,7 @@ bool SdpParser::parse(std::string_view text) noexcept {
         fits = read_attribute(line.value);
         break;
       case 'o':
-        if (section_ == nullptr) fits = note(Kind::origin, line.value);
+        if (section_ == nullptr) fits = note(Kind::origin, line.value, parse_origin(line.value));
         break;
       case 'i':
         if (section_ != nullptr && section_->after_title == section_->after_lines)
@@ -99,9 +121,11 @@ bool SdpParser::parse(std::string_view text) noexcept {
 }
 
 bool SdpParser::begin_section(const SdpLine& line) noexcept {
-  section_ = description_.media.add({});
+  section_ = description_.media.add();
   if (section_ == nullptr) return false;
-  section_->line = parse_media(line.value).value_or(MediaLine{});
+  if (const auto media = parse_media(line.value)) section_->line = *media;
+  section_->transport = transport_of(section_->line.protocol);
+  section_->has_rtcp = section_->transport != Transport::tcp && is_rtp(section_->line.protocol);
   section_->line_end = line.line_end;
   section_->after_title = section_->after_lines = line.end();
   section_->direction = description_.direction;
@@ -110,8 +134,8 @@ bool SdpParser::begin_section(const SdpLine& line) noexcept {
 
 bool SdpParser::read_connection_line(std::string_view value) noexcept {
   const bool seen = section_ != nullptr ? section_->has_connection : description_.has_connection;
+  const auto connection = read_connection(value);
   if (!seen) {
-    const auto connection = read_connection(value);
     if (section_ != nullptr) {
       section_->has_connection = true;
       section_->connection = connection;
@@ -120,7 +144,7 @@ bool SdpParser::read_connection_line(std::string_view value) noexcept {
       description_.connection = connection;
     }
   }
-  return note(Kind::connection, value);
+  return note(Kind::connection, value, connection.address);
 }
 
 // Attributes are told by their first letters: most lines are rtpmap, fmtp and their like.
@@ -170,33 +194,27 @@ void SdpParser::read_flag(std::string_view value) noexcept {
   }
 }
 
-bool SdpParser::note(Kind kind, std::string_view value) noexcept {
+bool SdpParser::note(Kind kind, std::string_view value, std::optional<SdpAddress> address) noexcept {
   const auto section = section_ != nullptr ? description_.media.size() - 1 : std::size_t{SdpNote::kNoSection};
-  return description_.notes.add({kind, static_cast<std::uint8_t>(section), value}) != nullptr;
+  return description_.notes.add(kind, static_cast<std::uint8_t>(section), value, address) != nullptr;
 }
 
 }  // namespace
 
 bool SdpLineReader::next(SdpLine& line) noexcept {
-  while (!rest_.empty()) {
-    const auto end = skip_to(rest_, 0, chars::kLineEnd);
-    auto after = std::min(end + 1, rest_.size());
-    if (after < rest_.size() && rest_[end] == '\r' && rest_[after] == '\n') ++after;
-    const auto text = rest_;
-    rest_ = slice(rest_, after);
-    if (end < 2 || text[1] != '=') continue;
-    line = {text[0], slice(text, 2, end), slice(text, end, after)};
+  while (at_ < text_.size()) {
+    const auto begin = at_;
+    const auto end = ends_.next();
+    at_ = std::min(end + 1, text_.size());
+    if (at_ < text_.size() && text_[end] == '\r' && text_[at_] == '\n') {
+      ++at_;
+      ends_.skip_to(at_);
+    }
+    if (end - begin < 2 || text_[begin + 1] != '=') continue;
+    line = {text_[begin], slice(text_, begin + 2, end), slice(text_, end, at_)};
     return true;
   }
   return false;
-}
-
-std::string_view WordReader::next() noexcept {
-  const auto begin = skip(rest_, 0, chars::kBlank);
-  const auto end = skip_to(rest_, begin, chars::kBlank);
-  const auto word = slice(rest_, begin, end);
-  rest_ = slice(rest_, end);
-  return word;
 }
 
 std::optional<SdpAddress> parse_connection(std::string_view value) noexcept {
@@ -283,25 +301,6 @@ std::optional<MsrpUri> parse_msrp_uri(std::string_view word) noexcept {
     uri.port = *port;
   }
   return uri;
-}
-
-bool MediaSection::has_rtcp() const noexcept {
-  const auto text = line.protocol;
-  if (transport() == Transport::tcp) return false;
-  for (std::size_t i = 0; i + 4 <= text.size(); ++i) {
-    if (equals(slice(text, i, i + 4), "rtp/")) return true;
-  }
-  return false;
-}
-
-Transport MediaSection::transport() const noexcept {
-  const auto begins = [this](std::string_view name) noexcept {
-    return line.protocol.size() >= name.size() && equals(slice(line.protocol, 0, name.size()), name);
-  };
-  if (begins("tcp")) return Transport::tcp;
-  // Of transports of their own Pinhole knows nothing; DTLS/SCTP and UDP/DTLS/SCTP ride on UDP.
-  if (begins("sctp") || begins("dccp")) return Transport::unknown;
-  return Transport::udp;
 }
 
 bool parse_sdp(std::string_view text, SessionDescription& description) noexcept {

@@ -5,11 +5,15 @@
 // within bounds. Source: RFC 8866, RFC 3605 (a=rtcp), RFC 8839 and 6544 (candidates), RFC 4145 (a=setup),
 // RFC 4975 and 6714 (MSRP).
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
 #include "alg/sip/bounded_list.hpp"
+#include "alg/sip/chars.hpp"
+#include "alg/sip/scan.hpp"
 #include "nat/endpoint.hpp"
 
 namespace pinhole::alg::sip {
@@ -27,23 +31,35 @@ struct SdpLine {
 /// hold (RFC 8866 sections 5 and 9).
 class SdpLineReader {
  public:
-  explicit SdpLineReader(std::string_view text) noexcept : rest_(text) {}
+  explicit SdpLineReader(std::string_view text) noexcept : text_(text), ends_(text) {}
   /// Reads the next line of the form "t=value"; others are passed over. \return false at the end
   [[nodiscard]] bool next(SdpLine& line) noexcept;
 
  private:
-  std::string_view rest_;
+  std::string_view text_;
+  MarkScanner<'\r', '\n'> ends_;
+  std::size_t at_ = 0;  // where the next line begins
 };
 
 /// Cuts a value at its spaces.
 class WordReader {
  public:
-  explicit WordReader(std::string_view value) noexcept : rest_(value) {}
+  explicit WordReader(std::string_view value) noexcept : value_(value), blanks_(value) {}
   /// \return the next word; empty at the end.
-  [[nodiscard]] std::string_view next() noexcept;
+  [[nodiscard]] std::string_view next() noexcept {
+    for (;;) {
+      const auto begin = at_;
+      const auto end = blanks_.next();
+      at_ = std::min(end + 1, value_.size());
+      if (end > begin) return slice(value_, begin, end);
+      if (end == value_.size()) return {};
+    }
+  }
 
  private:
-  std::string_view rest_;
+  std::string_view value_;
+  MarkScanner<' ', '\t'> blanks_;
+  std::size_t at_ = 0;  // where the next word begins, at the earliest
 };
 
 /// An IPv4 address where it is written.
@@ -121,17 +137,14 @@ struct MediaSection {
   const char* after_title = nullptr;  // where a c= line has its place: after m= and i=
   const char* after_lines = nullptr;  // after the last line, where an attribute may be added
   StreamDirection direction = StreamDirection::sendrecv;
-  bool bundle_only = false;     // port 0 rejects nothing (RFC 8843 section 6)
-  bool connects = false;        // a=setup:active: nobody connects to it (RFC 4145 section 4)
-  bool is_anchored = false;     // a=msrp-cema: a=path is a name, c= and m= say where to (RFC 6714)
+  Transport transport = Transport::udp;
+  bool has_rtcp = false;     // at a port of its own, if nothing else is said; RTP over TCP has one connection
+  bool bundle_only = false;  // port 0 rejects nothing (RFC 8843 section 6)
+  bool connects = false;     // a=setup:active: nobody connects to it (RFC 4145 section 4)
+  bool is_anchored = false;  // a=msrp-cema: a=path is a name, c= and m= say where to (RFC 6714)
   bool has_connection = false;  // a c= of its own, of whatever kind
   Connection connection;        // its first c=
   std::optional<RtcpAttribute> rtcp;
-
-  /// Whether RTCP has a port of its own unless the description says otherwise: RTP over TCP has one
-  /// connection.
-  [[nodiscard]] bool has_rtcp() const noexcept;
-  [[nodiscard]] Transport transport() const noexcept;
 };
 
 /// A line that names addresses: what is to be looked at when the description is rewritten.
@@ -139,8 +152,9 @@ struct SdpNote {
   enum class Kind : std::uint8_t { origin, connection, rtcp, candidate, remote_candidates, path };
 
   Kind kind = Kind::connection;
-  std::uint8_t section = 0;  // index of its m= line, or kNoSection
-  std::string_view value;    // of an attribute: after the colon
+  std::uint8_t section = 0;           // index of its m= line, or kNoSection
+  std::string_view value;             // of an attribute: after the colon
+  std::optional<SdpAddress> address;  // of o= and c=
 
   static constexpr std::uint8_t kNoSection = 0xFF;  // before the first m=
 };

@@ -25,8 +25,8 @@ class SdpRewriter {
 
   void write_media(const MediaSection& section, const Stream& stream) noexcept;
   void write_note(const SdpNote& note) noexcept;
-  void write_origin(std::string_view value) noexcept;
-  void write_connection(std::string_view value, const Stream* stream) noexcept;
+  void write_origin(const SdpAddress& origin) noexcept;
+  void write_connection(const SdpAddress& connection, const Stream* stream) noexcept;
   void write_rtcp(const RtcpAttribute& rtcp, const Stream* stream) noexcept;
   void write_candidate(const Candidate& candidate, const Stream* stream) noexcept;
   void write_candidate_endpoint(const Candidate& candidate, const SdpAddress& address, const SdpPort& port,
@@ -88,9 +88,11 @@ void SdpRewriter::write_note(const SdpNote& note) noexcept {
   const auto* const stream = note.section == SdpNote::kNoSection ? nullptr : &streams_[note.section];
   switch (note.kind) {
     case SdpNote::Kind::origin:
-      return write_origin(note.value);
+      if (note.address) write_origin(*note.address);
+      return;
     case SdpNote::Kind::connection:
-      return write_connection(note.value, stream);
+      if (note.address) write_connection(*note.address, stream);
+      return;
     case SdpNote::Kind::rtcp:
       if (const auto rtcp = parse_rtcp(note.value)) write_rtcp(*rtcp, stream);
       return;
@@ -107,24 +109,20 @@ void SdpRewriter::write_note(const SdpNote& note) noexcept {
 }
 
 // Outbound by the flow, not by the media, so that it is the same for as long as the session lives.
-void SdpRewriter::write_origin(std::string_view value) noexcept {
-  const auto origin = parse_origin(value);
-  if (!origin) return;
+void SdpRewriter::write_origin(const SdpAddress& origin) noexcept {
   translator_.use(Rule::sdp_origin);
-  translator_.replace_address(origin->token, streams_.outbound() ? streams_.hidden(origin->value)
-                                                                 : streams_.address_after(origin->value));
+  translator_.replace_address(origin.token, streams_.outbound() ? streams_.hidden(origin.value)
+                                                                : streams_.address_after(origin.value));
 }
 
-void SdpRewriter::write_connection(std::string_view value, const Stream* stream) noexcept {
-  const auto connection = parse_connection(value);
-  if (!connection) return;
+void SdpRewriter::write_connection(const SdpAddress& connection, const Stream* stream) noexcept {
   translator_.use(Rule::sdp_connection);
-  const bool own = stream != nullptr && stream->fate != Fate::left && connection->value == *stream->address;
+  const bool own = stream != nullptr && stream->fate != Fate::left && connection.value == *stream->address;
   const auto& session = description_.connection.address;
-  auto after = streams_.address_after(connection->value);
+  auto after = streams_.address_after(connection.value);
   if (own) after = streams_.address_after(*stream);
-  if (stream == nullptr && session && session->value == connection->value) after = session_address_;
-  translator_.replace_address(connection->token, after);
+  if (stream == nullptr && session && session->value == connection.value) after = session_address_;
+  translator_.replace_address(connection.token, after);
 }
 
 void SdpRewriter::write_rtcp(const RtcpAttribute& rtcp, const Stream* stream) noexcept {
@@ -240,6 +238,7 @@ void SdpRewriter::write_new_lines(std::size_t index) noexcept {
 // \param place the beginning of a line, or the end of a description whose last line has no line end.
 void SdpRewriter::insert_lines(const char* place, std::string_view line_end, std::string_view first,
                                std::string_view second) noexcept {
+  if (first.empty() && second.empty()) return;
   LineBuilder<96> lines;
   const bool line_start = is(place[-1], chars::kLineEnd);
   if (line_end.empty()) line_end = "\r\n";
@@ -249,7 +248,7 @@ void SdpRewriter::insert_lines(const char* place, std::string_view line_end, std
     lines.text(line);
     if (line_start) lines.text(line_end);
   }
-  if (!lines.view().empty()) translator_.insert(place, lines.view());
+  translator_.insert(place, lines.view());
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ SdpStreams::SdpStreams(SdpPurpose purpose, const SessionDescription& description
 
 void SdpStreams::resolve() noexcept {
   for (const auto& section : description_.media) {
-    auto* const stream = streams_.add({});
+    auto* const stream = streams_.add();
     if (stream == nullptr) return;
     stream->section = static_cast<std::uint8_t>(streams_.size() - 1);
     describe(section, *stream);
@@ -41,7 +41,7 @@ void SdpStreams::resolve() noexcept {
 void SdpStreams::describe(const MediaSection& section, Stream& stream) noexcept {
   const auto& connection = connection_of(section);
   if (connection.address) stream.address = connection.address->value;
-  if (section.transport() == Transport::tcp) stream.protocol = nat::Protocol::tcp;
+  if (section.transport == Transport::tcp) stream.protocol = nat::Protocol::tcp;
   if (purpose_ != SdpPurpose::session || translator_.given_up()) return;
   translator_.host().describe(
       {.section = stream.section,
@@ -89,7 +89,7 @@ void SdpStreams::resolve_without_default(const MediaSection& section, Stream& st
 void SdpStreams::resolve_outbound(const MediaSection& section, Stream& stream) noexcept {
   stream.fate = Fate::hidden;
   const bool may_open = purpose_ == SdpPurpose::session && section.line.port.value >= kFirstMediaPort &&
-                        section.transport() != Transport::unknown;
+                        section.transport != Transport::unknown;
   if (!may_open) return;
   if (stream.protocol == nat::Protocol::udp || !section.connects) return open(section, stream);
   // Nobody connects to it: what it connects from is translated, and no more.
@@ -156,12 +156,12 @@ void SdpStreams::resolve_inbound(const MediaSection& section, Stream& stream) no
 // be let in all the same (requirement AC-05).
 void SdpStreams::open_learnt(const MediaSection& section, const Stream& stream) noexcept {
   auto& host = translator_.host();
-  if (!host.is_external(*stream.address) || section.transport() == Transport::unknown) return;
+  if (!host.is_external(*stream.address) || section.transport == Transport::unknown) return;
   const auto rtp = host.inside_of(stream.protocol, stream.rtp_before);
   if (!translator_.note(rtp.state) || rtp.endpoint.address != translator_.flow().inside.address) return;
   if (rtp.endpoint.port.host() < kFirstMediaPort) return;
   auto rtcp_inside = rtp.endpoint;
-  if (section.has_rtcp()) {
+  if (section.has_rtcp) {
     const auto external = section.rtcp && !section.rtcp->address
                               ? nat::Endpoint{*stream.address, nat::Be16{section.rtcp->port.value}}
                               : next_port(stream.rtp_before);
@@ -185,7 +185,7 @@ void SdpStreams::expect(const MediaSection& section, const Stream& stream) noexc
   if (section.rtcp && !section.rtcp->foreign) {
     const auto& written = *section.rtcp;
     rtcp = {written.address ? written.address->value : rtp.address, nat::Be16{written.port.value}};
-  } else if (section.has_rtcp()) {
+  } else if (section.has_rtcp) {
     rtcp = next_port(rtp);
   }
   translator_.host().expect_media_from(stream.section, rtp, rtcp);
@@ -203,7 +203,7 @@ void SdpStreams::expect_candidates() noexcept {
 }
 
 nat::Endpoint SdpStreams::rtcp_of(const MediaSection& section, nat::Endpoint rtp) noexcept {
-  if (!section.has_rtcp()) return rtp;
+  if (!section.has_rtcp) return rtp;
   if (!section.rtcp) return next_port(rtp);
   const auto& written = *section.rtcp;
   const auto address = written.address ? written.address->value : rtp.address;
@@ -236,7 +236,7 @@ std::optional<nat::Endpoint> SdpStreams::counterpart(nat::Protocol protocol,
   const auto lookup = outbound_ ? host.candidate_of(protocol, endpoint) : host.inside_of(protocol, endpoint);
   std::optional<nat::Endpoint> after;
   if (translator_.note(lookup.state) && may_be_told(lookup.endpoint)) after = lookup.endpoint;
-  (void)known_.add({protocol, endpoint, after});
+  (void)known_.add(protocol, endpoint, after);
   return after;
 }
 

@@ -99,6 +99,8 @@ TEST_CASE("bodies that cannot be read pass as they are", "[alg][body][AC-04][AC-
        in_x("Content-Encoding: gzip\r\n")},
       {"a part that is encoded for transfer", "Content-Type: multipart/mixed;boundary=x\r\n",
        in_x("Content-Transfer-Encoding: base64\r\n")},
+      {"a part that is encoded for transfer, folded", "Content-Type: multipart/mixed;boundary=x\r\n",
+       in_x("no colon\r\nX:\r\ncontent-transfer-encoding :\r\n quoted-printable\r\n")},
       {"a part whose headers do not end", "Content-Type: multipart/mixed;boundary=x\r\n",
        "--x\r\nContent-Type: application/sdp\r\n--x--\r\n"},
       {"signed", "Content-Type: multipart/signed;boundary=x;protocol=\"application/pkcs7-signature\"\r\n",

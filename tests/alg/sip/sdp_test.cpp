@@ -155,7 +155,7 @@ TEST_CASE("a description is cut into its sections", "[alg][sdp]") {
   CHECK(audio.connects);
   CHECK_FALSE(audio.has_connection);
   const auto& video = description.media[1];
-  CHECK(video.has_rtcp());
+  CHECK(video.has_rtcp);
   CHECK(video.line.port_count == 2);
   CHECK(video.has_connection);
   CHECK(video.connection.is_ip6);
@@ -173,10 +173,10 @@ TEST_CASE("a description is cut into its sections", "[alg][sdp]") {
 }
 
 TEST_CASE("what carries a stream is told by the beginning of its protocol", "[alg][sdp][AC-26]") {
-  const auto transport = [](const char* text) {
-    MediaSection section;
-    section.line = parse_media(text).value();
-    return section.transport();
+  const auto transport = [](const std::string& media) {
+    SessionDescription description;
+    REQUIRE(parse_sdp("m=" + media + "\r\n", description));
+    return description.media[0].transport;
   };
   for (const char* udp :
        {"audio 4000 RTP/AVP 0", "audio 4000 UDP/TLS/RTP/SAVPF 0", "image 4000 udptl t38",
