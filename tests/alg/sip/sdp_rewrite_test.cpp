@@ -44,7 +44,9 @@ std::vector<std::string> opened(const test::SipBench& bench) {
 
 }  // namespace
 
-TEST_CASE("offers of all kinds are opened and rewritten", "[alg][sdp][AC-09][AC-14][AC-21][AC-26]") {
+TEST_CASE(
+    "offers of all kinds are opened and rewritten",
+    "[alg][sdp][AC-09][AC-14][AC-21][AC-26][rfc3362][rfc4145][rfc4568][rfc4975][rfc5761][rfc6714][rfc8843]") {
   struct Row {
     const char* name;
     std::string before;
@@ -422,7 +424,7 @@ TEST_CASE("media of strangers that come in are left alone", "[alg][sdp][AC-04]")
   CHECK(bench.host.opened.empty());
 }
 
-TEST_CASE("candidates go with the default, or all are left", "[alg][sdp][AC-05]") {
+TEST_CASE("candidates go with the default, or all are left", "[alg][sdp][AC-05][rfc6544][rfc8445][rfc8839]") {
   using test::lines;
   test::SipBench bench;
   SECTION("every candidate of ours is translated with the default") {
