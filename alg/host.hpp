@@ -43,6 +43,7 @@ struct MediaRequest {
   nat::Endpoint rtcp;
   std::uint8_t section = 0;  // index of the m= line that announced it
   nat::Protocol protocol = nat::Protocol::udp;
+  bool follows = false;  // fresh ports are to be those right after the ones of the inside ports before these
 };
 
 struct MediaLookup {
@@ -62,6 +63,9 @@ class Host {
   /// \param written to be remembered for as long as the mapping lives; `anyhow`: nothing is
   [[nodiscard]] virtual Lookup external_of(nat::Protocol protocol, nat::Endpoint inside,
                                            Written written = Written::anyhow) noexcept = 0;
+  /// The external endpoint of a media endpoint inside that is named, but not opened (an ICE candidate that is
+  /// no default); makes the mapping when there is none. What it sends itself lets others in.
+  [[nodiscard]] virtual Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept = 0;
   /// The inside endpoint that an external endpoint of ours stands for; never makes a mapping.
   [[nodiscard]] virtual Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept = 0;
 

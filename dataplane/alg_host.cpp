@@ -149,6 +149,13 @@ void AlgHost::note_written(alg::Written written) noexcept {
   if (!is_known) parts_.endpoints.note_written(flow.protocol, flow.inside, realm_, written);
 }
 
+alg::Lookup AlgHost::candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept {
+  const auto owner = parts_.steering.owner_of_inside(inside.address);
+  if (owner == parts_.worker)
+    return parts_.endpoints.candidate_of(protocol, inside, message_->flow.remote, now_, realm_);
+  return ask_endpoint(PeerMessageType::candidate_of, owner, protocol, inside, alg::Written::anyhow);
+}
+
 alg::Lookup AlgHost::inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept {
   const auto& flow = message_->flow;
   if (external == flow.external && protocol == flow.protocol)
@@ -217,6 +224,10 @@ void AlgHost::open_on_commit() noexcept {
 }
 
 alg::MediaLookup AlgHost::open_media(const alg::MediaRequest& request) noexcept {
+  if (request.protocol == nat::Protocol::tcp) {
+    const auto lookup = candidate_of(request.protocol, request.rtp);
+    return {lookup.state, lookup.endpoint, lookup.endpoint};
+  }
   auto& work = transaction_;
   if (work.card == kNoCard && negotiates_media(work.summary.method)) {
     if (work.summary.method != Method::invite || !work.summary.is_request()) open_on_commit();
@@ -226,8 +237,10 @@ alg::MediaLookup AlgHost::open_media(const alg::MediaRequest& request) noexcept 
   const auto rtcp_owner = parts_.steering.owner_of_inside(request.rtcp.address);
   if (rtp_owner == rtcp_owner) return open_ports(rtp_owner, request);
   // RTP and RTCP of two hosts: two streams without a partner.
-  const auto rtp = open_ports(rtp_owner, {request.rtp, request.rtp, request.section, request.protocol});
-  const auto rtcp = open_ports(rtcp_owner, {request.rtcp, request.rtcp, request.section, request.protocol});
+  const auto rtp =
+      open_ports(rtp_owner, {.rtp = request.rtp, .rtcp = request.rtp, .section = request.section});
+  const auto rtcp =
+      open_ports(rtcp_owner, {.rtp = request.rtcp, .rtcp = request.rtcp, .section = request.section});
   if (rtp.state != alg::LookupState::found) return rtp;
   return {rtcp.state, rtp.rtp, rtcp.rtp};
 }
@@ -248,6 +261,7 @@ alg::MediaLookup AlgHost::open_ports(unsigned owner, const alg::MediaRequest& re
     question.second = request.rtcp;
     question.call_hash = transaction_.call_hash;
     question.until = promised_until();
+    question.follows = request.follows;
     const auto* const answer = ask(question);
     if (answer == nullptr) return {alg::LookupState::wait, {}, {}};
     if (!use_answer(answer->ticket)) return {alg::LookupState::exhausted, {}, {}};

@@ -89,6 +89,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept override;
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside,
                                         alg::Written written = alg::Written::anyhow) noexcept override;
+  [[nodiscard]] alg::Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override;
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override;
   void announce(const alg::sip::Summary& summary) noexcept override;
   void describe(const alg::MediaStream& stream) noexcept override;

@@ -323,7 +323,8 @@ void Appliance::set_sip_policy(const config::Sip& sip) {
                  .hide_call_id = sip.hide_call_id,
                  .asserted_identity = sip.asserted_identity,
                  .transparent = transparent_peers_,
-                 .tokens = alg::sip::HostTokens(key)};
+                 .tokens = alg::sip::HostTokens(key),
+                 .local_media = sip.local_media};
 }
 
 config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const config::Config& config,

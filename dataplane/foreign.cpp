@@ -14,8 +14,9 @@ void answer_with(PeerMessage& message, alg::Lookup lookup) noexcept {
 }
 
 void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
-  const auto ports = endpoints.open_media({message.first, message.second}, guest_parent(message.call_hash),
-                                          now, message.realm);
+  const auto ports =
+      endpoints.open_media({.rtp = message.first, .rtcp = message.second, .follows = message.follows},
+                           guest_parent(message.call_hash), now, message.realm);
   message.state = ports.state;
   message.first = ports.rtp.external;
   message.second = ports.rtcp.external;
@@ -35,6 +36,10 @@ bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noex
     case PeerMessageType::external_of:
       answer_with(message, endpoints.external_of(message.protocol, message.first, message.second, now,
                                                  message.realm, message.written));
+      break;
+    case PeerMessageType::candidate_of:
+      answer_with(message, endpoints.candidate_of(message.protocol, message.first, message.second, now,
+                                                  message.realm));
       break;
     case PeerMessageType::inside_of:
       answer_with(message, endpoints.inside_of(message.protocol, message.first));

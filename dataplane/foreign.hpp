@@ -32,9 +32,10 @@ inline constexpr Ticket kNoTicket = 0;
 
 enum class PeerMessageType : std::uint8_t {
   // With an answer that a message waits for:
-  external_of,  // `first` inside, `second` remote → `first` external
-  inside_of,    // `first` external → `first` inside
-  open_media,   // `first` and `second` inside RTP and RTCP, to be kept until `until` → external, refs
+  external_of,   // `first` inside, `second` remote → `first` external
+  candidate_of,  // the same, of media that is no pinhole
+  inside_of,     // `first` external → `first` inside
+  open_media,    // `first` and `second` inside RTP and RTCP, to be kept until `until` → external, refs
   // With an answer that nobody waits for:
   probe_media,  // is the pinhole `first_ref` of the call `card` open?
   // Without answer:
@@ -48,8 +49,9 @@ struct PeerMessage {
   PeerMessageType type = PeerMessageType::external_of;
   bool is_answer = false;
   alg::LookupState state = alg::LookupState::none;  // of an answer
-  bool first_fresh = false;                         // of an answer: see MediaPort
-  bool second_fresh = false;
+  bool first_fresh : 1 = false;                     // of an answer: see MediaPort
+  bool second_fresh : 1 = false;
+  bool follows : 1 = false;  // open_media: see MediaRequest
   nat::Protocol protocol = nat::Protocol::udp;
   std::uint8_t asker = 0;  // worker
   std::uint8_t owner = 0;  // worker that is asked

@@ -57,6 +57,14 @@ void LocalEndpoints::note_written(nat::Protocol protocol, nat::Endpoint inside, 
   if (index != nat::kNoMapping) remember(translator_[index], written);
 }
 
+alg::Lookup LocalEndpoints::candidate_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
+                                         nat::Tick now, nat::Realm realm) noexcept {
+  auto index = translator_.find_outbound({inside, protocol, realm});
+  if (index == nat::kNoMapping) index = translator_.create(protocol, inside, remote, now, realm).index;
+  if (index == nat::kNoMapping) return {alg::LookupState::exhausted, {}};
+  return {alg::LookupState::found, translator_[index].external};
+}
+
 alg::Lookup LocalEndpoints::inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept {
   const auto pool_index = steering_.pool_index(external.address);
   if (!pool_index) return {};
@@ -70,7 +78,7 @@ MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uin
   const Before rtp = before(request.rtp, realm);
   const Before rtcp = before(request.rtcp, realm);
   if (rtp.is_signalling || rtcp.is_signalling) return open_beside_signalling(request, parent, now, realm);
-  const auto pair = translator_.create_pair(request.rtp, request.rtcp, parent, now, realm);
+  const auto pair = translator_.create_pair(request.rtp, request.rtcp, parent, now, realm, request.follows);
   if (pair.rtp == nat::kNoMapping) return {};
   MediaPorts ports{alg::LookupState::found, opened(pair.rtp, rtp), {}};
   ports.rtcp = pair.rtcp == pair.rtp ? ports.rtp : opened(pair.rtcp, rtcp);

@@ -65,6 +65,10 @@ class LocalEndpoints {
   /// Remembers how an own host wrote a signalling endpoint that has a mapping.
   void note_written(nat::Protocol protocol, nat::Endpoint inside, nat::Realm realm,
                     alg::Written written) noexcept;
+  /// The external endpoint of a media endpoint of an own host that is no pinhole; makes the mapping when
+  /// there is none. Nothing but the packets of its host lets others in or keeps it.
+  [[nodiscard]] alg::Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
+                                         nat::Tick now, nat::Realm realm = nat::Realm::translated) noexcept;
   /// The inside endpoint behind an external port that this worker owns.
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept;
   /// Opens a stream of an own host, or keeps what is open. \param parent see nat::Mapping

@@ -238,8 +238,11 @@ class Translator {
   /// and the next one; when no pair is free, two ports of the right parity. All or nothing.
   /// \param inside_rtcp  equals `inside_rtp` when there is no RTCP
   /// \param parent       index of the call
+  /// \param follows      what is missing gets the ports after that of the inside port before `inside_rtp`, if
+  ///                     these can be had
   [[nodiscard]] CreatedPair create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent,
-                                        Tick now, Realm realm = Realm::translated) noexcept;
+                                        Tick now, Realm realm = Realm::translated,
+                                        bool follows = false) noexcept;
   /// A static forward; to be told to every worker, so that each keeps the port out of its pool. The mapping
   /// is made by the owner of the inside host, is permanent, and admits everyone.
   /// \param flags  MappingFlags beyond kStatic: kSip
@@ -347,6 +350,8 @@ class Translator {
                                         Tick now) noexcept;
   [[nodiscard]] DropReason take_media_ports(std::span<const Endpoint> inside, std::span<Media> media,
                                             Tick now) noexcept;
+  [[nodiscard]] bool take_following_ports(std::span<const Endpoint> inside, std::span<Media> media,
+                                          Realm realm) noexcept;
   void take_back(std::span<const Endpoint> inside, std::span<const Media> media) noexcept;
   void record(RecordType type, const Mapping& mapping) noexcept;
   void make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept;

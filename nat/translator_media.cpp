@@ -17,7 +17,7 @@ constexpr std::uint16_t kLikeRtcp = 1025;
 }  // namespace
 
 CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent, Tick now,
-                                    Realm realm) noexcept {
+                                    Realm realm, bool follows) noexcept {
   const std::array<Endpoint, 2> both = {inside_rtp, inside_rtcp};
   std::array<Media, 2> media_of_both;
   const std::size_t sides = inside_rtp == inside_rtcp ? 1 : 2;
@@ -25,7 +25,8 @@ CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, s
   const std::span media = std::span(media_of_both).first(sides);
 
   DropReason reason = prepare_media(inside, media, realm, now);
-  if (reason == DropReason::none) reason = take_media_ports(inside, media, now);
+  const bool in_line = reason == DropReason::none && follows && take_following_ports(inside, media, realm);
+  if (reason == DropReason::none && !in_line) reason = take_media_ports(inside, media, now);
   if (reason == DropReason::none) reason = insert_media(inside, media, realm, now);
   if (reason != DropReason::none) {
     take_back(inside, media);
@@ -120,6 +121,33 @@ DropReason Translator::take_media_ports(std::span<const Endpoint> inside, std::s
     if (reason != DropReason::none) return refuse(reason, Protocol::udp, inside.back(), now).reason;
   }
   return DropReason::none;
+}
+
+/// Takes the ports after that of the inside port before, all or none.
+bool Translator::take_following_ports(std::span<const Endpoint> inside, std::span<Media> media,
+                                      Realm realm) noexcept {
+  const auto port = inside.front().port.host();
+  const Endpoint before = {inside.front().address, Be16{static_cast<std::uint16_t>(port - 1)}};
+  const MappingIndex index = table_.find({before, Protocol::udp, realm});
+  if (port == 0 || index == kNoMapping) return false;
+  const Mapping& mapping = table_[index];
+  const std::size_t first = mapping.external.port.host() + 1U;
+  std::size_t taken = 0;
+  for (; taken < media.size(); ++taken) {
+    Media& side = media[taken];
+    const std::size_t wanted = first + taken;
+    const bool has = side.wants_port() && side.host == media.front().host && wanted <= 0xFFFF &&
+                     side.pool_index == mapping.pool_index &&
+                     ports_.take_exactly(side.host, static_cast<std::uint16_t>(wanted));
+    if (!has) break;
+    side.port = static_cast<std::uint16_t>(wanted);
+  }
+  if (taken == media.size()) return true;
+  for (Media& side : media.first(taken)) {
+    ports_.put_back(side.host, Protocol::udp, *side.port);
+    side.port.reset();
+  }
+  return false;
 }
 
 DropReason Translator::insert_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "alg/sip/header_rewrite.hpp"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -268,6 +269,18 @@ constexpr auto kTreatments = [] {
   return table;
 }();
 
+// "INVITE sip:bob@example.com SIP/2.0"; empty when the line is none of these.
+std::string_view request_uri_of(std::string_view line) noexcept {
+  const auto method_end = skip(line, 0, chars::kToken);
+  const auto version = line.rfind(' ');
+  if (method_end == 0 || method_end == line.size() || line[method_end] != ' ' ||
+      version == std::string_view::npos || version <= method_end) {
+    return {};
+  }
+  const bool is_sip = version + 5 <= line.size() && equals(slice(line, version, version + 5), " sip/");
+  return is_sip ? trim(slice(line, method_end, version)) : std::string_view{};
+}
+
 }  // namespace
 
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept {
@@ -322,6 +335,16 @@ void rewrite_header(const Header& header, Translator& translator) noexcept {
     case Content::call_ids:
       return hide_call_ids(header.value, translator);
   }
+}
+
+void rewrite_fragment(std::string_view text, Translator& translator) noexcept {
+  const auto line_end = std::min(text.find('\n'), text.size());
+  const auto uri = request_uri_of(trim(slice(text, 0, line_end)));
+  if (!uri.empty()) rewrite_request_uri(uri, translator);
+  // A start line is no header that is translated.
+  HeaderReader reader(text);
+  Header header;
+  while (reader.next(header)) rewrite_header(header, translator);
 }
 
 }  // namespace pinhole::alg::sip

@@ -5,6 +5,8 @@
 // escaped. From, To and Call-IDs are touched by policy alone (alg/sip/hiding.hpp); CSeq, tags, branches and
 // credentials never (requirements AC-10, AC-15).
 
+#include <string_view>
+
 #include "alg/sip/message.hpp"
 #include "alg/sip/translator.hpp"
 
@@ -18,5 +20,8 @@ void rewrite_header(const Header& header, Translator& translator) noexcept;
 
 /// A Request-URI.
 void rewrite_request_uri(std::string_view uri, Translator& translator) noexcept;
+
+/// Translates a message/sipfrag: a start line, headers, or both; its body is for others (RFC 3420).
+void rewrite_fragment(std::string_view text, Translator& translator) noexcept;
 
 }  // namespace pinhole::alg::sip

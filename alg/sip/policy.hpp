@@ -19,6 +19,12 @@ enum class Malformed : std::uint8_t {
 /// Where P-Asserted-Identity is taken out, because the other side is not trusted (RFC 3325 section 5).
 enum class AssertedIdentity : std::uint8_t { keep, strip_outbound, strip_inbound, strip };
 
+/// How the media of a call between two hosts of the inside goes, when its signalling passed outside.
+enum class LocalMedia : std::uint8_t {
+  hairpin,  // through the translator, to the external endpoints that the descriptions name
+  direct,   // from host to host: descriptions that come back in name inside endpoints again
+};
+
 struct Policy {
   Malformed malformed = Malformed::forward;
   bool hide_parties = false;  // inside addresses as hosts of From, To and Warning
@@ -26,6 +32,7 @@ struct Policy {
   AssertedIdentity asserted_identity = AssertedIdentity::keep;
   std::span<const nat::Prefix> transparent;  // peers whose messages are not touched (requirement AC-04)
   HostTokens tokens;
+  LocalMedia local_media = LocalMedia::hairpin;
 };
 
 }  // namespace pinhole::alg::sip

@@ -9,6 +9,8 @@ namespace pinhole::alg::sip {
 
 namespace {
 
+using Kind = SdpNote::Kind;
+
 std::optional<SdpPort> parse_port(std::string_view token) noexcept {
   const auto value = port_number(token);
   if (!value) return std::nullopt;
@@ -21,75 +23,208 @@ std::optional<SdpAddress> parse_ip4(std::string_view token) noexcept {
   return SdpAddress{token, *value};
 }
 
-// The address after "IN IP4".
-std::optional<SdpAddress> parse_typed_address(WordReader& words) noexcept {
-  if (!equals(words.next(), "in") || !equals(words.next(), "ip4")) return std::nullopt;
+// Network type, address type and address: "IN IP4 192.0.2.1".
+Connection parse_typed_address(WordReader& words) noexcept {
+  if (!equals(words.next(), "in")) return {};
+  const auto type = words.next();
+  if (equals(type, "ip6")) return {.address = {}, .is_ip6 = true};
+  if (!equals(type, "ip4")) return {};
   const auto word = words.next();
-  return parse_ip4(slice(word, 0, std::min(word.find('/'), word.size())));
+  return {.address = parse_ip4(slice(word, 0, std::min(word.find('/'), word.size())))};
 }
 
-std::optional<StreamDirection> parse_direction(std::string_view name) noexcept {
-  if (name == "sendrecv") return StreamDirection::sendrecv;
-  if (name == "sendonly") return StreamDirection::sendonly;
-  if (name == "recvonly") return StreamDirection::recvonly;
-  if (name == "inactive") return StreamDirection::inactive;
-  return std::nullopt;
+Connection read_connection(std::string_view value) noexcept {
+  constexpr std::string_view kUsual = "IN IP4 ";
+  if (value.starts_with(kUsual)) {
+    if (const auto address = parse_ip4(slice(value, kUsual.size()))) return {.address = address};
+  }
+  WordReader words(value);
+  return parse_typed_address(words);
 }
 
-void read_section_attribute(const SdpLine& line, MediaSection& section) noexcept {
-  if (const auto direction = parse_direction(line.value)) {
-    section.direction = *direction;
-  } else if (line.value == "bundle-only") {
-    section.bundle_only = true;
-  } else if (!section.rtcp) {
-    if (const auto value = attribute(line, "rtcp")) section.rtcp = parse_rtcp(*value);
+bool take(std::string_view& value, std::string_view prefix) noexcept {
+  if (!value.starts_with(prefix)) return false;
+  value.remove_prefix(prefix.size());
+  return true;
+}
+
+Transport transport_of(std::string_view protocol) noexcept {
+  const auto begins = [protocol](std::string_view name) noexcept {
+    return protocol.size() >= name.size() && equals(slice(protocol, 0, name.size()), name);
+  };
+  if (begins("tcp")) return Transport::tcp;
+  // Of transports of their own Pinhole knows nothing; DTLS/SCTP and UDP/DTLS/SCTP ride on UDP.
+  if (begins("sctp") || begins("dccp")) return Transport::unknown;
+  return Transport::udp;
+}
+
+bool is_rtp(std::string_view protocol) noexcept {
+  for (std::size_t i = 0; i + 4 <= protocol.size(); ++i) {
+    if (equals(slice(protocol, i, i + 4), "rtp/")) return true;
+  }
+  return false;
+}
+
+// Puts a description together, line by line.
+class SdpParser {
+ public:
+  explicit SdpParser(SessionDescription& description) noexcept : description_(description) {}
+
+  [[nodiscard]] bool parse(std::string_view text) noexcept;
+
+ private:
+  [[nodiscard]] bool begin_section(const SdpLine& line) noexcept;
+  [[nodiscard]] bool read_connection_line(std::string_view value) noexcept;
+  [[nodiscard]] bool read_attribute(std::string_view value) noexcept;
+  void read_flag(std::string_view value) noexcept;
+  [[nodiscard]] bool note(Kind kind, std::string_view value,
+                          std::optional<SdpAddress> address = std::nullopt) noexcept;
+
+  SessionDescription& description_;
+  MediaSection* section_ = nullptr;  // the last one that was begun
+};
+
+bool SdpParser::parse(std::string_view text) noexcept {
+  description_.has_connection = false;
+  description_.connection = {};
+  description_.direction = StreamDirection::sendrecv;
+  description_.media.clear();
+  description_.notes.clear();
+  SdpLineReader lines(text);
+  SdpLine line;
+  while (lines.next(line)) {
+    bool fits = true;
+    switch (line.type) {
+      case 'm':
+        fits = begin_section(line);
+        break;
+      case 'c':
+        fits = read_connection_line(line.value);
+        break;
+      case 'a':
+        fits = read_attribute(line.value);
+        break;
+      case 'o':
+        if (section_ == nullptr) fits = note(Kind::origin, line.value, parse_origin(line.value));
+        break;
+      case 'i':
+        if (section_ != nullptr && section_->after_title == section_->after_lines)
+          section_->after_title = line.end();
+        break;
+      default:
+        break;
+    }
+    if (!fits) return false;
+    if (section_ != nullptr) section_->after_lines = line.end();
+  }
+  return true;
+}
+
+bool SdpParser::begin_section(const SdpLine& line) noexcept {
+  section_ = description_.media.add();
+  if (section_ == nullptr) return false;
+  if (const auto media = parse_media(line.value)) section_->line = *media;
+  section_->transport = transport_of(section_->line.protocol);
+  section_->has_rtcp = section_->transport != Transport::tcp && is_rtp(section_->line.protocol);
+  section_->line_end = line.line_end;
+  section_->after_title = section_->after_lines = line.end();
+  section_->direction = description_.direction;
+  return true;
+}
+
+bool SdpParser::read_connection_line(std::string_view value) noexcept {
+  const bool seen = section_ != nullptr ? section_->has_connection : description_.has_connection;
+  const auto connection = read_connection(value);
+  if (!seen) {
+    if (section_ != nullptr) {
+      section_->has_connection = true;
+      section_->connection = connection;
+    } else {
+      description_.has_connection = true;
+      description_.connection = connection;
+    }
+  }
+  return note(Kind::connection, value, connection.address);
+}
+
+// Attributes are told by their first letters: most lines are rtpmap, fmtp and their like.
+bool SdpParser::read_attribute(std::string_view value) noexcept {
+  if (value.size() < 5) return true;
+  switch (value.front()) {
+    case 'c':
+      return !take(value, "candidate:") || note(Kind::candidate, value);
+    case 'r':
+      if (value[1] == 't' && take(value, "rtcp:")) {
+        if (section_ != nullptr && !section_->rtcp) section_->rtcp = parse_rtcp(value);
+        return note(Kind::rtcp, value);
+      }
+      if (value[1] == 'e' && take(value, "remote-candidates:")) return note(Kind::remote_candidates, value);
+      break;
+    case 'p':
+      return !take(value, "path:") || note(Kind::path, value);
+    default:
+      break;
+  }
+  read_flag(value);
+  return true;
+}
+
+void SdpParser::read_flag(std::string_view value) noexcept {
+  auto& direction = section_ != nullptr ? section_->direction : description_.direction;
+  switch (value.front()) {
+    case 's':
+      if (value == "sendrecv") direction = StreamDirection::sendrecv;
+      if (value == "sendonly") direction = StreamDirection::sendonly;
+      if (value == "setup:active" && section_ != nullptr) section_->connects = true;
+      break;
+    case 'r':
+      if (value == "recvonly") direction = StreamDirection::recvonly;
+      break;
+    case 'i':
+      if (value == "inactive") direction = StreamDirection::inactive;
+      break;
+    case 'b':
+      if (value == "bundle-only" && section_ != nullptr) section_->bundle_only = true;
+      break;
+    case 'm':
+      if (value == "msrp-cema" && section_ != nullptr) section_->is_anchored = true;
+      break;
+    default:
+      break;
   }
 }
 
-void read_section_line(const SdpLine& line, MediaSection& section) noexcept {
-  section.after_lines = line.end;
-  if (line.type == 'i' && line.begin == section.after_title) {
-    section.after_title = line.end;
-  } else if (line.type == 'c' && !section.has_connection) {
-    section.has_connection = true;
-    section.connection = parse_connection(line.value);
-  } else if (line.type == 'a') {
-    read_section_attribute(line, section);
-  }
+bool SdpParser::note(Kind kind, std::string_view value, std::optional<SdpAddress> address) noexcept {
+  const auto section = section_ != nullptr ? description_.media.size() - 1 : std::size_t{SdpNote::kNoSection};
+  return description_.notes.add(kind, static_cast<std::uint8_t>(section), value, address) != nullptr;
 }
 
 }  // namespace
 
-std::optional<SdpLine> SdpLineReader::next() noexcept {
-  while (!rest_.empty()) {
-    const auto end = std::min(rest_.find('\n'), rest_.size());
-    const auto after = std::min(end + 1, rest_.size());
-    auto text = slice(rest_, 0, end);
-    const char* const begin = rest_.data();
-    rest_ = slice(rest_, after);
-    if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
-    if (text.size() >= 2 && text[1] == '=') return SdpLine{text[0], slice(text, 2), begin, rest_.data()};
+bool SdpLineReader::next(SdpLine& line) noexcept {
+  while (at_ < text_.size()) {
+    const auto begin = at_;
+    const auto end = ends_.next();
+    at_ = std::min(end + 1, text_.size());
+    if (at_ < text_.size() && text_[end] == '\r' && text_[at_] == '\n') {
+      ++at_;
+      ends_.skip_to(at_);
+    }
+    if (end - begin < 2 || text_[begin + 1] != '=') continue;
+    line = {text_[begin], slice(text_, begin + 2, end), slice(text_, end, at_)};
+    return true;
   }
-  return std::nullopt;
-}
-
-std::string_view WordReader::next() noexcept {
-  const auto begin = skip(rest_, 0, chars::kBlank);
-  const auto end = skip_to(rest_, begin, chars::kBlank);
-  const auto word = slice(rest_, begin, end);
-  rest_ = slice(rest_, end);
-  return word;
+  return false;
 }
 
 std::optional<SdpAddress> parse_connection(std::string_view value) noexcept {
-  WordReader words(value);
-  return parse_typed_address(words);
+  return read_connection(value).address;
 }
 
 std::optional<SdpAddress> parse_origin(std::string_view value) noexcept {
   WordReader words(value);
   for (int word = 0; word < 3; ++word) (void)words.next();  // user name, session id, version
-  return parse_typed_address(words);
+  return parse_typed_address(words).address;
 }
 
 std::optional<MediaLine> parse_media(std::string_view value) noexcept {
@@ -99,11 +234,13 @@ std::optional<MediaLine> parse_media(std::string_view value) noexcept {
   const auto ports = words.next();
   const auto slash = std::min(ports.find('/'), ports.size());
   const auto port = parse_port(slice(ports, 0, slash));
-  const auto count =
-      slash == ports.size() ? std::optional<std::uint16_t>{1} : port_number(slice(ports, slash + 1));
+  line.port_count_token = slice(ports, slash);
   line.protocol = words.next();
-  if (!port || !count || line.protocol.empty()) return std::nullopt;
+  if (!port || line.protocol.empty()) return std::nullopt;
   line.port = *port;
+  if (line.port_count_token.empty()) return line;
+  const auto count = port_number(slice(line.port_count_token, 1));
+  if (!count) return std::nullopt;
   line.port_count = *count;
   return line;
 }
@@ -116,7 +253,7 @@ std::optional<RtcpAttribute> parse_rtcp(std::string_view value) noexcept {
   result.port = *port;
   WordReader probe = words;
   if (!probe.next().empty()) {
-    result.address = parse_typed_address(words);
+    result.address = parse_typed_address(words).address;
     result.foreign = !result.address;
   }
   return result;
@@ -132,7 +269,7 @@ std::optional<Candidate> parse_candidate(std::string_view value) noexcept {
   const auto port = parse_port(words.next());
   if (!port) return std::nullopt;
   Candidate result;
-  if (equals(transport, "tcp")) result.protocol = nat::Protocol::tcp;
+  if (transport.size() >= 3 && equals(slice(transport, 0, 3), "tcp")) result.protocol = nat::Protocol::tcp;
   result.address = parse_ip4(address);
   result.port = *port;
   // "typ host", then pairs of a name and a value.
@@ -140,53 +277,34 @@ std::optional<Candidate> parse_candidate(std::string_view value) noexcept {
     const auto text = words.next();
     if (equals(name, "raddr")) result.related_address = parse_ip4(text);
     if (equals(name, "rport")) result.related_port = parse_port(text).value_or(SdpPort{});
+    if (equals(name, "tcptype")) result.connects = equals(text, "active");
   }
   return result;
 }
 
-std::optional<std::string_view> attribute(const SdpLine& line, std::string_view name) noexcept {
-  if (line.type != 'a' || line.value.size() <= name.size() || line.value[name.size()] != ':' ||
-      slice(line.value, 0, name.size()) != name) {
-    return std::nullopt;
+std::optional<MsrpUri> parse_msrp_uri(std::string_view word) noexcept {
+  const auto colon = word.find("://");
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto scheme = slice(word, 0, colon);
+  if (!equals(scheme, "msrp") && !equals(scheme, "msrps")) return std::nullopt;
+  auto authority = slice(word, colon + 3);
+  authority = slice(authority, 0, std::min(authority.find_first_of("/;"), authority.size()));
+  const auto at = authority.rfind('@');
+  if (at != std::string_view::npos) authority = slice(authority, at + 1);
+  MsrpUri uri;
+  const auto end = skip(authority, 0, chars::kHost);
+  uri.address = parse_ip4(slice(authority, 0, end));
+  uri.port.value = kMsrpPort;
+  if (end < authority.size() && authority[end] == ':') {
+    const auto port = parse_port(slice(authority, end + 1));
+    if (!port) return std::nullopt;
+    uri.port = *port;
   }
-  return slice(line.value, name.size() + 1);
-}
-
-bool MediaSection::is_rtp() const noexcept {
-  return line.protocol.find("RTP/") != std::string_view::npos;
-}
-
-bool MediaSection::is_tcp() const noexcept {
-  return line.protocol.size() >= 3 && equals(slice(line.protocol, 0, 3), "tcp");
+  return uri;
 }
 
 bool parse_sdp(std::string_view text, SessionDescription& description) noexcept {
-  description.session = text;
-  description.connection.reset();
-  description.direction = StreamDirection::sendrecv;
-  description.section_count = 0;
-  MediaSection* section = nullptr;
-  SdpLineReader lines(text);
-  while (const auto line = lines.next()) {
-    if (line->type == 'm') {
-      if (description.section_count == SessionDescription::kMaxMedia) return false;
-      auto& before = section != nullptr ? section->text : description.session;
-      before = {before.data(), static_cast<std::size_t>(line->begin - before.data())};
-      section = &description.sections[description.section_count++];
-      *section = {};
-      section->direction = description.direction;
-      section->text = {line->begin, static_cast<std::size_t>(text.data() + text.size() - line->begin)};
-      section->line = parse_media(line->value).value_or(MediaLine{});
-      section->after_title = section->after_lines = line->end;
-    } else if (section != nullptr) {
-      read_section_line(*line, *section);
-    } else if (line->type == 'c' && !description.connection) {
-      description.connection = parse_connection(line->value);
-    } else if (line->type == 'a') {
-      description.direction = parse_direction(line->value).value_or(description.direction);
-    }
-  }
-  return true;
+  return SdpParser(description).parse(text);
 }
 
 }  // namespace pinhole::alg::sip

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // A session description taken apart without a copy: only what says where media goes. Views point into the
-// message, so that they are places to edit. Source: RFC 8866, RFC 3605 (a=rtcp), RFC 8839 (candidates).
+// message, so that they are places to edit. One pass over the lines notes all that will be looked at again,
+// within bounds. Source: RFC 8866, RFC 3605 (a=rtcp), RFC 8839 and 6544 (candidates), RFC 4145 (a=setup),
+// RFC 4975 and 6714 (MSRP).
 
-#include <array>
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 
+#include "alg/sip/bounded_list.hpp"
+#include "alg/sip/chars.hpp"
+#include "alg/sip/scan.hpp"
 #include "nat/endpoint.hpp"
 
 namespace pinhole::alg::sip {
@@ -16,30 +21,45 @@ namespace pinhole::alg::sip {
 /// One line "t=value".
 struct SdpLine {
   char type = 0;
-  std::string_view value;  // without its line end
-  const char* begin = nullptr;
-  const char* end = nullptr;  // after the line end
+  std::string_view value;
+  std::string_view line_end;  // CRLF, LF or CR; empty when the text ends before it
+
+  [[nodiscard]] const char* end() const noexcept { return line_end.data() + line_end.size(); }
 };
 
+/// Lines may end with CRLF, with LF alone, which readers should take, or with CR alone, which no value may
+/// hold (RFC 8866 sections 5 and 9).
 class SdpLineReader {
  public:
-  explicit SdpLineReader(std::string_view text) noexcept : rest_(text) {}
-  /// \return the next line of the form "t=value"; others are passed over.
-  [[nodiscard]] std::optional<SdpLine> next() noexcept;
+  explicit SdpLineReader(std::string_view text) noexcept : text_(text), ends_(text) {}
+  /// Reads the next line of the form "t=value"; others are passed over. \return false at the end
+  [[nodiscard]] bool next(SdpLine& line) noexcept;
 
  private:
-  std::string_view rest_;
+  std::string_view text_;
+  MarkScanner<'\r', '\n'> ends_;
+  std::size_t at_ = 0;  // where the next line begins
 };
 
 /// Cuts a value at its spaces.
 class WordReader {
  public:
-  explicit WordReader(std::string_view value) noexcept : rest_(value) {}
+  explicit WordReader(std::string_view value) noexcept : value_(value), blanks_(value) {}
   /// \return the next word; empty at the end.
-  [[nodiscard]] std::string_view next() noexcept;
+  [[nodiscard]] std::string_view next() noexcept {
+    for (;;) {
+      const auto begin = at_;
+      const auto end = blanks_.next();
+      at_ = std::min(end + 1, value_.size());
+      if (end > begin) return slice(value_, begin, end);
+      if (end == value_.size()) return {};
+    }
+  }
 
  private:
-  std::string_view rest_;
+  std::string_view value_;
+  MarkScanner<' ', '\t'> blanks_;
+  std::size_t at_ = 0;  // where the next word begins, at the earliest
 };
 
 /// An IPv4 address where it is written.
@@ -64,6 +84,7 @@ struct SdpPort {
 struct MediaLine {
   std::string_view kind;
   SdpPort port;
+  std::string_view port_count_token;  // "/2"; empty when it is not written
   std::uint16_t port_count = 1;
   std::string_view protocol;
 };
@@ -81,6 +102,7 @@ struct RtcpAttribute {
 /// After "candidate:". `related` is raddr and rport.
 struct Candidate {
   nat::Protocol protocol = nat::Protocol::udp;
+  bool connects = false;  // a TCP one that is active: nobody connects to it (RFC 6544 section 4.5)
   std::optional<SdpAddress> address;
   SdpPort port;
   std::optional<SdpAddress> related_address;
@@ -88,45 +110,69 @@ struct Candidate {
 };
 [[nodiscard]] std::optional<Candidate> parse_candidate(std::string_view value) noexcept;
 
-/// The value of "a=name:value"; none when the attribute has another name.
-[[nodiscard]] std::optional<std::string_view> attribute(const SdpLine& line, std::string_view name) noexcept;
+/// An MSRP URI of a=path (RFC 4975 section 9): "msrp://alice@192.0.2.1:2855/s8723;tcp".
+struct MsrpUri {
+  std::optional<SdpAddress> address;  // none for a name or IPv6
+  SdpPort port;                       // its token is empty when it is not written
+};
+inline constexpr std::uint16_t kMsrpPort = 2855;
+[[nodiscard]] std::optional<MsrpUri> parse_msrp_uri(std::string_view word) noexcept;
 
 /// Which way a stream goes, as its sender sees it (RFC 8866 section 6.7).
 enum class StreamDirection : std::uint8_t { sendrecv, sendonly, recvonly, inactive };
 
-/// An m= line and all up to the next.
+/// What carries a stream, as the third word of m= says it.
+enum class Transport : std::uint8_t { udp, tcp, unknown };
+
+/// A c= line, as far as it matters where media goes.
+struct Connection {
+  std::optional<SdpAddress> address;  // when it is an IPv4 one
+  bool is_ip6 = false;
+};
+
+/// An m= line and what stands below it, up to the next.
 struct MediaSection {
-  std::string_view text;
   MediaLine line;
+  std::string_view line_end;          // of the m= line
   const char* after_title = nullptr;  // where a c= line has its place: after m= and i=
   const char* after_lines = nullptr;  // after the last line, where an attribute may be added
   StreamDirection direction = StreamDirection::sendrecv;
-  bool bundle_only = false;              // port 0 rejects nothing (RFC 8843 section 6)
-  bool has_connection = false;           // a c= of its own, of whatever kind
-  std::optional<SdpAddress> connection;  // its first c=
+  Transport transport = Transport::udp;
+  bool has_rtcp = false;     // at a port of its own, if nothing else is said; RTP over TCP has one connection
+  bool bundle_only = false;  // port 0 rejects nothing (RFC 8843 section 6)
+  bool connects = false;     // a=setup:active: nobody connects to it (RFC 4145 section 4)
+  bool is_anchored = false;  // a=msrp-cema: a=path is a name, c= and m= say where to (RFC 6714)
+  bool has_connection = false;  // a c= of its own, of whatever kind
+  Connection connection;        // its first c=
   std::optional<RtcpAttribute> rtcp;
+};
 
-  [[nodiscard]] bool is_rtp() const noexcept;
-  [[nodiscard]] bool is_tcp() const noexcept;
+/// A line that names addresses: what is to be looked at when the description is rewritten.
+struct SdpNote {
+  enum class Kind : std::uint8_t { origin, connection, rtcp, candidate, remote_candidates, path };
+
+  Kind kind = Kind::connection;
+  std::uint8_t section = 0;           // index of its m= line, or kNoSection
+  std::string_view value;             // of an attribute: after the colon
+  std::optional<SdpAddress> address;  // of o= and c=
+
+  static constexpr std::uint8_t kNoSection = 0xFF;  // before the first m=
 };
 
 struct SessionDescription {
   static constexpr std::size_t kMaxMedia = 32;
+  static constexpr std::size_t kMaxNotes = 256;
 
-  std::string_view session;  // all before the first m=
-  std::optional<SdpAddress> connection;
+  bool has_connection = false;
+  Connection connection;                                  // the first c= of the session
   StreamDirection direction = StreamDirection::sendrecv;  // of sections that do not say
-  std::array<MediaSection, kMaxMedia> sections;
-  std::size_t section_count = 0;
-
-  [[nodiscard]] std::span<const MediaSection> media() const noexcept {
-    return {sections.data(), section_count};
-  }
+  BoundedList<MediaSection, kMaxMedia> media;
+  BoundedList<SdpNote, kMaxNotes> notes;  // in the order of the lines
 };
 
 /// Reads a description; an m= line that cannot be read counts as one with port 0, which nothing is opened
 /// for.
-/// \return false when there are more than kMaxMedia sections.
+/// \return false when there are more than kMaxMedia sections or kMaxNotes lines with addresses.
 [[nodiscard]] bool parse_sdp(std::string_view text, SessionDescription& description) noexcept;
 
 }  // namespace pinhole::alg::sip

@@ -5,58 +5,14 @@
 
 #include "alg/host.hpp"
 #include "alg/sip/body.hpp"
-#include "alg/sip/chars.hpp"
+#include "alg/sip/body_rewrite.hpp"
 #include "alg/sip/header_rewrite.hpp"
 #include "alg/sip/registration.hpp"
-#include "alg/sip/sdp_rewrite.hpp"
 #include "alg/sip/translator.hpp"
 
 namespace pinhole::alg::sip {
 
 namespace {
-
-// Offers and answers ride in these methods and in their answers up to 2xx (RFC 3264, 3261, 3262, 3311).
-SdpPurpose purpose_of(const MessageView& view) noexcept {
-  if (view.status() >= 300) return SdpPurpose::information;
-  switch (view.method()) {
-    case Method::invite:
-    case Method::ack:
-    case Method::prack:
-    case Method::update:
-      return SdpPurpose::session;
-    default:
-      return SdpPurpose::information;
-  }
-}
-
-// One message sets up one session: more descriptions than this are a waste of time, if not meant to be one.
-constexpr int kMaxDescriptions = 8;
-
-// A length that a message or part did not say stays unsaid (requirement AC-06).
-void rewrite_length(std::string_view token, std::ptrdiff_t growth, Translator& translator) noexcept {
-  if (token.empty() || growth == 0) return;
-  const auto length = number(token);
-  if (!length) return;
-  // A length that the body does not have cannot be kept in step with it.
-  if (static_cast<std::ptrdiff_t>(*length) + growth < 0) return translator.refuse();
-  translator.use(Rule::content_length);
-  translator.replace_number(token, static_cast<std::uint32_t>(*length + growth));
-}
-
-std::uint32_t rewrite_body(const MessageView& view, Translator& translator) noexcept {
-  const auto before = translator.growth();
-  std::uint32_t opened = 0;
-  SdpReader reader(view);
-  for (int count = 0; const auto part = reader.next(); ++count) {
-    if (count == kMaxDescriptions) translator.refuse();
-    if (translator.given_up()) return 0;
-    const auto part_before = translator.growth();
-    opened += rewrite_sdp(part->sdp, purpose_of(view), translator);
-    rewrite_length(part->content_length, translator.growth() - part_before, translator);
-  }
-  rewrite_length(view.value(HeaderId::content_length), translator.growth() - before, translator);
-  return opened;
-}
 
 Answer answer_of(Outcome outcome) noexcept {
   switch (outcome) {
@@ -120,14 +76,15 @@ Answer SipAlg::malformed() noexcept {
 
 Answer SipAlg::translate(const MessageView& view, const Message& message, Host& host,
                          EditList& edits) noexcept {
+  const Body body(view);
   Translator translator(message, host, edits, policy_);
   auto summary = view.summary();
-  summary.has_sdp = SdpReader(view).next().has_value();
+  summary.has_sdp = body.has_description();
   summary.call_id = call_id_.of(summary.call_id, translator);
   host.announce(summary);
 
   rewrite_headers(view, translator);
-  const auto opened = rewrite_body(view, translator);
+  const auto opened = rewrite_body(view, body, translator);
   if (translator.outcome() == Outcome::fine) grant_bindings(view, translator);
 
   auto answer = answer_of(translator.outcome());

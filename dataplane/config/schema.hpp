@@ -165,6 +165,10 @@ struct Schema<Sip> {
           .member = &Sip::registrations_per_worker,
           .help = "the size of each worker's table of registrations",
           .bounds = {1, 1048576}},
+      Key{.name = "local_media",
+          .member = &Sip::local_media,
+          .help = "the way of media between two inside hosts that call each other through a server outside: "
+                  "hairpin, through Pinhole; direct, from host to host"},
   };
 };
 

@@ -271,6 +271,7 @@ struct Sip {
   bool ignore_df = false;            // fragment messages that outgrow the MTU even if their sender forbids it
   std::uint32_t calls_per_worker = 8192;
   std::uint32_t registrations_per_worker = 8192;
+  alg::sip::LocalMedia local_media = alg::sip::LocalMedia::hairpin;
 
   friend bool operator==(const Sip&, const Sip&) = default;
 };

@@ -77,6 +77,11 @@ struct Words<nat::StaticDirection> {
                                       Word{"out", nat::StaticDirection::out}};
 };
 template <>
+struct Words<alg::sip::LocalMedia> {
+  static constexpr std::array kAll = {Word{"hairpin", alg::sip::LocalMedia::hairpin},
+                                      Word{"direct", alg::sip::LocalMedia::direct}};
+};
+template <>
 struct Words<nat::Protocol> {
   // ICMP has no ports to forward.
   static constexpr std::array kAll = {Word{"udp", nat::Protocol::udp}, Word{"tcp", nat::Protocol::tcp}};

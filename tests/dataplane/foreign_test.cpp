@@ -122,6 +122,18 @@ TEST_CASE("an owner answers out of its own translator", "[dataplane][foreign]") 
   CHECK((owner.translator[index].flags & nat::MappingFlags::kSip) != 0);
   CHECK(owner.translator.admits(index, kProvider, lab.now));
 
+  PeerMessage candidate;
+  candidate.type = PeerMessageType::candidate_of;
+  candidate.first = endpoint(lab.phone_of(1).address, 40000);
+  candidate.second = kProvider;
+  REQUIRE(answer(candidate, owner.endpoints, lab.now));
+  REQUIRE(candidate.state == alg::LookupState::found);
+  const auto media =
+      owner.translator.find_outbound(nat::Protocol::udp, endpoint(lab.phone_of(1).address, 40000));
+  REQUIRE(media != nat::kNoMapping);
+  CHECK(owner.translator[media].external == candidate.first);
+  CHECK((owner.translator[media].flags & (nat::MappingFlags::kSip | nat::MappingFlags::kPinhole)) == 0);
+
   PeerMessage back;
   back.type = PeerMessageType::inside_of;
   back.first = ask.first;

@@ -73,6 +73,40 @@ TEST_CASE("half a pair is completed beside what exists, or else by parity", "[na
   CHECK(n.port(pair.rtcp) % 2 == 1);
 }
 
+TEST_CASE("ports that are to follow others do so while these are free", "[nat][translator][rfc8866]") {
+  TestNat n;
+  const auto next_pair = [&](std::uint16_t rtp, std::uint16_t rtcp) {
+    return n.nat.create_pair(inside(1, rtp), inside(1, rtcp), 7, 0, Realm::translated, true);
+  };
+  const CreatedPair first = n.nat.create_pair(inside(1, 40000), inside(1, 40001), 7, 0);
+  const std::uint16_t port = n.port(first.rtp);
+  REQUIRE(port < 65530);
+  SECTION("a pair behind a pair") {
+    const CreatedPair next = next_pair(40002, 40003);
+    CHECK(n.port(next.rtp) == port + 2);
+    CHECK(n.port(next.rtcp) == port + 3);
+    CHECK(next_pair(40002, 40003).rtp == next.rtp);
+  }
+  SECTION("one port behind a pair") {
+    CHECK(n.port(next_pair(40002, 40002).rtp) == port + 2);
+  }
+  SECTION("half of what would follow is taken: any pair, and the free half stays free") {
+    const Endpoint taken = {n.nat[first.rtp].external.address, Be16{static_cast<std::uint16_t>(port + 3)}};
+    REQUIRE(n.nat.add_forward(Protocol::udp, taken, inside(2, 9000), 0, 0) == ForwardResult::added);
+    const std::uint32_t in_use = n.nat.ports_in_use();
+    const CreatedPair next = next_pair(40002, 40003);
+    CHECK(n.port(next.rtp) != port + 2);
+    CHECK(n.port(next.rtp) % 2 == 0);
+    CHECK(n.port(next.rtcp) == n.port(next.rtp) + 1);
+    CHECK(n.nat.ports_in_use() == in_use + 2);
+  }
+  SECTION("there is nothing to follow") {
+    const CreatedPair next = next_pair(40004, 40005);
+    CHECK(n.port(next.rtp) % 2 == 0);
+    CHECK(n.port(next.rtcp) == n.port(next.rtp) + 1);
+  }
+}
+
 TEST_CASE("when no pair is left, two ports of the right parity are given",
           "[nat][translator][rfc4787-req4]") {
   TestNat n({.mappings = 70000});

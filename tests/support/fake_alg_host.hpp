@@ -71,6 +71,10 @@ class FakeAlgHost final : public alg::Host {
     return {alg::LookupState::found, external, {}};
   }
 
+  [[nodiscard]] alg::Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override {
+    return external_of(protocol, inside);
+  }
+
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override {
     if (waits) return {alg::LookupState::wait, {}, {}};
     const auto found = inside_.find({protocol, external});
@@ -87,8 +91,8 @@ class FakeAlgHost final : public alg::Host {
   }
 
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override {
-    const auto rtp = external_of(nat::Protocol::udp, request.rtp);
-    const auto rtcp = external_of(nat::Protocol::udp, request.rtcp);
+    const auto rtp = external_of(request.protocol, request.rtp);
+    const auto rtcp = external_of(request.protocol, request.rtcp);
     if (rtp.state != alg::LookupState::found) return {rtp.state, {}, {}};
     if (rtcp.state != alg::LookupState::found) return {rtcp.state, {}, {}};
     opened.push_back(request);

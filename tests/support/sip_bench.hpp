@@ -42,6 +42,13 @@ struct Passed {
   std::string rules;  // of the edits, "Via, Contact"
 };
 
+/// The policy by which all endpoints of inside hosts come back in, whoever gets them.
+inline alg::sip::Policy direct_media() {
+  alg::sip::Policy policy;
+  policy.local_media = alg::sip::LocalMedia::direct;
+  return policy;
+}
+
 /// A gateway with its host and the flow of a phone with a proxy outside: the phone 10.0.0.5:5060, unless said
 /// otherwise.
 struct SipBench {
@@ -53,7 +60,8 @@ struct SipBench {
   explicit SipBench(const alg::sip::Policy& policy = {}) : alg(counters, policy) {
     flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint;
   }
-  SipBench(std::string_view inside_prefix, std::string_view phone) : alg(counters) {
+  SipBench(std::string_view inside_prefix, std::string_view phone, const alg::sip::Policy& policy = {})
+      : alg(counters, policy) {
     host.inside_prefix = *nat::Prefix::parse(inside_prefix);
     flow.inside = endpoint(phone);
     flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint;

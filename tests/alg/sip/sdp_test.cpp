@@ -86,289 +86,123 @@ TEST_CASE("a candidate is read with its related address", "[alg][sdp][rfc8839]")
   CHECK_FALSE(parse_candidate("1 1 UDP 1 name.local").has_value());
 }
 
-TEST_CASE("a description is cut into its sections", "[alg][sdp]") {
-  const auto text =
-      test::lines({"v=0", "c=IN IP4 10.0.0.5", "not a line", "m=audio 4000 RTP/AVP 0", "i=title",
-                   "a=rtcp:4009", "m=video 4002 RTP/AVP 31", "c=IN IP6 ::1", "m=broken"});
-  SessionDescription description;
-  REQUIRE(parse_sdp(text, description));
-  REQUIRE(description.media().size() == 3);
-  CHECK(description.connection->value == test::address("10.0.0.5"));
-  const auto& audio = description.media()[0];
-  CHECK(audio.text == "m=audio 4000 RTP/AVP 0\r\ni=title\r\na=rtcp:4009\r\n");
-  CHECK(std::string_view(audio.after_title, 6) == "a=rtcp");
-  CHECK(audio.rtcp->port.value == 4009);
-  CHECK_FALSE(audio.has_connection);
-  const auto& video = description.media()[1];
-  CHECK(video.has_connection);
-  CHECK_FALSE(video.connection.has_value());
-  CHECK(description.media()[2].line.port.value == 0);
+TEST_CASE("an active TCP candidate is told from those that wait", "[alg][sdp][rfc6544]") {
+  CHECK(parse_candidate("1 1 TCP 1 10.0.0.5 9 typ host tcptype active")->connects);
+  CHECK_FALSE(parse_candidate("1 1 TCP 1 10.0.0.5 4000 typ host tcptype passive")->connects);
+  CHECK_FALSE(parse_candidate("1 1 tcp 1 10.0.0.5 4000 typ host tcptype so")->connects);
+  CHECK_FALSE(parse_candidate("1 1 UDP 1 10.0.0.5 4000 typ host generation 0")->connects);
 }
 
-TEST_CASE("more sections than can be held are refused", "[alg][sdp][AC-22]") {
-  std::string text = "v=0\r\n";
-  SessionDescription description;
-  for (std::size_t i = 0; i < SessionDescription::kMaxMedia; ++i) text += "m=audio 4000 RTP/AVP 0\r\n";
-  CHECK(parse_sdp(text, description));
-  text += "m=audio 4000 RTP/AVP 0\r\n";
-  CHECK_FALSE(parse_sdp(text, description));
-}
-
-namespace {
-
-// What becomes of a description in an INVITE on its way.
-std::string pass(test::SipBench& bench, Direction direction, const std::string& sdp,
-                 const char* method = "INVITE") {
-  const std::string name(method);
-  const auto message = test::with_sdp(
-      {name + " sip:bob@example.com SIP/2.0", "Via: SIP/2.0/UDP phone.example.net;branch=z9hG4bK1",
-       "From: <sip:a@b>;tag=1", "To: <sip:c@d>", "Call-ID: 1", "CSeq: 1 " + name},
-      sdp);
-  const auto passed = bench.pass(direction, message);
-  CHECK(passed.answer.verdict == Verdict::forward);
-  const auto body = passed.text.find("\r\n\r\n");
-  REQUIRE(body != std::string::npos);
-  const auto length = "Content-Length: " + std::to_string(passed.text.size() - body - 4) + "\r\n";
-  CHECK(passed.text.find(length) != std::string::npos);
-  return passed.text.substr(body + 4);
-}
-
-}  // namespace
-
-TEST_CASE("offers of all kinds are opened and rewritten", "[alg][sdp][AC-09][AC-14][AC-26]") {
+TEST_CASE("an MSRP URI is read for where it leads", "[alg][sdp][rfc4975]") {
   struct Row {
-    const char* name;
-    std::string before;
-    std::string after;
-    std::vector<std::pair<const char*, const char*>> opened;  // RTP, RTCP
+    const char* text;
+    bool valid;
+    const char* address;
+    unsigned port;
   };
-  using test::lines;
   const Row rows[] = {
-      {"address by media",
-       lines({"c=IN IP4 192.0.2.1", "m=audio 4000 RTP/AVP 0", "c=IN IP4 10.0.0.5"}),
-       lines({"c=IN IP4 192.0.2.1", "m=audio 9000 RTP/AVP 0", "c=IN IP4 203.0.113.10"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4001"}}},
-      {"audio and video",
-       lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "m=video 4002 RTP/SAVPF 96"}),
-       lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "m=video 9002 RTP/SAVPF 96"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4001"}, {"10.0.0.5:4002", "10.0.0.5:4003"}}},
-      {"RTCP on a port of its own",
-       lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "a=rtcp:4010"}),
-       lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "a=rtcp:9010"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4010"}}},
-      {"RTCP at another host",
-       lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "a=rtcp:4010 IN IP4 10.0.0.6"}),
-       lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "a=rtcp:10010 IN IP4 203.0.113.10"}),
-       {{"10.0.0.5:4000", "10.0.0.6:4010"}}},
-      {"RTCP in RTP's port",
-       lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "a=rtcp:4000", "a=rtcp-mux"}),
-       lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "a=rtcp:9000", "a=rtcp-mux"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4000"}}},
-      {"RTCP at a port that is never opened",
-       lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "a=rtcp:53 IN IP4 10.0.0.5"}),
-       lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "a=rtcp:53 IN IP4 203.0.113.10"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4000"}}},
-      {"fax has no RTCP",
-       lines({"c=IN IP4 10.0.0.5", "m=image 4000 udptl t38", "a=T38FaxVersion:0"}),
-       lines({"c=IN IP4 203.0.113.10", "m=image 9000 udptl t38", "a=T38FaxVersion:0"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4000"}}},
-      {"TCP makes a TCP mapping, no pinhole",
-       lines({"c=IN IP4 10.0.0.5", "m=message 2855 TCP/MSRP *"}),
-       lines({"c=IN IP4 203.0.113.10", "m=message 7855 TCP/MSRP *"}),
-       {}},
-      {"an unknown kind",
-       lines({"c=IN IP4 10.0.0.5", "m=hologram 4000 UDP/X y"}),
-       lines({"c=IN IP4 203.0.113.10", "m=hologram 9000 UDP/X y"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4000"}}},
-      {"port 0 stays 0, its own address goes",
-       lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "m=video 0 RTP/AVP 31", "c=IN IP4 10.0.0.6"}),
-       lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "m=video 0 RTP/AVP 31",
-              "c=IN IP4 203.0.113.10"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4001"}}},
-      {"nothing but rejected media",
-       lines({"c=IN IP4 10.0.0.5", "m=audio 0 RTP/AVP 0"}),
-       lines({"c=IN IP4 203.0.113.10", "m=audio 0 RTP/AVP 0"}),
-       {}},
-      {"a port below 1024 is never opened",
-       lines({"c=IN IP4 10.0.0.5", "m=audio 22 RTP/AVP 0", "m=video 4002 RTP/AVP 31"}),
-       lines({"c=IN IP4 203.0.113.10", "m=audio 22 RTP/AVP 0", "m=video 9002 RTP/AVP 31"}),
-       {{"10.0.0.5:4002", "10.0.0.5:4003"}}},
-      {"on hold by 0.0.0.0",
-       lines({"c=IN IP4 0.0.0.0", "m=audio 4000 RTP/AVP 0"}),
-       lines({"c=IN IP4 0.0.0.0", "m=audio 4000 RTP/AVP 0"}),
-       {}},
-      {"no c= at all",
-       lines({"v=0", "m=audio 4000 RTP/AVP 0"}),
-       lines({"v=0", "m=audio 4000 RTP/AVP 0"}),
-       {}},
-      {"no media at all", lines({"o=- 1 1 IN IP4 10.0.0.5"}), lines({"o=- 1 1 IN IP4 203.0.113.10"}), {}},
-      {"IPv6 is left",
-       lines({"o=- 1 1 IN IP6 2001:db8::5", "c=IN IP6 2001:db8::5", "m=audio 4000 RTP/AVP 0"}),
-       lines({"o=- 1 1 IN IP6 2001:db8::5", "c=IN IP6 2001:db8::5", "m=audio 4000 RTP/AVP 0"}),
-       {}},
-      {"an address of another realm is left",
-       lines({"c=IN IP4 192.0.2.1", "m=audio 4000 RTP/AVP 0"}),
-       lines({"c=IN IP4 192.0.2.1", "m=audio 4000 RTP/AVP 0"}),
-       {}},
-      {"several streams in one port (BUNDLE)",
-       lines({"a=group:BUNDLE 1 2", "m=audio 4000 RTP/SAVPF 0", "c=IN IP4 10.0.0.5", "a=rtcp-mux",
-              "m=video 4000 RTP/SAVPF 96", "c=IN IP4 10.0.0.5", "a=rtcp-mux"}),
-       lines({"a=group:BUNDLE 1 2", "m=audio 9000 RTP/SAVPF 0", "c=IN IP4 203.0.113.10", "a=rtcp-mux",
-              "m=video 9000 RTP/SAVPF 96", "c=IN IP4 203.0.113.10", "a=rtcp-mux"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4001"}, {"10.0.0.5:4000", "10.0.0.5:4001"}}},
-      {"two ports for one stream: the count stays, the first pair is opened",
-       lines({"c=IN IP4 10.0.0.5", "m=video 4000/2 RTP/AVP 31"}),
-       lines({"c=IN IP4 203.0.113.10", "m=video 9000/2 RTP/AVP 31"}),
-       {{"10.0.0.5:4000", "10.0.0.5:4001"}}},
-      {"the last port has no next",
-       lines({"c=IN IP4 10.0.0.5", "m=audio 65535 RTP/AVP 0"}),
-       lines({"c=IN IP4 203.0.113.10", "m=audio 4999 RTP/AVP 0"}),
-       {{"10.0.0.5:65535", "10.0.0.5:65535"}}},
-      {"the last line has no end",
-       "c=IN IP4 10.0.0.5\nm=audio 4000 RTP/AVP 0",
-       "c=IN IP4 203.0.113.10\nm=audio 9000 RTP/AVP 0",
-       {{"10.0.0.5:4000", "10.0.0.5:4001"}}},
+      {"msrp://10.0.0.5:7777/iau39soe2843z;tcp", true, "10.0.0.5", 7777},
+      {"msrps://alice@10.0.0.5:9/s;tcp;x=1", true, "10.0.0.5", 9},
+      {"MSRP://10.0.0.5/s;tcp", true, "10.0.0.5", 2855},
+      {"msrp://10.0.0.5;tcp", true, "10.0.0.5", 2855},
+      {"msrp://relay.example.com:2855/s;tcp", true, "", 2855},
+      {"msrp://[2001:db8::5]:2855/s;tcp", true, "", 2855},
+      {"msrp://10.0.0.5:65536/s;tcp", false, "", 0},
+      {"msrp://10.0.0.5:/s;tcp", false, "", 0},
+      {"sip://10.0.0.5:5060/s", false, "", 0},
+      {"10.0.0.5:5060", false, "", 0},
+      {"", false, "", 0},
   };
   for (const auto& row : rows) {
-    DYNAMIC_SECTION(row.name) {
-      test::SipBench bench;
-      CHECK(pass(bench, Direction::outbound, row.before) == row.after);
-      std::vector<std::pair<nat::Endpoint, nat::Endpoint>> opened, expected;
-      for (const auto& request : bench.host.opened) opened.emplace_back(request.rtp, request.rtcp);
-      for (const auto& [rtp, rtcp] : row.opened)
-        expected.emplace_back(test::endpoint(rtp), test::endpoint(rtcp));
-      CHECK(opened == expected);
-      CHECK(bench.counters.read(Counter::sip_media_opened) == opened.size());
+    DYNAMIC_SECTION("\"" << row.text << "\"") {
+      const auto uri = parse_msrp_uri(row.text);
+      REQUIRE(uri.has_value() == row.valid);
+      if (!uri) continue;
+      CHECK((uri->address ? std::string(uri->address->token) : "") == row.address);
+      CHECK(uri->port.value == row.port);
     }
   }
 }
 
-TEST_CASE("lines are added where the original could do without", "[alg][sdp][rfc3605]") {
-  using test::lines;
-  test::SipBench bench;
-  SECTION("RTCP got a port that is not the next") {
-    bench.host.forced[test::endpoint("10.0.0.5:4001")] = test::endpoint("203.0.113.10:7777");
-    CHECK(
-        pass(bench, Direction::outbound,
-             lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "a=sendrecv", "m=video 0 RTP/AVP 31"})) ==
-        lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "a=sendrecv", "a=rtcp:7777",
-               "m=video 0 RTP/AVP 31"}));
+TEST_CASE("lines end with CRLF, LF or CR", "[alg][sdp][rfc8866]") {
+  SdpLineReader lines("v=0\r\nno line\ns=-\n\r\ra=x\rm=audio 1 a b\n\rt=0");
+  SdpLine line;
+  std::string seen;
+  std::string ends;
+  while (lines.next(line)) {
+    seen.append(1, line.type).append("=").append(line.value).append(";");
+    ends.append(line.line_end).append(";");
   }
-  SECTION("the same, and the last line has no end") {
-    bench.host.forced[test::endpoint("10.0.0.5:4001")] = test::endpoint("203.0.113.10:7777");
-    CHECK(pass(bench, Direction::outbound, "c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0") ==
-          "c=IN IP4 203.0.113.10\r\nm=audio 9000 RTP/AVP 0\r\na=rtcp:7777");
-  }
-  SECTION("RTCP got another address") {
-    bench.host.forced[test::endpoint("10.0.0.5:4001")] = test::endpoint("203.0.113.11:9001");
-    CHECK(pass(bench, Direction::outbound, lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0"})) ==
-          lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "a=rtcp:9001 IN IP4 203.0.113.11"}));
-  }
-  SECTION("a=rtcp is there, without the address that it needs now") {
-    bench.host.forced[test::endpoint("10.0.0.5:4005")] = test::endpoint("203.0.113.11:9005");
-    CHECK(pass(bench, Direction::outbound,
-               lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "a=rtcp:4005"})) ==
-          lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "a=rtcp:9005 IN IP4 203.0.113.11"}));
-  }
-  SECTION("one of two streams got another address than the session") {
-    bench.host.forced[test::endpoint("10.0.0.5:4002")] = test::endpoint("203.0.113.11:9002");
-    bench.host.forced[test::endpoint("10.0.0.5:4003")] = test::endpoint("203.0.113.11:9003");
-    CHECK(pass(bench, Direction::outbound,
-               lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "m=video 4002 RTP/AVP 31", "i=film",
-                      "b=AS:64"})) ==
-          lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "m=video 9002 RTP/AVP 31", "i=film",
-                 "c=IN IP4 203.0.113.11", "b=AS:64"}));
-  }
-  SECTION("both in one place") {
-    bench.host.forced[test::endpoint("10.0.0.5:4002")] = test::endpoint("203.0.113.11:9002");
-    bench.host.forced[test::endpoint("10.0.0.5:4003")] = test::endpoint("203.0.113.11:7777");
-    CHECK(pass(bench, Direction::outbound,
-               lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "m=video 4002 RTP/AVP 31"})) ==
-          lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "m=video 9002 RTP/AVP 31",
-                 "c=IN IP4 203.0.113.11", "a=rtcp:7777"}));
-  }
+  CHECK(seen == "v=0;s=-;a=x;m=audio 1 a b;t=0;");
+  CHECK(ends == "\r\n;\n;\r;\n;;");
 }
 
-TEST_CASE("a description that comes back to another phone inside is restored", "[alg][sdp][rfc4787-req9]") {
-  using test::lines;
-  test::SipBench bench;
-  const auto offer = lines({"o=- 1 1 IN IP4 10.0.0.6", "c=IN IP4 10.0.0.6", "m=audio 4000 RTP/AVP 0",
-                            "a=rtcp:4007 IN IP4 10.0.0.6", "m=video 4002 RTP/AVP 31",
-                            "a=candidate:1 1 UDP 5 10.0.0.6 4002 typ host"});
-  const auto outside = pass(bench, Direction::outbound, offer);
-  CHECK(outside.find("10.0.0.") == std::string::npos);
-  CHECK(pass(bench, Direction::inbound, outside) == offer);
+TEST_CASE("a description is cut into its sections", "[alg][sdp]") {
+  const auto text =
+      test::lines({"v=0", "c=IN IP4 10.0.0.5", "not a line", "a=sendonly", "m=audio 4000 RTP/AVP 0",
+                   "i=title", "a=rtcp:4009", "a=setup:active", "m=video 4002/2 rtp/avp 31", "c=IN IP6 ::1",
+                   "a=inactive", "a=bundle-only", "m=broken"});
+  SessionDescription description;
+  REQUIRE(parse_sdp(text, description));
+  REQUIRE(description.media.size() == 3);
+  CHECK(description.connection.address->value == test::address("10.0.0.5"));
+  const auto& audio = description.media[0];
+  CHECK(audio.line.port.value == 4000);
+  CHECK(std::string_view(audio.after_title, 6) == "a=rtcp");
+  CHECK(std::string_view(audio.after_lines, 7) == "m=video");
+  CHECK(audio.rtcp->port.value == 4009);
+  CHECK(audio.direction == StreamDirection::sendonly);
+  CHECK(audio.connects);
+  CHECK_FALSE(audio.has_connection);
+  const auto& video = description.media[1];
+  CHECK(video.has_rtcp);
+  CHECK(video.line.port_count == 2);
+  CHECK(video.has_connection);
+  CHECK(video.connection.is_ip6);
+  CHECK_FALSE(video.connection.address.has_value());
+  CHECK(video.direction == StreamDirection::inactive);
+  CHECK(video.bundle_only);
+  CHECK_FALSE(video.connects);
+  CHECK(description.media[2].line.port.value == 0);
+
+  std::string notes;
+  for (const auto& note : description.notes) {
+    notes.append(std::to_string(note.section)).append(" ").append(note.value).append(";");
+  }
+  CHECK(notes == "255 IN IP4 10.0.0.5;0 4009;1 IN IP6 ::1;");
 }
 
-TEST_CASE("media of strangers that come in are left alone", "[alg][sdp][AC-04]") {
-  using test::lines;
-  test::SipBench bench;
-  const auto answer = lines({"o=- 1 1 IN IP4 10.9.9.9", "c=IN IP4 198.51.100.30", "m=audio 4000 RTP/AVP 0",
-                             "m=video 4002 RTP/AVP 31", "c=IN IP4 203.0.113.12"});
-  CHECK(pass(bench, Direction::inbound, answer) == answer);
-  CHECK(bench.host.opened.empty());
+TEST_CASE("what carries a stream is told by the beginning of its protocol", "[alg][sdp][AC-26]") {
+  const auto transport = [](const std::string& media) {
+    SessionDescription description;
+    REQUIRE(parse_sdp("m=" + media + "\r\n", description));
+    return description.media[0].transport;
+  };
+  for (const char* udp :
+       {"audio 4000 RTP/AVP 0", "audio 4000 UDP/TLS/RTP/SAVPF 0", "image 4000 udptl t38",
+        "application 4000 UDP/DTLS/SCTP x", "application 4000 DTLS/SCTP 5000", "x 4000 y z"})
+    CHECK(transport(udp) == Transport::udp);
+  for (const char* tcp : {"message 4000 TCP/MSRP *", "image 4000 tcp t38", "image 4000 TCPTL t38",
+                          "audio 4000 TCP/TLS/RTP/SAVP 0"})
+    CHECK(transport(tcp) == Transport::tcp);
+  for (const char* unknown : {"application 4000 SCTP x", "audio 4000 DCCP/RTP/AVP 0"})
+    CHECK(transport(unknown) == Transport::unknown);
 }
 
-TEST_CASE("candidates go with the default, or all are left", "[alg][sdp][AC-05]") {
-  using test::lines;
-  test::SipBench bench;
-  SECTION("every candidate of ours is translated with the default") {
-    CHECK(pass(bench, Direction::outbound,
-               lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0",
-                      "a=candidate:1 1 UDP 9 10.0.0.5 4000 typ host",
-                      "a=candidate:1 2 UDP 8 10.0.0.5 4001 typ host",
-                      "a=candidate:2 1 UDP 7 10.0.0.6 4000 typ host",
-                      "a=candidate:3 1 TCP 6 10.0.0.5 9 typ host tcptype active",
-                      "a=candidate:4 1 UDP 5 abcd.local 4000 typ host",
-                      "a=candidate:5 1 UDP 4 192.0.2.7 4000 typ relay raddr 10.0.0.5 rport 4000"})) ==
-          lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0",
-                 "a=candidate:1 1 UDP 9 203.0.113.10 9000 typ host",
-                 "a=candidate:1 2 UDP 8 203.0.113.10 9001 typ host",
-                 "a=candidate:2 1 UDP 7 203.0.113.10 10000 typ host",
-                 "a=candidate:3 1 TCP 6 203.0.113.10 9 typ host tcptype active",
-                 "a=candidate:4 1 UDP 5 abcd.local 4000 typ host",
-                 "a=candidate:5 1 UDP 4 192.0.2.7 4000 typ relay raddr 203.0.113.10 rport 9000"}));
-  }
-  SECTION("a default that was learnt by STUN is opened, and nothing is changed") {
-    REQUIRE(bench.host.external_of(nat::Protocol::udp, test::endpoint("10.0.0.5:4000")).endpoint ==
-            test::endpoint("203.0.113.10:9000"));
-    const auto offer = lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0",
-                              "a=candidate:1 1 UDP 9 10.0.0.5 4000 typ host",
-                              "a=candidate:2 1 UDP 9 203.0.113.10 9000 typ srflx raddr 10.0.0.5 rport 4000"});
-    CHECK(pass(bench, Direction::outbound, offer) == offer);
-    REQUIRE(bench.host.opened.size() == 1);
-    CHECK(bench.host.opened[0].rtp == test::endpoint("10.0.0.5:4000"));
-  }
-  SECTION("the external endpoint of another phone is not opened for this one") {
-    REQUIRE(bench.host.external_of(nat::Protocol::udp, test::endpoint("10.0.0.6:4000")).endpoint ==
-            test::endpoint("203.0.113.10:10000"));
-    const auto offer = lines({"c=IN IP4 203.0.113.10", "m=audio 10000 RTP/AVP 0"});
-    CHECK(pass(bench, Direction::outbound, offer) == offer);
-    CHECK(bench.host.opened.empty());
-  }
-  SECTION("candidates without a default of ours are left") {
-    const auto offer = lines({"c=IN IP4 0.0.0.0", "m=audio 9 UDP/TLS/RTP/SAVPF 0", "a=rtcp:9 IN IP4 0.0.0.0",
-                              "a=candidate:1 1 UDP 9 10.0.0.5 4000 typ host"});
-    CHECK(pass(bench, Direction::outbound, offer) == offer);
-  }
-  SECTION("what the peer chose of ours is restored") {
-    REQUIRE(bench.host.external_of(nat::Protocol::udp, test::endpoint("10.0.0.5:4000")).state ==
-            LookupState::found);
-    CHECK(pass(bench, Direction::inbound,
-               lines({"c=IN IP4 198.51.100.30", "m=audio 4000 RTP/AVP 0",
-                      "a=remote-candidates:1 203.0.113.10 9000 2 192.0.2.1 5"})) ==
-          lines({"c=IN IP4 198.51.100.30", "m=audio 4000 RTP/AVP 0",
-                 "a=remote-candidates:1 10.0.0.5 4000 2 192.0.2.1 5"}));
-  }
-}
-
-TEST_CASE("a description that sets nothing up hides addresses and opens nothing", "[alg][sdp]") {
-  using test::lines;
-  test::SipBench bench;
-  CHECK(pass(bench, Direction::outbound,
-             lines({"o=- 1 1 IN IP4 10.0.0.5", "c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0"}), "OPTIONS") ==
-        lines({"o=- 1 1 IN IP4 203.0.113.10", "c=IN IP4 203.0.113.10", "m=audio 4000 RTP/AVP 0"}));
-  CHECK(bench.host.opened.empty());
+TEST_CASE("more sections or addresses than can be held are refused", "[alg][sdp][AC-22]") {
+  SessionDescription description;
+  const auto repeat = [](const char* line, std::size_t times) {
+    std::string text = "v=0\r\n";
+    for (std::size_t i = 0; i < times; ++i) text += line;
+    return text;
+  };
+  const char* const media = "m=audio 4000 RTP/AVP 0\r\n";
+  CHECK(parse_sdp(repeat(media, SessionDescription::kMaxMedia), description));
+  CHECK_FALSE(parse_sdp(repeat(media, SessionDescription::kMaxMedia + 1), description));
+  const char* const candidate = "a=candidate:1 1 UDP 1 192.0.2.1 9 typ host\r\n";
+  CHECK(parse_sdp(repeat(candidate, SessionDescription::kMaxNotes), description));
+  CHECK_FALSE(parse_sdp(repeat(candidate, SessionDescription::kMaxNotes + 1), description));
+  CHECK(parse_sdp(repeat("a=rtpmap:0 PCMU/8000\r\n", 5000), description));
 }
 
 }  // namespace pinhole::alg::sip

@@ -159,7 +159,7 @@ TEST_CASE("what leaves and comes back is what was sent, and the other way round"
           "[alg][sip][AC-02][AC-03][AC-10]") {
   for (const auto& flow : flows()) {
     DYNAMIC_SECTION(name_of(flow)) {
-      test::SipBench bench;
+      test::SipBench bench(test::direct_media());
       for (const auto& step : steps(flow)) {
         CAPTURE(step.name);
         REQUIRE(bench.pass(step.direction, step.before).text == step.after);

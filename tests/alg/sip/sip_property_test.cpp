@@ -35,7 +35,7 @@ test::Rename outside_of(test::SipBench& bench) {
 }
 
 struct Case {
-  test::SipBench bench;
+  test::SipBench bench{test::direct_media()};
   test::Template message;
   std::string inside;
 
@@ -116,7 +116,7 @@ TEST_CASE("the length of a random valid message is right after it was translated
 
 TEST_CASE("hosts with equal ports never get each other's endpoints", "[alg][sip][property][AC-17]") {
   // All messages through one gateway: every phone of the house at once.
-  test::SipBench bench;
+  test::SipBench bench(test::direct_media());
   std::map<std::pair<nat::Protocol, nat::Endpoint>, nat::Endpoint> owner;  // external to inside
   const auto seed = first_seed();
   for (std::uint64_t i = 0; i < kMessages; ++i) {

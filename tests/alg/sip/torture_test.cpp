@@ -164,7 +164,7 @@ TEST_CASE("torture messages whose addresses are ours are translated where they s
     for (const auto& row : rows) {
       if (row.does == Does::refuse) continue;
       DYNAMIC_SECTION(folder << " " << row.section << " " << row.name) {
-        test::SipBench bench("192.0.2.0/24", "192.0.2.5:5060");
+        test::SipBench bench("192.0.2.0/24", "192.0.2.5:5060", test::direct_media());
         const auto sent = test::file_bytes(path_of(folder, row.name, ".sip"));
         const auto out = path_of(folder, row.name, ".out");
         const auto back = path_of(folder, row.name, ".back");
