@@ -142,7 +142,8 @@ void rewrite_vias(std::string_view value, Translator& translator) noexcept {
 void rewrite_addresses(std::string_view value, Place place, Translator& translator) noexcept {
   ListReader items(value);
   while (const auto item = items.next()) {
-    if (const auto address = parse_name_addr(*item)) rewrite_uri(address->uri, place, translator);
+    NameAddr address;
+    if (read_name_addr(*item, address)) rewrite_uri(address.uri, place, translator);
   }
 }
 

@@ -214,11 +214,11 @@ bool is_sip_version(std::string_view text) noexcept {
 
 // Who a From or To says it is, and the tag.
 void read_party(std::string_view value, std::string_view& uri, std::string_view& tag) noexcept {
-  const auto address = parse_name_addr(value);
-  if (!address) return;
-  uri = without_params(address->uri);
-  if (address->params.empty()) return;
-  if (const auto param = find_param(address->params, "tag")) tag = param->value;
+  NameAddr address;
+  if (!read_name_addr(value, address)) return;
+  uri = without_params(address.uri);
+  if (address.params.empty()) return;
+  if (const auto param = find_param(address.params, "tag")) tag = param->value;
 }
 
 // \param readable_end of the text that the line is part of
@@ -278,9 +278,10 @@ ParseResult MessageView::parse(std::string_view bytes) noexcept {
   if (line_end == bytes.size()) return ParseResult::malformed;
 
   HeaderReader reader(slice(bytes, line_end + 1));
-  Header header;
-  while (reader.next(header)) {
-    if (header.id != HeaderId::other && !note_header(header)) return ParseResult::malformed;
+  for (;;) {
+    auto& header = *::new (headers_.data() + header_count_ * sizeof(Header)) Header;
+    if (!reader.next(header)) break;
+    if (header.id != HeaderId::other && !note_header(header.id)) return ParseResult::malformed;
   }
   const bool whole = reader.terminated() && parse_identity() && parse_body(reader.rest());
   return whole ? ParseResult::message : ParseResult::malformed;
@@ -312,12 +313,13 @@ ParseResult MessageView::parse_start_line(std::string_view line) noexcept {
   return ParseResult::message;
 }
 
-bool MessageView::note_header(const Header& header) noexcept {
-  if ((present_ & bit(header.id) & kSingle) != 0 || header_count_ == kMaxHeaders) return false;
-  if ((present_ & bit(header.id)) == 0)
-    first_[static_cast<std::size_t>(header.id)] = static_cast<std::uint8_t>(header_count_);
-  present_ |= bit(header.id);
-  ::new (headers_.data() + header_count_++ * sizeof(Header)) Header(header);
+// Keeps the header that was read last.
+bool MessageView::note_header(HeaderId id) noexcept {
+  const auto place = static_cast<std::size_t>(id);
+  if ((present_ & bit(id) & kSingle) != 0 || header_count_ == kMaxHeaders) return false;
+  if ((present_ & bit(id)) == 0) first_[place] = static_cast<std::uint8_t>(header_count_);
+  present_ |= bit(id);
+  ++header_count_;
   return true;
 }
 

@@ -119,7 +119,7 @@ class MessageView {
 
  private:
   [[nodiscard]] ParseResult parse_start_line(std::string_view line) noexcept;
-  [[nodiscard]] bool note_header(const Header& header) noexcept;
+  [[nodiscard]] bool note_header(HeaderId id) noexcept;
   [[nodiscard]] bool parse_identity() noexcept;
   [[nodiscard]] bool parse_body(std::string_view rest) noexcept;
 
@@ -129,7 +129,8 @@ class MessageView {
 
   // Room for headers, which nobody clears before a message is read: that would cost as much as reading a
   // small one.
-  alignas(Header) std::array<std::byte, kMaxHeaders * sizeof(Header)> headers_;
+  // One more than is noted: the header in hand is read where it will stay.
+  alignas(Header) std::array<std::byte, (kMaxHeaders + 1) * sizeof(Header)> headers_;
   std::array<std::uint8_t, kHeaderIds> first_;  // of each kind that is present, in headers_
   std::size_t header_count_ = 0;
   std::uint64_t present_ = 0;  // a bit for each HeaderId

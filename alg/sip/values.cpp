@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "alg/sip/values.hpp"
 
-#include <algorithm>
+#include <utility>
 
 #include "alg/sip/chars.hpp"
 
@@ -15,25 +15,29 @@ std::optional<Param> find_param(std::string_view params, std::string_view lower_
   return std::nullopt;
 }
 
-std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept {
+bool read_name_addr(std::string_view item, NameAddr& address) noexcept {
   // Outside of quotes a display name has neither "<" nor ":", so the first "<" begins the URI.
   auto open = find_mark<'<', '"'>(item);
   while (open < item.size() && item[open] == '"') open = find_mark<'<', '"'>(item, skip_quoted(item, open));
-  NameAddr result;
   std::string_view rest;
   if (open < item.size()) {
     const auto close = find_mark<'>'>(item, open);
-    if (close == item.size()) return std::nullopt;
-    result.uri = trim(slice(item, open + 1, close));
+    if (close == item.size()) return false;
+    address.uri = trim(slice(item, open + 1, close));
     rest = trim(slice(item, close + 1));
   } else {
     const auto end = find_mark<';', ' ', '\t', '\r', '\n', '"'>(item);
-    result.uri = slice(item, 0, end);
+    address.uri = slice(item, 0, end);
     rest = trim(slice(item, end));
   }
-  if (find_mark<':'>(result.uri) == result.uri.size()) return std::nullopt;
-  if (!rest.empty() && rest.front() == ';') result.params = slice(rest, 1);
-  return result;
+  if (!rest.empty() && rest.front() == ';') address.params = slice(rest, 1);
+  return find_mark<':'>(address.uri) < address.uri.size();
+}
+
+std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept {
+  std::optional<NameAddr> address(std::in_place);
+  if (!read_name_addr(item, *address)) address.reset();
+  return address;
 }
 
 namespace {

@@ -89,6 +89,8 @@ struct NameAddr {
 /// Source: RFC 3261 section 20.10: without angle brackets every parameter belongs to the header.
 /// \return none when no URI can be told ("*" is none too).
 [[nodiscard]] std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept;
+/// The same in place. \param address a fresh one \return false: parse_name_addr() would give none
+[[nodiscard]] bool read_name_addr(std::string_view item, NameAddr& address) noexcept;
 
 /// One item of Via.
 struct Via {
