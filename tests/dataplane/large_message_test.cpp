@@ -406,6 +406,25 @@ TEST_CASE("a message in fragments waits for the worker of a host that it names",
   CHECK(scene.lab.buffers_in_use() == 0);
 }
 
+TEST_CASE("a message that waits for another worker in vain is dropped with all its fragments",
+          "[dataplane][large][AC-08]") {
+  Scene scene;
+  auto& worker = scene.lab.context(0);
+  rte_mbuf* message = nullptr;
+  for (int i = 0; i < 3; ++i) {
+    rte_mbuf* const fragment = rte_pktmbuf_alloc(worker.packets);
+    REQUIRE(fragment != nullptr);
+    fragment->next = message;
+    message = fragment;
+  }
+  constexpr dataplane::Ticket kNeverAnswered = 77;
+  REQUIRE(worker.parking.park(message, kNeverAnswered, worker.clock.tick()));
+  CHECK(scene.lab.buffers_in_use() == 3);
+  scene.lab.pass_s(3);
+  CHECK(scene.lab.dropped(DropReason::drop_sip_parked_timeout) == 3);
+  CHECK(scene.lab.buffers_in_use() == 0);
+}
+
 TEST_CASE("a message in fragments that is damaged or contradicts itself is dropped",
           "[dataplane][large][AC-08]") {
   Scene scene;
