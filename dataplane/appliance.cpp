@@ -100,6 +100,8 @@ nat::TranslatorConfig translator_config(const config::Config& config, unsigned w
           .tcp_sessions = config.nat.tcp_sessions_per_worker,
           .remotes = config.nat.remotes_per_worker,
           .filtering = {config.nat.filtering.udp, config.nat.filtering.tcp, config.nat.filtering.icmp},
+          .media_from = config.sip.media_from,
+          .latch_from = network.latch_from,
           .inbound_refresh = {config.nat.inbound_refresh.udp, config.nat.inbound_refresh.tcp,
                               config.nat.inbound_refresh.icmp},
           .statics = network.statics.rules(),
@@ -186,6 +188,7 @@ config::Result<void> Appliance::make_network(const config::Config& config) {
                                                .routes = RouteTable(config),
                                                .arp_answers = ArpAnswers(config),
                                                .subscribers = std::move(subscribers),
+                                               .latch_from = config.sip.latch_from,
                                                .steering = steering,
                                                .statics = {config.nat.static_mappings, steering},
                                                .untranslated = Untranslated(config),
@@ -346,6 +349,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                   .hash_seed = hash_seed,
                   .sip_ports = config.sip.enabled ? std::span<const std::uint16_t>(config.sip.ports)
                                                   : std::span<const std::uint16_t>{},
+                  .sip_why = config.sip.why,
                   .icmp_errors_per_s = config.icmp.errors_per_s,
                   .start_tsc = layout_->start_tsc,
                   .tsc_hz = layout_->tsc_hz});

@@ -53,7 +53,8 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
             .registrations = registrations,
             .questions = questions,
             .events = events,
-            .peers = peers}),
+            .peers = peers,
+            .why = parts.sip_why}),
       sip(parts.stats.alg),
       sip_ports(parts.sip_ports) {
 }

@@ -82,6 +82,7 @@ struct WorkerParts {
   std::span<std::byte> held_syn_memory;
   std::uint64_t hash_seed = 0;
   std::span<const std::uint16_t> sip_ports;
+  bool sip_why = false;
   std::uint32_t icmp_errors_per_s = 0;
   std::uint64_t start_tsc = 0;
   std::uint64_t tsc_hz = 0;

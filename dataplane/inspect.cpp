@@ -89,7 +89,7 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   }
   switch (answer.verdict) {
     case Verdict::forward:
-      worker.host.commit(worker.edits.edits().size());
+      worker.host.commit(worker.edits);
       if (worker.edits.empty() || apply_edits(mbuf, packet, worker.edits)) return true;
       answer.reason = DropReason::drop_sip_too_big;
       break;

@@ -130,6 +130,7 @@ std::optional<Rule> rule_of(HeaderId id) noexcept {
     case HeaderId::call_id:
     case HeaderId::cseq:
     case HeaderId::expires:
+    case HeaderId::session_expires:
     case HeaderId::content_type:
     case HeaderId::content_encoding:
     case HeaderId::content_length:

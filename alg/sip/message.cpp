@@ -36,6 +36,7 @@ constexpr HeaderName kHeaderNames[] = {
     {"remote-party-id", HeaderId::remote_party_id},
     {"diversion", HeaderId::diversion},
     {"expires", HeaderId::expires},
+    {"session-expires", HeaderId::session_expires},
     {"content-type", HeaderId::content_type},
     {"content-encoding", HeaderId::content_encoding},
     {"content-length", HeaderId::content_length},
@@ -51,6 +52,7 @@ constexpr HeaderName kCompactNames[] = {
     {"b", HeaderId::referred_by},
     {"c", HeaderId::content_type},
     {"e", HeaderId::content_encoding},
+    {"x", HeaderId::session_expires},
     {"l", HeaderId::content_length},
 };
 
@@ -104,6 +106,11 @@ bool is_keepalive(std::string_view bytes) noexcept {
     return true;
   }
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return is(c, chars::kSpace) || c == '\0'; });
+}
+
+// "1800;refresher=uac"
+std::uint32_t seconds_of(std::string_view value) noexcept {
+  return number(trim(slice(value, 0, std::min(value.find(';'), value.size())))).value_or(0);
 }
 
 // "SIP/2.0", any version: an answer to an unknown one is the endpoints' matter.
@@ -260,6 +267,8 @@ Summary MessageView::summary() const noexcept {
   summary.to_tag = tag_of(value(HeaderId::to));
   summary.from_uri = address_of(value(HeaderId::from));
   summary.to_uri = address_of(value(HeaderId::to));
+  summary.session_expires_s = seconds_of(value(HeaderId::session_expires));
+  summary.expires_s = seconds_of(value(HeaderId::expires));
   return summary;
 }
 

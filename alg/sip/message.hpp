@@ -35,6 +35,7 @@ enum class HeaderId : std::uint8_t {
   remote_party_id,
   diversion,
   expires,
+  session_expires,
   content_type,
   content_encoding,
   content_length,

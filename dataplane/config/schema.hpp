@@ -113,6 +113,19 @@ struct Schema<Sip> {
           .help = "the UDP ports where SIP is looked for",
           .bounds = {1, 16},
           .each = {1, 65535}},
+      Key{.name = "media_from",
+          .member = &Sip::media_from,
+          .help =
+              "whose packets media ports take; signalled: from the addresses that the descriptions of the "
+              "call "
+              "name; latched: and from the first to come in while nobody else has; anywhere: from anyone"},
+      Key{.name = "latch_from",
+          .member = &Sip::latch_from,
+          .help = "subnets whose hosts may be the first to come in; empty: any",
+          .bounds = {0, 16}},
+      Key{.name = "why",
+          .member = &Sip::why,
+          .help = "tell control what was done to each message of a call, for pinholectl call ID --why"},
       Key{.name = "calls_per_worker",
           .member = &Sip::calls_per_worker,
           .help = "the size of each worker's table of calls",

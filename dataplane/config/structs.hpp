@@ -258,8 +258,11 @@ struct Nat {
 struct Sip {
   bool enabled = true;
   std::vector<std::uint16_t> ports = {5060};
+  nat::MediaFrom media_from = nat::MediaFrom::latched;
+  std::vector<nat::Prefix> latch_from;  // empty: anyone
+  bool why = false;
   std::uint32_t calls_per_worker = 8192;
-  std::uint32_t registrations_per_worker = 8192;
+  std::uint32_t registrations_per_worker = 16384;
 
   friend bool operator==(const Sip&, const Sip&) = default;
 };
