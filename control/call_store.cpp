@@ -53,6 +53,7 @@ void CallStore::on_event(const ipc::Event& event, Time when, Moment now) {
   if (event.worker >= ipc::kMaxWorkers) return;
   if (event.type == ipc::EventType::sip_message) on_message(event, when, now);
   if (event.type == ipc::EventType::call_closed) on_closed(event, when);
+  if (event.type == ipc::EventType::sip_why) on_why(event);
 }
 
 void CallStore::on_message(const ipc::Event& event, Time when, Moment now) {
@@ -69,7 +70,7 @@ void CallStore::on_message(const ipc::Event& event, Time when, Moment now) {
     if (old) return;
     call = &open(event, when, now);
   }
-  add_to_ladder(call->record, message, when);
+  add_to_ladder(call->record, event, when);
   if (old) return;
   call->heard = now.steady;
   refresh(call->record);
@@ -203,7 +204,25 @@ void CallStore::copy_card(CallRecord& call, const ipc::CallCard& card) {
   call.pinholes = card.pinhole_count;
 }
 
-void CallStore::add_to_ladder(CallRecord& call, const ipc::SipMessageEvent& message, Time when) {
+/// What was done to a message belongs to its line of the ladder, and comes right after it.
+void CallStore::on_why(const ipc::Event& event) {
+  Live* const call = find_live(event.worker, event.why.card);
+  if (call == nullptr || call->record.generation != event.why.card_generation) return;
+  auto& ladder = call->record.ladder;
+  if (ladder.empty() || ladder.back().event != event.why.message) return;
+  std::size_t kept = 0;
+  for (const auto& line : ladder) kept += line.why.size();
+  event.why.records.for_each([&](const ipc::WhyRecord& record) {
+    if (kept++ >= kWhyLines) return;
+    ladder.back().why.push_back({.kind = record.kind,
+                                 .rule = record.rule,
+                                 .before = std::string(record.before),
+                                 .after = std::string(record.after)});
+  });
+}
+
+void CallStore::add_to_ladder(CallRecord& call, const ipc::Event& event, Time when) {
+  const auto& message = event.sip;
   if (call.ladder.size() == kLadderLines) {
     call.ladder.erase(call.ladder.begin() + kLadderHead);
     ++call.ladder_missing;
@@ -217,7 +236,10 @@ void CallStore::add_to_ladder(CallRecord& call, const ipc::SipMessageEvent& mess
                          .edits = message.edits,
                          .inside = message.inside,
                          .external = message.external,
-                         .remote = message.remote});
+                         .remote = message.remote,
+                         .event = event.sequence,
+                         .why = {},
+                         .why_told = message.why});
 }
 
 void CallStore::schedule(Live& call, std::optional<Steady> due) {
@@ -264,7 +286,9 @@ void CallStore::keep(Live& call, const ipc::CallCard& card, Moment now) {
   const auto media = link_->media(card).last_seen;
   const nat::Tick heard = card.last_message;
   const nat::Tick silent_since = media && nat::reached(heard, *media) ? *media : heard;
-  if (nat::reached(silent_since + nat::ticks_from_s(kSilence.count()), link_->tick())) {
+  const auto limit = card.media.held ? kHeldSilence : kSilence;
+  const bool silent = nat::reached(silent_since + nat::ticks_from_s(limit.count()), link_->tick());
+  if (silent && !ipc::is_promised(card, link_->tick())) {
     return close(call, media ? EndReason::media_silence : EndReason::lost, now);
   }
   const bool sent = link_->send(call.record.worker, {.type = ipc::CommandType::keep_call,

@@ -60,6 +60,7 @@ class CallStore {
   static constexpr std::size_t kLadderHead = 16;    // the first messages are kept whatever follows
   static constexpr std::size_t kLadderLines = 64;   // with the latest
   static constexpr std::size_t kEndedCalls = 1000;  // records of ended calls
+  static constexpr std::size_t kWhyLines = 256;     // of a call, over all its messages
   /// A call whose BYE nobody answers is over after this; the BYE may have been repeated three times by then
   /// (RFC 3261 section 17.1.2.1, timer E).
   static constexpr std::chrono::seconds kByeAnswer{5};
@@ -70,6 +71,8 @@ class CallStore {
   static constexpr std::chrono::seconds kNoAnswer{300};
   /// Answered, but neither media nor signalling: what RFC 5382 REQ-5 gives a silent TCP connection.
   static constexpr std::chrono::seconds kSilence{7440};
+  /// A call on hold is silent by agreement.
+  static constexpr std::chrono::seconds kHeldSilence{24 * 3600};
   /// A command that seems to have been lost is sent again.
   static constexpr std::chrono::seconds kCommandAgain{1};
 
@@ -130,6 +133,7 @@ class CallStore {
 
   void on_message(const ipc::Event& event, Time when, Moment now);
   void on_closed(const ipc::Event& event, Time when);
+  void on_why(const ipc::Event& event);
   Live& open(const ipc::Event& event, Time when, Moment now);
   [[nodiscard]] Live* find_live(std::uint32_t worker, std::uint32_t card) noexcept;
   void take_in(std::uint32_t worker, std::uint32_t index, const ipc::CallCard& card, Moment now);
@@ -137,7 +141,7 @@ class CallStore {
   void refresh(CallRecord& call) const;
   [[nodiscard]] std::uint32_t open_pinholes(const CallRecord& call) const;
   static void copy_card(CallRecord& call, const ipc::CallCard& card);
-  static void add_to_ladder(CallRecord& call, const ipc::SipMessageEvent& message, Time when);
+  static void add_to_ladder(CallRecord& call, const ipc::Event& event, Time when);
 
   void schedule(Live& call, std::optional<Steady> due);
   void decide(Live& call, Moment now);

@@ -53,11 +53,19 @@ void read(const json& from, Value& value) {
   }
 }
 
+json of(const std::vector<WhyLine>& why) {
+  json list = json::array();
+  for (const auto& line : why)
+    list.push_back(
+        {{"kind", line.kind}, {"rule", line.rule}, {"before", line.before}, {"after", line.after}});
+  return list;
+}
+
 json of(const LadderLine& line) {
-  return {{"time", of(line.time)},    {"direction", line.direction}, {"status", line.status},
-          {"start", line.start},      {"cseq", line.cseq},           {"has_sdp", line.has_sdp},
-          {"edits", line.edits},      {"inside", of(line.inside)},   {"external", of(line.external)},
-          {"remote", of(line.remote)}};
+  return {{"time", of(line.time)},     {"direction", line.direction}, {"status", line.status},
+          {"start", line.start},       {"cseq", line.cseq},           {"has_sdp", line.has_sdp},
+          {"edits", line.edits},       {"inside", of(line.inside)},   {"external", of(line.external)},
+          {"remote", of(line.remote)}, {"why", of(line.why)},         {"why_told", line.why_told}};
 }
 
 LadderLine ladder_line(const json& from) {
@@ -72,6 +80,15 @@ LadderLine ladder_line(const json& from) {
   read(from.at("inside"), line.inside);
   read(from.at("external"), line.external);
   read(from.at("remote"), line.remote);
+  for (const auto& each : from.at("why")) {
+    WhyLine why;
+    read(each.at("kind"), why.kind);
+    read(each.at("rule"), why.rule);
+    read(each.at("before"), why.before);
+    read(each.at("after"), why.after);
+    line.why.push_back(std::move(why));
+  }
+  read(from.at("why_told"), line.why_told);
   return line;
 }
 

@@ -10,6 +10,7 @@
 #include "dataplane/config/structs.hpp"
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/sip_switch.hpp"
+#include "dataplane/ipc/why.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
 
@@ -184,6 +185,14 @@ struct CallRow {
   std::uint32_t pinholes = 0;  // open now
 };
 
+/// One thing that was done to a message, or opened for it.
+struct WhyLine {
+  ipc::WhyKind kind = ipc::WhyKind::edit;
+  alg::Rule rule = alg::Rule::other;  // of an edit
+  std::string before;
+  std::string after;
+};
+
 /// One message of a call as it passed.
 struct LadderLine {
   Time time;
@@ -196,6 +205,9 @@ struct LadderLine {
   nat::Endpoint inside;
   nat::Endpoint external;
   nat::Endpoint remote;
+  std::uint32_t event = 0;     // number of the event that told of it
+  std::vector<WhyLine> why{};  // when sip.why is set
+  std::uint32_t why_told = 0;  // records that there were; those that are not in `why` were lost
 };
 
 struct PinholeRow {

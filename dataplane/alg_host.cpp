@@ -4,6 +4,7 @@
 #include "dataplane/alg_host.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <charconv>
 
@@ -14,13 +15,6 @@ namespace pinhole::dataplane {
 namespace {
 
 using alg::sip::Method;
-
-/// Methods whose messages carry the offers and answers of a call (RFC 6337 section 2). Media in one of them
-/// belongs to a call, even when the call's beginning was missed.
-constexpr bool negotiates_media(Method method) noexcept {
-  return method == Method::invite || method == Method::ack || method == Method::prack ||
-         method == Method::update;
-}
 
 template <std::size_t Capacity>
 void write_start(ipc::Text<Capacity>& start, const alg::sip::Summary& summary) noexcept {
@@ -49,12 +43,14 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.announced = transaction_.opens = transaction_.has_refs = false;
   transaction_.call_hash = 0;
   transaction_.card = kNoCard;
-  transaction_.in_use = 0;
+  transaction_.in_use = transaction_.opened = 0;
   transaction_.ref_count = transaction_.fresh_count = transaction_.evicted_count = 0;
-  transaction_.answer_count = transaction_.binding_count = 0;
+  transaction_.answer_count = transaction_.binding_count = transaction_.source_count = 0;
+  transaction_.described = transaction_.held = false;
+  transaction_.rejected = 0;
 }
 
-void AlgHost::commit(std::size_t edits) noexcept {
+void AlgHost::commit(const alg::EditList& edits) noexcept {
   const auto& work = transaction_;
   if (work.opens) {
     open_call();
@@ -62,12 +58,14 @@ void AlgHost::commit(std::size_t edits) noexcept {
     parts_.calls.step(work.card, work.summary, now_);
   }
   if (work.card != kNoCard) {
-    if (work.has_refs) parts_.calls.set_pinholes(work.card, {work.refs.data(), work.ref_count});
+    settle_media();
     for (std::size_t i = 0; i < work.evicted_count; ++i) close_pinhole(work.evicted[i]);
     tell_message(edits);
   }
   for (std::size_t i = 0; i < work.answer_count; ++i) parts_.questions.forget(work.answers[i]);
   for (std::size_t i = 0; i < work.binding_count; ++i) apply(work.bindings[i]);
+  if (work.binding_count > 0) end_unlisted();
+  if (work.summary.method == Method::subscribe) keep_subscription();
   message_ = nullptr;
 }
 
@@ -223,145 +221,12 @@ void AlgHost::open_on_commit() noexcept {
   transaction_.opens = transaction_.card != kNoCard;
 }
 
-alg::MediaLookup AlgHost::open_media(const alg::MediaRequest& request) noexcept {
-  if (request.protocol == nat::Protocol::tcp) {
-    const auto lookup = candidate_of(request.protocol, request.rtp);
-    return {lookup.state, lookup.endpoint, lookup.endpoint};
-  }
-  auto& work = transaction_;
-  if (work.card == kNoCard && negotiates_media(work.summary.method)) {
-    if (work.summary.method != Method::invite || !work.summary.is_request()) open_on_commit();
-    if (!work.opens) return {alg::LookupState::exhausted, {}, {}};
-  }
-  const auto rtp_owner = parts_.steering.owner_of_inside(request.rtp.address);
-  const auto rtcp_owner = parts_.steering.owner_of_inside(request.rtcp.address);
-  if (rtp_owner == rtcp_owner) return open_ports(rtp_owner, request);
-  // RTP and RTCP of two hosts: two streams without a partner.
-  const auto rtp =
-      open_ports(rtp_owner, {.rtp = request.rtp, .rtcp = request.rtp, .section = request.section});
-  const auto rtcp =
-      open_ports(rtcp_owner, {.rtp = request.rtcp, .rtcp = request.rtcp, .section = request.section});
-  if (rtp.state != alg::LookupState::found) return rtp;
-  return {rtcp.state, rtp.rtp, rtcp.rtp};
-}
-
-alg::MediaLookup AlgHost::open_ports(unsigned owner, const alg::MediaRequest& request) noexcept {
-  MediaPorts ports;
-  if (owner == parts_.worker) {
-    const auto& work = transaction_;
-    const auto parent = work.card != kNoCard ? work.card : guest_parent(work.call_hash);
-    ports = parts_.endpoints.open_media(request, parent, now_, realm_);
-    if (const auto until = promised_until(); until != 0) {
-      parts_.endpoints.keep(ports.rtp.ref, until);
-      parts_.endpoints.keep(ports.rtcp.ref, until);
-    }
-  } else {
-    PeerMessage question = question_to(owner, PeerMessageType::open_media);
-    question.first = request.rtp;
-    question.second = request.rtcp;
-    question.call_hash = transaction_.call_hash;
-    question.until = promised_until();
-    question.follows = request.follows;
-    const auto* const answer = ask(question);
-    if (answer == nullptr) return {alg::LookupState::wait, {}, {}};
-    if (!use_answer(answer->ticket)) return {alg::LookupState::exhausted, {}, {}};
-    ports = {answer->state,
-             {answer->first, answer->first_ref, false},
-             {answer->second, answer->second_ref, false}};
-  }
-  if (ports.state != alg::LookupState::found) return {ports.state, {}, {}};
-  const bool paired = request.rtcp != request.rtp;
-  const auto worker = static_cast<std::uint8_t>(owner);
-  const bool noted = note_port(request.rtp, ports.rtp, worker);
-  if ((paired && !note_port(request.rtcp, ports.rtcp, worker)) || !noted)
-    return {alg::LookupState::exhausted, {}, {}};
-  return {alg::LookupState::found, ports.rtp.external, ports.rtcp.external};
-}
-
-/// When control has promised the call's life for a time, new pinholes share in it.
-nat::Tick AlgHost::promised_until() const noexcept {
-  if (transaction_.card == kNoCard || transaction_.opens) return 0;
-  const auto until = parts_.calls.card(transaction_.card).keep_until;
-  return nat::reached(until, now_) ? 0 : until;
-}
-
-/// An answer that the message has used is forgotten with its commit: its ports are the call's then, and the
-/// next message asks again, which keeps them open. \return false when the message uses too many
-bool AlgHost::use_answer(Ticket ticket) noexcept {
-  auto& work = transaction_;
-  const auto end = work.answers.begin() + work.answer_count;
-  if (std::find(work.answers.begin(), end, ticket) != end) return true;
-  if (work.answer_count == work.answers.size()) return false;
-  work.answers[work.answer_count++] = ticket;
-  return true;
-}
-
-/// Writes down a port that was opened for the message in hand. \return false when its call has too many
-bool AlgHost::note_port(nat::Endpoint inside, const MediaPort& port, std::uint8_t worker) noexcept {
-  auto& work = transaction_;
-  if (port.ref.mapping == nat::kNoMapping) return true;
-  const bool is_own = work.card == kNoCard || add_ref({.inside = inside,
-                                                       .external = port.external,
-                                                       .mapping = port.ref.mapping,
-                                                       .generation = port.ref.generation,
-                                                       .worker = worker});
-  if (!port.fresh) return is_own;
-  if (!is_own || work.fresh_count == work.fresh.size()) {
-    parts_.endpoints.close(port.ref);
-    return false;
-  }
-  work.fresh[work.fresh_count++] = port.ref;
-  return true;
-}
-
-/// Adds a pinhole to the call's list. When that is full, pinholes that are gone make room, then the oldest
-/// one that this message does not name: a phone that offers new ports again and again keeps its last ones.
-bool AlgHost::add_ref(const ipc::PinholeRef& added) noexcept {
-  auto& work = transaction_;
-  if (!work.has_refs) {
-    work.has_refs = true;
-    if (!work.opens) {
-      const auto& card = parts_.calls.card(work.card);
-      work.ref_count = card.pinhole_count;
-      std::copy_n(card.pinholes.begin(), card.pinhole_count, work.refs.begin());
-    }
-  }
-  const auto put = [&](std::size_t at) noexcept {
-    work.refs[at] = added;
-    work.in_use |= 1U << at;
-    return true;
-  };
-  for (std::size_t i = 0; i < work.ref_count; ++i) {
-    if (work.refs[i].inside == added.inside) return put(i);
-  }
-  if (work.ref_count < work.refs.size()) return put(work.ref_count++);
-  for (std::size_t i = 0; i < work.ref_count; ++i) {
-    if (is_gone(work.refs[i])) return put(i);
-  }
-  for (std::size_t i = 0; i < work.ref_count; ++i) {
-    if ((work.in_use >> i & 1U) != 0) continue;
-    work.evicted[work.evicted_count++] = work.refs[i];
-    std::move(work.refs.begin() + static_cast<std::ptrdiff_t>(i) + 1, work.refs.end(),
-              work.refs.begin() + static_cast<std::ptrdiff_t>(i));
-    const auto below = (1U << i) - 1;
-    work.in_use = (work.in_use & below) | (work.in_use >> 1U & ~below);
-    return put(work.refs.size() - 1);
-  }
-  return false;
-}
-
-void AlgHost::describe(const alg::MediaStream&) noexcept {
-}
-
-void AlgHost::expect_media_from(std::uint8_t, nat::Endpoint, nat::Endpoint) noexcept {
-}
-
 void AlgHost::grant(const alg::sip::Binding& binding) noexcept {
   auto& work = transaction_;
   if (work.binding_count < work.bindings.size()) work.bindings[work.binding_count++] = binding;
 }
 
-void AlgHost::tell_message(std::size_t edits) noexcept {
+void AlgHost::tell_message(const alg::EditList& edits) noexcept {
   const auto& summary = transaction_.summary;
   const auto& card = parts_.calls.card(transaction_.card);
   const auto& flow = message_->flow;
@@ -373,7 +238,7 @@ void AlgHost::tell_message(std::size_t edits) noexcept {
   event.sip.direction = message_->direction;
   event.sip.method = summary.method;
   event.sip.has_sdp = summary.has_sdp;
-  event.sip.edits = static_cast<std::uint8_t>(std::min<std::size_t>(edits, 255));
+  event.sip.edits = static_cast<std::uint8_t>(std::min<std::size_t>(edits.edits().size(), 255));
   event.sip.status = summary.status;
   event.sip.cseq = summary.cseq;
   event.sip.step = card.step;
@@ -381,7 +246,52 @@ void AlgHost::tell_message(std::size_t edits) noexcept {
   event.sip.external = flow.external;
   event.sip.remote = flow.remote;
   write_start(event.sip.start, summary);
-  parts_.events.push(event);
+  if (parts_.why) event.sip.why = static_cast<std::uint8_t>(std::min<std::size_t>(count_why(edits), 255));
+  if (parts_.events.push(event) && event.sip.why > 0) tell_why(edits, event.sequence);
+}
+
+std::size_t AlgHost::count_why(const alg::EditList& edits) const noexcept {
+  return edits.edits().size() + static_cast<std::size_t>(std::popcount(transaction_.in_use)) +
+         transaction_.source_count;
+}
+
+/// Tells what was done to the message in hand, in as many events as it takes. One that is lost is missed by
+/// control, which was told how many records there are.
+void AlgHost::tell_why(const alg::EditList& edits, std::uint32_t message) noexcept {
+  const auto& work = transaction_;
+  ipc::Event event;
+  event.type = ipc::EventType::sip_why;
+  event.why = {.card = work.card,
+               .card_generation = parts_.calls.card(work.card).generation,
+               .message = message,
+               .records = {}};
+  const auto tell = [&](const ipc::WhyRecord& record) noexcept {
+    if (event.why.records.add(record)) return;
+    parts_.events.push(event);
+    event.why.records.clear();
+    static_cast<void>(event.why.records.add(record));
+  };
+  for (const auto& edit : edits.edits()) {
+    tell({.kind = ipc::WhyKind::edit,
+          .rule = edit.rule,
+          .before = {message_->bytes.data() + edit.offset, edit.removed},
+          .after = edits.text(edit)});
+  }
+  for (std::size_t i = 0; i < work.ref_count; ++i) {
+    if ((work.in_use >> i & 1U) == 0) continue;
+    const auto& pinhole = work.refs[i];
+    const nat::EndpointText inside(pinhole.inside);
+    const nat::EndpointText external(pinhole.external);
+    tell({.kind = (work.opened >> i & 1U) != 0 ? ipc::WhyKind::opened : ipc::WhyKind::kept,
+          .before = inside.view(),
+          .after = external.view()});
+  }
+  for (const auto& source : std::span(work.sources).first(work.source_count)) {
+    const nat::EndpointText rtp(source.rtp);
+    const nat::EndpointText rtcp(source.rtcp);
+    tell({.kind = ipc::WhyKind::expected, .before = rtp.view(), .after = rtcp.view()});
+  }
+  if (!event.why.records.empty()) parts_.events.push(event);
 }
 
 }  // namespace pinhole::dataplane

@@ -15,11 +15,13 @@
 #include <span>
 
 #include "alg/alg.hpp"
+#include "alg/edit.hpp"
 #include "alg/host.hpp"
 #include "dataplane/call_table.hpp"
 #include "dataplane/foreign.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/local_endpoints.hpp"
+#include "dataplane/negotiation.hpp"
 #include "dataplane/registration_table.hpp"
 #include "dataplane/stats.hpp"
 #include "dataplane/steering.hpp"
@@ -58,6 +60,7 @@ struct AlgHostParts {
   QuestionTable& questions;
   EventSink& events;
   PeerLink& peers;
+  bool why = false;  // control is told what was done to each message
 };
 
 class AlgHost final : public alg::Host {
@@ -72,8 +75,8 @@ class AlgHost final : public alg::Host {
   /// \param realm of the message's mapping, and so of all that it opens
   void begin(const alg::Message& message, nat::Tick now, nat::Realm realm = nat::Realm::translated) noexcept;
   /// The message goes on. To be called while its bytes are still as they were inspected: before the edits are
-  /// applied, and after it is known that they fit. \param edits how many
-  void commit(std::size_t edits) noexcept;
+  /// applied, and after it is known that they fit.
+  void commit(const alg::EditList& edits) noexcept;
   /// The message waits or was dropped.
   void abandon() noexcept;
   /// Whether the message that is looked at belongs to a call that there was before it.
@@ -127,15 +130,21 @@ class AlgHost final : public alg::Host {
     CardIndex card = kNoCard;  // that the message belongs to; when `opens`, the one that will be opened
     std::uint8_t ref_count = 0;
     std::uint32_t in_use = 0;  // a bit for each ref that the message names
+    std::uint32_t opened = 0;  // and for each that is new with it
     std::uint8_t fresh_count = 0;
     std::uint8_t evicted_count = 0;
     std::uint8_t answer_count = 0;
     std::uint8_t binding_count = 0;
+    bool described = false;      // by a session description
+    bool held = false;           // see MediaMessage
+    std::uint32_t rejected = 0;  // see MediaMessage
+    std::uint8_t source_count = 0;
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> refs;
     std::array<MappingRef, ipc::kMaxPinholes> fresh;         // to be closed when abandoned
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> evicted;  // to be closed when committed
     std::array<Ticket, kMaxAnswers> answers;                 // to be forgotten when committed
     std::array<alg::sip::Binding, kMaxBindings> bindings;
+    std::array<ipc::MediaSource, ipc::kMaxSources> sources;
   };
 
   void open_call() noexcept;
@@ -149,18 +158,36 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] alg::MediaLookup open_ports(unsigned owner, const alg::MediaRequest& request) noexcept;
   [[nodiscard]] nat::Tick promised_until() const noexcept;
   [[nodiscard]] bool use_answer(Ticket ticket) noexcept;
-  [[nodiscard]] bool note_port(nat::Endpoint inside, const MediaPort& port, std::uint8_t worker) noexcept;
+  [[nodiscard]] std::uint8_t next_description() const noexcept;
+  [[nodiscard]] bool note_port(ipc::PinholeRef pinhole, const MediaPort& port) noexcept;
+  void load_refs() noexcept;
+  static void name_again(ipc::PinholeRef& known, const ipc::PinholeRef& named, bool in_this_message) noexcept;
   [[nodiscard]] bool add_ref(const ipc::PinholeRef& added) noexcept;
-  void tell_message(std::size_t edits) noexcept;
+  [[nodiscard]] MediaMessage media_message() const noexcept;
+  void settle_media() noexcept;
+  void update(ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept;
+  void tell(const ipc::PinholeRef& pinhole, nat::Endpoint remote, bool anew) noexcept;
+  [[nodiscard]] bool is_current_heir(const ipc::PinholeRef& pinhole) const noexcept;
+  [[nodiscard]] bool give_back(CardIndex from, const ipc::PinholeRef& pinhole) noexcept;
+  void pass_heir_on(CardIndex from, const ipc::PinholeRef& pinhole) noexcept;
+  [[nodiscard]] bool is_lent(const ipc::PinholeRef& pinhole) const noexcept;
+  void tell_message(const alg::EditList& edits) noexcept;
+  [[nodiscard]] std::size_t count_why(const alg::EditList& edits) const noexcept;
+  void tell_why(const alg::EditList& edits, std::uint32_t message) noexcept;
   void close_pinhole(const ipc::PinholeRef& pinhole) noexcept;
   void keep_pinhole(const ipc::PinholeRef& pinhole, nat::Tick until) noexcept;
   [[nodiscard]] bool is_gone(const ipc::PinholeRef& pinhole) const noexcept;
   [[nodiscard]] bool media_live(CardIndex card) noexcept;
-  void keep_way_in(CardIndex card) noexcept;
+  void look_after(CardIndex card) noexcept;
+  void close_leaving(CardIndex card) noexcept;
   void apply(const alg::sip::Binding& binding) noexcept;
   void withdraw(const alg::sip::Binding& binding) noexcept;
+  void end_unlisted() noexcept;
   void end_registration(CardIndex card) noexcept;
-  void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick until) noexcept;
+  void expire_registration(CardIndex card) noexcept;
+  void keep_subscription() noexcept;
+  void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
+                       nat::Tick until) noexcept;
   void tell_registration(CardIndex card, std::uint32_t expires_s) noexcept;
   void take_probe(const PeerMessage& message) noexcept;
   void release(const PeerMessage& unused) noexcept;

@@ -29,7 +29,9 @@ bool AlgHost::close_call(CardIndex card, std::uint32_t generation, ipc::EndReaso
                   .card = card,
                   .card_generation = generation,
                   .reason = reason == ipc::EndReason::none ? closing.step.reason : reason};
-  for (std::size_t i = 0; i < closing.pinhole_count; ++i) close_pinhole(closing.pinholes[i]);
+  for (std::size_t i = 0; i < closing.pinhole_count; ++i) {
+    if (!give_back(card, closing.pinholes[i])) close_pinhole(closing.pinholes[i]);
+  }
   parts_.calls.close(card);
   parts_.events.push(event);
   return true;
@@ -73,6 +75,7 @@ bool AlgHost::media_live(CardIndex index) noexcept {
   bool live = false;
   for (std::size_t i = 0; i < card.pinhole_count; ++i) {
     const auto& pinhole = card.pinholes[i];
+    if (is_lent(pinhole)) live = true;
     if (is_gone(pinhole)) continue;
     live = true;
     if (pinhole.worker == parts_.worker) continue;
@@ -85,11 +88,51 @@ bool AlgHost::media_live(CardIndex index) noexcept {
   return live;
 }
 
+/// Whether a later call of the same phone has a pinhole of this one, through which this one's media passes as
+/// well.
+bool AlgHost::is_lent(const ipc::PinholeRef& pinhole) const noexcept {
+  const auto holder = pinhole.worker == parts_.worker && !parts_.endpoints.is_open(ref_of(pinhole))
+                          ? parts_.endpoints.parent_of(pinhole.mapping)
+                          : kNobodysParent;
+  if (holder >= parts_.calls.capacity()) return false;
+  const auto& later = parts_.calls.card(holder);
+  return std::any_of(later.pinholes.begin(), later.pinholes.begin() + later.pinhole_count,
+                     [&](const ipc::PinholeRef& other) noexcept {
+                       return other.mapping == pinhole.mapping && other.inside == pinhole.inside;
+                     });
+}
+
 /// While a call lives its signalling gets in, however long both ends have nothing to say: the BYE of an
-/// hour's call comes from outside after an hour (requirement AC-13).
-void AlgHost::keep_way_in(CardIndex index) noexcept {
+/// hour's call comes from outside after an hour (requirement AC-13). When it is silent by agreement, or has a
+/// session timer, its ports stay as well (AC-27).
+void AlgHost::look_after(CardIndex index) noexcept {
   const auto& card = parts_.calls.card(index);
-  parts_.endpoints.keep_signalling(card.protocol, card.inside, now_ + kWayInMargin, now_);
+  const auto until = now_ + kWayInMargin;
+  parts_.endpoints.keep_signalling(card.protocol, card.inside, card.remote, until, now_);
+  close_leaving(index);
+  const bool is_held = card.media.held && !nat::reached(card.last_message + kHeldLimit, now_);
+  if (!is_held && !ipc::is_promised(card, now_)) return;
+  for (std::size_t i = 0; i < card.pinhole_count; ++i) keep_pinhole(card.pinholes[i], until);
+}
+
+/// Closes what no stream has any more. That is some seconds after the answer, because media may still be on
+/// its way (RFC 3264 section 8.3.1).
+void AlgHost::close_leaving(CardIndex index) noexcept {
+  const auto& card = parts_.calls.card(index);
+  std::array<ipc::PinholeRef, ipc::kMaxPinholes> staying;
+  std::array<ipc::PinholeRef, ipc::kMaxPinholes> leaving;
+  std::size_t stay = 0;
+  std::size_t leave = 0;
+  for (std::size_t i = 0; i < card.pinhole_count; ++i) {
+    const auto& pinhole = card.pinholes[i];
+    auto& place = pinhole.use == ipc::PinholeUse::leaving ? leaving[leave++] : staying[stay++];
+    place = pinhole;
+  }
+  if (leave == 0) return;
+  parts_.calls.set_pinholes(index, std::span(staying).first(stay));
+  for (const auto& pinhole : std::span(leaving).first(leave)) {
+    if (!give_back(index, pinhole)) close_pinhole(pinhole);
+  }
 }
 
 // Registrations.
@@ -97,7 +140,7 @@ void AlgHost::keep_way_in(CardIndex index) noexcept {
 void AlgHost::apply(const alg::sip::Binding& binding) noexcept {
   auto& registrations = parts_.registrations;
   if (binding.expires_s == 0) return withdraw(binding);
-  const auto protocol = message_->flow.protocol;
+  const auto protocol = binding.protocol;
   const auto seconds = std::min(binding.expires_s, nat::Timeouts::kMaxSeconds);
   const auto expires = now_ + nat::ticks_from_s(seconds);
   const auto card = registrations.grant({.aor = binding.aor,
@@ -106,7 +149,7 @@ void AlgHost::apply(const alg::sip::Binding& binding) noexcept {
                                          .external = binding.external,
                                          .registrar = binding.registrar},
                                         expires);
-  keep_signalling(protocol, binding.inside, expires + kRegistrationMargin);
+  keep_signalling(protocol, binding.inside, binding.registrar, expires + kRegistrationMargin);
   if (card != kNoCard) tell_registration(card, seconds);
 }
 
@@ -120,22 +163,56 @@ void AlgHost::withdraw(const alg::sip::Binding& binding) noexcept {
     end_registration(card);
 }
 
-/// Ends a registration; with the last one of its endpoint, the way in is no longer held open.
+/// A 2xx to REGISTER lists all that the address of record is bound to (RFC 3261 section 10.3): what the host
+/// that asked had besides, as one of several contacts or with "*", is gone.
+void AlgHost::end_unlisted() noexcept {
+  const auto& work = transaction_;
+  if (work.binding_count == work.bindings.size()) return;  // there may be more than were counted
+  std::array<nat::Endpoint, kMaxBindings> listed;
+  for (std::size_t i = 0; i < work.binding_count; ++i) listed[i] = work.bindings[i].inside;
+  const auto aor = work.bindings.front().aor;
+  const auto host = message_->flow.inside.address;
+  for (CardIndex card; (card = parts_.registrations.find_unlisted(
+                            aor, host, std::span(listed).first(work.binding_count))) != kNoCard;)
+    end_registration(card);
+}
+
+/// A subscription is a dialog in which the other side speaks: its way in stays for as long as was granted
+/// (RFC 6665 section 4.2.1).
+void AlgHost::keep_subscription() noexcept {
+  const auto& summary = transaction_.summary;
+  if (summary.status < 200 || summary.status >= 300 || summary.expires_s == 0) return;
+  const auto seconds = std::min(summary.expires_s, nat::Timeouts::kMaxSeconds / 2);
+  const auto& flow = message_->flow;
+  keep_signalling(flow.protocol, flow.inside, flow.remote,
+                  now_ + nat::ticks_from_s(seconds) + kRegistrationMargin);
+}
+
+/// Ends a registration that was withdrawn; with the last one of its endpoint, the way in is no longer held
+/// open.
 void AlgHost::end_registration(CardIndex index) noexcept {
   auto& registrations = parts_.registrations;
   const auto protocol = registrations.card(index).protocol;
   const auto inside = registrations.card(index).inside;
   registrations.remove(index);
-  if (!registrations.has_any(inside)) keep_signalling(protocol, inside, now_);
+  if (!registrations.has_any(inside)) keep_signalling(protocol, inside, {}, now_);
   tell_registration(index, 0);
 }
 
-void AlgHost::keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick until) noexcept {
+/// The time of a registration is up. Its way in stays for the margin, in which a late refresh finds it.
+void AlgHost::expire_registration(CardIndex index) noexcept {
+  parts_.registrations.remove(index);
+  tell_registration(index, 0);
+}
+
+void AlgHost::keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
+                              nat::Tick until) noexcept {
   const auto owner = parts_.steering.owner_of_inside(inside.address);
-  if (owner == parts_.worker) return parts_.endpoints.keep_signalling(protocol, inside, until, now_);
+  if (owner == parts_.worker) return parts_.endpoints.keep_signalling(protocol, inside, remote, until, now_);
   PeerMessage request = question_to(owner, PeerMessageType::keep_signalling);
   request.protocol = protocol;
   request.first = inside;
+  request.second = remote;
   request.until = until;
   static_cast<void>(parts_.peers.send(request));
 }
@@ -180,11 +257,11 @@ void AlgHost::tick(nat::Tick now, std::uint32_t budget) noexcept {
   now_ = now;
   parts_.calls.tick(
       now, budget, [this](CardIndex card) noexcept { return media_live(card); },
-      [this](CardIndex card) noexcept { keep_way_in(card); },
+      [this](CardIndex card) noexcept { look_after(card); },
       [this](CardIndex card, ipc::EndReason reason) noexcept {
         close_call(card, parts_.calls.card(card).generation, reason);
       });
-  parts_.registrations.tick(now, budget, [this](CardIndex card) noexcept { end_registration(card); });
+  parts_.registrations.tick(now, budget, [this](CardIndex card) noexcept { expire_registration(card); });
   parts_.questions.expire(now, budget, [this](const PeerMessage& unused) noexcept { release(unused); });
 }
 

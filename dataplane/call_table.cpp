@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/call_table.hpp"
 
+#include <algorithm>
 #include <cassert>
+
+#include "nat/timeouts.hpp"
 
 namespace pinhole::dataplane {
 
@@ -29,6 +32,16 @@ bool accepts_call(const alg::sip::Summary& message) noexcept {
   return message.method == alg::sip::Method::invite && message.status >= 200 && message.status < 300;
 }
 
+/// Whether a message says for how long a session is to live (RFC 4028 section 7).
+bool accepts_session(const alg::sip::Summary& message) noexcept {
+  return accepts_call(message) ||
+         (message.method == alg::sip::Method::update && message.status >= 200 && message.status < 300);
+}
+
+std::uint32_t session_s(const alg::sip::Summary& message) noexcept {
+  return std::min(message.session_expires_s, nat::Timeouts::kMaxSeconds / 2);
+}
+
 }  // namespace
 
 std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended, bool media_live,
@@ -50,7 +63,12 @@ std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended
       break;
     case ipc::CallState::answered:
     case ipc::CallState::confirmed:
-      if (media_live) break;
+      if (media_live || ipc::is_promised(card, now)) break;
+      if (card.session_until != 0) return ipc::EndReason::lost;  // nobody has renewed it
+      if (card.media.held) {
+        if (silent_for(kHeldLimit)) return ipc::EndReason::lost;
+        break;
+      }
       if (card.pinhole_count == 0) {
         if (silent_for(kUnheardLimit)) return ipc::EndReason::lost;
       } else if (silent_for(kEndedLinger)) {
@@ -134,6 +152,10 @@ ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message,
   cards_[index].write([&](ipc::CallCard& card) noexcept {
     card.step = after;
     card.last_message = now;
+    if (accepts_session(message)) {
+      card.session_until =
+          message.session_expires_s == 0 ? 0 : now + nat::ticks_from_s(session_s(message)) + kEndedLinger;
+    }
     const bool accepted = accepts_call(message) && card.answered == 0;
     if (accepted) card.answered = now;
     // The first answer names the callee; of several that rang, the one that accepts.
@@ -148,6 +170,16 @@ void CallTable::set_pinholes(CardIndex index, std::span<const ipc::PinholeRef> p
   cards_[index].write([&](ipc::CallCard& card) noexcept {
     std::copy(pinholes.begin(), pinholes.end(), card.pinholes.begin());
     card.pinhole_count = static_cast<std::uint8_t>(pinholes.size());
+  });
+}
+
+void CallTable::set_media(CardIndex index, std::span<const ipc::PinholeRef> pinholes,
+                          const ipc::Negotiation& media) noexcept {
+  assert(pinholes.size() <= ipc::kMaxPinholes);
+  cards_[index].write([&](ipc::CallCard& card) noexcept {
+    std::copy(pinholes.begin(), pinholes.end(), card.pinholes.begin());
+    card.pinhole_count = static_cast<std::uint8_t>(pinholes.size());
+    card.media = media;
   });
 }
 

@@ -62,6 +62,8 @@ inline constexpr nat::Tick kUnansweredLimit = nat::ticks_from_s(180 + 32);
 /// A call without media of ours costs nothing but its card: four times the session interval that RFC 4028
 /// section 4 recommends.
 inline constexpr nat::Tick kUnheardLimit = nat::ticks_from_s(4 * 1800);
+/// A call on hold is silent by agreement.
+inline constexpr nat::Tick kHeldLimit = nat::ticks_from_s(24 * 3600);
 
 /// Whether a call is to be closed although nobody asked for it, and why.
 /// \param ended when it ended; read in state `ended` only
@@ -94,6 +96,9 @@ class CallTable {
   ipc::CallStep step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept;
   /// Replaces the list of pinholes. \param pinholes at most ipc::kMaxPinholes
   void set_pinholes(CardIndex index, std::span<const ipc::PinholeRef> pinholes) noexcept;
+  /// The same, with what has been negotiated.
+  void set_media(CardIndex index, std::span<const ipc::PinholeRef> pinholes,
+                 const ipc::Negotiation& media) noexcept;
   /// The call is not to be closed for silence before `until`.
   void keep(CardIndex index, nat::Tick until) noexcept;
   /// Frees a card that is in use.

@@ -89,6 +89,7 @@ struct WorkerParts {
   alg::sip::Policy sip_policy;
   bool sip_ignores_df = false;
   ipc::Shared<ipc::SipCard>* sip_card = nullptr;
+  bool sip_why = false;
   std::uint32_t icmp_errors_per_s = 0;
   std::uint64_t start_tsc = 0;
   std::uint64_t tsc_hz = 0;

@@ -14,9 +14,11 @@ void answer_with(PeerMessage& message, alg::Lookup lookup) noexcept {
 }
 
 void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
-  const auto ports =
-      endpoints.open_media({.rtp = message.first, .rtcp = message.second, .follows = message.follows},
-                           guest_parent(message.call_hash), now, message.realm);
+  const auto ports = endpoints.open_media({.rtp = message.first,
+                                           .rtcp = message.second,
+                                           .protocol = message.protocol,
+                                           .follows = message.follows},
+                                          guest_parent(message.call_hash), now, message.realm);
   message.state = ports.state;
   message.first = ports.rtp.external;
   message.second = ports.rtcp.external;
@@ -56,8 +58,11 @@ bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noex
     case PeerMessageType::close_media:
       endpoints.close(message.first_ref);
       return false;
+    case PeerMessageType::expect_media:
+      endpoints.expect_media(message.first_ref, message.first, message.first_fresh, now);
+      return false;
     case PeerMessageType::keep_signalling:
-      endpoints.keep_signalling(message.protocol, message.first, message.until, now);
+      endpoints.keep_signalling(message.protocol, message.first, message.second, message.until, now);
       return false;
   }
   message.is_answer = true;

@@ -36,12 +36,14 @@ enum class PeerMessageType : std::uint8_t {
   candidate_of,  // the same, of media that is no pinhole
   inside_of,     // `first` external → `first` inside
   open_media,    // `first` and `second` inside RTP and RTCP, to be kept until `until` → external, refs
+                 // (over TCP: `first` alone)
   // With an answer that nobody waits for:
   probe_media,  // is the pinhole `first_ref` of the call `card` open?
   // Without answer:
   keep_media,       // keep the pinhole `first_ref` until `until` at least
   close_media,      // close the pinhole `first_ref`
-  keep_signalling,  // keep the mapping of `first` until `until`; see LocalEndpoints
+  expect_media,     // the pinhole `first_ref` gets media from `first`; `first_fresh`: anew
+  keep_signalling,  // keep the mapping of `first` until `until` and let `second` in; see LocalEndpoints
 };
 
 /// A question, or its answer: the same message with the blanks filled in.

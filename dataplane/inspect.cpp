@@ -115,7 +115,7 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
         send_edited(burst, place, message, packet, worker);
         return false;
       }
-      worker.host.commit(worker.edits.edits().size());
+      worker.host.commit(worker.edits);
       if (!worker.edits.empty()) apply_edits(message, packet, worker.edits);
       if (!is_packet) pass_message(message, worker);
       return is_packet;

@@ -209,7 +209,7 @@ void send_edited(Burst& burst, unsigned place, rte_mbuf* message, const nat::Pac
     return refuse(DropReason::drop_no_mbuf);
   }
 
-  worker.host.commit(worker.edits.edits().size());
+  worker.host.commit(worker.edits);
   nat::Packet edited = packet;
   if (came_whole) move_whole(message, edited, worker);
   const auto whole = std::span(worker.whole_message);

@@ -17,19 +17,16 @@ void mark_signalling(nat::Mapping& mapping) noexcept {
 }
 
 void remember(nat::Mapping& mapping, alg::Written written) noexcept {
-  const auto mark = [&mapping](std::uint8_t flag, bool set) noexcept {
-    mapping.flags = static_cast<std::uint8_t>(set ? mapping.flags | flag : mapping.flags & ~flag);
-  };
   switch (written) {
     case alg::Written::anyhow:
       break;
     case alg::Written::in_uri:
     case alg::Written::in_uri_without_port:
-      mark(MappingFlags::kPortlessUri, written == alg::Written::in_uri_without_port);
+      mapping.portless_uri = written == alg::Written::in_uri_without_port;
       break;
     case alg::Written::in_via:
     case alg::Written::in_via_without_port:
-      mark(MappingFlags::kPortlessVia, written == alg::Written::in_via_without_port);
+      mapping.portless_via = written == alg::Written::in_via_without_port;
       break;
   }
 }
@@ -75,6 +72,7 @@ alg::Lookup LocalEndpoints::inside_of(nat::Protocol protocol, nat::Endpoint exte
 
 MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uint32_t parent, nat::Tick now,
                                       nat::Realm realm) noexcept {
+  if (request.protocol == nat::Protocol::tcp) return open_tcp(request.rtp, now, realm);
   const Before rtp = before(request.rtp, realm);
   const Before rtcp = before(request.rtcp, realm);
   if (rtp.is_signalling || rtcp.is_signalling) return open_beside_signalling(request, parent, now, realm);
@@ -113,11 +111,35 @@ MediaPorts LocalEndpoints::open_beside_signalling(const alg::MediaRequest& reque
   return ports;
 }
 
-LocalEndpoints::Before LocalEndpoints::before(nat::Endpoint inside, nat::Realm realm) const noexcept {
-  const auto index = translator_.find_outbound({inside, nat::Protocol::udp, realm});
+/// A stream over TCP has one port, which carries no RTCP of its own.
+MediaPorts LocalEndpoints::open_tcp(nat::Endpoint inside, nat::Tick now, nat::Realm realm) noexcept {
+  const Before was = before(inside, realm, nat::Protocol::tcp);
+  MediaPorts ports{alg::LookupState::found, {}, {}};
+  if (was.is_signalling) {
+    ports.rtp.external = translator_[was.index].external;
+  } else {
+    const auto created = translator_.create_tcp_pinhole(inside, now, realm);
+    if (created.index == nat::kNoMapping) return {};
+    ports.rtp = opened(created.index, was);
+    show_live();
+  }
+  ports.rtcp = ports.rtp;
+  return ports;
+}
+
+LocalEndpoints::Before LocalEndpoints::before(nat::Endpoint inside, nat::Realm realm,
+                                              nat::Protocol protocol) const noexcept {
+  const auto index = translator_.find_outbound({inside, protocol, realm});
   if (index == nat::kNoMapping) return {};
   const auto& mapping = translator_[index];
-  return {index, has(mapping, MappingFlags::kPinhole), has(mapping, MappingFlags::kSip)};
+  return {index, parent_of(index), has(mapping, MappingFlags::kPinhole), has(mapping, MappingFlags::kSip)};
+}
+
+std::uint32_t LocalEndpoints::parent_of(nat::MappingIndex index) const noexcept {
+  if (!translator_.table().is_live(index)) return kNobodysParent;
+  const auto& mapping = translator_[index];
+  const bool has_parent = has(mapping, MappingFlags::kPinhole) && mapping.protocol == nat::Protocol::udp;
+  return has_parent ? mapping.parent : kNobodysParent;
 }
 
 MediaPort LocalEndpoints::opened(nat::MappingIndex index, const Before& before) noexcept {
@@ -129,7 +151,8 @@ MediaPort LocalEndpoints::opened(nat::MappingIndex index, const Before& before) 
   }
   return {mapping.external,
           {index, mapping.generation.load(std::memory_order_relaxed)},
-          before.index == nat::kNoMapping};
+          before.index == nat::kNoMapping,
+          before.parent};
 }
 
 bool LocalEndpoints::is_open(MappingRef pinhole) const noexcept {
@@ -152,8 +175,27 @@ void LocalEndpoints::close(MappingRef pinhole) noexcept {
   show_live();
 }
 
-void LocalEndpoints::keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick tick,
-                                     nat::Tick now) noexcept {
+void LocalEndpoints::expect_media(MappingRef pinhole, nat::Endpoint remote, bool anew,
+                                  nat::Tick now) noexcept {
+  if (is_open(pinhole)) translator_.expect_media(pinhole.mapping, remote, anew, now);
+}
+
+MappingRef LocalEndpoints::shut(MappingRef pinhole) noexcept {
+  if (!is_open(pinhole)) return pinhole;
+  translator_.shut_media(pinhole.mapping);
+  return {pinhole.mapping, translator_[pinhole.mapping].generation.load(std::memory_order_relaxed)};
+}
+
+MappingRef LocalEndpoints::hand_over(MappingRef pinhole, std::uint32_t parent, nat::Tick now) noexcept {
+  if (!is_open(pinhole)) return {};
+  const auto inside = translator_[pinhole.mapping].inside;
+  const auto realm = translator_[pinhole.mapping].realm;
+  static_cast<void>(translator_.create_pair(inside, inside, parent, now, realm));
+  return {pinhole.mapping, translator_[pinhole.mapping].generation.load(std::memory_order_relaxed)};
+}
+
+void LocalEndpoints::keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
+                                     nat::Tick tick, nat::Tick now) noexcept {
   // Whether the registrar is one towards which nothing is translated is not known here.
   for (const auto realm : {nat::Realm::translated, nat::Realm::untranslated}) {
     const auto index = translator_.find_outbound({inside, protocol, realm});
@@ -162,8 +204,9 @@ void LocalEndpoints::keep_signalling(nat::Protocol protocol, nat::Endpoint insid
     mark_signalling(mapping);
     if (nat::reached(tick, now)) {
       translator_.keep(index, now);
-    } else if (!nat::reached(tick, mapping.keep_until)) {
-      translator_.keep(index, tick);
+    } else {
+      if (!nat::reached(tick, mapping.keep_until)) translator_.keep(index, tick);
+      translator_.promise_remote(index, remote, tick, now);
     }
   }
 }

@@ -30,12 +30,16 @@ struct MappingRef {
   return {pinhole.mapping, pinhole.generation};
 }
 
+/// nat::Mapping::parent of what is no pinhole.
+inline constexpr std::uint32_t kNobodysParent = ~std::uint32_t{0};
+
 /// One port of a media stream. Without a `ref` it is open, but no pinhole: a static forward, or a mapping
 /// that carries signalling.
 struct MediaPort {
   nat::Endpoint external;
   MappingRef ref;
-  bool fresh = false;  // nothing stood for the inside endpoint before
+  bool fresh = false;                     // nothing stood for the inside endpoint before
+  std::uint32_t former = kNobodysParent;  // the parent that had it as a pinhole before
 };
 
 struct MediaPorts {
@@ -46,8 +50,7 @@ struct MediaPorts {
 
 /// How the host of a mapping writes its endpoint.
 [[nodiscard]] constexpr alg::Portless portless(const nat::Mapping& mapping) noexcept {
-  return {.in_uri = (mapping.flags & nat::MappingFlags::kPortlessUri) != 0,
-          .in_via = (mapping.flags & nat::MappingFlags::kPortlessVia) != 0};
+  return {.in_uri = mapping.portless_uri, .in_via = mapping.portless_via};
 }
 
 class LocalEndpoints {
@@ -81,9 +84,18 @@ class LocalEndpoints {
   void close(MappingRef pinhole) noexcept;
   /// How often close() has freed a mapping: whoever holds indexes of mappings sees by it whether one is gone.
   [[nodiscard]] std::uint32_t closings() const noexcept { return closings_; }
-  /// Keeps the way in to a signalling endpoint until `tick` at least, however idle; a tick that is not later
-  /// than `now` takes all such promises back.
-  void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick tick, nat::Tick now) noexcept;
+  /// Says where a pinhole's media comes from; see nat::Translator.
+  void expect_media(MappingRef pinhole, nat::Endpoint remote, bool anew, nat::Tick now) noexcept;
+  /// Shuts a pinhole whose port is to be kept. \return its ref from now on
+  [[nodiscard]] MappingRef shut(MappingRef pinhole) noexcept;
+  /// Hands a pinhole over to another call. \return its ref from now on
+  [[nodiscard]] MappingRef hand_over(MappingRef pinhole, std::uint32_t parent, nat::Tick now) noexcept;
+  /// The call that a pinhole belongs to; kNobodysParent when it is none.
+  [[nodiscard]] std::uint32_t parent_of(nat::MappingIndex index) const noexcept;
+  /// Keeps the way in from `remote` to a signalling endpoint until `tick` at least, however idle; a tick that
+  /// is not later than `now` takes all such promises back.
+  void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote, nat::Tick tick,
+                       nat::Tick now) noexcept;
   /// The translator is about to free a mapping that was idle.
   void mapping_expired(const nat::Mapping& mapping) noexcept;
 
@@ -91,11 +103,14 @@ class LocalEndpoints {
   /// What stood for an inside endpoint before media was opened for it.
   struct Before {
     nat::MappingIndex index = nat::kNoMapping;
+    std::uint32_t parent = kNobodysParent;  // of a pinhole
     bool is_pinhole = false;
     bool is_signalling = false;
   };
 
-  [[nodiscard]] Before before(nat::Endpoint inside, nat::Realm realm) const noexcept;
+  [[nodiscard]] Before before(nat::Endpoint inside, nat::Realm realm,
+                              nat::Protocol protocol = nat::Protocol::udp) const noexcept;
+  [[nodiscard]] MediaPorts open_tcp(nat::Endpoint inside, nat::Tick now, nat::Realm realm) noexcept;
   [[nodiscard]] MediaPorts open_beside_signalling(const alg::MediaRequest& request, std::uint32_t parent,
                                                   nat::Tick now, nat::Realm realm) noexcept;
   [[nodiscard]] MediaPort opened(nat::MappingIndex index, const Before& before) noexcept;

@@ -151,7 +151,8 @@ bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
     }
   }
   if (!worker.translator.admits(index, packet.source, worker.clock.tick())) {
-    turn_away(burst, place, DropReason::drop_filtered, worker);
+    const bool is_media = (worker.translator[index].flags & nat::MappingFlags::kPinhole) != 0;
+    turn_away(burst, place, is_media ? DropReason::drop_media_source : DropReason::drop_filtered, worker);
     return false;
   }
   const auto route = worker.network.routes.find(worker.translator[index].inside.address);

@@ -66,6 +66,19 @@ CardIndex RegistrationTable::find_on(std::string_view aor, nat::Ipv4Address host
   return kNoCard;
 }
 
+CardIndex RegistrationTable::find_unlisted(std::string_view aor, nat::Ipv4Address host,
+                                           std::span<const nat::Endpoint> listed) const noexcept {
+  const auto aor_hash = text_hash(aor);
+  const auto hash = binding_hash(aor_hash, host);
+  for (CardIndex index = by_binding_.first(hash); index != kNoCard; index = by_binding_.next(index)) {
+    const auto inside = card(index).inside;
+    if (inside.address == host && is_bound(card(index), aor_hash, aor) &&
+        std::find(listed.begin(), listed.end(), inside) == listed.end())
+      return index;
+  }
+  return kNoCard;
+}
+
 CardIndex RegistrationTable::grant(const Registration& registration, nat::Tick expires) noexcept {
   CardIndex index = find(registration.aor, registration.inside);
   const bool is_new = index == kNoCard;

@@ -47,6 +47,10 @@ class RegistrationTable {
   [[nodiscard]] CardIndex find(std::string_view aor, nat::Endpoint inside) const noexcept;
   /// A binding of this address of record to any port of an inside host. \return kNoCard when there is none
   [[nodiscard]] CardIndex find_on(std::string_view aor, nat::Ipv4Address host) const noexcept;
+  /// A binding of this address of record to an inside host at an endpoint that is not among those listed.
+  /// \return kNoCard when there is none
+  [[nodiscard]] CardIndex find_unlisted(std::string_view aor, nat::Ipv4Address host,
+                                        std::span<const nat::Endpoint> listed) const noexcept;
   /// Writes down a binding, or refreshes it. \return kNoCard when there is no free card
   CardIndex grant(const Registration& registration, nat::Tick expires) noexcept;
   /// Frees a card that is in use.

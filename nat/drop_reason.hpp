@@ -44,6 +44,7 @@ namespace pinhole::nat {
   X(drop_no_mapping,                                                                                    \
     "from outside, to an external port that stands for nobody, or a later fragment of nobody")          \
   X(drop_filtered, "from outside, to a mapping whose filter does not admit the sender")                 \
+  X(drop_media_source, "from outside, to a media pinhole, and not from where its call's media comes")   \
   X(drop_static_direction, "from inside, where a static mapping lets only outside begin")               \
   X(drop_no_port, "no free external port for a new mapping")                                            \
   X(drop_no_block, "no free block of external ports for a new mapping of an inside host")               \

@@ -42,6 +42,9 @@ class RemoteTable {
   /// Remembers that a mapping sent to a remote. \param generation of the mapping: what is remembered dies
   /// with it \param remote  seen_by() its filter
   void remember(MappingIndex index, std::uint32_t generation, Endpoint remote, Tick now) noexcept;
+  /// Remembers a remote as if it had been sent to until `until`. \param timeout  that knows() is asked with
+  void promise(MappingIndex index, std::uint32_t generation, Endpoint remote, Tick until, Tick timeout,
+               Tick now) noexcept;
   /// Whether a mapping sent to a remote less than `timeout` ago.
   [[nodiscard]] bool knows(MappingIndex index, std::uint32_t generation, Endpoint remote, Tick timeout,
                            Tick now) const noexcept;
@@ -49,7 +52,7 @@ class RemoteTable {
  private:
   struct Remote {
     MappingIndex mapping = kNoMapping;
-    Tick last_sent = 0;
+    Tick last_sent = 0;  // lies ahead of a promise's end by the time-out
     Endpoint endpoint;
     std::uint16_t generation = 0;  // the low bits: 65,536 lives of a mapping within one time-out are not led
 
@@ -62,6 +65,8 @@ class RemoteTable {
   };
   static_assert(sizeof(Set) == kCacheLine);
 
+  [[nodiscard]] Remote& place_for(MappingIndex index, std::uint32_t generation, Endpoint remote,
+                                  Tick now) noexcept;
   /// Generations of what lives are even.
   [[nodiscard]] static constexpr std::uint16_t short_form(std::uint32_t generation) noexcept {
     return static_cast<std::uint16_t>(generation >> 1U);

@@ -22,6 +22,13 @@ inline constexpr MappingIndex kNoMapping = ~MappingIndex{0};
 /// Who may send to the external endpoint from outside (RFC 4787 section 5).
 enum class Filter : std::uint8_t { endpoint_independent, address_dependent, address_and_port_dependent };
 
+/// From whom a media pinhole takes packets, besides those whom inside sends to (RFC 7362).
+enum class MediaFrom : std::uint8_t {
+  signalled,  // from the addresses that the descriptions of its call name
+  latched,    // and while nobody has come in, from the first who does, who stays
+  anywhere,   // from anyone
+};
+
 /// Whether a mapping translates, or stands for itself (external equals inside) because nothing is to be
 /// translated between its two sides. One inside endpoint may have a mapping of each.
 enum class Realm : std::uint8_t { translated, untranslated };
@@ -44,9 +51,8 @@ struct MappingFlags {
   static constexpr std::uint8_t kHasRemote = 8;   // `remote` is set
   static constexpr std::uint8_t kRegular = 16;    // every packet takes the regular path
   static constexpr std::uint8_t kRefreshIn = 32;  // packets from outside keep it alive, too
-  // Signalling: the host writes its endpoint without the port there (alg::Portless).
-  static constexpr std::uint8_t kPortlessUri = 64;
-  static constexpr std::uint8_t kPortlessVia = 128;
+  static constexpr std::uint8_t kLatching = 64;   // a pinhole that the first to come in has to himself
+  static constexpr std::uint8_t kLatched = 128;   // a pinhole whose `remote` came in like that, unnamed
 };
 
 /// The number of a next hop that its worker has a link header ready for; none: packets take the regular path.
@@ -63,6 +69,9 @@ struct alignas(64) Mapping {
   std::uint8_t flags = 0;
   Filter filter : 2 = Filter::address_dependent;
   TimeoutClass timeout_class : 3 = TimeoutClass::udp;
+  // Signalling: the host writes its endpoint without the port there (alg::Portless).
+  bool portless_uri : 1 = false;
+  bool portless_via : 1 = false;
 
   Endpoint external;
   std::uint16_t pool_index = 0;  // which external address

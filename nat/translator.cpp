@@ -70,6 +70,8 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
       worker_(config.worker),
       workers_(config.workers),
       filtering_(config.filtering),
+      media_from_(config.media_from),
+      latch_from_(config.latch_from),
       inbound_refresh_(config.inbound_refresh),
       statics_(config.statics),
       openings_(config.openings),
@@ -286,6 +288,17 @@ void Translator::keep(MappingIndex index, Tick tick) noexcept {
   wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 
+void Translator::promise_remote(MappingIndex index, Endpoint remote, Tick tick, Tick now) noexcept {
+  const Mapping& mapping = table_[index];
+  if (nat::admits(mapping, remote)) return;
+  note_remote(index, remote, now);
+  // Of TCP the shortest, which is asked with once the connection is gone.
+  const Tick timeout = mapping.protocol == Protocol::tcp ? std::min(timeouts_[TimeoutClass::tcp_opening],
+                                                                    timeouts_[TimeoutClass::tcp_closing])
+                                                         : timeouts_[mapping.timeout_class];
+  remotes_.promise(index, generation_of(index), seen_by(mapping.filter, remote), tick, timeout, now);
+}
+
 bool Translator::close(MappingIndex index, std::uint32_t generation) noexcept {
   if (!table_.is_live(index)) return false;
   const Mapping& mapping = table_[index];
@@ -311,6 +324,7 @@ bool Translator::admits_by_table(MappingIndex index, Endpoint remote, Tick now) 
     const TcpSession* const known = session(index, remote, now);
     if (known != nullptr && known->state() != TcpState::syn_in) return true;
   }
+  if (may_latch(mapping, remote)) return true;
   return remotes_.knows(index, generation_of(index), seen_by(mapping.filter, remote),
                         timeouts_[mapping.timeout_class], now);
 }

@@ -71,6 +71,8 @@ struct TranslatorConfig {
   std::uint32_t remotes = 0;              // that mappings remember besides their first; 0: half as many
   ByProtocol<Filter> filtering = {Filter::address_dependent, Filter::address_dependent,
                                   Filter::address_dependent};
+  MediaFrom media_from = MediaFrom::anywhere;
+  std::span<const Prefix> latch_from{};  // whom `latched` may latch on to, kept as a view; empty: anyone
   ByProtocol<bool> inbound_refresh{};  // whether any packet that is let in keeps its mapping (RFC 4787 REQ-6)
   StaticRules statics{};
   StaticRules openings{};  // of the untranslated realm: hosts that may be reached from outside
@@ -207,7 +209,9 @@ class Translator {
     Mapping& mapping = table_[index];
     count_inbound(mapping, ip_bytes, now);
     const bool is_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
-    if ((is_pinhole && mapping.remote != remote) || (mapping.flags & MappingFlags::kHasRemote) == 0) {
+    if (is_pinhole && (mapping.remote != remote || (mapping.flags & MappingFlags::kLatching) != 0)) {
+      hear(index, remote, now);
+    } else if ((mapping.flags & MappingFlags::kHasRemote) == 0) {
       set_remote(mapping, remote);
     }
     if ((mapping.flags & MappingFlags::kRegular) != 0) [[unlikely]]
@@ -243,11 +247,21 @@ class Translator {
   [[nodiscard]] CreatedPair create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent,
                                         Tick now, Realm realm = Realm::translated,
                                         bool follows = false) noexcept;
+  /// The same for one port of a stream over TCP, which is timed like any connection; its end is the call's.
+  [[nodiscard]] Created create_tcp_pinhole(const Endpoint& inside, Tick now,
+                                           Realm realm = Realm::translated) noexcept;
+  /// Says where the media of a pinhole comes from; without a remote, that this is not known yet.
+  /// \param anew  the call's parties have agreed on this: who latched before has to do so again
+  void expect_media(MappingIndex index, Endpoint remote, bool anew, Tick now) noexcept;
+  /// Keeps the port of a pinhole, and lets nobody in by what is known. It gets a new generation.
+  void shut_media(MappingIndex index) noexcept;
   /// A static forward; to be told to every worker, so that each keeps the port out of its pool. The mapping
   /// is made by the owner of the inside host, is permanent, and admits everyone.
   /// \param flags  MappingFlags beyond kStatic: kSip
   [[nodiscard]] ForwardResult add_forward(Protocol protocol, Endpoint external, Endpoint inside,
                                           std::uint8_t flags, Tick now) noexcept;
+  /// Lets a remote in until `tick`, however long nothing is sent to it.
+  void promise_remote(MappingIndex index, Endpoint remote, Tick tick, Tick now) noexcept;
   /// Keeps a mapping until `tick` at least, idle or not. A mapping that is static stays anyhow.
   void keep(MappingIndex index, Tick tick) noexcept;
   /// Ends a mapping before its time. Static ones, and those of another generation, are left alone.
@@ -355,6 +369,9 @@ class Translator {
   void take_back(std::span<const Endpoint> inside, std::span<const Media> media) noexcept;
   void record(RecordType type, const Mapping& mapping) noexcept;
   void make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept;
+  void listen(Mapping& mapping) noexcept;
+  void hear(MappingIndex index, Endpoint remote, Tick now) noexcept;
+  [[nodiscard]] bool may_latch(const Mapping& mapping, Endpoint remote) const noexcept;
   void show_gauges() noexcept;
 
   std::span<const Ipv4Address> external_;
@@ -362,6 +379,8 @@ class Translator {
   unsigned worker_;
   unsigned workers_;
   ByProtocol<Filter> filtering_;
+  MediaFrom media_from_;
+  std::span<const Prefix> latch_from_;
   ByProtocol<bool> inbound_refresh_;
   StaticRules statics_;
   StaticRules openings_;

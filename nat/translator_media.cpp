@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Media pinholes of calls: the part of the translator that takes ports by twos.
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -181,13 +182,84 @@ void Translator::make_pinhole(MappingIndex index, std::uint32_t parent, Tick now
   Mapping& mapping = table_[index];
   if (is_static(mapping)) return;
   const bool was_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
-  if (was_pinhole && mapping.parent != parent) table_.renew(index);
+  const bool changes_hands = was_pinhole && mapping.parent != parent;
+  if (changes_hands) table_.renew(index);
   mapping.flags |= MappingFlags::kPinhole | MappingFlags::kRefreshIn;
   mapping.parent = parent;
-  mapping.filter = Filter::endpoint_independent;
   mapping.timeout_class = TimeoutClass::media;
   mapping.last_seen = now;
+  if (!was_pinhole || changes_hands) listen(mapping);
   wheel_.set(index, deadline_of(mapping, timeouts_));
+}
+
+Created Translator::create_tcp_pinhole(const Endpoint& inside, Tick now, Realm realm) noexcept {
+  Created created = {.index = table_.find({inside, Protocol::tcp, realm})};
+  if (created.index == kNoMapping) created = create(Protocol::tcp, inside, {}, now, realm);
+  if (created.index == kNoMapping) return created;
+  Mapping& mapping = table_[created.index];
+  if (is_static(mapping) || (mapping.flags & MappingFlags::kPinhole) != 0) return created;
+  mapping.flags |= MappingFlags::kPinhole;
+  listen(mapping);
+  return created;
+}
+
+/// A pinhole begins to take packets in, by the policy.
+void Translator::listen(Mapping& mapping) noexcept {
+  mapping.filter =
+      media_from_ == MediaFrom::anywhere ? Filter::endpoint_independent : Filter::address_dependent;
+  mapping.flags &= static_cast<std::uint8_t>(~MappingFlags::kLatched);
+  mapping.hop_in = kNoHop;  // the next packet is to be heard
+  if (media_from_ == MediaFrom::latched) mapping.flags |= MappingFlags::kLatching;
+}
+
+void Translator::expect_media(MappingIndex index, Endpoint remote, bool anew, Tick now) noexcept {
+  Mapping& mapping = table_[index];
+  if ((mapping.flags & MappingFlags::kPinhole) == 0 || is_static(mapping) ||
+      media_from_ == MediaFrom::anywhere)
+    return;
+  if (anew) listen(mapping);
+  if (remote.address.is_unspecified()) return;
+  if (anew && (mapping.remote.address != remote.address || (mapping.flags & MappingFlags::kHasRemote) == 0)) {
+    set_remote(mapping, remote);
+  } else {
+    note_remote(index, remote, now);
+  }
+}
+
+void Translator::shut_media(MappingIndex index) noexcept {
+  Mapping& mapping = table_[index];
+  if (is_static(mapping)) return;
+  table_.renew(index);  // what is remembered of remotes dies with the generation
+  mapping.filter = Filter::address_dependent;
+  mapping.flags &= static_cast<std::uint8_t>(
+      ~(MappingFlags::kHasRemote | MappingFlags::kLatching | MappingFlags::kLatched));
+  mapping.hop_in = mapping.hop_out = kNoHop;
+}
+
+bool Translator::may_latch(const Mapping& mapping, Endpoint remote) const noexcept {
+  return (mapping.flags & MappingFlags::kLatching) != 0 &&
+         (latch_from_.empty() || std::ranges::any_of(latch_from_, [remote](const Prefix& prefix) {
+            return prefix.contains(remote.address);
+          }));
+}
+
+/// A pinhole was reached by another than before, or by the first one. Whoever is named takes the place of one
+/// who only was the first.
+void Translator::hear(MappingIndex index, Endpoint remote, Tick now) noexcept {
+  Mapping& mapping = table_[index];
+  if (mapping.filter == Filter::endpoint_independent) return set_remote(mapping, remote);
+  const std::uint8_t before = mapping.flags;
+  mapping.flags &= static_cast<std::uint8_t>(~(MappingFlags::kLatching | MappingFlags::kLatched));
+  const bool admitted = nat::admits(mapping, remote) || admits_by_table(index, remote, now);
+  const bool leaves_one_behind = (before & MappingFlags::kHasRemote) != 0 &&
+                                 (before & MappingFlags::kLatched) == 0 &&
+                                 mapping.remote.address != remote.address;
+  if (leaves_one_behind)
+    remotes_.remember(index, generation_of(index), seen_by(mapping.filter, mapping.remote), now);
+  // One who latched may change his port.
+  const bool same_host = (before & MappingFlags::kLatched) != 0 && mapping.remote.address == remote.address;
+  if (!admitted || same_host) mapping.flags |= MappingFlags::kLatched;
+  set_remote(mapping, remote);
 }
 
 }  // namespace pinhole::nat

@@ -42,7 +42,9 @@ DropReason Translator::touch_tcp_inbound(MappingIndex index, const Endpoint& rem
   }
   ++mapping.packets_in;
   mapping.bytes += ip_bytes;
-  if ((mapping.flags & MappingFlags::kHasRemote) == 0) {
+  if ((mapping.flags & MappingFlags::kLatching) != 0) [[unlikely]] {
+    hear(index, remote, now);
+  } else if ((mapping.flags & MappingFlags::kHasRemote) == 0) {
     set_remote(mapping, remote);
   }
   if ((mapping.flags & MappingFlags::kRegular) != 0) [[unlikely]]

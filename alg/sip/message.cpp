@@ -71,11 +71,13 @@ constexpr HeaderName kHeaderNames[] = {
     {"identity", HeaderId::identity},
     {"y", HeaderId::identity},
     {"expires", HeaderId::expires},
+    {"session-expires", HeaderId::session_expires},
     {"content-type", HeaderId::content_type},
     {"c", HeaderId::content_type},
     {"content-encoding", HeaderId::content_encoding},
     {"e", HeaderId::content_encoding},
     {"content-length", HeaderId::content_length},
+    {"x", HeaderId::session_expires},
     {"l", HeaderId::content_length},
 };
 
@@ -202,6 +204,11 @@ bool is_keepalive(std::string_view bytes) noexcept {
     return true;
   }
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return is(c, chars::kSpace) || c == '\0'; });
+}
+
+// "1800;refresher=uac"
+std::uint32_t seconds_of(std::string_view value) noexcept {
+  return number(trim(slice(value, 0, std::min(value.find(';'), value.size())))).value_or(0);
 }
 
 // "SIP/2.0", any version: an answer to an unknown one is the endpoints' matter.
@@ -361,6 +368,8 @@ Summary MessageView::summary() const noexcept {
   summary.call_id = value(HeaderId::call_id);
   read_party(value(HeaderId::from), summary.from_uri, summary.from_tag);
   read_party(value(HeaderId::to), summary.to_uri, summary.to_tag);
+  summary.session_expires_s = seconds_of(value(HeaderId::session_expires));
+  summary.expires_s = seconds_of(value(HeaderId::expires));
   return summary;
 }
 

@@ -51,6 +51,7 @@ enum class HeaderId : std::uint8_t {
   in_reply_to,
   identity,
   expires,
+  session_expires,
   content_type,
   content_encoding,
   content_length,

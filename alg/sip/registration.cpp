@@ -43,6 +43,7 @@ void grant_bindings(const MessageView& view, Translator& translator) noexcept {
       const auto external = uri ? external_endpoint(*uri) : std::nullopt;
       const auto inside = external ? translator.counterpart(uri->protocol, *external) : std::nullopt;
       if (!inside) continue;
+      binding.protocol = uri->protocol;
       binding.inside = *inside;
       binding.external = *external;
       binding.expires_s = expires_of(*contact, expires_s);
@@ -51,6 +52,7 @@ void grant_bindings(const MessageView& view, Translator& translator) noexcept {
     }
   }
   if (of_the_asker) return;
+  binding.protocol = flow.protocol;
   binding.inside = flow.inside;
   binding.external = flow.external;
   binding.expires_s = 0;

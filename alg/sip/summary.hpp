@@ -34,8 +34,10 @@ struct Summary {
   std::uint16_t status = 0;
   std::uint32_t cseq = 0;
   bool has_sdp = false;
-  std::string_view method_text;  // of the request line or CSeq, as written
-  std::string_view reason;       // of the status line
+  std::uint32_t session_expires_s = 0;  // of Session-Expires (RFC 4028); 0: absent
+  std::uint32_t expires_s = 0;          // of Expires; 0: absent, or at once
+  std::string_view method_text;         // of the request line or CSeq, as written
+  std::string_view reason;              // of the status line
   std::string_view call_id;
   std::string_view from_tag;
   std::string_view to_tag;
@@ -47,10 +49,11 @@ struct Summary {
 
 /// One contact of a 2xx to REGISTER that points to the inside.
 struct Binding {
-  std::string_view aor;  // addr-spec of To
-  nat::Endpoint inside;
-  nat::Endpoint external;
-  nat::Endpoint registrar;
+  std::string_view aor;                         // addr-spec of To
+  nat::Protocol protocol = nat::Protocol::udp;  // over which the contact is reached
+  nat::Endpoint inside{};
+  nat::Endpoint external{};
+  nat::Endpoint registrar{};
   std::uint32_t expires_s = 0;
 };
 

@@ -86,7 +86,25 @@ Json encode_all(const std::vector<Row>& rows) {
   return list;
 }
 
-Json encode_ladder(const std::vector<LadderLine>& ladder) {
+std::string_view name(ipc::WhyKind kind) noexcept {
+  constexpr std::array<std::string_view, 4> kNames = {"edit", "opened", "kept", "expected"};
+  const auto index = static_cast<std::size_t>(kind);
+  return index < kNames.size() ? kNames[index] : "?";
+}
+
+Json encode_why(const LadderLine& line) {
+  Json list = Json::array();
+  for (const auto& record : line.why) {
+    list.push_back(
+        Json{{"kind", name(record.kind)},
+             {"rule", record.kind == ipc::WhyKind::edit ? Json(alg::text(record.rule)) : Json(nullptr)},
+             {"before", record.before},
+             {"after", record.after}});
+  }
+  return list;
+}
+
+Json encode_ladder(const std::vector<LadderLine>& ladder, bool why) {
   Json list = Json::array();
   for (const auto& line : ladder) {
     const auto offset = duration_cast<milliseconds>(line.time - ladder.front().time);
@@ -101,6 +119,9 @@ Json encode_ladder(const std::vector<LadderLine>& ladder) {
                         {"inside", text(line.inside)},
                         {"external", text(line.external)},
                         {"remote", text(line.remote)}});
+    if (!why) continue;
+    list.back()["why"] = encode_why(line);
+    list.back()["why_lost"] = line.why_told - std::min<std::size_t>(line.why_told, line.why.size());
   }
   return list;
 }
@@ -230,12 +251,12 @@ Json encode(const CallRow& row, Time now) {
               {"pinholes", row.pinholes}};
 }
 
-Json encode(const CallDetail& detail, Time now) {
+Json encode(const CallDetail& detail, Time now, bool why) {
   return Json{{"call", encode(detail.call, now)},
               {"from_tag", detail.from_tag},
               {"to_tag", detail.to_tag},
               {"ladder_missing", detail.ladder_missing},
-              {"ladder", encode_ladder(detail.ladder)},
+              {"ladder", encode_ladder(detail.ladder, why)},
               {"pinholes", encode_all(detail.pinholes)}};
 }
 

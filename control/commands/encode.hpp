@@ -22,7 +22,7 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json encode(const MappingRow& row);
 /// \param now for the duration of a call that has not ended
 [[nodiscard]] Json encode(const CallRow& row, Time now);
-[[nodiscard]] Json encode(const CallDetail& detail, Time now);
+[[nodiscard]] Json encode(const CallDetail& detail, Time now, bool why);
 [[nodiscard]] Json encode(const PinholeRow& row);
 [[nodiscard]] Json encode(const RegistrationRow& row);
 [[nodiscard]] Json encode(const CounterRow& row);

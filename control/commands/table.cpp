@@ -41,6 +41,7 @@ constexpr std::array kCallsArguments = {
 };
 constexpr std::array kCallArguments = {
     Argument{"id", ArgumentType::text, "the call's id or Call-ID, or the beginning of one", true, true},
+    Argument{"why", ArgumentType::flag, "with what was done to each message, and what was opened for it"},
 };
 constexpr std::array kPinholesArguments = {
     Argument{"call", ArgumentType::text, "only of this call: its id or Call-ID, or the beginning of one",
@@ -131,7 +132,7 @@ Result<Json> show_call(const Model& model, const Arguments& arguments) {
   if (!row) return row.error();
   const auto detail = model.call(row->id);
   if (!detail) return Error{ErrorCode::not_found, fmt::format("the call {} is over and forgotten", row->id)};
-  return encode(*detail, model.status().now);
+  return encode(*detail, model.status().now, arguments.flag("why"));
 }
 
 Result<Json> show_pinholes(const Model& model, const Arguments& arguments) {

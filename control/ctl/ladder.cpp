@@ -68,6 +68,30 @@ std::string draw(const Json& line, const Json& first) {
   return out + '\n';
 }
 
+/// What was done to a message, below its arrow.
+std::string explain(const Json& line) {
+  if (!line.contains("why")) return {};
+  std::string out;
+  const auto add = [&out](std::string_view text) {
+    out += fmt::format("{:{}}{}\n", "", kTimeWidth + 2, text);
+  };
+  for (const auto& record : line.at("why")) {
+    const auto before = printable(text(record, "before"));
+    const auto after = printable(text(record, "after"));
+    const auto& kind = text(record, "kind");
+    if (kind == "edit") {
+      add(fmt::format("{}: {} → {}", text(record, "rule"), before, after));
+    } else if (kind == "expected") {
+      add(fmt::format("media from {}, RTCP from {}", before, after));
+    } else {
+      add(fmt::format("pinhole {}: {} ↔ {}", kind, before, after));
+    }
+  }
+  if (const auto lost = line.at("why_lost").get<std::uint64_t>(); lost > 0)
+    add(fmt::format("{} {} lost", lost, lost == 1 ? "record" : "records"));
+  return out;
+}
+
 }  // namespace
 
 std::string draw_ladder(const Json& detail) {
@@ -79,7 +103,7 @@ std::string draw_ladder(const Json& detail) {
   if (const auto missing = detail.at("ladder_missing").get<std::uint64_t>(); missing > 0) {
     out += fmt::format("{:>{}}  ({} more that are not kept)\n", "…", kTimeWidth - 2, missing);
   }
-  for (const auto& line : ladder) out += draw(line, first);
+  for (const auto& line : ladder) out += draw(line, first) + explain(line);
   return out;
 }
 

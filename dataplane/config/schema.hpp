@@ -157,6 +157,19 @@ struct Schema<Sip> {
           .help =
               "what becomes of a message that may not be fragmented (DF) and outgrows the MTU when it is "
               "translated; false: its sender is told a smaller MTU by ICMP; true: it goes on in fragments"},
+      Key{.name = "media_from",
+          .member = &Sip::media_from,
+          .help =
+              "whose packets media ports take; signalled: from the addresses that the descriptions of the "
+              "call "
+              "name; latched: and from the first to come in while nobody else has; anywhere: from anyone"},
+      Key{.name = "latch_from",
+          .member = &Sip::latch_from,
+          .help = "subnets whose hosts may be the first to come in; empty: any",
+          .bounds = {0, 16}},
+      Key{.name = "why",
+          .member = &Sip::why,
+          .help = "tell control what was done to each message of a call, for pinholectl call ID --why"},
       Key{.name = "calls_per_worker",
           .member = &Sip::calls_per_worker,
           .help = "the size of each worker's table of calls",

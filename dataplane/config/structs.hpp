@@ -269,8 +269,11 @@ struct Sip {
   std::vector<nat::Prefix> only;     // inside hosts whose SIP is read; empty: all
   std::vector<nat::Prefix> exclude;  // and of these not
   bool ignore_df = false;            // fragment messages that outgrow the MTU even if their sender forbids it
+  nat::MediaFrom media_from = nat::MediaFrom::latched;
+  std::vector<nat::Prefix> latch_from;  // empty: anyone
+  bool why = false;
   std::uint32_t calls_per_worker = 8192;
-  std::uint32_t registrations_per_worker = 8192;
+  std::uint32_t registrations_per_worker = 16384;
   alg::sip::LocalMedia local_media = alg::sip::LocalMedia::hairpin;
 
   friend bool operator==(const Sip&, const Sip&) = default;

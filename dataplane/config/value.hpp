@@ -48,6 +48,12 @@ struct Words<nat::Filter> {
       Word{"address_and_port_dependent", nat::Filter::address_and_port_dependent}};
 };
 template <>
+struct Words<nat::MediaFrom> {
+  static constexpr std::array kAll = {Word{"signalled", nat::MediaFrom::signalled},
+                                      Word{"latched", nat::MediaFrom::latched},
+                                      Word{"anywhere", nat::MediaFrom::anywhere}};
+};
+template <>
 struct Words<nat::PortMode> {
   static constexpr std::array kAll = {Word{"random", nat::PortMode::random},
                                       Word{"blocks", nat::PortMode::blocks},

@@ -11,6 +11,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "alg/alg.hpp"
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/text.hpp"
 #include "nat/endpoint.hpp"
@@ -19,16 +20,68 @@
 
 namespace pinhole::ipc {
 
+/// What a pinhole is for, as offer and answer have it (RFC 3264).
+enum class PinholeUse : std::uint8_t {
+  offered,   // described from inside, and nothing has been agreed on yet
+  agreed,    // of the media that both sides have agreed on
+  reserved,  // its stream was rejected after it had been agreed on: shut, its port kept for when it comes
+             // back
+  leaving,   // no stream has it any more: closed soon
+};
+
 /// One pinhole: an RTP or RTCP mapping of a call.
 struct PinholeRef {
-  nat::Endpoint inside;
-  nat::Endpoint external;
+  nat::Endpoint inside{};
+  nat::Endpoint external{};
   nat::MappingIndex mapping = nat::kNoMapping;
   std::uint32_t generation = 0;  // of the mapping when it was opened
-  std::uint8_t worker = 0;       // that owns the mapping: the inside host of the media may not be the call's
+  std::uint32_t told = 0;        // of whom the mapping expects media, as a hash; 0: nobody was told to it
+  std::uint32_t heir = ~0U;      // the call that had the pinhole before, and has it again after this one
+  std::uint32_t heir_generation = 0;
+  std::uint8_t worker = 0;  // that owns the mapping: the inside host of the media may not be the call's
+  nat::Protocol protocol = nat::Protocol::udp;
+  std::uint8_t section = 0;      // index of its m= line
+  std::uint8_t description = 0;  // number of the last description from inside that named it
+  PinholeUse use = PinholeUse::offered;
+  bool is_rtcp = false;
 };
 
 inline constexpr std::size_t kMaxPinholes = 16;  // eight streams with RTCP
+
+/// Where the media of a stream comes from, as a description from outside says.
+struct MediaSource {
+  nat::Endpoint rtp{};
+  nat::Endpoint rtcp{};
+  std::uint16_t leg = 0;  // which remote party says so: of the forks of a call there may be several
+  std::uint8_t section = 0;
+  bool agreed = false;  // until then, what was agreed on before holds beside it
+
+  friend constexpr bool operator==(const MediaSource&, const MediaSource&) noexcept = default;
+};
+
+inline constexpr std::size_t kMaxSources = 16;
+
+/// An offer that was not answered for good yet.
+struct OpenOffer {
+  std::uint32_t cseq = 0;
+  std::uint32_t rejected = 0;    // a bit for each section that it rejects
+  std::uint8_t description = 0;  // its number, when it is from inside
+  bool open = false;
+  bool held = false;
+};
+
+/// What the sides of a call have said of its media.
+struct Negotiation {
+  std::array<OpenOffer, 2> offers{};  // by alg::Direction of their messages
+  std::uint32_t invite_cseq = 0;      // of the last INVITE
+  alg::Direction invite_from = alg::Direction::outbound;
+  bool invite_offers = false;     // it came with a description
+  bool agreed = false;            // something has been agreed on
+  bool held = false;              // by what was agreed on, media is silent
+  std::uint8_t descriptions = 0;  // from inside
+  std::uint8_t source_count = 0;
+  std::array<MediaSource, kMaxSources> sources{};
+};
 
 struct CallCard {
   std::uint64_t call_hash = 0;   // of the whole Call-ID; identifies the call, with its text
@@ -44,15 +97,22 @@ struct CallCard {
   nat::Tick created = 0;
   nat::Tick answered = 0;  // 0: not yet
   nat::Tick last_message = 0;
-  nat::Tick keep_until = 0;  // until when control promised the call alive; 0: no promise
+  nat::Tick keep_until = 0;     // until when control promised the call alive; 0: no promise
+  nat::Tick session_until = 0;  // until when its parties promised it alive (RFC 4028); 0: no promise
   Text<126> call_id;
   Text<62> from_tag;
   Text<62> to_tag;
   Text<94> from_uri;
   Text<94> to_uri;
   std::array<PinholeRef, kMaxPinholes> pinholes{};
+  Negotiation media;
 };
 static_assert(std::is_trivially_copyable_v<CallCard>);
+
+/// The parties of a call have promised it alive, by a session timer that has not run out.
+[[nodiscard]] constexpr bool is_promised(const CallCard& card, nat::Tick now) noexcept {
+  return card.session_until != 0 && !nat::reached(card.session_until, now);
+}
 
 struct RegistrationCard {
   std::uint64_t aor_hash = 0;

@@ -12,6 +12,7 @@
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/ipc/text.hpp"
+#include "dataplane/ipc/why.hpp"
 #include "nat/endpoint.hpp"
 
 namespace pinhole::ipc {
@@ -20,6 +21,7 @@ enum class EventType : std::uint8_t {
   sip_message,   // a SIP message of a call passed (payload: sip)
   call_closed,   // the worker freed a call card and its pinholes (payload: closed)
   registration,  // a binding was granted, refreshed or ended (payload: registration)
+  sip_why,       // what was done to a message that was told of before (payload: why)
 };
 
 /// One line of a call's ladder, and what it did to the call.
@@ -37,7 +39,8 @@ struct SipMessageEvent {
   nat::Endpoint inside;
   nat::Endpoint external;
   nat::Endpoint remote;
-  Text<62> start;  // "INVITE", "180 Ringing"
+  std::uint8_t why = 0;  // records of why that follow, as many as were not lost
+  Text<62> start;        // "INVITE", "180 Ringing"
 };
 
 struct CallClosedEvent {
@@ -53,15 +56,27 @@ struct RegistrationEvent {
   std::uint32_t expires_s = 0;  // 0: ended
 };
 
+struct SipWhyEvent {
+  std::uint32_t card = 0;
+  std::uint32_t card_generation = 0;
+  std::uint32_t message = 0;  // sequence of the message's own event
+  WhyPack records;
+};
+
 struct Event {
+  Event() noexcept : sip{} {}
+
   std::uint16_t abi_version = 0;
   EventType type = EventType::sip_message;
   std::uint8_t worker = 0;
   std::uint32_t sequence = 0;  // of this worker, without gaps unless events were lost
   std::uint64_t tsc = 0;       // when it happened
-  SipMessageEvent sip;
-  CallClosedEvent closed;
-  RegistrationEvent registration;
+  union {                      // by `type`
+    SipMessageEvent sip;
+    CallClosedEvent closed;
+    RegistrationEvent registration;
+    SipWhyEvent why;
+  };
 };
 static_assert(std::is_trivially_copyable_v<Event>);
 static_assert(sizeof(Event) % 8 == 0 && sizeof(Event) <= 256);

@@ -569,3 +569,80 @@ TEST_CASE("events of a worker that does not exist are ignored", "[control][call_
 }  // namespace
 
 }  // namespace pinhole::control
+
+TEST_CASE("what was done to a message is told with it, and what got lost is counted",
+          "[control][call_store][AC-25]") {
+  Scene scene;
+  scene.open(0, 1);
+  auto told = scene.told(0, "INVITE");
+  told.sequence = 7;
+  told.sip.why = 3;
+  scene.tell(told);
+  ipc::Event why;
+  why.type = ipc::EventType::sip_why;
+  why.why = {.card = 0, .card_generation = scene.card(0).generation, .message = 7, .records = {}};
+  REQUIRE(why.why.records.add(
+      {.kind = ipc::WhyKind::edit, .rule = alg::Rule::via, .before = "10.0.0.5", .after = "192.0.2.1"}));
+  REQUIRE(why.why.records.add(
+      {.kind = ipc::WhyKind::opened, .before = "10.0.0.5:4000", .after = "192.0.2.1:5000"}));
+  scene.tell(why);
+  why.why.message = 6;  // of another message
+  scene.tell(why);
+  why.why.message = 7;
+  why.why.card_generation += 2;  // of another call
+  scene.tell(why);
+  const auto* const call = scene.store.by_id(call_id(1));
+  REQUIRE(call != nullptr);
+  const auto& line = call->ladder.back();
+  REQUIRE(line.why.size() == 2);
+  CHECK(line.why_told == 3);
+  CHECK(line.why[0].rule == alg::Rule::via);
+  CHECK(line.why[0].before == "10.0.0.5");
+  CHECK(line.why[1].kind == ipc::WhyKind::opened);
+  CHECK(line.why[1].after == "192.0.2.1:5000");
+
+  const auto taken = decode(encode(Handover{.status = {}, .calls = scene.store.records()}));
+  REQUIRE(taken);
+  REQUIRE(taken->calls.at(0).ladder.at(0).why.size() == 2);
+  CHECK(taken->calls[0].ladder[0].why[1].before == "10.0.0.5:4000");
+  CHECK(taken->calls[0].ladder[0].why_told == 3);
+}
+
+TEST_CASE("a call keeps a bounded number of records of why", "[control][call_store][AC-25]") {
+  Scene scene;
+  scene.open(0, 1);
+  for (std::uint32_t sequence = 0; sequence < 60; ++sequence) {
+    auto told = scene.told(0, "INFO");
+    told.sequence = sequence;
+    told.sip.why = 10;
+    scene.tell(told);
+    ipc::Event why;
+    why.type = ipc::EventType::sip_why;
+    why.why = {.card = 0, .card_generation = scene.card(0).generation, .message = sequence, .records = {}};
+    for (int i = 0; i < 10; ++i) REQUIRE(why.why.records.add({.before = "a", .after = "b"}));
+    scene.tell(why);
+  }
+  std::size_t kept = 0;
+  for (const auto& line : scene.store.by_id(call_id(1))->ladder) kept += line.why.size();
+  CHECK(kept == CallStore::kWhyLines);
+}
+
+TEST_CASE("neither silence nor its length ends a call that is on hold or has a session timer",
+          "[control][call_store][AC-13][AC-27]") {
+  Scene scene;
+  scene.link.last_media = scene.link.now_tick;
+  scene.answer_call(0, 1);
+  scene.card(0).pinhole_count = 2;
+  SECTION("on hold") {
+    scene.card(0).media.held = true;
+    scene.wait(CallStore::kSilence * 2);
+    CHECK(scene.link.take(CommandType::close_call).empty());
+  }
+  SECTION("with a session timer") {
+    scene.card(0).session_until = scene.link.now_tick + nat::ticks_from_s(4 * 3600);
+    scene.wait(CallStore::kSilence + std::chrono::minutes(2));
+    CHECK(scene.link.take(CommandType::close_call).empty());
+    scene.wait(CallStore::kSilence);
+    CHECK_FALSE(scene.link.take(CommandType::close_call).empty());
+  }
+}

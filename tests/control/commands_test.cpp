@@ -269,6 +269,21 @@ TEST_CASE("a call is shown with its ladder and its pinholes", "[control][command
   CHECK(column(result["pinholes"], "external") == Texts{"198.51.100.1:30000", "198.51.100.1:30001"});
 }
 
+TEST_CASE("what was done to each message is shown when it is asked for", "[control][commands][AC-25]") {
+  auto model = sample_model();
+  auto& line = model.call_details[0].ladder[0];
+  line.why_told = 3;
+  line.why = {
+      {.kind = ipc::WhyKind::edit, .rule = alg::Rule::via, .before = "10.0.0.5", .after = "192.0.2.1"},
+      {.kind = ipc::WhyKind::opened, .before = "10.0.0.5:4000", .after = "192.0.2.1:5000"}};
+  CHECK_FALSE(run(model, "call", R"({"id":"3f2a"})")["ladder"][0].contains("why"));
+  const auto first = run(model, "call", R"({"id":"3f2a","why":true})")["ladder"][0];
+  CHECK(column(first["why"], "kind") == Texts{"edit", "opened"});
+  CHECK(column(first["why"], "rule") == Texts{"Via", "null"});
+  CHECK(column(first["why"], "after") == Texts{"192.0.2.1", "192.0.2.1:5000"});
+  CHECK(first["why_lost"] == 1);
+}
+
 TEST_CASE("pinholes are of all calls or of one", "[control][commands]") {
   const auto model = sample_model();
   CHECK(run(model, "pinholes")["total"] == 2);

@@ -150,6 +150,24 @@ TEST_CASE("a ladder says what is missing and which messages took another way", "
   CHECK(text.find("│◀ 200 OOOOOOOOOOOOOOOOOOOOOO… ──│") != std::string::npos);
 }
 
+TEST_CASE("a ladder says why each message looks as it does", "[control][render][AC-25]") {
+  auto model = sample_model();
+  auto& ladder = model.call_details[0].ladder;
+  ladder[0].why_told = 5;
+  ladder[0].why = {
+      {.kind = ipc::WhyKind::edit, .rule = alg::Rule::via, .before = "10.0.0.5", .after = "192.0.2.1"},
+      {.kind = ipc::WhyKind::opened, .before = "10.0.0.5:4000", .after = "192.0.2.1:5000"},
+      {.kind = ipc::WhyKind::expected, .before = "203.0.113.9:6000", .after = "203.0.113.9:6001"}};
+  const auto text = shown(model, "call", R"({"id":"3f2","why":true})");
+  CHECK(text.find(R"(
+    +0.000 s  │── INVITE (SDP) ───────────────▶│── 6 edits ──────────────▶│  CSeq 1
+                Via: 10.0.0.5 → 192.0.2.1
+                pinhole opened: 10.0.0.5:4000 ↔ 192.0.2.1:5000
+                media from 203.0.113.9:6000, RTCP from 203.0.113.9:6001
+                2 records lost
+    +0.012 s)") != std::string::npos);
+}
+
 TEST_CASE("an ended call without ladder and pinholes is shown too", "[control][render]") {
   auto model = sample_model();
   model.call_details[1].ladder.clear();

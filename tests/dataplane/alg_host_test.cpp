@@ -61,7 +61,11 @@ const ipc::CallCard& only_call(LabWorker& worker) {
 }
 
 alg::sip::Binding binding(nat::Endpoint phone, std::string_view aor, std::uint32_t expires_s) {
-  return {aor, phone, endpoint(kPoolAddress, 40000), kProvider, expires_s};
+  return {.aor = aor,
+          .inside = phone,
+          .external = endpoint(kPoolAddress, 40000),
+          .registrar = kProvider,
+          .expires_s = expires_s};
 }
 
 TestMessage registered(nat::Endpoint phone, std::string_view aor, std::uint32_t expires_s) {
@@ -534,7 +538,9 @@ TEST_CASE("a registration keeps the way in open for as long as it was granted",
   lab.pass_s(1);
   CHECK(lab[0].registrations.size() == 0);
   CHECK(lab[0].events.back().registration.expires_s == 0);
-  lab.pass_s(1);
+  lab.pass_s(31);  // a refresh may be late
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, phone) != nat::kNoMapping);
+  lab.pass_s(2);
   CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, phone) == nat::kNoMapping);
 }
 
@@ -591,4 +597,115 @@ TEST_CASE("a registration without a free card still keeps its way in open", "[da
   CHECK(lab[0].stats.worker.read(WorkerCounter::registration_table_full) == 1);
   lab.pass_s(3000);
   CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, lab.phone_of(0, 1)) != nat::kNoMapping);
+}
+
+TEST_CASE("ten thousand phones with one inside port and user part are each reached for as long as granted",
+          "[dataplane][alg_host][AC-01][AC-17]") {
+  constexpr unsigned kPhones = 10'000;
+  Lab lab({.registrations = 16384, .mappings = 16384});
+  const auto phone_of = [](unsigned n) {
+    return endpoint(nat::Ipv4Address::from_host(0x0a010000U + n), 5060);
+  };
+  for (unsigned n = 0; n < kPhones; ++n)
+    lab.inspect(0, registered(phone_of(n), "sip:alice@" + std::to_string(n) + ".example.com", 3600));
+  CHECK(lab[0].registrations.size() == kPhones);
+  lab.pass_s(3599);
+  CHECK(lab[0].registrations.size() == kPhones);
+  std::vector<bool> seen(65536);
+  unsigned reached = 0;
+  for (unsigned n = 0; n < kPhones; ++n) {
+    const auto index = lab[0].translator.find_outbound(nat::Protocol::udp, phone_of(n));
+    if (index == nat::kNoMapping || !lab[0].translator.admits(index, kProvider, lab.now)) continue;
+    const auto port = lab[0].translator[index].external.port.host();
+    if (!seen[port]) ++reached;
+    seen[port] = true;
+  }
+  CHECK(reached == kPhones);
+  lab.pass_s(400);
+  CHECK(lab[0].registrations.size() == 0);
+  CHECK(lab[0].translator.table().size() == 0);
+}
+
+TEST_CASE("the registrar gets in for as long as was granted, whoever the phone spoke to first",
+          "[dataplane][alg_host][AC-01]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  const auto first = endpoint(nat::Ipv4Address::from_host(0xc6336433), 3478);  // a STUN server, say
+  REQUIRE(lab[0].translator.create(nat::Protocol::udp, phone, first, lab.now).index != nat::kNoMapping);
+  lab.inspect(0, registered(phone, "sip:alice@example.com", 3600));
+  lab.pass_s(3600);
+  const auto index = lab[0].translator.find_outbound(nat::Protocol::udp, phone);
+  REQUIRE(index != nat::kNoMapping);
+  CHECK(lab[0].translator.admits(index, kProvider, lab.now));
+}
+
+TEST_CASE("a contact that the registrar no longer lists is gone", "[dataplane][alg_host][AC-01]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  const auto other = endpoint(phone.address, 5070);
+  auto both = registered(phone, "sip:alice@example.com", 3600);
+  both.bindings.push_back(binding(other, "sip:alice@example.com", 3600));
+  lab.inspect(0, both);
+  CHECK(lab[0].registrations.size() == 2);
+  lab.inspect(0, registered(lab.phone_of(0, 1), "sip:alice@example.com", 3600));  // another phone of hers
+  CHECK(lab[0].registrations.size() == 3);
+  lab.inspect(0, registered(phone, "sip:alice@example.com", 3600));
+  CHECK(lab[0].registrations.size() == 2);
+  CHECK(lab[0].registrations.find("sip:alice@example.com", other) == kNoCard);
+}
+
+TEST_CASE("a subscription keeps its way in for as long as was granted", "[dataplane][alg_host][rfc6665]") {
+  Lab lab;
+  TestMessage accepted;
+  accepted.phone = lab.phone_of(0);
+  accepted.direction = alg::Direction::inbound;
+  accepted.method = Method::subscribe;
+  accepted.status = 200;
+  accepted.expires_s = 3600;
+  lab.inspect(0, accepted);
+  lab.pass_s(3600);
+  const auto index = lab[0].translator.find_outbound(nat::Protocol::udp, accepted.phone);
+  REQUIRE(index != nat::kNoMapping);
+  CHECK(lab[0].translator.admits(index, kProvider, lab.now));
+  lab.pass_s(100);
+  CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, accepted.phone) == nat::kNoMapping);
+}
+
+TEST_CASE("what was done to a message is told when it is wanted", "[dataplane][alg_host][AC-25]") {
+  Lab lab({.why = true});
+  auto message = invite(lab.phone_of(0));
+  lab.inspect(0, message);
+  const auto& events = lab[0].events;
+  REQUIRE(events.size() >= 2);
+  CHECK(events[0].type == EventType::sip_message);
+  CHECK(events[0].sip.why == 5);  // three edits, two pinholes
+  std::vector<std::string> told;
+  for (std::size_t i = 1; i < events.size(); ++i) {
+    REQUIRE(events[i].type == EventType::sip_why);
+    CHECK(events[i].why.message == events[0].sequence);
+    events[i].why.records.for_each([&](const ipc::WhyRecord& record) {
+      told.push_back(std::to_string(static_cast<unsigned>(record.kind)) + " " + std::string(record.before) +
+                     " " + std::string(record.after));
+    });
+  }
+  REQUIRE(told.size() == 5);
+  CHECK(told[0] == "0 a x");
+  CHECK(told[2] == "0 c x");
+  const auto& pinhole = only_call(lab[0]).pinholes[1];
+  CHECK(told[4] == "1 " + std::string(nat::EndpointText(pinhole.inside).view()) + " " +
+                       std::string(nat::EndpointText(pinhole.external).view()));
+  lab.inspect(0, message);
+  CHECK(lab[0].events.back().type == EventType::sip_why);
+}
+
+TEST_CASE("records of why are cut to what an event holds", "[ipc][AC-25]") {
+  ipc::WhyPack pack;
+  const std::string text(200, 'x');
+  REQUIRE(pack.add({.rule = alg::Rule::contact, .before = text, .after = text}));
+  CHECK_FALSE(pack.add({.before = text, .after = text}));
+  REQUIRE(pack.add({.before = "", .after = "y"}));
+  std::vector<std::size_t> sizes;
+  pack.for_each(
+      [&](const ipc::WhyRecord& record) { sizes.push_back(record.before.size() + record.after.size()); });
+  CHECK(sizes == std::vector<std::size_t>{120, 1});
 }

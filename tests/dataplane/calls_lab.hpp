@@ -28,6 +28,8 @@ struct LabOptions {
   std::uint32_t registrations = 64;
   std::uint32_t mappings = 1024;
   std::vector<config::PortForward> forwards = {};
+  nat::MediaFrom media_from = nat::MediaFrom::anywhere;
+  bool why = false;
 };
 
 class LabWorker final : public EventSink, public PeerLink, public Zones {
@@ -40,6 +42,7 @@ class LabWorker final : public EventSink, public PeerLink, public Zones {
                             .external = steering.addresses(),
                             .pool_size = steering.pool_size(),
                             .mappings = options.mappings,
+                            .media_from = options.media_from,
                             .key = {7}}),
         translator_memory_(nat::Translator::bytes_needed(translator_config_)),
         call_memory_(CallTable::bytes_needed(options.calls)),
@@ -56,7 +59,8 @@ class LabWorker final : public EventSink, public PeerLink, public Zones {
               .registrations = registrations,
               .questions = questions,
               .events = *this,
-              .peers = *this}) {
+              .peers = *this,
+              .why = options.why}) {
     for (const auto& forward : options.forwards)
       static_cast<void>(translator.add_forward(forward.protocol, forward.external, forward.inside, 0, 1));
   }
@@ -105,6 +109,12 @@ struct TestMessage {
   std::vector<alg::MediaRequest> media = {};
   std::vector<alg::sip::Binding> bindings = {};
   std::string from_tag = "caller";
+  std::vector<ipc::MediaSource> sources = {};  // of a description from outside
+  std::vector<std::uint8_t> rejected = {};     // sections
+  bool held = false;
+  std::uint32_t cseq = 1;
+  std::uint32_t session_expires_s = 0;
+  std::uint32_t expires_s = 0;
 };
 
 struct Inspected {
@@ -144,12 +154,14 @@ class Lab {
     at.translator[index].flags |= nat::MappingFlags::kSip;
     at.translator.let_in(index, kProvider, now);
     const alg::Message message{
-        "", test.direction, {nat::Protocol::udp, test.phone, at.translator[index].external, kProvider}};
+        "abc", test.direction, {nat::Protocol::udp, test.phone, at.translator[index].external, kProvider}};
     at.host.begin(message, now);
     at.host.announce({.method = test.method,
                       .status = test.status,
-                      .cseq = 1,
+                      .cseq = test.cseq,
                       .has_sdp = !test.media.empty(),
+                      .session_expires_s = test.session_expires_s,
+                      .expires_s = test.expires_s,
                       .method_text = "INVITE",
                       .reason = "OK",
                       .call_id = test.call_id,
@@ -158,6 +170,12 @@ class Lab {
                       .from_uri = "sip:alice@example.com",
                       .to_uri = "sip:bob@example.com"});
     for (const auto& binding : test.bindings) at.host.grant(binding);
+    for (const auto& request : test.media) at.host.describe({.section = request.section, .held = test.held});
+    for (const auto section : test.rejected) at.host.describe({.section = section, .rejected = true});
+    for (const auto& source : test.sources) {
+      at.host.describe({.section = source.section, .held = test.held});
+      at.host.expect_media_from(source.section, source.rtp, source.rtcp);
+    }
     Inspected result;
     for (const auto& request : test.media) {
       result.media.push_back(at.host.open_media(request));
@@ -168,7 +186,9 @@ class Lab {
       }
     }
     if (result.verdict == alg::Verdict::forward) {
-      at.host.commit(3);
+      alg::EditList edits;
+      for (std::size_t i = 0; i < 3; ++i) REQUIRE(edits.replace(i, 1, "x", alg::Rule::via));
+      at.host.commit(edits);
     } else {
       at.host.abandon();
     }

@@ -26,6 +26,7 @@ class FakeAlgHost final : public alg::Host {
     std::string aor;
     nat::Endpoint inside, external, registrar;
     std::uint32_t expires_s;
+    nat::Protocol protocol;
   };
 
   struct Expected {
@@ -105,8 +106,8 @@ class FakeAlgHost final : public alg::Host {
   }
 
   void grant(const alg::sip::Binding& binding) noexcept override {
-    granted.push_back(
-        {std::string(binding.aor), binding.inside, binding.external, binding.registrar, binding.expires_s});
+    granted.push_back({std::string(binding.aor), binding.inside, binding.external, binding.registrar,
+                       binding.expires_s, binding.protocol});
   }
 
  private:
