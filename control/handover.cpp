@@ -55,9 +55,13 @@ void read(const json& from, Value& value) {
 
 json of(const std::vector<WhyLine>& why) {
   json list = json::array();
-  for (const auto& line : why)
-    list.push_back(
-        {{"kind", line.kind}, {"rule", line.rule}, {"before", line.before}, {"after", line.after}});
+  for (const auto& line : why) {
+    auto& row = list.emplace_back(json::object());
+    row["kind"] = line.kind;
+    row["rule"] = line.rule;
+    row["before"] = line.before;
+    row["after"] = line.after;
+  }
   return list;
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+using namespace pinhole;
 using namespace pinhole::control;
 
 namespace {

@@ -119,7 +119,8 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
     "sip": {"enabled": false, "ports": [5060, 5070], "malformed": "drop",
             "transparent": ["198.51.100.64/28"], "hide_parties": true, "hide_call_id": true,
             "hide_key": "000102030405060708090a0b0c0d0e0f", "asserted_identity": "strip",
-            "only": ["10.0.0.0/9"],
+            "media_from": "signalled", "latch_from": ["198.51.100.0/24"], "why": true,
+            "local_media": "direct", "only": ["10.0.0.0/9"],
             "exclude": ["10.1.0.0/16"], "ignore_df": true, "calls_per_worker": 16,
             "registrations_per_worker": 17},
     "icmp": {"errors_per_s": 0},
@@ -174,8 +175,12 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                   .only = {*nat::Prefix::parse("10.0.0.0/9")},
                   .exclude = {*nat::Prefix::parse("10.1.0.0/16")},
                   .ignore_df = true,
+                  .media_from = nat::MediaFrom::signalled,
+                  .latch_from = {*nat::Prefix::parse("198.51.100.0/24")},
+                  .why = true,
                   .calls_per_worker = 16,
-                  .registrations_per_worker = 17};
+                  .registrations_per_worker = 17,
+                  .local_media = alg::sip::LocalMedia::direct};
   expected.icmp = {0};
   expected.control = {"/tmp/s", "voice", 9};
   CHECK(*config == expected);
@@ -502,8 +507,8 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("tcp":{"mss":"auto","answer_unsolicited":true},)"
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"remotes_per_worker":0,"tcp_sessions_per_worker":65536,)"
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
-      R"("sip":{"enabled":true,"ports":[5060],"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","only":[],"exclude":[],"ignore_df":false,"calls_per_worker":8192,)"
-      R"("registrations_per_worker":8192},"icmp":{"errors_per_s":100},)"
+      R"("sip":{"enabled":true,"ports":[5060],"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
+      R"("registrations_per_worker":16384,"local_media":"hairpin"},"icmp":{"errors_per_s":100},)"
       R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
 }
 
