@@ -101,8 +101,7 @@ class Play:
                                   transport=self._transport)
                 self._partners[side] = stack.enter_context(contextlib.closing(partner))
             for check in compiled.checks:
-                for partner in self._partners.values():
-                    partner.wait()
+                self._wait()
                 self._look(check)
                 for side in sorted(self._partners, key=lambda side: side != check.listener):
                     self._partners[side].go_on(side == check.listener)
@@ -114,6 +113,14 @@ class Play:
     @property
     def _title(self):
         return f"{self._ladder.title} ({self._key})"
+
+    def _wait(self):
+        try:
+            for partner in self._partners.values():
+                partner.wait()
+        except LabError as error:  # who waits in vain is seldom the one that went astray
+            others = "".join(f"\n{partner.sipp.name}: {partner.sipp.errors()}" for partner in self._partners.values())
+            raise LabError(f"{error}{others}") from None
 
     # --- looking
 
