@@ -53,23 +53,17 @@ void read(const json& from, Value& value) {
   }
 }
 
-json of(const std::vector<WhyLine>& why) {
-  json list = json::array();
-  for (const auto& line : why) {
-    auto& row = list.emplace_back(json::object());
-    row["kind"] = line.kind;
-    row["rule"] = line.rule;
-    row["before"] = line.before;
-    row["after"] = line.after;
-  }
-  return list;
+json of(const WhyLine& line) {
+  return {{"kind", line.kind}, {"rule", line.rule}, {"before", line.before}, {"after", line.after}};
 }
 
 json of(const LadderLine& line) {
+  json why = json::array();
+  for (const auto& each : line.why) why.push_back(of(each));
   return {{"time", of(line.time)},     {"direction", line.direction}, {"status", line.status},
           {"start", line.start},       {"cseq", line.cseq},           {"has_sdp", line.has_sdp},
           {"edits", line.edits},       {"inside", of(line.inside)},   {"external", of(line.external)},
-          {"remote", of(line.remote)}, {"why", of(line.why)},         {"why_told", line.why_told}};
+          {"remote", of(line.remote)}, {"why", std::move(why)},       {"why_told", line.why_told}};
 }
 
 LadderLine ladder_line(const json& from) {

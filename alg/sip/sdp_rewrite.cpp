@@ -116,6 +116,8 @@ void SdpRewriter::write_origin(const SdpAddress& origin) noexcept {
 }
 
 void SdpRewriter::write_connection(const SdpAddress& connection, const Stream* stream) noexcept {
+  // A stream of another host that stays outside keeps its address with its port.
+  if (!streams_.outbound() && stream != nullptr && stream->fate == Fate::left) return;
   translator_.use(Rule::sdp_connection);
   const bool own = stream != nullptr && stream->fate != Fate::left && connection.value == *stream->address;
   const auto& session = description_.connection.address;

@@ -280,7 +280,9 @@ nat::Ipv4Address SdpStreams::hidden(nat::Ipv4Address before) noexcept {
 }
 
 nat::Ipv4Address SdpStreams::address_after(const Stream& stream) noexcept {
-  return stream.fate == Fate::mapped ? stream.rtp.address : address_after(*stream.address);
+  if (stream.fate == Fate::mapped) return stream.rtp.address;
+  // Inbound, a stream that is left is that of another host: its address stays with its port.
+  return outbound_ ? address_after(*stream.address) : *stream.address;
 }
 
 }  // namespace pinhole::alg::sip

@@ -566,10 +566,6 @@ TEST_CASE("events of a worker that does not exist are ignored", "[control][call_
   CHECK(scene.store.size() == 0);
 }
 
-}  // namespace
-
-}  // namespace pinhole::control
-
 TEST_CASE("what was done to a message is told with it, and what got lost is counted",
           "[control][call_store][AC-25]") {
   Scene scene;
@@ -646,3 +642,7 @@ TEST_CASE("neither silence nor its length ends a call that is on hold or has a s
     CHECK_FALSE(scene.link.take(CommandType::close_call).empty());
   }
 }
+
+}  // namespace
+
+}  // namespace pinhole::control

@@ -33,14 +33,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < kBreak) return 0;
   const std::span<const std::uint8_t> bytes{data, size};
   const auto broken = bytes.last(kBreak);
-  test::SipBench bench;
+  test::SipBench bench(test::direct_media());
   std::string inside;
   // Two messages: the choices of the first end where those of the second begin.
   const auto choices = bytes.first(size - kBreak);
   for (const auto part : {choices.first(choices.size() / 2), choices.subspan(choices.size() / 2)}) {
     const auto message = test::SipGenerator(part).message();
     inside = message.render([](const test::Named& named) { return named.endpoint; });
-    check_valid(message, inside, bench);
+    test::SipBench fresh(test::direct_media());
+    check_valid(message, inside, fresh);
+    test::require(test::checked_pass(bench, alg::Direction::outbound, inside).has_value());
   }
 
   const auto place = static_cast<std::size_t>(broken[0] | broken[1] << 8U) % inside.size();

@@ -88,6 +88,20 @@ Named SipGenerator::media(nat::Ipv4Address address) {
   return {nat::Protocol::udp, {address, nat::Be16{static_cast<std::uint16_t>(20000 + 2 * below(400))}}};
 }
 
+void SipGenerator::port_of(Template& out, const Named& named, std::uint16_t default_port, Place place) {
+  bool writes = true;
+  if (named.endpoint.port.host() == default_port) {
+    const auto key = std::tuple{place == Place::via, named.protocol, named.endpoint};
+    writes = writes_default_port_.insert({key, place == Place::other_uri || chance(60)}).first->second;
+  }
+  if (writes) {
+    out.text(":");
+    out.port(named);
+  } else {
+    out.port_unless(named, default_port);
+  }
+}
+
 void SipGenerator::header(Template& out, std::string_view name, const Template& value,
                           std::string_view compact) {
   const auto written = !compact.empty() && chance(30) ? compact : name;
@@ -111,7 +125,8 @@ void SipGenerator::via_value(Template& out) {
   const auto named = signalling(protocol);
   const bool ours = chance(70);
   if (ours) {
-    out.endpoint(named);
+    out.address(named);
+    port_of(out, named, transport == "TLS" ? 5061 : 5060, Place::via);
   } else {
     out.text(pick({"proxy.example.com", "198.51.100.9:5070", "[2001:db8::9:1]", "[2001:db8::9]:5062",
                    "host_1.example"}));
@@ -138,7 +153,7 @@ void SipGenerator::via_value(Template& out) {
   if (chance(25)) param("x = " + quoted());
 }
 
-void SipGenerator::uri(Template& out, bool bracketed, bool headers) {
+void SipGenerator::uri(Template& out, bool bracketed, bool headers, Place place) {
   const auto transport = pick({"", "", "udp", "tcp", "tls"});
   const bool secure = bracketed && chance(15);
   out.text(odd_case(secure ? "sips" : "sip") + ":");
@@ -150,13 +165,15 @@ void SipGenerator::uri(Template& out, bool bracketed, bool headers) {
   }
   const bool tcp = secure || (bracketed && (transport == "tcp" || transport == "tls"));
   const auto named = signalling(tcp ? nat::Protocol::tcp : nat::Protocol::udp);
+  const std::uint16_t default_port = secure || (bracketed && transport == "tls") ? 5061 : 5060;
   const auto form = below(10);
   if (form < 6) {
-    out.endpoint(named);
+    out.address(named);
+    port_of(out, named, default_port, place);
   } else if (form < 7 && bracketed) {
     // maddr says where to send: the port of the URI is its port.
-    out.text("pbx.example.com:");
-    out.port(named);
+    out.text("pbx.example.com");
+    port_of(out, named, default_port, place);
     out.text(";maddr=");
     out.address(named);
   } else {
@@ -169,15 +186,15 @@ void SipGenerator::uri(Template& out, bool bracketed, bool headers) {
   if (headers && chance(10)) out.text("?subject=call%20me");
 }
 
-void SipGenerator::name_addr(Template& out) {
+void SipGenerator::name_addr(Template& out, Place place) {
   const bool bracketed = chance(85);
   if (bracketed) {
     if (chance(40)) out.text(chance(50) ? quoted() + space() : token(4) + " " + token(3) + some_space());
     out.text("<");
-    uri(out, true, true);
+    uri(out, true, true, place);
     out.text(">");
   } else {
-    uri(out, false, false);
+    uri(out, false, false, place);
   }
   if (chance(30)) out.text(space() + ";" + space() + pick({"q=0.5", "expires=3600", "x", "reg-id=1"}));
   if (chance(15)) out.text(";+sip.instance=" + quoted());
@@ -246,7 +263,7 @@ void SipGenerator::start_line(Template& out) {
                   "NOTIFY", "REFER", "MESSAGE", "INFO", "PUBLISH", "CANCEL", "NEW-METHOD.1"});
   if (request_) {
     out.text(method_ + " ");
-    uri(out, true, false);
+    uri(out, true, false, Place::other_uri);
     out.text(" SIP/2.0\r\n");
   } else {
     refused_ = chance(20);
@@ -284,12 +301,14 @@ Template SipGenerator::message() {
   identity(headers);
   decoys(headers);
   const auto via = [this](Template& line) { via_value(line); };
-  const auto name = [this](Template& line) { name_addr(line); };
+  const auto own = [this](Template& line) { name_addr(line, Place::own_uri); };
+  const auto other = [this](Template& line) { name_addr(line, Place::other_uri); };
   list_header(headers, "Via", "v", 1 + below(4), via);
-  list_header(headers, "Contact", "m", below(4), name);
-  const std::pair<const char*, const char*> others[] = {{"Record-Route", ""},
-                                                        {"Route", ""},
-                                                        {"Path", ""},
+  list_header(headers, "Contact", "m", below(4), own);
+  for (const char* const name : {"Record-Route", "Path"}) {
+    if (chance(25)) list_header(headers, name, "", 1 + below(3), own);
+  }
+  const std::pair<const char*, const char*> others[] = {{"Route", ""},
                                                         {"Service-Route", ""},
                                                         {"Refer-To", "r"},
                                                         {"Referred-By", "b"},
@@ -300,7 +319,7 @@ Template SipGenerator::message() {
                                                         {"Diversion", ""}};
   for (const auto& [header_name, compact] : others) {
     const bool single = *compact != '\0' || std::string_view(header_name) == "Reply-To";
-    if (chance(25)) list_header(headers, header_name, compact, single ? 1 : 1 + below(3), name);
+    if (chance(25)) list_header(headers, header_name, compact, single ? 1 : 1 + below(3), other);
   }
   const bool may_offer =
       !refused_ && (method_ == "INVITE" || method_ == "ACK" || method_ == "PRACK" || method_ == "UPDATE");

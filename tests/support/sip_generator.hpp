@@ -9,17 +9,20 @@
 // an address and stands where nothing may be replaced is of 10.99.0.0/16.
 //
 // Not made, since it is not put back exactly (docs/sip-alg.md says why):
-// * a host without its port, white space around the colon before a port;
+// * an endpoint that has its port in one URI (or Via) of a message and not in another one, or that has none
+//   and is in no Contact, Record-Route or Path; white space around the colon before a port;
 // * an address in o= or of a session's c= that is not that of its media; `maddr` of a Via that is another
 // host;
 // * descriptions in methods and refusals that carry no offer; streams with several ports.
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "nat/endpoint.hpp"
@@ -46,6 +49,10 @@ class Template {
     text(":");
     port(named);
   }
+  /// ":" and the port, unless it is the default.
+  void port_unless(Named named, std::uint16_t default_port) {
+    pieces_.push_back({Kind::optional_port, {}, named, {}, default_port});
+  }
   /// The length of another template, as it is rendered.
   void length_of(const Template& body) { pieces_.push_back({Kind::length, {}, {}, {body}}); }
   void append(const Template& other) {
@@ -57,12 +64,13 @@ class Template {
   void collect(std::vector<Named>& named) const;
 
  private:
-  enum class Kind : std::uint8_t { text, address, port, length };
+  enum class Kind : std::uint8_t { text, address, port, optional_port, length };
   struct Piece {
     Kind kind;
     std::string text;
     Named named;
-    std::vector<Template> body;  // of `length`: one
+    std::vector<Template> body;      // of `length`: one
+    std::uint16_t default_port = 0;  // of `optional_port`
   };
   std::vector<Piece> pieces_;
 };
@@ -88,6 +96,9 @@ class SipGenerator {
   [[nodiscard]] std::string token(std::size_t size);
   [[nodiscard]] std::string quoted();
   [[nodiscard]] Named signalling(nat::Protocol protocol);
+  // An endpoint is written in one way in all URIs of a message, and in one way in all Vias.
+  enum class Place : std::uint8_t { via, own_uri, other_uri };
+  void port_of(Template& out, const Named& named, std::uint16_t default_port, Place place);
   [[nodiscard]] Named media(nat::Ipv4Address address);
   [[nodiscard]] nat::Ipv4Address inside_address();
 
@@ -96,8 +107,8 @@ class SipGenerator {
   void header(Template& out, std::string_view name, const Template& value, std::string_view compact = {});
   void header(Template& out, std::string_view name, std::string_view value, std::string_view compact = {});
   void via_value(Template& out);
-  void uri(Template& out, bool bracketed, bool headers);
-  void name_addr(Template& out);
+  void uri(Template& out, bool bracketed, bool headers, Place place);
+  void name_addr(Template& out, Place place);
   void list_header(std::vector<Template>& headers, std::string_view name, std::string_view compact,
                    std::uint32_t count, const std::function<void(Template&)>& value);
   void identity(std::vector<Template>& headers);
@@ -120,6 +131,8 @@ class SipGenerator {
   void shuffle(std::vector<Template>& list);
 
   std::mt19937_64 random_;
+  // By whether it is in a Via, protocol and endpoint.
+  std::map<std::tuple<bool, nat::Protocol, nat::Endpoint>, bool> writes_default_port_;
   std::span<const std::uint8_t> choices_;
   bool chosen_ = false;
   bool request_ = true;

@@ -20,6 +20,10 @@ std::string Template::render(const Rename& rename) const {
       case Kind::port:
         text += std::to_string(rename(piece.named).port.host());
         break;
+      case Kind::optional_port:
+        if (const auto port = rename(piece.named).port.host(); port != piece.default_port)
+          text.append(":").append(std::to_string(port));
+        break;
       case Kind::length:
         text += std::to_string(piece.body.front().render(rename).size());
         break;
@@ -30,7 +34,7 @@ std::string Template::render(const Rename& rename) const {
 
 void Template::collect(std::vector<Named>& named) const {
   for (const auto& piece : pieces_) {
-    if (piece.kind == Kind::address || piece.kind == Kind::port) named.push_back(piece.named);
+    if (piece.kind != Kind::text && piece.kind != Kind::length) named.push_back(piece.named);
   }
 }
 

@@ -186,6 +186,41 @@ TEST_CASE("a message that is sent again is translated alike", "[alg][sip][AC-13]
   }
 }
 
+TEST_CASE("of a description of two hosts the receiver's own stream is put back, and the other one left whole",
+          "[alg][sip][AC-09][rfc4787-req9]") {
+  const auto message = [](std::string_view connection, std::string_view media) {
+    return test::with_sdp(
+        {"INVITE sip:alice@example.com SIP/2.0", "Via: SIP/2.0/UDP proxy.example.com;branch=z9hG4bK1",
+         "From: <sip:bob@example.com>;tag=b", "To: <sip:alice@example.com>", "Call-ID: two",
+         "CSeq: 1 INVITE"},
+        std::string("v=0\r\no=- 1 1 IN IP4 pc.example.com\r\ns=-\r\n")
+            .append(connection)
+            .append("t=0 0\r\n")
+            .append(media));
+  };
+  test::SipBench bench;  // local media by hairpin
+  static_cast<void>(bench.out(message("",
+                                      "m=audio 40000 RTP/AVP 0\r\nc=IN IP4 10.0.0.5\r\n"
+                                      "m=video 40002 RTP/AVP 31\r\nc=IN IP4 10.0.0.6\r\n")));
+  CHECK(bench
+            .in(message("",
+                        "m=audio 45000 RTP/AVP 0\r\nc=IN IP4 203.0.113.10\r\n"
+                        "m=video 46002 RTP/AVP 31\r\nc=IN IP4 203.0.113.10\r\n"))
+            .text == message("",
+                             "m=audio 40000 RTP/AVP 0\r\nc=IN IP4 10.0.0.5\r\n"
+                             "m=video 46002 RTP/AVP 31\r\nc=IN IP4 203.0.113.10\r\n"));
+  // By the c= of the session, too: the stream that is put back, or the one that is left, needs one of its
+  // own.
+  const auto shared = bench.in(
+      message("c=IN IP4 203.0.113.10\r\n", "m=audio 45000 RTP/AVP 0\r\nm=video 46002 RTP/AVP 31\r\n"));
+  const auto audio = shared.text.find("m=audio 40000 RTP/AVP 0\r\n");
+  const auto video = shared.text.find("m=video 46002 RTP/AVP 31\r\n");
+  REQUIRE(audio != std::string::npos);
+  REQUIRE(video != std::string::npos);
+  CAPTURE(shared.text);
+  CHECK(shared.text.find("c=IN IP4 203.0.113.10\r\n", video) != std::string::npos);
+}
+
 TEST_CASE("no inside address leaves", "[alg][sip][AC-02]") {
   for (const auto& flow : flows()) {
     if (flow.filename() == "multipart") continue;  // has a part of plain text

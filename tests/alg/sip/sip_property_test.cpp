@@ -133,7 +133,8 @@ TEST_CASE("hosts with equal ports never get each other's endpoints", "[alg][sip]
       const auto [place, fresh] = owner.insert({{each.protocol, external}, each.endpoint});
       REQUIRE(place->second == each.endpoint);
     }
-    REQUIRE(bench.in(out).text == inside);
+    // A host that leaves its default port out in one message and not in the next gets both back in one way.
+    REQUIRE(bench.out(bench.in(out).text).text == out);
   }
   CHECK(owner.size() > 100);
 }
