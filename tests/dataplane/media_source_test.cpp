@@ -103,18 +103,21 @@ TEST_CASE("media from anywhere reaches the phone when the policy says so", "[dat
 }
 
 TEST_CASE("early media before its description is heard by latching alone", "[dataplane][AC-09][rfc3264]") {
-  Call strict(MediaFrom::signalled);
-  CHECK_FALSE(strict.hears(kMedia));
-  CHECK(strict.lab.dropped(DropReason::drop_media_source) == 1);
-  strict.answer();
-  CHECK(strict.hears(kMedia));
-
-  Call latched(MediaFrom::latched);
-  CHECK(latched.hears(kMedia));
-  CHECK_FALSE(latched.hears(kAttacker));
-  latched.answer();
-  CHECK(latched.hears(kMedia));
-  CHECK_FALSE(latched.hears(kAttacker));
+  SECTION("signalled") {
+    Call call(MediaFrom::signalled);
+    CHECK_FALSE(call.hears(kMedia));
+    CHECK(call.lab.dropped(DropReason::drop_media_source) == 1);
+    call.answer();
+    CHECK(call.hears(kMedia));
+  }
+  SECTION("latched") {
+    Call call(MediaFrom::latched);
+    CHECK(call.hears(kMedia));
+    CHECK_FALSE(call.hears(kAttacker));
+    call.answer();
+    CHECK(call.hears(kMedia));
+    CHECK_FALSE(call.hears(kAttacker));
+  }
 }
 
 TEST_CASE("a stranger who latched first is displaced by the one who was named",
