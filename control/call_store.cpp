@@ -287,7 +287,8 @@ void CallStore::keep(Live& call, const ipc::CallCard& card, Moment now) {
   const nat::Tick heard = card.last_message;
   const nat::Tick silent_since = media && nat::reached(heard, *media) ? *media : heard;
   const auto limit = card.media.held ? kHeldSilence : kSilence;
-  const bool silent = nat::reached(silent_since + nat::ticks_from_s(static_cast<std::uint32_t>(limit.count())), link_->tick());
+  const bool silent = nat::reached(
+      silent_since + nat::ticks_from_s(static_cast<std::uint32_t>(limit.count())), link_->tick());
   if (silent && !ipc::is_promised(card, link_->tick())) {
     return close(call, media ? EndReason::media_silence : EndReason::lost, now);
   }

@@ -56,7 +56,7 @@ struct Network {
   RouteTable routes;
   ArpAnswers arp_answers;
   std::vector<nat::SubscriberRange> subscribers;  // of mode deterministic
-  std::vector<nat::Prefix> latch_from{};            // see config::Sip
+  std::vector<nat::Prefix> latch_from{};          // see config::Sip
   Steering steering;
   StaticTable statics;
   Untranslated untranslated;
