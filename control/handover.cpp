@@ -53,17 +53,24 @@ void read(const json& from, Value& value) {
   }
 }
 
-json of(const WhyLine& line) {
-  return {{"kind", line.kind}, {"rule", line.rule}, {"before", line.before}, {"after", line.after}};
+json of(const std::vector<WhyLine>& why) {
+  json::array_t rows;
+  for (const auto& line : why) {
+    json::object_t row;
+    row.emplace("kind", line.kind);
+    row.emplace("rule", line.rule);
+    row.emplace("before", line.before);
+    row.emplace("after", line.after);
+    rows.emplace_back(std::move(row));
+  }
+  return rows;
 }
 
 json of(const LadderLine& line) {
-  json why = json::array();
-  for (const auto& each : line.why) why.push_back(of(each));
   return {{"time", of(line.time)},     {"direction", line.direction}, {"status", line.status},
           {"start", line.start},       {"cseq", line.cseq},           {"has_sdp", line.has_sdp},
           {"edits", line.edits},       {"inside", of(line.inside)},   {"external", of(line.external)},
-          {"remote", of(line.remote)}, {"why", std::move(why)},       {"why_told", line.why_told}};
+          {"remote", of(line.remote)}, {"why", of(line.why)},         {"why_told", line.why_told}};
 }
 
 LadderLine ladder_line(const json& from) {
