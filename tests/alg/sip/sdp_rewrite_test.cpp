@@ -289,7 +289,7 @@ TEST_CASE("lines are added where the original could do without", "[alg][sdp][rfc
   }
 }
 
-TEST_CASE("a stream with several ports gets them in turn", "[alg][sdp][rfc8866]") {
+TEST_CASE("a stream with several ports gets them in turn", "[alg][sdp][rfc4566][rfc8866]") {
   using test::lines;
   struct Row {
     const char* name;
