@@ -446,7 +446,7 @@ Controls& Runtime::controls() const {
 }
 
 std::string Runtime::configuration() const {
-  return config::to_json(config_).dump();
+  return config::shown(config_).dump();
 }
 
 }  // namespace pinhole::control
