@@ -30,7 +30,8 @@ class SipSwitchboard {
   };
 
   /// \param link   outlives the board
-  /// \param sleep  lets time pass for the workers
+  /// \param sleep  lets time pass for the workers, kLookEvery at once, and does meanwhile what cannot wait;
+  ///               it does not come back to the board
   SipSwitchboard(WorkerLink& link, std::uint32_t workers,
                  std::function<void(std::chrono::milliseconds)> sleep)
       : link_(link), workers_(workers), sleep_(std::move(sleep)) {}

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <set>
@@ -24,10 +25,12 @@ struct Bench {
   std::set<std::uint32_t> deaf;
   std::set<std::uint32_t> deaf_to_commit;
   std::chrono::milliseconds slept{0};
+  std::chrono::milliseconds longest{0};  // of one sleep
   SipSwitchboard board{link, kWorkers, [this](std::chrono::milliseconds time) { pass(time); }};
 
   void pass(std::chrono::milliseconds time) {
     slept += time;
+    longest = std::max(longest, time);
     for (const auto& [worker, command] : link.take(ipc::CommandType::prepare_sip)) {
       if (deaf.contains(worker)) continue;
       auto& card = link.sip[worker];
@@ -113,6 +116,15 @@ TEST_CASE("a worker that missed the last word is told again, by the next control
   CHECK(next.state()->settled);
   next.run();
   CHECK(bench.link.sent.empty());
+}
+
+TEST_CASE("however long workers are waited for, the rings can be drained meanwhile",
+          "[control][sip_switch][AC-24]") {
+  Bench bench;
+  bench.deaf_to_commit = {2};
+  REQUIRE(bench.board.turn(kOff).has_value());
+  CHECK(bench.slept >= SipSwitchboard::kPatience);
+  CHECK(bench.longest <= SipSwitchboard::kLookEvery);
 }
 
 TEST_CASE("one rule too many is refused before anybody is told", "[control][sip_switch][AC-24]") {
