@@ -105,7 +105,7 @@ class Runtime::Turns final : public Controls {
     }
     const auto state = runtime_.attached_->sip.turn(change);
     if (!state) return state.error();
-    log_info("sip_switched", {{"on", turn.on}, {"generation", state->generation}});
+    log_info("sip_switched", {{"on", turn.on}, {"for", scope_text(turn)}, {"generation", state->generation}});
     return runtime_.sip_row(*state);
   }
 

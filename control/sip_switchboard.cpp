@@ -21,6 +21,13 @@ bool all_have(const std::vector<ipc::SipCard>& cards, std::uint32_t generation) 
 
 }  // namespace
 
+std::string scope_text(const SipTurn& turn) {
+  if (turn.hosts) {
+    return fmt::format("hosts {}/{}", nat::EndpointText(turn.hosts->address).view(), turn.hosts->length);
+  }
+  return turn.interface.empty() ? "all" : fmt::format("interface {}", turn.interface);
+}
+
 std::vector<ipc::SipCard> SipSwitchboard::cards() const {
   std::vector<ipc::SipCard> all;
   for (std::uint32_t worker = 0; worker < workers_; ++worker) {

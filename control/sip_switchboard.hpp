@@ -9,13 +9,18 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "control/error.hpp"
+#include "control/model.hpp"
 #include "control/worker_link.hpp"
 #include "dataplane/ipc/sip_switch.hpp"
 
 namespace pinhole::control {
+
+/// For whom a switch is turned, in a line of the log: "all", "interface wan", "hosts 10.0.0.64/26".
+[[nodiscard]] std::string scope_text(const SipTurn& turn);
 
 class SipSwitchboard {
  public:

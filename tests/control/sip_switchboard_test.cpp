@@ -127,6 +127,13 @@ TEST_CASE("however long workers are waited for, the rings can be drained meanwhi
   CHECK(bench.longest <= SipSwitchboard::kLookEvery);
 }
 
+TEST_CASE("the log can say for whom the switch was turned", "[control][sip_switch][AC-24]") {
+  CHECK(scope_text({.on = false, .interface = {}, .hosts = {}}) == "all");
+  CHECK(scope_text({.on = false, .interface = "wan", .hosts = {}}) == "interface wan");
+  CHECK(scope_text({.on = true, .interface = {}, .hosts = nat::Prefix::parse("10.0.0.64/26")}) ==
+        "hosts 10.0.0.64/26");
+}
+
 TEST_CASE("one rule too many is refused before anybody is told", "[control][sip_switch][AC-24]") {
   Bench bench;
   ipc::SipChange change{.scope = ipc::SipScope::hosts, .on = false};
