@@ -58,7 +58,10 @@ std::optional<SipSwitchboard::State> SipSwitchboard::state() const {
 
 Result<SipSwitchboard::State> SipSwitchboard::turn(const ipc::SipChange& change) {
   const auto before = cards();
-  if (before.empty() || !all_have(before, newest(before))) {
+  if (before.empty()) {
+    return Error{ErrorCode::unavailable, "a worker is writing its switch down just now; ask again"};
+  }
+  if (!all_have(before, newest(before))) {
     return Error{ErrorCode::unavailable,
                  "the last change has not got to all workers yet; ask again in a second"};
   }

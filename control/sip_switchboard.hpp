@@ -44,7 +44,8 @@ class SipSwitchboard {
   /// \return none while a worker's card cannot be read
   [[nodiscard]] std::optional<State> state() const;
   /// Cost: two ticks of the workers, 2 * kPatience when one of them does not answer.
-  /// Errors: range, when there is no room for another rule; unavailable, when a worker did not answer.
+  /// Errors: range, when there is no room for another rule; unavailable, when a worker did not answer, is
+  /// writing its card just now, or has not got the last change yet.
   /// Nothing has changed then.
   [[nodiscard]] Result<State> turn(const ipc::SipChange& change);
   /// To be called now and then: workers that have not heard of what others have are told again.

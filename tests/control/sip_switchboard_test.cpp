@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <set>
+#include <string>
 
 using namespace pinhole;
 using namespace pinhole::control;
@@ -125,6 +126,23 @@ TEST_CASE("however long workers are waited for, the rings can be drained meanwhi
   REQUIRE(bench.board.turn(kOff).has_value());
   CHECK(bench.slept >= SipSwitchboard::kPatience);
   CHECK(bench.longest <= SipSwitchboard::kLookEvery);
+}
+
+TEST_CASE("a card that cannot be read is told from a change on its way", "[control][sip_switch][AC-24]") {
+  Bench bench;
+  bench.link.torn_sip = {1};
+  const auto torn = bench.board.turn(kOff);
+  REQUIRE_FALSE(torn.has_value());
+  CHECK(torn.error().code == ErrorCode::unavailable);
+  CHECK(torn.error().message.find("just now") != std::string::npos);
+  CHECK(bench.link.sent.empty());
+
+  bench.link.torn_sip.clear();
+  bench.deaf_to_commit = {2};
+  REQUIRE(bench.board.turn(kOff).has_value());
+  const auto early = bench.board.turn(kOff);
+  REQUIRE_FALSE(early.has_value());
+  CHECK(early.error().message.find("the last change") != std::string::npos);
 }
 
 TEST_CASE("the log can say for whom the switch was turned", "[control][sip_switch][AC-24]") {
