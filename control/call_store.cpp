@@ -284,6 +284,13 @@ void CallStore::decide(Live& call, Moment now) {
 
 void CallStore::keep(Live& call, const ipc::CallCard& card, Moment now) {
   const auto media = link_->media(card).last_seen;
+  const bool idle =
+      !media ||
+      nat::reached(*media + nat::ticks_from_s(static_cast<std::uint32_t>(kMediaIdle.count())), link_->tick());
+  // Its parties promised it alive and nobody has renewed that (RFC 4028 section 10).
+  if (idle && card.session_until != 0 && !ipc::is_promised(card, link_->tick())) {
+    return close(call, EndReason::lost, now);
+  }
   const nat::Tick heard = card.last_message;
   const nat::Tick silent_since = media && nat::reached(heard, *media) ? *media : heard;
   const auto limit = card.media.held ? kHeldSilence : kSilence;

@@ -71,6 +71,9 @@ class CallStore {
   static constexpr std::chrono::seconds kNoAnswer{300};
   /// Answered, but neither media nor signalling: what RFC 5382 REQ-5 gives a silent TCP connection.
   static constexpr std::chrono::seconds kSilence{7440};
+  /// The session timer of a call has run out: it ends, unless media passed within this time, after which a
+  /// way of media is given up that nobody holds open (nat.timeouts.media_s).
+  static constexpr std::chrono::seconds kMediaIdle{120};
   /// A call on hold is silent by agreement.
   static constexpr std::chrono::seconds kHeldSilence{24 * 3600};
   /// A command that seems to have been lost is sent again.
@@ -145,7 +148,8 @@ class CallStore {
 
   void schedule(Live& call, std::optional<Steady> due);
   void decide(Live& call, Moment now);
-  /// Promises the call alive, or closes it when it has been silent for too long.
+  /// Promises the call alive, or closes it when it has been silent, or its session timer not renewed, for too
+  /// long.
   void keep(Live& call, const ipc::CallCard& card, Moment now);
   void close(Live& call, ipc::EndReason verdict, Moment now);
   void finish(Key gone, ipc::EndReason reported, Time when);

@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// GCC 12 takes the strings that the library's CBOR reader makes for maps once it has inlined it here.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Warray-bounds"
-#endif
-
 #include "control/handover.hpp"
 
 #include <sys/mman.h>

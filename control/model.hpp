@@ -287,7 +287,7 @@ class Model {
   [[nodiscard]] virtual std::vector<CounterRow> counters() const = 0;
   /// The configuration that control was started with; valid as long as the model.
   [[nodiscard]] virtual const config::Config& config() const = 0;
-  /// The same with every default filled in, as a JSON document.
+  /// The same with every default filled in and without secrets, as a JSON document.
   [[nodiscard]] virtual std::string configuration() const = 0;
   /// Asked only while the data plane is up.
   [[nodiscard]] virtual Controls& controls() const = 0;

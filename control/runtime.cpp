@@ -70,14 +70,14 @@ Paged<Row> cut(std::vector<Row> rows, Page page) {
 }  // namespace
 
 Runtime::Attached::Attached(Attachment shared, const Primary& process, const config::Timeouts& timeouts,
-                            ControlCounters& counters, Moment moment)
+                            ControlCounters& counters, Moment moment,
+                            std::function<void(std::chrono::milliseconds)> sleep)
     : attachment(std::move(shared)),
       primary(process),
       clock(attachment.layout->start_tsc, attachment.layout->tsc_hz),
       mappings(*attachment.layout, timeouts),
       link(attachment, clock, mappings),
-      sip(link, attachment.layout->worker_count,
-          [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }),
+      sip(link, attachment.layout->worker_count, std::move(sleep)),
       stats(attachment, counters),
       heart(attachment.layout->heartbeat.load(std::memory_order_relaxed), moment.steady) {
   for (rte_ring* const ring : attachment.events) workers.push_back({.events = EventReader(ring, counters)});
@@ -105,7 +105,7 @@ class Runtime::Turns final : public Controls {
     }
     const auto state = runtime_.attached_->sip.turn(change);
     if (!state) return state.error();
-    log_info("sip_switched", {{"on", turn.on}, {"generation", state->generation}});
+    log_info("sip_switched", {{"on", turn.on}, {"for", scope_text(turn)}, {"generation", state->generation}});
     return runtime_.sip_row(*state);
   }
 
@@ -227,8 +227,8 @@ void Runtime::on_attach(Result<Attachment> result, const Primary& primary) {
   }
   attaching_.reset();
   const Moment moment = now();
-  attached_ =
-      std::make_unique<Attached>(std::move(*result), primary, config_.nat.timeouts, counters_, moment);
+  attached_ = std::make_unique<Attached>(std::move(*result), primary, config_.nat.timeouts, counters_, moment,
+                                         [this](std::chrono::milliseconds time) { sleep_draining(time); });
   note_layout();
   set_state(DataplaneState::up);
   calls_.attach(attached_->link, moment);
@@ -330,6 +330,13 @@ bool Runtime::drain() {
   const bool more = nat_log_.drain(attached.clock, moment);
   resync_where_due(moment);
   return more;
+}
+
+void Runtime::sleep_draining(std::chrono::milliseconds time) {
+  static_assert(SipSwitchboard::kLookEvery <= kDrainEvery);
+  const auto until = std::chrono::steady_clock::now() + time;
+  drain();
+  std::this_thread::sleep_until(until);
 }
 
 void Runtime::resync_where_due(Moment moment) {
@@ -446,7 +453,7 @@ Controls& Runtime::controls() const {
 }
 
 std::string Runtime::configuration() const {
-  return config::to_json(config_).dump();
+  return config::shown(config_).dump();
 }
 
 }  // namespace pinhole::control

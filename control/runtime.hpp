@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -94,8 +95,9 @@ class Runtime final : public Model {
  private:
   /// What there is while a data plane is attached.
   struct Attached {
+    /// \param sleep of the switchboard.
     Attached(Attachment shared, const Primary& process, const config::Timeouts& timeouts,
-             ControlCounters& counters, Moment now);
+             ControlCounters& counters, Moment now, std::function<void(std::chrono::milliseconds)> sleep);
 
     Attachment attachment;
     Primary primary;
@@ -126,6 +128,8 @@ class Runtime final : public Model {
   void on_dataplane_gone();
   /// \return whether NAT records are left on the rings.
   bool drain();
+  /// Drains and sleeps for what is left of the time.
+  void sleep_draining(std::chrono::milliseconds time);
   void resync_where_due(Moment now);
   void set_state(DataplaneState state);
   void fill_in(Status& status) const;

@@ -21,6 +21,13 @@ bool all_have(const std::vector<ipc::SipCard>& cards, std::uint32_t generation) 
 
 }  // namespace
 
+std::string scope_text(const SipTurn& turn) {
+  if (turn.hosts) {
+    return fmt::format("hosts {}/{}", nat::EndpointText(turn.hosts->address).view(), turn.hosts->length);
+  }
+  return turn.interface.empty() ? "all" : fmt::format("interface {}", turn.interface);
+}
+
 std::vector<ipc::SipCard> SipSwitchboard::cards() const {
   std::vector<ipc::SipCard> all;
   for (std::uint32_t worker = 0; worker < workers_; ++worker) {
@@ -51,7 +58,10 @@ std::optional<SipSwitchboard::State> SipSwitchboard::state() const {
 
 Result<SipSwitchboard::State> SipSwitchboard::turn(const ipc::SipChange& change) {
   const auto before = cards();
-  if (before.empty() || !all_have(before, newest(before))) {
+  if (before.empty()) {
+    return Error{ErrorCode::unavailable, "a worker is writing its switch down just now; ask again"};
+  }
+  if (!all_have(before, newest(before))) {
     return Error{ErrorCode::unavailable,
                  "the last change has not got to all workers yet; ask again in a second"};
   }

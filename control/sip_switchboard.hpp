@@ -9,13 +9,18 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "control/error.hpp"
+#include "control/model.hpp"
 #include "control/worker_link.hpp"
 #include "dataplane/ipc/sip_switch.hpp"
 
 namespace pinhole::control {
+
+/// For whom a switch is turned, in a line of the log: "all", "interface wan", "hosts 10.0.0.64/26".
+[[nodiscard]] std::string scope_text(const SipTurn& turn);
 
 class SipSwitchboard {
  public:
@@ -30,7 +35,8 @@ class SipSwitchboard {
   };
 
   /// \param link   outlives the board
-  /// \param sleep  lets time pass for the workers
+  /// \param sleep  lets time pass for the workers, kLookEvery at once, and does meanwhile what cannot wait;
+  ///               it does not come back to the board
   SipSwitchboard(WorkerLink& link, std::uint32_t workers,
                  std::function<void(std::chrono::milliseconds)> sleep)
       : link_(link), workers_(workers), sleep_(std::move(sleep)) {}
@@ -38,7 +44,8 @@ class SipSwitchboard {
   /// \return none while a worker's card cannot be read
   [[nodiscard]] std::optional<State> state() const;
   /// Cost: two ticks of the workers, 2 * kPatience when one of them does not answer.
-  /// Errors: range, when there is no room for another rule; unavailable, when a worker did not answer.
+  /// Errors: range, when there is no room for another rule; unavailable, when a worker did not answer, is
+  /// writing its card just now, or has not got the last change yet.
   /// Nothing has changed then.
   [[nodiscard]] Result<State> turn(const ipc::SipChange& change);
   /// To be called now and then: workers that have not heard of what others have are told again.

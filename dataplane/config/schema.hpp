@@ -137,9 +137,9 @@ struct Schema<Sip> {
       Key{.name = "hide_key",
           .member = &Sip::hide_key,
           .help = "the secret that tokens are made with, 32 hexadecimal digits; empty: drawn at start, and "
-                  "dialogs with "
-                  "tokens do not outlive the data plane",
-          .bounds = {0, kHideKeyDigits}},
+                  "dialogs with tokens do not outlive the data plane; config.show says \"set\" or null",
+          .bounds = {0, kHideKeyDigits},
+          .secret = true},
       Key{.name = "asserted_identity",
           .member = &Sip::asserted_identity,
           .help = "where P-Asserted-Identity is taken out because the other side is not trusted (RFC 3325)"},

@@ -23,6 +23,7 @@ struct Key {
   Bounds bounds{};
   Bounds each{};  // lists: the bounds of each item
   bool required = false;
+  bool secret = false;  // a text that is not shown to whoever asks for the configuration
 };
 
 /// Specialised for each struct of the configuration: kKeys is a tuple of Key.

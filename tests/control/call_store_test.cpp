@@ -643,6 +643,48 @@ TEST_CASE("neither silence nor its length ends a call that is on hold or has a s
   }
 }
 
+TEST_CASE("a session timer that nobody renews ends a call whose media is idle",
+          "[control][call_store][rfc4028][AC-13]") {
+  constexpr std::chrono::seconds kSession{1800};
+  Scene scene;
+  scene.link.last_media = scene.link.now_tick;
+  scene.answer_call(0, 1);
+  scene.card(0).pinhole_count = 2;
+  scene.card(0).session_until = scene.link.now_tick + nat::ticks_from_s(kSession.count());
+  SECTION("when it has run out, and not before") {
+    scene.wait(kSession - 100s);
+    CHECK(scene.link.take(CommandType::close_call).empty());
+    scene.wait(100s + CallStore::kKeepEvery);
+    CHECK_FALSE(scene.link.take(CommandType::close_call).empty());
+    scene.close(0, EndReason::none);
+    CHECK(scene.last_end() == EndReason::lost);
+  }
+  SECTION("on hold as well") {
+    scene.card(0).media.held = true;
+    scene.wait(kSession + CallStore::kKeepEvery);
+    CHECK_FALSE(scene.link.take(CommandType::close_call).empty());
+  }
+  SECTION("and one that never had media") {
+    scene.card(0).pinhole_count = 0;
+    scene.wait(kSession + CallStore::kKeepEvery);
+    CHECK_FALSE(scene.link.take(CommandType::close_call).empty());
+  }
+  SECTION("but not one that is renewed in time") {
+    scene.wait(kSession / 2);
+    scene.card(0).session_until = scene.link.now_tick + nat::ticks_from_s(kSession.count());
+    scene.wait(kSession - 100s);
+    CHECK(scene.link.take(CommandType::close_call).empty());
+  }
+  SECTION("but not one whose media passes, until that is idle") {
+    scene.wait(kSession);
+    scene.link.last_media = scene.link.now_tick;
+    scene.wait(CallStore::kMediaIdle - 1s);
+    CHECK(scene.link.take(CommandType::close_call).empty());
+    scene.wait(1s + CallStore::kKeepEvery);
+    CHECK_FALSE(scene.link.take(CommandType::close_call).empty());
+  }
+}
+
 }  // namespace
 
 }  // namespace pinhole::control

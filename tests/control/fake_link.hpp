@@ -41,7 +41,7 @@ class FakeLink final : public WorkerLink {
     return registrations[worker][card];
   }
   std::optional<ipc::SipCard> sip_card(std::uint32_t worker) const noexcept override {
-    if (worker >= sip.size()) return std::nullopt;
+    if (worker >= sip.size() || torn_sip.contains(worker)) return std::nullopt;
     return sip[worker];
   }
   MediaActivity media(const ipc::CallCard& card) const noexcept override {
@@ -80,6 +80,7 @@ class FakeLink final : public WorkerLink {
   std::vector<std::vector<ipc::RegistrationCard>> registrations;
   std::vector<ipc::SipCard> sip;
   std::set<std::pair<std::uint32_t, std::uint32_t>> torn;
+  std::set<std::uint32_t> torn_sip;
   std::vector<Sent> sent;
   bool ring_full = false;
   nat::Tick last_media = 0;

@@ -5,9 +5,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <set>
+#include <string>
 
 using namespace pinhole;
 using namespace pinhole::control;
@@ -24,10 +26,12 @@ struct Bench {
   std::set<std::uint32_t> deaf;
   std::set<std::uint32_t> deaf_to_commit;
   std::chrono::milliseconds slept{0};
+  std::chrono::milliseconds longest{0};  // of one sleep
   SipSwitchboard board{link, kWorkers, [this](std::chrono::milliseconds time) { pass(time); }};
 
   void pass(std::chrono::milliseconds time) {
     slept += time;
+    longest = std::max(longest, time);
     for (const auto& [worker, command] : link.take(ipc::CommandType::prepare_sip)) {
       if (deaf.contains(worker)) continue;
       auto& card = link.sip[worker];
@@ -113,6 +117,39 @@ TEST_CASE("a worker that missed the last word is told again, by the next control
   CHECK(next.state()->settled);
   next.run();
   CHECK(bench.link.sent.empty());
+}
+
+TEST_CASE("however long workers are waited for, the rings can be drained meanwhile",
+          "[control][sip_switch][AC-24]") {
+  Bench bench;
+  bench.deaf_to_commit = {2};
+  REQUIRE(bench.board.turn(kOff).has_value());
+  CHECK(bench.slept >= SipSwitchboard::kPatience);
+  CHECK(bench.longest <= SipSwitchboard::kLookEvery);
+}
+
+TEST_CASE("a card that cannot be read is told from a change on its way", "[control][sip_switch][AC-24]") {
+  Bench bench;
+  bench.link.torn_sip = {1};
+  const auto torn = bench.board.turn(kOff);
+  REQUIRE_FALSE(torn.has_value());
+  CHECK(torn.error().code == ErrorCode::unavailable);
+  CHECK(torn.error().message.find("just now") != std::string::npos);
+  CHECK(bench.link.sent.empty());
+
+  bench.link.torn_sip.clear();
+  bench.deaf_to_commit = {2};
+  REQUIRE(bench.board.turn(kOff).has_value());
+  const auto early = bench.board.turn(kOff);
+  REQUIRE_FALSE(early.has_value());
+  CHECK(early.error().message.find("the last change") != std::string::npos);
+}
+
+TEST_CASE("the log can say for whom the switch was turned", "[control][sip_switch][AC-24]") {
+  CHECK(scope_text({.on = false, .interface = {}, .hosts = {}}) == "all");
+  CHECK(scope_text({.on = false, .interface = "wan", .hosts = {}}) == "interface wan");
+  CHECK(scope_text({.on = true, .interface = {}, .hosts = nat::Prefix::parse("10.0.0.64/26")}) ==
+        "hosts 10.0.0.64/26");
 }
 
 TEST_CASE("one rule too many is refused before anybody is told", "[control][sip_switch][AC-24]") {

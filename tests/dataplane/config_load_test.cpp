@@ -512,4 +512,18 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
 }
 
+TEST_CASE("a secret is not shown, but whether it is set", "[config][render][AC-15]") {
+  constexpr const char* kKey = "000102030405060708090a0b0c0d0e0f";
+  auto config = parse(document(), "p.json");
+  REQUIRE(config.has_value());
+  CHECK(shown(*config)["sip"]["hide_key"].is_null());
+  auto rest = to_json(*config);
+  config->sip.hide_key = kKey;
+  CHECK(shown(*config)["sip"]["hide_key"] == "set");
+  CHECK(shown(*config).dump().find(kKey) == std::string::npos);
+  CHECK(to_json(*config)["sip"]["hide_key"] == kKey);
+  rest["sip"]["hide_key"] = "set";
+  CHECK(shown(*config) == rest);
+}
+
 }  // namespace pinhole::config
