@@ -117,9 +117,19 @@ bool AlgHost::is_external(nat::Ipv4Address address) const noexcept {
   return parts_.steering.pool_index(address).has_value();
 }
 
+/// Whether the message in hand may have an endpoint opened. A browser can be made to send what looks like SIP
+/// over TCP, and to name another host or a service of its own (requirement AC-23).
+bool AlgHost::may_open(nat::Endpoint inside) const noexcept {
+  constexpr std::uint16_t kFirstUserPort = 1024;
+  const auto& flow = message_->flow;
+  if (flow.protocol != nat::Protocol::tcp || !parts_.tcp_own_host) return true;
+  return inside.address == flow.inside.address && inside.port.host() >= kFirstUserPort;
+}
+
 alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside) noexcept {
   const auto& flow = message_->flow;
   if (inside == flow.inside && protocol == flow.protocol) return {alg::LookupState::found, flow.external};
+  if (!may_open(inside)) return {};
   const auto owner = parts_.steering.owner_of_inside(inside.address);
   if (owner == parts_.worker)
     return parts_.endpoints.external_of(protocol, inside, flow.remote, now_, realm_);
@@ -192,6 +202,7 @@ void AlgHost::open_on_commit() noexcept {
 }
 
 alg::MediaLookup AlgHost::open_media(const alg::MediaRequest& request) noexcept {
+  if (!may_open(request.rtp) || !may_open(request.rtcp)) return {};
   auto& work = transaction_;
   if (work.card == kNoCard && negotiates_media(work.summary.method)) {
     if (work.summary.method != Method::invite || !work.summary.is_request()) open_on_commit();

@@ -58,6 +58,7 @@ struct AlgHostParts {
   QuestionTable& questions;
   EventSink& events;
   PeerLink& peers;
+  bool tcp_own_host = true;  // on TCP a message speaks for the host that sends it, and for no other
 };
 
 class AlgHost final : public alg::Host {
@@ -132,6 +133,7 @@ class AlgHost final : public alg::Host {
     std::array<alg::sip::Binding, kMaxBindings> bindings;
   };
 
+  [[nodiscard]] bool may_open(nat::Endpoint inside) const noexcept;
   void open_call() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;
   void open_on_commit() noexcept;

@@ -296,6 +296,9 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!fragment_memory) return fragment_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
   if (!held_syn_memory) return held_syn_memory.error();
+  const auto streams = config.sip.streams_per_worker;
+  auto stream_memory = reserve(name("streams"), StreamTable::bytes_needed(streams));
+  if (!stream_memory) return stream_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));
   if (!stats) return stats.error();
   auto translator_memory = reserve(name("translator"), nat::Translator::bytes_needed(translator));
@@ -343,9 +346,13 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                   .registration_memory = *registration_memory,
                   .fragment_memory = *fragment_memory,
                   .held_syn_memory = *held_syn_memory,
+                  .stream_memory = *stream_memory,
+                  .streams = streams,
                   .hash_seed = hash_seed,
                   .sip_ports = config.sip.enabled ? std::span<const std::uint16_t>(config.sip.ports)
                                                   : std::span<const std::uint16_t>{},
+                  .sip_over_tcp = config.sip.tcp,
+                  .sip_tcp_own_host = config.sip.tcp_own_host,
                   .icmp_errors_per_s = config.icmp.errors_per_s,
                   .start_tsc = layout_->start_tsc,
                   .tsc_hz = layout_->tsc_hz});

@@ -53,9 +53,13 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
             .registrations = registrations,
             .questions = questions,
             .events = events,
-            .peers = peers}),
+            .peers = peers,
+            .tcp_own_host = parts.sip_tcp_own_host}),
       sip(parts.stats.alg),
-      sip_ports(parts.sip_ports) {
+      sip_ports(parts.sip_ports),
+      sip_over_tcp(parts.sip_over_tcp),
+      streams(parts.streams, parts.hash_seed, parts.stream_memory),
+      stream_engine(sip_framer, streams.chunks(), streams.scratch(), parts.stats.alg) {
 }
 
 }  // namespace pinhole::dataplane

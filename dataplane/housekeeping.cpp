@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dataplane/fragments.hpp"
+#include "dataplane/inspect_stream.hpp"
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/layout.hpp"
 #include "dataplane/mbuf_view.hpp"
@@ -96,6 +97,7 @@ void answer_workers(Burst& burst, WorkerContext& worker) noexcept {
     while (const auto parked = worker.parking.take_ready(ticket)) {
       resume(parked->packet, parked->deadline, burst, worker);
     }
+    resume_streams(ticket, worker);
   }
 }
 
@@ -120,6 +122,7 @@ void begin_tick(WorkerContext& worker) noexcept {
   while (const auto parked = worker.parking.take_expired(worker.clock.tick())) {
     worker.transmitter.drop(parked->packet, DropReason::drop_sip_parked_timeout);
   }
+  tick_streams(worker);
   expire_fragments(worker, kFragmentBudget);
   worker.stats.worker.set(WorkerCounter::fragment_waiting, worker.fragments.waiting());
   worker.held_syns.expire(worker.clock.tick(), kSynBudget,

@@ -5,6 +5,7 @@
 
 #include "alg/alg.hpp"
 #include "dataplane/flow_keys.hpp"
+#include "dataplane/inspect_stream.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
 #include "nat/checksum.hpp"
@@ -23,7 +24,7 @@ using nat::MappingFlags;
 bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Direction direction,
                       const SipPorts& ports) noexcept {
   const auto remote_port = direction == Direction::outbound ? packet.destination.port : packet.source.port;
-  return packet.protocol == nat::Protocol::udp && ports.concern(mapping, remote_port);
+  return packet.protocol != nat::Protocol::icmp && ports.concern(mapping, remote_port);
 }
 
 std::uint16_t udp_checksum(const std::byte* frame, const nat::Packet& packet) noexcept {
@@ -116,6 +117,10 @@ unsigned inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerConte
     const auto& mapping = worker.translator[burst.mappings[place]];
     if (!wants_inspection(burst.packets[place], mapping, direction, worker.sip_ports)) [[likely]]
       return true;
+    if (burst.packets[place].protocol == nat::Protocol::tcp) {
+      ++inspected;
+      return inspect_segment(burst, place, direction, worker);
+    }
     // A message that may have to be edited has to be there as a whole.
     if (burst.packets[place].part != nat::FragmentPart::whole) {
       worker.transmitter.drop(burst.mbufs[place], DropReason::drop_sip_fragment);

@@ -258,6 +258,9 @@ struct Nat {
 struct Sip {
   bool enabled = true;
   std::vector<std::uint16_t> ports = {5060};
+  bool tcp = false;
+  bool tcp_own_host = true;
+  std::uint32_t streams_per_worker = 4096;
   std::uint32_t calls_per_worker = 8192;
   std::uint32_t registrations_per_worker = 8192;
 

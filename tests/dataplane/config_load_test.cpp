@@ -230,7 +230,8 @@ TEST_CASE("an unknown key is refused with the key that was meant", "[config][loa
       {"the right key in the wrong section", document(R"("nat": {"media_s": 60})"), ErrorCode::unknown_key,
        "nat.media_s: unknown key; did you mean nat.timeouts.media_s?"},
       {"nothing like it", document(R"("sip": {"transport": "tls"})"), ErrorCode::unknown_key,
-       "sip.transport: unknown key; sip knows enabled, ports, calls_per_worker, registrations_per_worker"},
+       "sip.transport: unknown key; sip knows enabled, ports, tcp, tcp_own_host, streams_per_worker, "
+       "calls_per_worker, registrations_per_worker"},
       {"nothing like it at the top", document(R"("wlan": 1)"), ErrorCode::unknown_key,
        "wlan: unknown key; known here are interfaces, routes, workers, dpdk, nat, sip, icmp, control"},
       {"not fit for a terminal", document("\"control\": {\"\\u001b[2J\xC3\xA9\": 1}"), ErrorCode::unknown_key,
@@ -485,7 +486,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("tcp":{"mss":"auto","answer_unsolicited":true},)"
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"remotes_per_worker":0,"tcp_sessions_per_worker":65536,)"
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
-      R"("sip":{"enabled":true,"ports":[5060],"calls_per_worker":8192,)"
+      R"("sip":{"enabled":true,"ports":[5060],"tcp":false,"tcp_own_host":true,"streams_per_worker":4096,"calls_per_worker":8192,)"
       R"("registrations_per_worker":8192},"icmp":{"errors_per_s":100},)"
       R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
 }
