@@ -36,8 +36,8 @@ constexpr std::uint8_t kEnded = 4;        // white space behind what was matched
 constexpr std::uint8_t kAgain = 8;        // a second Content-Length, of which nothing was read yet
 constexpr std::uint8_t kMismatch = 0xff;  // FramerState::matched
 
-constexpr std::uint32_t kMaxFirstWord = 32;
-constexpr std::uint8_t kMaxScheme = 16;
+constexpr std::uint32_t kMaxFirstWord = 64;
+constexpr std::uint8_t kMaxScheme = 64;
 constexpr std::uint32_t kMaxStartLine = 8192;
 constexpr std::string_view kContentLength = "content-length";
 constexpr std::string_view kVersion = "SIP/";

@@ -11,19 +11,13 @@ namespace pinhole::alg::stream {
 
 namespace {
 
-/// The receiver's end of what it may have received: nobody can acknowledge more.
-Sequence sent_limit(const Way& way) noexcept {
-  if (way.passing) return later(way.out_sent, way.in_next + way.map.shift());
-  return way.out_sent + (way.fin_sent ? 1 : 0);
-}
-
 /// A number of the sender as the receiver knows it, of a segment without data: what is held was never sent.
 Sequence place_of(const Way& way, Sequence sequence) noexcept {
   if (way.passing) return way.map.out_floor(sequence);
   // A probe that the receiver is to answer.
   if (before(sequence, way.answered)) return way.out_acked - 1;
   if (before(sequence, way.in_start)) return way.map.out_floor(sequence);
-  return sent_limit(way);
+  return way.sent_end();
 }
 
 bool is_new_to_sender(const Way& way, std::uint16_t window) noexcept {
@@ -150,7 +144,7 @@ void Engine::take_ack(Stream& stream, Side from, const Segment& segment, nat::Ti
                       StreamHost& host) noexcept {
   const Side sender = other(from);
   Way& way = stream.way(sender);
-  const Sequence acked = earlier(segment.acknowledgement, sent_limit(way));
+  const Sequence acked = earlier(segment.acknowledgement, way.sent_end());
   if (before(acked, way.out_acked)) return;  // an old one that was overtaken
   way.tries = 0;
   const Sequence edge = acked + (std::uint32_t{segment.window} << way.scale);
@@ -186,8 +180,8 @@ void Engine::note_progress(Way& way, Sequence acked, nat::Tick now) noexcept {
   way.timer_at = now;
   way.held_at = now;  // as long as there is much to send, the sender is kept from sending more
   way.out_acked = acked;
-  way.out_sent = later(way.out_sent, acked);
   if (way.passing) way.out_end = later(way.out_end, acked);
+  way.out_sent = later(way.out_sent, earlier(acked, way.out_end));
   const Sequence has = way.map.in_floor(acked);
   way.output.drop_to(pool_, earlier(acked, way.out_end));
   way.map.fold(acked);

@@ -93,7 +93,7 @@ Engine::Outcome Engine::take_old(Stream& stream, Side from, Segment& segment, na
   Way& way = stream.way(from);
   const Sequence begin = segment.sequence;
   if (!before(begin, way.answered)) {  // an acknowledgement and no more
-    segment.sequence = way.out_sent + (way.fin_sent ? 1 : 0);
+    segment.sequence = way.sent_end();
     return {.sent = Sent::in_place};
   }
   if (segment.has(TcpFlags::kFin) && way.fin_sent) {

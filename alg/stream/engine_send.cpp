@@ -68,10 +68,7 @@ void Engine::send(Stream& stream, Side from, Sequence sequence, std::uint8_t fla
 }
 
 void Engine::send_ack(Stream& stream, Side from, StreamHost& host) noexcept {
-  const Way& way = stream.way(from);
-  const Sequence sequence = way.passing ? later(way.out_sent, way.in_next + way.map.shift())
-                                        : way.out_sent + (way.fin_sent ? 1 : 0);
-  send(stream, from, sequence, 0, 0, host);
+  send(stream, from, stream.way(from).sent_end(), 0, 0, host);
 }
 
 /// The sender of bytes into a closed window asks whether it has opened; when what it asks with goes no

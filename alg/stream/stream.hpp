@@ -72,6 +72,12 @@ struct Way {
   bool timing : 1 = false;
   bool fin_seen : 1 = false;
   bool fin_sent : 1 = false;
+
+  /// The end of what was sent, a FIN included: what the receiver expects next when it has all.
+  [[nodiscard]] Sequence sent_end() const noexcept {
+    if (passing) return later(out_sent, in_next + map.shift());
+    return fin_sent ? out_end + 1 : out_sent;
+  }
 };
 
 struct SideNotes {
