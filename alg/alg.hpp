@@ -19,12 +19,22 @@ class Host;
 /// Outbound is from the inside zone to the outside zone.
 enum class Direction : std::uint8_t { outbound, inbound };
 
+/// Where an inside host writes a signalling endpoint of its own without the port, because it is the default
+/// one.
+struct Portless {
+  bool in_uri = false;
+  bool in_via = false;
+
+  friend constexpr bool operator==(Portless, Portless) noexcept = default;
+};
+
 /// The flow that carries a message. Outbound its source is `inside`, shown outside as `external`.
 struct Flow {
   nat::Protocol protocol = nat::Protocol::udp;
   nat::Endpoint inside;
   nat::Endpoint external;
   nat::Endpoint remote;
+  Portless portless = {};  // how `inside` was last written
 };
 
 /// One whole message: a datagram, or a message cut out of a stream. `bytes` lives until inspect() returns.

@@ -13,6 +13,9 @@ namespace pinhole::alg {
   X(sip_untouched, "SIP messages forwarded bit for bit")                                             \
   X(sip_not_sip, "datagrams on a SIP port that are not SIP, forwarded")                              \
   X(sip_keepalive, "keep-alives on a SIP port (CRLF, empty, STUN), forwarded")                       \
+  X(sip_malformed, "messages that begin like SIP and cannot be read, forwarded untouched")           \
+  X(sip_transparent, "datagrams of transparent peers, forwarded without a look")                     \
+  X(sip_identity_broken, "messages whose Identity signature was broken by an edit")                  \
   X(sip_media_opened, "media streams for which pinholes were opened")                                \
   X(stream_not_sip, "TCP connections on a SIP port that turned out to be something else, forwarded") \
   X(stream_reordered, "TCP segments on a SIP port that came before their turn")                      \

@@ -10,12 +10,16 @@ bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view
   if (size_ == kMaxEdits || text.size() > kMaxText - text_size_) return false;
   auto* const begin = edits_.data();
   auto* const end = begin + size_;
-  auto* const place = std::upper_bound(
-      begin, end, offset, [](std::size_t value, const Edit& edit) { return value < edit.offset; });
+  auto* place = end;
+  // Whoever reads a message from front to back adds edits in their order.
+  if (size_ > 0 && offset <= end[-1].offset) {
+    place = std::upper_bound(begin, end, offset,
+                             [](std::size_t value, const Edit& edit) { return value < edit.offset; });
+  }
   if (place != begin && place[-1].offset + place[-1].removed > offset) return false;
   if (place != begin && place[-1].offset == offset) return false;
   if (place != end && offset + removed > place->offset) return false;
-  std::move_backward(place, end, end + 1);
+  if (place != end) std::move_backward(place, end, end + 1);
   *place = {.offset = static_cast<std::uint32_t>(offset),
             .removed = static_cast<std::uint32_t>(removed),
             .text_offset = static_cast<std::uint16_t>(text_size_),
@@ -23,22 +27,15 @@ bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view
             .rule = rule};
   std::copy(text.begin(), text.end(), text_.begin() + static_cast<std::ptrdiff_t>(text_size_));
   text_size_ += text.size();
+  growth_ += static_cast<std::ptrdiff_t>(text.size()) - static_cast<std::ptrdiff_t>(removed);
   ++size_;
   return true;
-}
-
-std::ptrdiff_t EditList::growth() const noexcept {
-  std::ptrdiff_t growth = 0;
-  for (const auto& edit : edits()) {
-    growth += static_cast<std::ptrdiff_t>(edit.text_size) - static_cast<std::ptrdiff_t>(edit.removed);
-  }
-  return growth;
 }
 
 std::optional<std::size_t> EditList::apply(std::span<char> buffer, std::size_t size) const noexcept {
   const auto list = edits();
   if (!list.empty() && std::size_t{list.back().offset} + list.back().removed > size) return std::nullopt;
-  const auto new_size = size + static_cast<std::size_t>(growth());
+  const auto new_size = size + static_cast<std::size_t>(growth_);
   if (size > buffer.size() || new_size > buffer.size()) return std::nullopt;
 
   // Each run of bytes between two edits moves by the growth before it, once: those that go left from the

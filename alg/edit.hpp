@@ -32,14 +32,17 @@ class EditList {
   [[nodiscard]] bool replace(std::size_t offset, std::size_t removed, std::string_view text,
                              Rule rule = Rule::other) noexcept;
 
-  void clear() noexcept { size_ = text_size_ = 0; }
+  void clear() noexcept {
+    size_ = text_size_ = 0;
+    growth_ = 0;
+  }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] std::span<const Edit> edits() const noexcept { return {edits_.data(), size_}; }
   [[nodiscard]] std::string_view text(const Edit& edit) const noexcept {
     return {text_.data() + edit.text_offset, edit.text_size};
   }
   /// Bytes by which the message grows (negative: shrinks).
-  [[nodiscard]] std::ptrdiff_t growth() const noexcept;
+  [[nodiscard]] std::ptrdiff_t growth() const noexcept { return growth_; }
 
   /// Applies the edits in place.
   /// \param buffer room for the message and its growth; the message is its first `size` bytes.
@@ -51,6 +54,7 @@ class EditList {
   std::array<char, kMaxText> text_;
   std::size_t size_ = 0;
   std::size_t text_size_ = 0;
+  std::ptrdiff_t growth_ = 0;
 };
 
 }  // namespace pinhole::alg

@@ -22,7 +22,12 @@ enum class LookupState : std::uint8_t {
 struct Lookup {
   LookupState state = LookupState::none;
   nat::Endpoint endpoint;
+  Portless portless = {};  // of inside_of(): how the host writes it
 };
+
+/// How an inside host wrote a signalling endpoint of its own with the default port: what was written without
+/// a port has to come back without one (requirement AC-10).
+enum class Written : std::uint8_t { anyhow, in_uri, in_uri_without_port, in_via, in_via_without_port };
 
 /// What a session description says of one of its streams.
 struct MediaStream {
@@ -54,7 +59,9 @@ class Host {
   [[nodiscard]] virtual bool is_external(nat::Ipv4Address address) const noexcept = 0;
 
   /// The external endpoint of a signalling endpoint inside; makes the mapping when there is none.
-  [[nodiscard]] virtual Lookup external_of(nat::Protocol protocol, nat::Endpoint inside) noexcept = 0;
+  /// \param written to be remembered for as long as the mapping lives; `anyhow`: nothing is
+  [[nodiscard]] virtual Lookup external_of(nat::Protocol protocol, nat::Endpoint inside,
+                                           Written written = Written::anyhow) noexcept = 0;
   /// The inside endpoint that an external endpoint of ours stands for; never makes a mapping.
   [[nodiscard]] virtual Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept = 0;
 

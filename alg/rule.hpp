@@ -22,8 +22,24 @@ namespace pinhole::alg {
   X(reply_to, "Reply-To")                         \
   X(p_asserted_identity, "P-Asserted-Identity")   \
   X(p_preferred_identity, "P-Preferred-Identity") \
+  X(p_associated_uri, "P-Associated-URI")         \
+  X(p_called_party_id, "P-Called-Party-ID")       \
+  X(p_served_user, "P-Served-User")               \
   X(remote_party_id, "Remote-Party-ID")           \
   X(diversion, "Diversion")                       \
+  X(history_info, "History-Info")                 \
+  X(also, "Also")                                 \
+  X(alert_info, "Alert-Info")                     \
+  X(call_info, "Call-Info")                       \
+  X(error_info, "Error-Info")                     \
+  X(warning, "Warning")                           \
+  X(from, "From")                                 \
+  X(to, "To")                                     \
+  X(call_id, "Call-ID")                           \
+  X(replaces, "Replaces")                         \
+  X(join, "Join")                                 \
+  X(target_dialog, "Target-Dialog")               \
+  X(in_reply_to, "In-Reply-To")                   \
   X(content_length, "Content-Length")             \
   X(sdp_origin, "SDP o=")                         \
   X(sdp_connection, "SDP c=")                     \

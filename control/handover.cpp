@@ -141,12 +141,19 @@ InterfaceRow interface_row(const json& from) {
 json of(const Status& status) {
   json interfaces = json::array();
   for (const auto& row : status.interfaces) interfaces.push_back(of(row));
-  return {{"dataplane", status.dataplane},         {"dataplane_since", of(status.dataplane_since)},
-          {"dataplane_pid", status.dataplane_pid}, {"dataplane_started", of(status.dataplane_started)},
-          {"abi_version", status.abi_version},     {"workers", status.workers},
-          {"interfaces", std::move(interfaces)},   {"registrations", status.registrations},
-          {"mappings", status.mappings},           {"pinholes", status.pinholes},
-          {"mbufs_in_use", status.mbufs_in_use},   {"events_received", status.events_received},
+  return {{"dataplane", status.dataplane},
+          {"dataplane_since", of(status.dataplane_since)},
+          {"dataplane_pid", status.dataplane_pid},
+          {"dataplane_started", of(status.dataplane_started)},
+          {"abi_version", status.abi_version},
+          {"workers", status.workers},
+          {"plan_differs", status.plan_differs},
+          {"interfaces", std::move(interfaces)},
+          {"registrations", status.registrations},
+          {"mappings", status.mappings},
+          {"pinholes", status.pinholes},
+          {"mbufs_in_use", status.mbufs_in_use},
+          {"events_received", status.events_received},
           {"events_lost", status.events_lost}};
 }
 
@@ -158,6 +165,7 @@ Status status_of(const json& from) {
   read(from.at("dataplane_started"), status.dataplane_started);
   read(from.at("abi_version"), status.abi_version);
   read(from.at("workers"), status.workers);
+  read(from.at("plan_differs"), status.plan_differs);
   for (const auto& row : from.at("interfaces")) status.interfaces.push_back(interface_row(row));
   read(from.at("registrations"), status.registrations);
   read(from.at("mappings"), status.mappings);

@@ -26,8 +26,8 @@ std::optional<nat::Endpoint> remote_of(const nat::Mapping& mapping) noexcept {
   return std::nullopt;
 }
 
-std::optional<std::uint32_t> connections_of(const nat::Mapping& mapping) noexcept {
-  if (mapping.protocol == nat::Protocol::tcp) return mapping.parent;
+std::optional<std::uint32_t> established_of(const nat::Mapping& mapping) noexcept {
+  if (mapping.protocol == nat::Protocol::tcp) return nat::connections_of(mapping).established;
   return std::nullopt;
 }
 
@@ -76,7 +76,7 @@ MappingRow MappingView::row(std::uint32_t worker, const nat::Mapping& mapping, n
                  .remote = remote_of(mapping),
                  .filter = mapping.filter,
                  .timeout_class = mapping.timeout_class,
-                 .connections = connections_of(mapping),
+                 .connections = established_of(mapping),
                  .idle_s = seconds_since(mapping.last_seen, now),
                  .expires_s = std::nullopt,
                  .packets_out = mapping.packets_out,

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// What control can show, as values: the read-only view that the commands render. Invariant: nothing here
-// points into shared memory; a row is a copy and stays as it was taken. The control process implements Model
-// over its stores and the data plane's memory; tests implement it over a few vectors. Thread: the one that
-// runs the server.
+// What control can show, as values: the view that the commands render, and what they can change. Invariant:
+// nothing here points into shared memory; a row is a copy and stays as it was taken. The control process
+// implements Model over its stores and the data plane's memory; tests implement it over a few vectors.
+// Thread: the one that runs the server.
 
 #include "alg/alg.hpp"
+#include "control/error.hpp"
 #include "dataplane/config/structs.hpp"
 #include "dataplane/ipc/call_state.hpp"
+#include "dataplane/ipc/sip_switch.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
 
@@ -51,6 +53,21 @@ struct NatLogRow {
   std::uint64_t unsent = 0;  // lost for the collector
 };
 
+struct SipRow {
+  bool on = true;                                // for all
+  std::vector<std::string> interfaces_off = {};  // by name
+  std::vector<ipc::SipRule> hosts = {};          // the longest prefixes first
+  std::uint32_t generation = 0;                  // changes since the data plane started
+  bool settled = true;                           // all workers have it
+};
+
+/// One turn of the switch of the SIP gateway.
+struct SipTurn {
+  bool on = true;
+  std::string interface;             // by name; empty: not by interface
+  std::optional<nat::Prefix> hosts;  // none: not by host; neither: for all
+};
+
 struct Status {
   std::string version;      // of control
   std::string config_path;  // of the file that control was started with
@@ -65,6 +82,7 @@ struct Status {
   Time dataplane_started;
   std::uint16_t abi_version = 0;
   std::uint32_t workers = 0;
+  bool plan_differs = false;  // it gives external ports out by another configuration than control's
   std::vector<InterfaceRow> interfaces;
 
   std::uint64_t calls = 0;  // live
@@ -74,6 +92,7 @@ struct Status {
   std::uint64_t mbufs_in_use = 0;
   std::uint64_t events_received = 0;
   std::uint64_t events_lost = 0;
+  std::optional<SipRow> sip;         // none: there is no data plane to be asked
   std::optional<NatLogRow> nat_log;  // none: nobody wants records
 };
 
@@ -223,6 +242,16 @@ struct CounterRow {
   std::vector<std::uint64_t> per_worker;  // empty for control's own
 };
 
+/// What can be changed at run time.
+class Controls {
+ public:
+  /// Errors: not_found for an interface that there is not, and those of SipSwitchboard::turn().
+  virtual Result<SipRow> turn_sip(const SipTurn& turn) = 0;
+
+ protected:
+  ~Controls() = default;
+};
+
 class Model {
  public:
   virtual ~Model() = default;
@@ -248,6 +277,8 @@ class Model {
   [[nodiscard]] virtual const config::Config& config() const = 0;
   /// The same with every default filled in, as a JSON document.
   [[nodiscard]] virtual std::string configuration() const = 0;
+  /// Asked only while the data plane is up.
+  [[nodiscard]] virtual Controls& controls() const = 0;
 };
 
 }  // namespace pinhole::control

@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <thread>
 #include <utility>
 
 #include "control/log.hpp"
 #include "dataplane/config/render.hpp"
+#include "dataplane/config/subscribers.hpp"
 
 #include <rte_cycles.h>
 
@@ -74,11 +76,42 @@ Runtime::Attached::Attached(Attachment shared, const Primary& process, const con
       clock(attachment.layout->start_tsc, attachment.layout->tsc_hz),
       mappings(*attachment.layout, timeouts),
       link(attachment, clock, mappings),
+      sip(link, attachment.layout->worker_count,
+          [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }),
       stats(attachment, counters),
       heart(attachment.layout->heartbeat.load(std::memory_order_relaxed), moment.steady) {
   for (rte_ring* const ring : attachment.events) workers.push_back({.events = EventReader(ring, counters)});
   clock.sample(rte_rdtsc(), moment.wall);
 }
+
+class Runtime::Turns final : public Controls {
+ public:
+  explicit Turns(Runtime& runtime) : runtime_(runtime) {}
+
+  Result<SipRow> turn_sip(const SipTurn& turn) override {
+    ipc::SipChange change{.on = turn.on};
+    if (turn.hosts) {
+      change.scope = ipc::SipScope::hosts;
+      change.hosts = *turn.hosts;
+    } else if (!turn.interface.empty()) {
+      const auto& all = runtime_.facts_.interfaces;
+      const auto found = std::ranges::find(all, turn.interface, &InterfaceRow::name);
+      if (found == all.end()) {
+        return Error{ErrorCode::not_found,
+                     fmt::format("there is no interface \"{}\"; \"status\" lists them", turn.interface)};
+      }
+      change.scope = ipc::SipScope::interface;
+      change.interface = static_cast<std::uint8_t>(found - all.begin());
+    }
+    const auto state = runtime_.attached_->sip.turn(change);
+    if (!state) return state.error();
+    log_info("sip_switched", {{"on", turn.on}, {"generation", state->generation}});
+    return runtime_.sip_row(*state);
+  }
+
+ private:
+  Runtime& runtime_;
+};
 
 Runtime::Runtime(boost::asio::io_context& context, config::Config config, std::string config_path,
                  std::optional<Handover> left)
@@ -88,6 +121,7 @@ Runtime::Runtime(boost::asio::io_context& context, config::Config config, std::s
       primary_path_(primary_config_path(config_.dpdk.file_prefix)),
       calls_(std::chrono::seconds(config_.control.linger_s), counters_),
       nat_log_(config_, counters_),
+      turns_(std::make_unique<Turns>(*this)),
       look_timer_(context),
       drain_timer_(context),
       signals_(context, SIGINT, SIGTERM),
@@ -217,6 +251,14 @@ void Runtime::note_layout() {
       Time(std::chrono::duration_cast<Time::duration>(std::chrono::nanoseconds(layout.start_realtime_ns)));
   facts_.abi_version = layout.abi_version;
   facts_.workers = layout.worker_count;
+  facts_.plan_differs = layout.plan_digest != config::plan_digest(config_);
+  if (facts_.plan_differs) {
+    log_warning("dataplane_plan_differs",
+                {{"reason",
+                  "the data plane runs with another nat.pool, nat.ports, nat.forwards or "
+                  "nat.static_mappings than control; start both with the same file"},
+                 {"config", layout.config_path.view()}});
+  }
   facts_.interfaces.clear();
   const auto count = std::min<std::size_t>(layout.interface_count, ipc::kMaxInterfaces);
   for (std::size_t i = 0; i < count; ++i) facts_.interfaces.push_back(row_of(layout.interfaces[i]));
@@ -251,6 +293,7 @@ void Runtime::look_at_dataplane() {
   drain();
   calls_.run(moment);
   registrations_.run(moment);
+  attached.sip.run();
 }
 
 void Runtime::on_dataplane_gone() {
@@ -320,10 +363,24 @@ void Runtime::fill_in(Status& status) const {
   status.mbufs_in_use = layout.mbufs_in_use.load(std::memory_order_relaxed);
   status.events_received = counters_.read(ControlCounter::event_received);
   status.events_lost = attached_->stats.total(dataplane::WorkerCounter::event_lost);
+  if (const auto state = attached_->sip.state()) status.sip = sip_row(*state);
   // Holes in the numbers are seen by the next record only; the workers know at once.
   if (status.nat_log) {
     status.nat_log->lost = attached_->stats.total(dataplane::WorkerCounter::record_lost);
   }
+}
+
+SipRow Runtime::sip_row(const SipSwitchboard::State& state) const {
+  SipRow row;
+  row.on = state.now.on();
+  row.generation = state.generation;
+  row.settled = state.settled;
+  for (std::size_t i = 0; i < facts_.interfaces.size(); ++i) {
+    if (!state.now.on_interface(static_cast<std::uint8_t>(i)))
+      row.interfaces_off.push_back(facts_.interfaces[i].name);
+  }
+  row.hosts.assign(state.now.rules().begin(), state.now.rules().end());
+  return row;
 }
 
 std::vector<WorkerRow> Runtime::workers() const {
@@ -382,6 +439,10 @@ Paged<RegistrationRow> Runtime::registrations(std::string_view aor, Page page) c
 
 std::vector<CounterRow> Runtime::counters() const {
   return attached_ ? attached_->stats.counters() : std::vector<CounterRow>{};
+}
+
+Controls& Runtime::controls() const {
+  return *turns_;
 }
 
 std::string Runtime::configuration() const {

@@ -28,6 +28,7 @@
 #include "control/nat_log/nat_log.hpp"
 #include "control/registration_store.hpp"
 #include "control/shared_link.hpp"
+#include "control/sip_switchboard.hpp"
 #include "control/stats_reader.hpp"
 #include "dataplane/config/structs.hpp"
 
@@ -88,6 +89,7 @@ class Runtime final : public Model {
   [[nodiscard]] std::vector<CounterRow> counters() const override;
   [[nodiscard]] const config::Config& config() const override { return config_; }
   [[nodiscard]] std::string configuration() const override;
+  [[nodiscard]] Controls& controls() const override;
 
  private:
   /// What there is while a data plane is attached.
@@ -100,6 +102,7 @@ class Runtime final : public Model {
     DataplaneClock clock;
     MappingView mappings;
     SharedLink link;
+    SipSwitchboard sip;
     StatsReader stats;
     HeartbeatWatch heart;
     struct Worker {
@@ -110,6 +113,8 @@ class Runtime final : public Model {
     };
     std::vector<Worker> workers;
   };
+
+  class Turns;  // what can be changed
 
   void look();
   void look_for_dataplane();
@@ -123,6 +128,7 @@ class Runtime final : public Model {
   void resync_where_due(Moment now);
   void set_state(DataplaneState state);
   void fill_in(Status& status) const;
+  [[nodiscard]] SipRow sip_row(const SipSwitchboard::State& state) const;
   void note_layout();
   void append_pinholes(const CallRecord& call, std::vector<PinholeRow>& rows) const;
   void end(Outcome outcome);
@@ -138,6 +144,7 @@ class Runtime final : public Model {
   RegistrationStore registrations_;
   NatLog nat_log_;
   std::unique_ptr<Attached> attached_;
+  std::unique_ptr<Turns> turns_;
   std::optional<Primary> seen_;       // at the last look for a data plane
   std::optional<Primary> attaching_;  // to this one
   std::atomic<bool> stop_attaching_{false};

@@ -35,6 +35,12 @@ std::optional<ipc::RegistrationCard> SharedLink::registration_card(std::uint32_t
   return share(worker)->registrations[card].read();
 }
 
+std::optional<ipc::SipCard> SharedLink::sip_card(std::uint32_t worker) const noexcept {
+  const auto* const of = share(worker);
+  if (of == nullptr || of->sip == nullptr) return std::nullopt;
+  return of->sip->read();
+}
+
 MediaActivity SharedLink::media(const ipc::CallCard& card) const noexcept {
   MediaActivity activity;
   const auto count = std::min<std::size_t>(card.pinhole_count, ipc::kMaxPinholes);

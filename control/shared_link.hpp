@@ -25,6 +25,7 @@ class SharedLink final : public WorkerLink {
                                                        std::uint32_t card) const noexcept override;
   [[nodiscard]] std::optional<ipc::RegistrationCard> registration_card(
       std::uint32_t worker, std::uint32_t card) const noexcept override;
+  [[nodiscard]] std::optional<ipc::SipCard> sip_card(std::uint32_t worker) const noexcept override;
   [[nodiscard]] MediaActivity media(const ipc::CallCard& card) const noexcept override;
   [[nodiscard]] nat::Tick tick() const noexcept override { return clock_.tick(); }
   [[nodiscard]] Time time_of(nat::Tick tick) const noexcept override { return clock_.at_tick(tick); }

@@ -10,6 +10,7 @@
 #include "control/model.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/ipc/command.hpp"
+#include "dataplane/ipc/sip_switch.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::control {
@@ -38,6 +39,8 @@ class WorkerLink {
                                                                std::uint32_t card) const noexcept = 0;
   [[nodiscard]] virtual std::optional<ipc::RegistrationCard> registration_card(
       std::uint32_t worker, std::uint32_t card) const noexcept = 0;
+
+  [[nodiscard]] virtual std::optional<ipc::SipCard> sip_card(std::uint32_t worker) const noexcept = 0;
 
   /// What the pinholes on a card are doing now.
   [[nodiscard]] virtual MediaActivity media(const ipc::CallCard& card) const noexcept = 0;

@@ -126,36 +126,61 @@ bool AlgHost::may_open(nat::Endpoint inside) const noexcept {
   return inside.address == flow.inside.address && inside.port.host() >= kFirstUserPort;
 }
 
-alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside) noexcept {
+alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside,
+                                 alg::Written written) noexcept {
   const auto& flow = message_->flow;
-  if (inside == flow.inside && protocol == flow.protocol) return {alg::LookupState::found, flow.external};
+  if (inside == flow.inside && protocol == flow.protocol) {
+    note_written(written);
+    return {alg::LookupState::found, flow.external, {}};
+  }
   if (!may_open(inside)) return {};
   const auto owner = parts_.steering.owner_of_inside(inside.address);
   if (owner == parts_.worker)
-    return parts_.endpoints.external_of(protocol, inside, flow.remote, now_, realm_);
-  return ask_endpoint(PeerMessageType::external_of, owner, protocol, inside);
+    return parts_.endpoints.external_of(protocol, inside, flow.remote, now_, realm_, written);
+  return ask_endpoint(PeerMessageType::external_of, owner, protocol, inside, written);
+}
+
+/// How the sender wrote its own endpoint. Phones do not change their mind: mostly it is known.
+void AlgHost::note_written(alg::Written written) noexcept {
+  const auto& flow = message_->flow;
+  bool is_known = true;
+  switch (written) {
+    case alg::Written::anyhow:
+      break;
+    case alg::Written::in_uri:
+    case alg::Written::in_uri_without_port:
+      is_known = flow.portless.in_uri == (written == alg::Written::in_uri_without_port);
+      break;
+    case alg::Written::in_via:
+    case alg::Written::in_via_without_port:
+      is_known = flow.portless.in_via == (written == alg::Written::in_via_without_port);
+      break;
+  }
+  if (!is_known) parts_.endpoints.note_written(flow.protocol, flow.inside, realm_, written);
 }
 
 alg::Lookup AlgHost::inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept {
   const auto& flow = message_->flow;
-  if (external == flow.external && protocol == flow.protocol) return {alg::LookupState::found, flow.inside};
-  if (realm_ == nat::Realm::untranslated) return {alg::LookupState::found, external};
+  if (external == flow.external && protocol == flow.protocol)
+    return {alg::LookupState::found, flow.inside, flow.portless};
+  if (realm_ == nat::Realm::untranslated) return {alg::LookupState::found, external, {}};
   const auto pool_index = parts_.steering.pool_index(external.address);
   if (!pool_index) return {};
   const auto owner = parts_.steering.owner_of_external(*pool_index, protocol, external.port.host());
   if (owner == parts_.worker) return parts_.endpoints.inside_of(protocol, external);
-  return ask_endpoint(PeerMessageType::inside_of, owner, protocol, external);
+  return ask_endpoint(PeerMessageType::inside_of, owner, protocol, external, alg::Written::anyhow);
 }
 
 alg::Lookup AlgHost::ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
-                                  nat::Endpoint endpoint) noexcept {
+                                  nat::Endpoint endpoint, alg::Written written) noexcept {
   PeerMessage question = question_to(owner, type);
+  question.written = written;
   question.protocol = protocol;
   question.first = endpoint;
   question.second = message_->flow.remote;
   const auto* const answer = ask(question);
-  if (answer == nullptr) return {alg::LookupState::wait, {}};
-  return {answer->state, answer->first};
+  if (answer == nullptr) return {alg::LookupState::wait, {}, {}};
+  return {answer->state, answer->first, answer->portless};
 }
 
 PeerMessage AlgHost::question_to(unsigned owner, PeerMessageType type) const noexcept {

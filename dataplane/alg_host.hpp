@@ -77,6 +77,10 @@ class AlgHost final : public alg::Host {
   void commit(std::size_t edits) noexcept;
   /// The message waits or was dropped.
   void abandon() noexcept;
+  /// Whether the message that is looked at belongs to a call that there was before it.
+  [[nodiscard]] bool is_of_known_call() const noexcept {
+    return transaction_.card != kNoCard && !transaction_.opens;
+  }
   /// After Verdict::wait: the answer that the message waits for; kNoTicket when nobody could be asked.
   [[nodiscard]] Ticket ticket() const noexcept { return ticket_; }
 
@@ -84,7 +88,8 @@ class AlgHost final : public alg::Host {
 
   [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept override;
   [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept override;
-  [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override;
+  [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside,
+                                        alg::Written written = alg::Written::anyhow) noexcept override;
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override;
   void announce(const alg::sip::Summary& summary) noexcept override;
   void describe(const alg::MediaStream& stream) noexcept override;
@@ -138,7 +143,8 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] CallKey call_key() const noexcept;
   void open_on_commit() noexcept;
   [[nodiscard]] alg::Lookup ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
-                                         nat::Endpoint endpoint) noexcept;
+                                         nat::Endpoint endpoint, alg::Written written) noexcept;
+  void note_written(alg::Written written) noexcept;
   [[nodiscard]] PeerMessage question_to(unsigned owner, PeerMessageType type) const noexcept;
   [[nodiscard]] const PeerMessage* ask(PeerMessage& question) noexcept;
   [[nodiscard]] alg::MediaLookup open_ports(unsigned owner, const alg::MediaRequest& request) noexcept;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <thread>
 #include <utility>
@@ -84,7 +85,8 @@ nat::Timeouts timeouts_from(const config::Timeouts& seconds) {
 static_assert(config::kMediaReserve == nat::HostTable::kMediaReserve);
 
 nat::HostQuotas quotas_from(const config::Config& config) {
-  return {.mappings = config::mappings_per_host(config),
+  return {.mappings = config::state_per_host(config),
+          .ports = config::mappings_per_host(config),
           .new_per_s = config.nat.quotas.new_per_s,
           .burst = config.nat.quotas.burst};
 }
@@ -112,6 +114,24 @@ nat::TranslatorConfig translator_config(const config::Config& config, unsigned w
           .port_rest = nat::ticks_from_s(config.nat.ports.rest_s),
           .key = key,
           .mapping_records = config.nat.log.mappings};
+}
+
+/// A configuration that was checked has no more rules than there is room for.
+ipc::SipSwitch sip_switch_from(const config::Config& config) {
+  ipc::SipSwitch sip;
+  const auto change = [&](const ipc::SipChange& each) { sip = sip.after(each).value(); };
+  change({.scope = ipc::SipScope::all, .on = config.sip.enabled});
+  for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
+    change({.scope = ipc::SipScope::interface,
+            .on = config.interfaces[i].sip,
+            .interface = static_cast<std::uint8_t>(i)});
+  }
+  if (!config.sip.only.empty()) change({.scope = ipc::SipScope::hosts, .on = false, .hosts = {{}, 0}});
+  for (const auto& hosts : config.sip.only)
+    change({.scope = ipc::SipScope::hosts, .on = true, .hosts = hosts});
+  for (const auto& hosts : config.sip.exclude)
+    change({.scope = ipc::SipScope::hosts, .on = false, .hosts = hosts});
+  return sip;
 }
 
 std::uint64_t realtime_ns() {
@@ -142,7 +162,7 @@ Appliance::~Appliance() {
 config::Result<void> Appliance::make_packet_pool(const config::Config& config) {
   const unsigned wanted = kPacketsPerPortAndWorker * static_cast<unsigned>(config.interfaces.size()) *
                               (config.workers.count + 1) +
-                          kFragmentLimits.waiting * config.workers.count;
+                          (kFragmentLimits.waiting + kReassemblyLimits.pieces) * config.workers.count;
   std::uint16_t mtu = 0;
   for (const auto& interface : config.interfaces) mtu = std::max(mtu, interface.mtu);
   const auto room =
@@ -248,6 +268,7 @@ config::Result<void> Appliance::make_layout(const config::Config& config, const 
   layout_->start_tsc = rte_rdtsc();
   layout_->start_realtime_ns = realtime_ns();
   layout_->config_path.assign(config_path);
+  layout_->plan_digest = config::plan_digest(config);
   for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
     auto& share = layout_->interfaces[i];
     share.name.assign(config.interfaces[i].name);
@@ -273,6 +294,7 @@ config::Result<void> Appliance::make_workers(const config::Config& config) {
   const nat::InboundIndex inbound(addresses, *inbound_memory);
   nat::RandomKey key{};
   fill_with_random(key);
+  set_sip_policy(config.sip);
   const bool yields = yields_when_idle(config.workers, std::max(1U, std::thread::hardware_concurrency()));
   for (unsigned index = 0; index < config.workers.count; ++index) {
     rx_queues_.push_back(rx_queues_of(ports_, index, config.workers.count));
@@ -286,6 +308,24 @@ config::Result<void> Appliance::make_workers(const config::Config& config) {
   return add_forwards(config);
 }
 
+/// One for all workers: a token that one of them makes is read by another.
+void Appliance::set_sip_policy(const config::Sip& sip) {
+  alg::sip::HostTokens::Key key{};
+  fill_with_random(key);
+  constexpr std::size_t kWordDigits = 8;
+  for (std::size_t i = 0; i < key.size() && !sip.hide_key.empty(); ++i) {
+    const char* const digits = sip.hide_key.data() + i * kWordDigits;
+    std::from_chars(digits, digits + kWordDigits, key[i], 16);
+  }
+  transparent_peers_ = sip.transparent;
+  sip_policy_ = {.malformed = sip.malformed,
+                 .hide_parties = sip.hide_parties,
+                 .hide_call_id = sip.hide_call_id,
+                 .asserted_identity = sip.asserted_identity,
+                 .transparent = transparent_peers_,
+                 .tokens = alg::sip::HostTokens(key)};
+}
+
 config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const config::Config& config,
                                                                        unsigned worker,
                                                                        nat::InboundIndex inbound,
@@ -294,6 +334,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   const auto translator = translator_config(config, worker, *network_, key);
   auto fragment_memory = reserve(name("fragments"), nat::FragmentTable::bytes_needed(kFragmentLimits));
   if (!fragment_memory) return fragment_memory.error();
+  auto reassembly_memory = reserve(name("reassembly"), nat::Reassembly::bytes_needed(kReassemblyLimits));
+  if (!reassembly_memory) return reassembly_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
   if (!held_syn_memory) return held_syn_memory.error();
   const auto streams = config.sip.streams_per_worker;
@@ -314,6 +356,9 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   auto registration_memory =
       reserve(name("registration_index"), RegistrationTable::bytes_needed(registration_count));
   if (!registration_memory) return registration_memory.error();
+  auto sip_card = reserve_object<ipc::Shared<ipc::SipCard>>(name("sip"));
+  if (!sip_card) return sip_card.error();
+  (*sip_card)->write([&](ipc::SipCard& card) noexcept { card.current = sip_switch_from(config); });
   auto events = make_ring(fmt::sprintf(ipc::kEventRingName, worker), sizeof(ipc::Event), kEventRing,
                           RING_F_SP_ENQ | RING_F_SC_DEQ);
   if (!events) return events.error();
@@ -329,33 +374,35 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   std::uint64_t hash_seed = 0;
   fill_with_random(hash_seed);
 
-  auto context = std::make_unique<WorkerContext>(
-      WorkerParts{.index = worker,
-                  .network = *network_,
-                  .stats = **stats,
-                  .packets = packets_,
-                  .events = *events,
-                  .commands = *commands,
-                  .records = *records,
-                  .translator = translator,
-                  .inbound = inbound,
-                  .translator_memory = *translator_memory,
-                  .call_cards = *calls,
-                  .call_memory = *call_memory,
-                  .registration_cards = *registrations,
-                  .registration_memory = *registration_memory,
-                  .fragment_memory = *fragment_memory,
-                  .held_syn_memory = *held_syn_memory,
-                  .stream_memory = *stream_memory,
-                  .streams = streams,
-                  .hash_seed = hash_seed,
-                  .sip_ports = config.sip.enabled ? std::span<const std::uint16_t>(config.sip.ports)
-                                                  : std::span<const std::uint16_t>{},
-                  .sip_over_tcp = config.sip.tcp,
-                  .sip_tcp_own_host = config.sip.tcp_own_host,
-                  .icmp_errors_per_s = config.icmp.errors_per_s,
-                  .start_tsc = layout_->start_tsc,
-                  .tsc_hz = layout_->tsc_hz});
+  auto context = std::make_unique<WorkerContext>(WorkerParts{.index = worker,
+                                                             .network = *network_,
+                                                             .stats = **stats,
+                                                             .packets = packets_,
+                                                             .events = *events,
+                                                             .commands = *commands,
+                                                             .records = *records,
+                                                             .translator = translator,
+                                                             .inbound = inbound,
+                                                             .translator_memory = *translator_memory,
+                                                             .call_cards = *calls,
+                                                             .call_memory = *call_memory,
+                                                             .registration_cards = *registrations,
+                                                             .registration_memory = *registration_memory,
+                                                             .fragment_memory = *fragment_memory,
+                                                             .reassembly_memory = *reassembly_memory,
+                                                             .held_syn_memory = *held_syn_memory,
+                                                             .stream_memory = *stream_memory,
+                                                             .streams = streams,
+                                                             .hash_seed = hash_seed,
+                                                             .sip_ports = config.sip.ports,
+                                                             .sip_policy = sip_policy_,
+                                                             .sip_ignores_df = config.sip.ignore_df,
+                                                             .sip_card = *sip_card,
+                                                             .sip_over_tcp = config.sip.tcp,
+                                                             .sip_tcp_own_host = config.sip.tcp_own_host,
+                                                             .icmp_errors_per_s = config.icmp.errors_per_s,
+                                                             .start_tsc = layout_->start_tsc,
+                                                             .tsc_hz = layout_->tsc_hz});
   const auto& table = context->translator.table();
   layout_->workers[worker] = {.stats = *stats,
                               .mappings = table.mappings(),
@@ -365,7 +412,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                               .calls = calls->data(),
                               .call_capacity = static_cast<std::uint32_t>(calls->size()),
                               .registrations = registrations->data(),
-                              .registration_capacity = static_cast<std::uint32_t>(registrations->size())};
+                              .registration_capacity = static_cast<std::uint32_t>(registrations->size()),
+                              .sip = *sip_card};
   return context;
 }
 

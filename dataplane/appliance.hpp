@@ -54,12 +54,15 @@ class Appliance {
   config::Result<std::unique_ptr<WorkerContext>> make_context(const config::Config& config, unsigned worker,
                                                               nat::InboundIndex inbound,
                                                               const nat::RandomKey& key);
+  void set_sip_policy(const config::Sip& sip);
   config::Result<void> add_forwards(const config::Config& config);
   config::Result<void> make_layout(const config::Config& config, const std::string& config_path);
 
   rte_mempool* packets_ = nullptr;
   std::vector<Port> ports_;
   std::unique_ptr<Network> network_;
+  std::vector<nat::Prefix> transparent_peers_;
+  alg::sip::Policy sip_policy_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;
   std::vector<std::vector<RxQueue>> rx_queues_;  // by worker
   std::vector<std::unique_ptr<Worker>> workers_;

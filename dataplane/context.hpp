@@ -30,6 +30,7 @@
 #include "nat/fragment.hpp"
 #include "nat/held_syn.hpp"
 #include "nat/identification.hpp"
+#include "nat/reassembly.hpp"
 #include "nat/translator.hpp"
 
 #include <rte_mbuf.h>
@@ -64,6 +65,8 @@ class SipPorts {
 
 /// How many fragments a worker holds back and remembers.
 inline constexpr nat::FragmentLimits kFragmentLimits{};
+/// How many fragments of SIP messages it holds until the others are there.
+inline constexpr nat::ReassemblyLimits kReassemblyLimits{};
 
 /// What main prepares for a worker; all of it outlives the worker.
 struct WorkerParts {
@@ -82,6 +85,7 @@ struct WorkerParts {
   std::span<ipc::Shared<ipc::RegistrationCard>> registration_cards;
   std::span<std::byte> registration_memory;
   std::span<std::byte> fragment_memory;
+  std::span<std::byte> reassembly_memory;
   std::span<std::byte> held_syn_memory;
   std::span<std::byte> stream_memory;
   std::uint32_t streams = 1;  // at least 1
@@ -89,6 +93,9 @@ struct WorkerParts {
   std::span<const std::uint16_t> sip_ports;
   bool sip_over_tcp = true;
   bool sip_tcp_own_host = true;
+  alg::sip::Policy sip_policy;
+  bool sip_ignores_df = false;
+  ipc::Shared<ipc::SipCard>* sip_card = nullptr;
   std::uint32_t icmp_errors_per_s = 0;
   std::uint64_t start_tsc = 0;
   std::uint64_t tsc_hz = 0;
@@ -127,6 +134,7 @@ struct WorkerContext {
 
   alg::sip::SipAlg sip;
   SipPorts sip_ports;
+  ipc::Shared<ipc::SipCard>& sip_card;
   alg::EditList edits;
   ParkingLot<rte_mbuf> parking;
   bool sip_over_tcp;
@@ -135,7 +143,11 @@ struct WorkerContext {
   alg::stream::Engine stream_engine;
   ParkingLot<StreamEntry> parked_streams;
   std::optional<nat::Tick>
-      resumed_deadline;  // while a message that waited is taken through the pipeline again
+      resumed_deadline;              // while a message that waited is taken through the pipeline again
+  rte_mbuf* resumed_rest = nullptr;  // of that message: its fragments but the first
+  nat::Reassembly reassembly;
+  bool ignores_df;                             // of messages that outgrow their way out
+  std::array<std::byte, 65536> whole_message;  // that came in fragments or goes on in some
 };
 
 }  // namespace pinhole::dataplane

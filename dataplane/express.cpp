@@ -7,8 +7,10 @@
 
 #include "dataplane/context.hpp"
 #include "dataplane/mbuf_view.hpp"
+#include "dataplane/source_check.hpp"
 #include "nat/checksum.hpp"
 #include "nat/headers.hpp"
+#include "nat/packet.hpp"
 #include "nat/rewrite.hpp"
 
 namespace pinhole::dataplane {
@@ -67,6 +69,9 @@ struct Express::Flow {
 
   [[nodiscard]] std::uint64_t remote(bool outbound) const noexcept { return ends[outbound ? 1 : 0]; }
   [[nodiscard]] std::uint64_t ours(bool outbound) const noexcept { return ends[outbound ? 0 : 1]; }
+  // Outbound:
+  [[nodiscard]] nat::OutboundKey key() const noexcept { return nat::OutboundKey::from_word(ends[0]); }
+  [[nodiscard]] nat::Endpoint destination() const noexcept { return nat::endpoint_of(ends[1]); }
 };
 
 /// Frames that go out by one port one after the other, not yet handed to the transmitter.
@@ -106,7 +111,7 @@ Express::Express(const Network& network)
   }
 }
 
-bool Express::may_pass(const nat::Mapping& mapping, nat::Endpoint remote,
+bool Express::may_pass(const nat::Mapping& mapping, const nat::Endpoint& remote,
                        const WorkerContext& worker) const noexcept {
   return mapping.protocol == nat::Protocol::udp && mapping.realm == nat::Realm::translated &&
          mapping.remote == remote && (mapping.flags & MappingFlags::kHasRemote) != 0 &&
@@ -180,6 +185,48 @@ template <bool kOutbound>
   return true;
 }
 
+/// Whether there is nothing about the first packet of a flow that the regular path has to see to; it goes by
+/// this hop then.
+/// \param hop  written field by field, and only read so: whoever loads together what was stored apart waits
+[[gnu::always_inline]] inline bool Express::is_ordinary(const nat::Endpoint& source,
+                                                        const nat::Endpoint& destination,
+                                                        const Network& network, Hop& hop) noexcept {
+  if (destination.port == nat::Be16{} || nat::is_martian(source.address) ||
+      nat::is_martian(destination.address)) {
+    return false;
+  }
+  if (!network.untranslated.empty() || network.steering.pool_index(destination.address)) return false;
+  const auto route = network.routes.find(destination.address);
+  if (route.kind != RouteKind::forward || route.zone == config::Zone::inside) return false;
+  hop.next_hop = route.next_hop;
+  hop.interface = route.interface;
+  return wrong_source(source.address, true, network) == nat::DropReason::none;
+}
+
+/// A packet of a flow that had no mapping when it was looked for: makes it, and the packet takes it.
+/// \param certain  that it has none now
+/// \param guess    of the port that it may get
+Express::First Express::open(rte_mbuf* mbuf, const Flow& flow, bool certain,
+                             const nat::PortPool::Guess& guess, WorkerContext& worker, Sent& sent) noexcept {
+  auto index = certain ? nat::kNoMapping : worker.translator.find_outbound(flow.key());
+  if (index == nat::kNoMapping) {
+    const auto inside = flow.key().inside();
+    const auto remote = flow.destination();
+    Hop hop;
+    if (!is_ordinary(inside, remote, worker.network, hop)) return First::left;
+    const auto created = worker.translator.create(nat::Protocol::udp, inside, remote, worker.clock.tick(),
+                                                  nat::Realm::translated, guess);
+    if (created.index == nat::kNoMapping) {
+      worker.slow_path.refused(mbuf, nat::parse(frame_of(mbuf), 0), worker.network.only_interface[mbuf->port],
+                               created.reason);
+      return First::refused;
+    }
+    index = created.index;
+    admit_outbound(worker.translator[index], remote, hop, worker);
+  }
+  return finish<true>(mbuf, flow, index, worker, sent) ? First::sent : First::left;
+}
+
 /// A burst on its way through the steps.
 /// \tparam kWay that of every packet, which all came in by `arrival`; or `regular`: each says where it came
 /// from
@@ -201,6 +248,8 @@ class Express::Pass {
       if (begin < 2 * kStride) continue;
       each(begin - 2 * kStride, [this](unsigned place) noexcept { finish(place); });
     }
+    if (first_count_ > 0) [[unlikely]]
+      open_flows();
     close();
   }
 
@@ -266,7 +315,11 @@ class Express::Pass {
       return;
     }
     mappings_[place] = kAny;
-    if (table.lies_further(where)) further_[further_end_++] = static_cast<std::uint8_t>(place);
+    if (table.lies_further(where)) {
+      further_[further_end_++] = static_cast<std::uint8_t>(place);
+    } else {
+      unknown_ |= std::uint64_t{1} << place;
+    }
   }
   void guess_further() noexcept {
     for (; further_next_ < further_end_; ++further_next_) {
@@ -285,18 +338,56 @@ class Express::Pass {
     if (done) [[likely]] {
       if constexpr (kMixed) ++count_[outbound ? 1 : 0];
     } else if (mbuf != nullptr) {
+      const Flow& flow = flows_[place];
+      if (outbound && flow.ends[0] != kNobody && !has_key(mappings_[place], flow)) {
+        firsts_[first_count_++] = {static_cast<std::uint8_t>(place), static_cast<std::uint8_t>(left_)};
+      }
       burst_.mbufs[left_++] = mbuf;
     }
+  }
+  [[nodiscard]] bool has_key(nat::MappingIndex index, const Flow& flow) const noexcept {
+    return nat::key_word(worker_.translator[index]) == flow.ours(true);
+  }
+
+  /// Whether the flow of a packet had no mapping, and no packet before this one in the burst can have made
+  /// it.
+  [[nodiscard]] bool is_still_unknown(unsigned place) noexcept {
+    const std::uint64_t bit = std::uint64_t{1} << flows_[place].place % 64;
+    const bool unknown = (unknown_ >> place & 1U) != 0 && (made_ & bit) == 0;
+    made_ |= bit;
+    return unknown;
+  }
+
+  /// The first packets of flows, together: they need more lines than others, and wait less for them so.
+  [[gnu::noinline]] void open_flows() noexcept {
+    std::array<nat::OutboundKey, kBurst> keys;
+    for (unsigned i = 0; i < first_count_; ++i) keys[i] = flows_[firsts_[i].place].key();
+    worker_.translator.for_each_new(std::span(keys).first(first_count_),
+                                    [this](std::size_t i, const nat::PortPool::Guess& guess) noexcept {
+                                      const auto [place, left] = firsts_[i];
+                                      auto*& mbuf = burst_.mbufs[left];
+                                      if (!kMixed) mbuf->port = arrival_.port;
+                                      const First became =
+                                          express_.open(mbuf, flows_[place], is_still_unknown(place), guess,
+                                                        worker_, sent_);
+                                      if (became == First::left) return;
+                                      ++(became == First::sent ? opened_ : refused_);
+                                      mbuf = nullptr;
+                                    });
+    const auto begin = burst_.mbufs.begin();
+    left_ = static_cast<std::uint16_t>(std::remove(begin, begin + left_, nullptr) - begin);
   }
   void close() noexcept {
     sent_.hand_over(worker_.transmitter);
     burst_.size = left_;
     if (handed_over_ > 0) worker_.handoff.flush();
-    if constexpr (!kMixed) count_[kOutbound ? 1 : 0] = size_ - left_ - handed_over_;
+    if constexpr (!kMixed) {
+      count_[kOutbound ? 1 : 0] = size_ - left_ - handed_over_ - opened_ - refused_;
+    }
     auto& counters = worker_.stats.worker;
     counters.add(WorkerCounter::rx_bytes, bytes_);
     counters.add(WorkerCounter::translated_in, count_[0]);
-    counters.add(WorkerCounter::translated_out, count_[1]);
+    counters.add(WorkerCounter::translated_out, count_[1] + opened_);
     counters.add(WorkerCounter::express, count_[0] + count_[1]);
   }
 
@@ -313,7 +404,18 @@ class Express::Pass {
   std::array<std::uint8_t, kBurst> further_;
   unsigned further_next_ = 0;
   unsigned further_end_ = 0;
-  std::array<unsigned, 2> count_{};  // inbound, outbound
+  // Those without a mapping: where they are in the burst, and among what is left.
+  struct FirstPacket {
+    std::uint8_t place;
+    std::uint8_t left;
+  };
+  std::array<FirstPacket, kBurst> firsts_;
+  unsigned first_count_ = 0;
+  std::uint64_t unknown_ = 0;  // a bit for each place
+  std::uint64_t made_ = 0;     // a bit for the hashes of flows that were opened
+  unsigned opened_ = 0;
+  unsigned refused_ = 0;
+  std::array<unsigned, 2> count_{};  // inbound, outbound; without those opened
   std::uint64_t bytes_ = 0;
   std::uint16_t left_ = 0;
   unsigned handed_over_ = 0;

@@ -8,6 +8,9 @@
 // against it: then the mapping holds the number of a next hop, and routes, filters, zones and gateways need
 // not be asked again, because they would say the same.
 //
+// The first packet of a flow is taken, too, where no more than a route has to be asked: its mapping is made
+// (dataplane/express.cpp, open()), and then it is a packet of an established flow.
+//
 // A plain packet whose flow belongs to another worker is handed over at once.
 //
 // Invariant: for a packet that it takes, the express path does what the regular path would do, byte for byte
@@ -45,21 +48,22 @@ class Express {
   // After the regular path has translated a packet of kind flow: lets those that follow it take the express
   // path if they may.
 
-  void admit_outbound(nat::Mapping& mapping, const nat::Packet& packet, Hop hop,
+  void admit_outbound(nat::Mapping& mapping, const nat::Endpoint& remote, Hop hop,
                       const WorkerContext& worker) noexcept {
-    if (mapping.hop_out == nat::kNoHop && !by_arrival_ && may_pass(mapping, packet.destination, worker)) {
+    if (mapping.hop_out == nat::kNoHop && !by_arrival_ && may_pass(mapping, remote, worker)) {
       mapping.hop_out = hops_.number_of(hop);
     }
   }
-  void admit_inbound(nat::Mapping& mapping, const nat::Packet& packet, Hop hop,
+  void admit_inbound(nat::Mapping& mapping, const nat::Endpoint& remote, Hop hop,
                      const WorkerContext& worker) noexcept {
-    if (mapping.hop_in == nat::kNoHop && may_pass(mapping, packet.source, worker)) {
+    if (mapping.hop_in == nat::kNoHop && may_pass(mapping, remote, worker)) {
       mapping.hop_in = hops_.number_of(hop);
     }
   }
 
   /// Once a tick.
-  void refresh() noexcept { hops_.refresh(); }
+  void refresh(nat::Translator& translator) noexcept { hops_.refresh(translator); }
+  [[nodiscard]] const HopTable& hops() const noexcept { return hops_; }
 
  private:
   /// What is known of a port before a frame is read.
@@ -70,12 +74,14 @@ class Express {
     bool inside = false;
   };
   enum class Found : std::uint8_t { nothing, flow, elsewhere };
+  /// What became of the first packet of a flow.
+  enum class First : std::uint8_t { sent, left, refused };
   struct Flow;
   struct Sent;
   template <Way kWay>
   class Pass;
 
-  [[nodiscard]] bool may_pass(const nat::Mapping& mapping, nat::Endpoint remote,
+  [[nodiscard]] bool may_pass(const nat::Mapping& mapping, const nat::Endpoint& remote,
                               const WorkerContext& worker) const noexcept;
   template <bool kOutbound>
   [[nodiscard]] Found recognise(Flow& flow, std::size_t size, const Arrival& arrival,
@@ -83,6 +89,10 @@ class Express {
   template <bool kOutbound>
   [[nodiscard]] bool finish(rte_mbuf* mbuf, const Flow& flow, nat::MappingIndex index, WorkerContext& worker,
                             Sent& sent) const noexcept;
+  [[nodiscard]] static bool is_ordinary(const nat::Endpoint& source, const nat::Endpoint& destination,
+                                        const Network& network, Hop& hop) noexcept;
+  [[nodiscard]] First open(rte_mbuf* mbuf, const Flow& flow, bool certain, const nat::PortPool::Guess& guess,
+                           WorkerContext& worker, Sent& sent) noexcept;
 
   bool alone_;       // the only worker owns everything
   bool by_arrival_;  // what comes by one inside interface is not treated like what comes by another

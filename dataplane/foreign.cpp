@@ -10,6 +10,7 @@ namespace {
 void answer_with(PeerMessage& message, alg::Lookup lookup) noexcept {
   message.state = lookup.state;
   message.first = lookup.endpoint;
+  message.portless = lookup.portless;
 }
 
 void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
@@ -32,8 +33,8 @@ void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick n
 bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
   switch (message.type) {
     case PeerMessageType::external_of:
-      answer_with(message,
-                  endpoints.external_of(message.protocol, message.first, message.second, now, message.realm));
+      answer_with(message, endpoints.external_of(message.protocol, message.first, message.second, now,
+                                                 message.realm, message.written));
       break;
     case PeerMessageType::inside_of:
       answer_with(message, endpoints.inside_of(message.protocol, message.first));
@@ -110,7 +111,8 @@ std::uint32_t QuestionTable::set_of(const PeerMessage& message) noexcept {
 bool QuestionTable::asks_the_same(const Entry& entry, const PeerMessage& message) noexcept {
   return entry.message.type == message.type && entry.message.realm == message.realm &&
          entry.message.protocol == message.protocol && entry.first_asked == message.first &&
-         entry.second_asked == message.second && entry.message.call_hash == message.call_hash;
+         entry.second_asked == message.second && entry.message.call_hash == message.call_hash &&
+         entry.message.written == message.written;
 }
 
 void QuestionTable::clear(Entry& entry) noexcept {

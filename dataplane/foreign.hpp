@@ -62,7 +62,9 @@ struct PeerMessage {
   CardIndex card = kNoCard;     // probe_media: the asker's card
   std::uint32_t card_generation = 0;
   nat::Tick until = 0;
-  nat::Realm realm = nat::Realm::translated;  // external_of, open_media
+  nat::Realm realm = nat::Realm::translated;    // external_of, open_media
+  alg::Written written = alg::Written::anyhow;  // external_of
+  alg::Portless portless;                       // the answer to inside_of
 };
 static_assert(std::is_trivially_copyable_v<PeerMessage>);
 static_assert(sizeof(PeerMessage) <= 64);

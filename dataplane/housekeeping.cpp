@@ -2,11 +2,13 @@
 #include "dataplane/housekeeping.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "dataplane/fragments.hpp"
 #include "dataplane/inspect_stream.hpp"
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/layout.hpp"
+#include "dataplane/large_message.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
 
@@ -33,8 +35,32 @@ void resume(rte_mbuf* mbuf, nat::Tick deadline, Burst& burst, WorkerContext& wor
   burst.size = 1;
   burst.mbufs[0] = mbuf;
   worker.resumed_deadline = deadline;
+  worker.resumed_rest = std::exchange(mbuf->next, nullptr);
   run_pipeline(burst, worker);
   worker.resumed_deadline.reset();
+  // The first fragment was dropped, or nobody looks for messages here any more: the others fare alike.
+  pass_message(std::exchange(worker.resumed_rest, nullptr), worker);
+}
+
+/// \return false when there is no room for another rule; control hears that from the card that does not
+/// change
+bool prepare_sip(const ipc::Command& command, WorkerContext& worker) noexcept {
+  const auto next = worker.sip_card.own().current.after(command.sip);
+  if (!next) return false;
+  worker.sip_card.write([&](ipc::SipCard& card) noexcept {
+    card.prepared = command.generation;
+    card.next = *next;
+  });
+  return true;
+}
+
+bool commit_sip(std::uint32_t generation, WorkerContext& worker) noexcept {
+  if (worker.sip_card.own().prepared != generation) return false;
+  worker.sip_card.write([&](ipc::SipCard& card) noexcept {
+    card.generation = std::exchange(card.prepared, 0U);
+    card.current = card.next;
+  });
+  return true;
 }
 
 void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
@@ -49,6 +75,12 @@ void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
     case ipc::CommandType::keep_call:
       done = worker.host.keep_call(command.card, command.card_generation,
                                    worker.clock.tick() + nat::ticks_from_s(command.seconds));
+      break;
+    case ipc::CommandType::prepare_sip:
+      done = prepare_sip(command, worker);
+      break;
+    case ipc::CommandType::commit_sip:
+      done = commit_sip(command.generation, worker);
       break;
     default:
       return counters.add(WorkerCounter::command_refused);
@@ -118,13 +150,17 @@ void begin_tick(WorkerContext& worker) noexcept {
   }
   const auto cards = std::max(worker.calls.capacity(), worker.registrations.capacity());
   worker.host.tick(worker.clock.tick(), std::max(kCardBudget, cards / kTicksPerRound + 1));
-  worker.express.refresh();
+  worker.express.refresh(worker.translator);
+  worker.stats.worker.set(WorkerCounter::hop_live, worker.express.hops().size());
+  worker.stats.worker.set(WorkerCounter::hop_reclaimed, worker.express.hops().reclaimed());
   while (const auto parked = worker.parking.take_expired(worker.clock.tick())) {
-    worker.transmitter.drop(parked->packet, DropReason::drop_sip_parked_timeout);
+    drop_message(parked->packet, DropReason::drop_sip_parked_timeout, worker);
   }
   tick_streams(worker);
   expire_fragments(worker, kFragmentBudget);
   worker.stats.worker.set(WorkerCounter::fragment_waiting, worker.fragments.waiting());
+  expire_messages(worker, kFragmentBudget);
+  worker.stats.worker.set(WorkerCounter::sip_fragment_waiting, worker.reassembly.pieces());
   worker.held_syns.expire(worker.clock.tick(), kSynBudget,
                           [&](const nat::HeldSyn& syn) noexcept { worker.slow_path.unsolicited(syn); });
   worker.stats.worker.set(WorkerCounter::syn_held, worker.held_syns.size());

@@ -5,7 +5,9 @@
 
 #include "alg/alg.hpp"
 #include "dataplane/flow_keys.hpp"
+#include "dataplane/hairpin.hpp"
 #include "dataplane/inspect_stream.hpp"
+#include "dataplane/large_message.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
 #include "nat/checksum.hpp"
@@ -27,6 +29,20 @@ bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Di
   return packet.protocol != nat::Protocol::icmp && ports.concern(mapping, remote_port);
 }
 
+/// Whether the gateway is switched on for a message. What is turned around arrives and leaves by one
+/// interface.
+bool is_switched_on(const Burst& burst, unsigned place, const nat::Mapping& mapping,
+                    const WorkerContext& worker) noexcept {
+  const auto& sip = worker.sip_card.own().current;
+  if (sip.is_on_for_all()) [[likely]]
+    return true;
+  std::uint16_t interfaces = 0;
+  if (!is_hairpinned(burst.mbufs[place])) interfaces |= ipc::SipSwitch::bit_of(burst.arrival[place]);
+  const auto way_out = burst.hops[place].interface;
+  if (way_out != kHairpinInterface) interfaces |= ipc::SipSwitch::bit_of(way_out);
+  return sip.is_on(mapping.inside.address, interfaces);
+}
+
 std::uint16_t udp_checksum(const std::byte* frame, const nat::Packet& packet) noexcept {
   const std::size_t size = static_cast<std::size_t>(packet.payload_end - packet.l4_offset);
   return nat::transport_checksum(nat::Protocol::udp, packet.source.address, packet.destination.address,
@@ -39,19 +55,16 @@ bool is_damaged(const std::byte* frame, const nat::Packet& packet) noexcept {
   return stated != 0 && stated != udp_checksum(frame, packet);
 }
 
-/// Applies the edits. \return false when the message does not fit its buffer; it is then unchanged.
-bool apply_edits(rte_mbuf* mbuf, nat::Packet& packet, const alg::EditList& edits) noexcept {
+/// Applies edits that fit.
+void apply_edits(rte_mbuf* mbuf, nat::Packet& packet, const alg::EditList& edits) noexcept {
   const auto buffer = buffer_of(mbuf).subspan(packet.payload_offset);
   const auto size =
       edits.apply({reinterpret_cast<char*>(buffer.data()), buffer.size()}, packet.payload_size());
-  if (!size) return false;
   nat::finish_udp_payload(bytes_of(mbuf), packet, static_cast<std::uint16_t>(*size));
   resize(mbuf, packet.ip_end);
-  return true;
 }
 
-/// A message that is larger than its way out afterwards goes no further: nobody could be told, because what
-/// its sender sent did fit.
+/// Whether an edited message still fits its buffer and its way out.
 bool fits(rte_mbuf* mbuf, const nat::Packet& packet, const alg::EditList& edits, std::uint16_t mtu) noexcept {
   const std::ptrdiff_t room = static_cast<std::ptrdiff_t>(buffer_of(mbuf).size()) - packet.payload_end;
   return edits.growth() <= room && packet.ip_size() + edits.growth() <= mtu;
@@ -65,71 +78,99 @@ bool park(rte_mbuf* mbuf, WorkerContext& worker) noexcept {
   return true;
 }
 
-/// \return true when the message goes on.
-bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContext& worker) noexcept {
-  auto& packet = burst.packets[place];
-  rte_mbuf* const mbuf = burst.mbufs[place];
-  auto& mapping = worker.translator[burst.mappings[place]];
-  if (is_damaged(bytes_of(mbuf), packet)) {
-    worker.transmitter.drop(mbuf, DropReason::drop_bad_udp_checksum);
-    return false;
-  }
+/// Sends a message on as it came. \return true when it is a packet that goes on with its burst
+bool leave_alone(rte_mbuf* message, WorkerContext& worker) noexcept {
+  worker.stats.worker.add(WorkerCounter::sip_switched_off);
+  if (message->next == nullptr) return true;
+  pass_message(message, worker);
+  return false;
+}
 
-  const std::string_view payload(reinterpret_cast<const char*>(bytes_of(mbuf)) + packet.payload_offset,
+/// Shows a message to its gateway, and does what it says. Where the gateway is switched off, it still sees
+/// the calls through that began before.
+/// \param message  the packet, or the fragments of the message as a list
+/// \param packet   of the message, which begins at `frame`
+/// \return true when the packet goes on with its burst
+bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packet& packet,
+                     const std::byte* frame, Direction direction, bool switched_on,
+                     WorkerContext& worker) noexcept {
+  auto& mapping = worker.translator[burst.mappings[place]];
+  const bool is_packet = message->next == nullptr;
+  const std::string_view payload(reinterpret_cast<const char*>(frame) + packet.payload_offset,
                                  packet.payload_size());
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  const alg::Message message{payload, direction, {packet.protocol, mapping.inside, mapping.external, remote}};
+  const alg::Message shown{
+      payload, direction, {packet.protocol, mapping.inside, mapping.external, remote, portless(mapping)}};
   worker.edits.clear();
-  worker.host.begin(message, worker.clock.tick(), mapping.realm);
-  auto answer = worker.sip.inspect(message, worker.host, worker.edits);
-  if (answer.recognised) nat::keep_to_regular_path(mapping, nat::MappingFlags::kSip);
-  const auto mtu = worker.network.mtu(burst.hops[place].interface);
-  if (answer.verdict == Verdict::forward && !worker.edits.empty() && !fits(mbuf, packet, worker.edits, mtu)) {
-    answer.verdict = Verdict::drop;
-    answer.reason = DropReason::drop_sip_too_big;
+  worker.host.begin(shown, worker.clock.tick(), mapping.realm);
+  auto answer = worker.sip.inspect(shown, worker.host, worker.edits);
+  if (!switched_on && !worker.host.is_of_known_call()) {
+    worker.host.abandon();
+    return leave_alone(message, worker);
   }
+  if (answer.recognised) nat::keep_to_regular_path(mapping, nat::MappingFlags::kSip);
   switch (answer.verdict) {
     case Verdict::forward:
+      if (!worker.edits.empty() && !(is_packet && fits(message, packet, worker.edits,
+                                                       worker.network.mtu(burst.hops[place].interface)))) {
+        send_edited(burst, place, message, packet, worker);
+        return false;
+      }
       worker.host.commit(worker.edits.edits().size());
-      if (worker.edits.empty() || apply_edits(mbuf, packet, worker.edits)) return true;
-      answer.reason = DropReason::drop_sip_too_big;
-      break;
+      if (!worker.edits.empty()) apply_edits(message, packet, worker.edits);
+      if (!is_packet) pass_message(message, worker);
+      return is_packet;
     case Verdict::wait:
-      if (park(mbuf, worker)) {
+      if (park(message, worker)) {
         worker.host.abandon();
         return false;
       }
       answer.reason = DropReason::drop_sip_parked_full;
-      worker.host.abandon();
       break;
     case Verdict::drop:
-      worker.host.abandon();
       break;
   }
-  worker.transmitter.drop(mbuf, answer.reason);
+  worker.host.abandon();
+  drop_message(message, answer.reason, worker);
   return false;
 }
 
-/// \return how many packets were inspected.
-unsigned inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
-  unsigned inspected = 0;
+/// \return true when the packet goes on with its burst.
+bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContext& worker) noexcept {
+  rte_mbuf* message = burst.mbufs[place];
+  const std::byte* frame = bytes_of(message);
+  auto& packet = burst.packets[place];
+  const bool switched_on = is_switched_on(burst, place, worker.translator[burst.mappings[place]], worker);
+  if (!switched_on && worker.calls.size() == 0) return leave_alone(message, worker);
+  if (packet.part != nat::FragmentPart::whole) {
+    message = gather_message(burst, place, direction, worker);
+    if (message == nullptr) return false;
+    const auto reason = write_whole(message, packet, worker);
+    frame = worker.whole_message.data();
+    if (reason != DropReason::none) {
+      drop_message(message, reason, worker);
+      return false;
+    }
+  }
+  if (is_damaged(frame, packet)) {
+    if (!switched_on) return leave_alone(message, worker);
+    drop_message(message, DropReason::drop_bad_udp_checksum, worker);
+    return false;
+  }
+  return inspect_message(burst, place, message, packet, frame, direction, switched_on, worker);
+}
+
+void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
   lane.keep_if([&](unsigned place) noexcept {
     const auto& mapping = worker.translator[burst.mappings[place]];
     if (!wants_inspection(burst.packets[place], mapping, direction, worker.sip_ports)) [[likely]]
       return true;
     if (burst.packets[place].protocol == nat::Protocol::tcp) {
-      ++inspected;
-      return inspect_segment(burst, place, direction, worker);
+      return inspect_segment(burst, place, direction, is_switched_on(burst, place, mapping, worker), worker);
     }
-    // A message that may have to be edited has to be there as a whole.
-    if (burst.packets[place].part != nat::FragmentPart::whole) {
-      worker.transmitter.drop(burst.mbufs[place], DropReason::drop_sip_fragment);
-      return false;
-    }
-    ++inspected;
+    if (is_inspected(burst.mbufs[place])) return true;
     return inspect_one(burst, place, direction, worker);
   });
-  return inspected;
 }
 
 /// A message may have closed a mapping that a packet behind it in the burst was found to have, and another
@@ -152,9 +193,10 @@ void look_up_again(Burst& burst, WorkerContext& worker) noexcept {
 }  // namespace
 
 void inspect(Burst& burst, WorkerContext& worker) noexcept {
-  const unsigned inspected = inspect_lane(burst, burst.outbound, Direction::outbound, worker) +
-                             inspect_lane(burst, burst.inbound, Direction::inbound, worker);
-  if (inspected > 0) look_up_again(burst, worker);
+  const auto closings = worker.endpoints.closings();
+  inspect_lane(burst, burst.outbound, Direction::outbound, worker);
+  inspect_lane(burst, burst.inbound, Direction::inbound, worker);
+  if (worker.endpoints.closings() != closings) look_up_again(burst, worker);
 }
 
 }  // namespace pinhole::dataplane

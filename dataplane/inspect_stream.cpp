@@ -116,7 +116,7 @@ void look_after(StreamEntry& entry, WorkerContext& worker) noexcept {
   worker.streams.arm(entry, Engine::wants_ticks(entry.stream));
 }
 
-StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote,
+StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote, bool may_begin,
                        WorkerContext& worker) noexcept {
   const auto& packet = burst.packets[place];
   const auto index = burst.mappings[place];
@@ -125,7 +125,7 @@ StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote,
   if (found != nullptr) return found;
   constexpr std::uint8_t kOpening = TcpHeader::kSyn | TcpHeader::kAck;
   const bool opens = packet.part == nat::FragmentPart::whole &&
-                     (packet.tcp_flags & kOpening) == TcpHeader::kSyn && worker.sip_over_tcp;
+                     (packet.tcp_flags & kOpening) == TcpHeader::kSyn && worker.sip_over_tcp && may_begin;
   if (!opens) return nullptr;
   StreamEntry* const added = worker.streams.add(index, generation, remote);
   if (added == nullptr) worker.stats.worker.add(WorkerCounter::stream_table_full);
@@ -134,7 +134,8 @@ StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote,
 
 }  // namespace
 
-bool inspect_segment(Burst& burst, unsigned place, Direction direction, WorkerContext& worker) noexcept {
+bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool may_begin,
+                     WorkerContext& worker) noexcept {
   auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
   const auto drop = [&](DropReason reason) noexcept {
@@ -142,9 +143,9 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, WorkerCo
     return false;
   };
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  StreamEntry* const entry = entry_for(burst, place, remote, worker);
+  StreamEntry* const entry = entry_for(burst, place, remote, may_begin, worker);
   if (entry == nullptr) return true;
-  if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_sip_fragment);
+  if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
   if (is_damaged(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);
   const auto mtu = worker.network.mtu(burst.hops[place].interface);
   if (packet.ip_size() > mtu && !may_be_fragmented(bytes_of(mbuf), packet)) {

@@ -14,8 +14,10 @@
 namespace pinhole::dataplane {
 
 /// \param place  of a TCP packet that SIP is looked for in
+/// \param may_begin  a connection that begins now is to be read; one that is being read goes on anyhow
 /// \return whether the packet goes on in the burst; otherwise it was taken
-bool inspect_segment(Burst& burst, unsigned place, alg::Direction direction, WorkerContext& worker) noexcept;
+bool inspect_segment(Burst& burst, unsigned place, alg::Direction direction, bool may_begin,
+                     WorkerContext& worker) noexcept;
 
 /// Goes on with the connections that waited for an answer of another worker.
 void resume_streams(Ticket ticket, WorkerContext& worker) noexcept;

@@ -16,20 +16,45 @@ void mark_signalling(nat::Mapping& mapping) noexcept {
   if (!has(mapping, MappingFlags::kPinhole)) nat::keep_to_regular_path(mapping, MappingFlags::kSip);
 }
 
+void remember(nat::Mapping& mapping, alg::Written written) noexcept {
+  const auto mark = [&mapping](std::uint8_t flag, bool set) noexcept {
+    mapping.flags = static_cast<std::uint8_t>(set ? mapping.flags | flag : mapping.flags & ~flag);
+  };
+  switch (written) {
+    case alg::Written::anyhow:
+      break;
+    case alg::Written::in_uri:
+    case alg::Written::in_uri_without_port:
+      mark(MappingFlags::kPortlessUri, written == alg::Written::in_uri_without_port);
+      break;
+    case alg::Written::in_via:
+    case alg::Written::in_via_without_port:
+      mark(MappingFlags::kPortlessVia, written == alg::Written::in_via_without_port);
+      break;
+  }
+}
+
 }  // namespace
 
 alg::Lookup LocalEndpoints::external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
-                                        nat::Tick now, nat::Realm realm) noexcept {
+                                        nat::Tick now, nat::Realm realm, alg::Written written) noexcept {
   auto index = translator_.find_outbound({inside, protocol, realm});
   if (index == nat::kNoMapping) {
     index = translator_.create(protocol, inside, remote, now, realm).index;
-    if (index == nat::kNoMapping) return {alg::LookupState::exhausted, {}};
+    if (index == nat::kNoMapping) return {alg::LookupState::exhausted, {}, {}};
   } else {
     translator_.let_in(index, remote, now);
   }
   auto& mapping = translator_[index];
   mark_signalling(mapping);
-  return {alg::LookupState::found, mapping.external};
+  remember(mapping, written);
+  return {alg::LookupState::found, mapping.external, {}};
+}
+
+void LocalEndpoints::note_written(nat::Protocol protocol, nat::Endpoint inside, nat::Realm realm,
+                                  alg::Written written) noexcept {
+  const auto index = translator_.find_outbound({inside, protocol, realm});
+  if (index != nat::kNoMapping) remember(translator_[index], written);
 }
 
 alg::Lookup LocalEndpoints::inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept {
@@ -37,7 +62,7 @@ alg::Lookup LocalEndpoints::inside_of(nat::Protocol protocol, nat::Endpoint exte
   if (!pool_index) return {};
   const auto index = translator_.find_inbound({*pool_index, external.port.host(), protocol});
   if (index == nat::kNoMapping) return {};
-  return {alg::LookupState::found, translator_[index].inside};
+  return {alg::LookupState::found, translator_[index].inside, portless(translator_[index])};
 }
 
 MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uint32_t parent, nat::Tick now,
@@ -112,7 +137,9 @@ void LocalEndpoints::keep(MappingRef pinhole, nat::Tick tick) noexcept {
 void LocalEndpoints::close(MappingRef pinhole) noexcept {
   if (!is_open(pinhole)) return;
   const bool was_pinhole = has(translator_[pinhole.mapping], MappingFlags::kPinhole);
-  if (!translator_.close(pinhole.mapping, pinhole.generation) || !was_pinhole) return;
+  if (!translator_.close(pinhole.mapping, pinhole.generation)) return;
+  ++closings_;
+  if (!was_pinhole) return;
   --pinholes_live_;
   show_live();
 }

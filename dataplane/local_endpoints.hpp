@@ -44,6 +44,12 @@ struct MediaPorts {
   MediaPort rtcp;  // equals `rtp` when one port was asked for
 };
 
+/// How the host of a mapping writes its endpoint.
+[[nodiscard]] constexpr alg::Portless portless(const nat::Mapping& mapping) noexcept {
+  return {.in_uri = (mapping.flags & nat::MappingFlags::kPortlessUri) != 0,
+          .in_via = (mapping.flags & nat::MappingFlags::kPortlessVia) != 0};
+}
+
 class LocalEndpoints {
  public:
   LocalEndpoints(nat::Translator& translator, const Steering& steering,
@@ -54,7 +60,11 @@ class LocalEndpoints {
   /// message that names an endpoint promises that it can be reached, so it refreshes the mapping and lets
   /// `remote` in, as a packet would.
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
-                                        nat::Tick now, nat::Realm realm = nat::Realm::translated) noexcept;
+                                        nat::Tick now, nat::Realm realm = nat::Realm::translated,
+                                        alg::Written written = alg::Written::anyhow) noexcept;
+  /// Remembers how an own host wrote a signalling endpoint that has a mapping.
+  void note_written(nat::Protocol protocol, nat::Endpoint inside, nat::Realm realm,
+                    alg::Written written) noexcept;
   /// The inside endpoint behind an external port that this worker owns.
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept;
   /// Opens a stream of an own host, or keeps what is open. \param parent see nat::Mapping
@@ -65,6 +75,8 @@ class LocalEndpoints {
   /// Keeps a pinhole until `tick` at least; nothing happens when it is gone.
   void keep(MappingRef pinhole, nat::Tick tick) noexcept;
   void close(MappingRef pinhole) noexcept;
+  /// How often close() has freed a mapping: whoever holds indexes of mappings sees by it whether one is gone.
+  [[nodiscard]] std::uint32_t closings() const noexcept { return closings_; }
   /// Keeps the way in to a signalling endpoint until `tick` at least, however idle; a tick that is not later
   /// than `now` takes all such promises back.
   void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Tick tick, nat::Tick now) noexcept;
@@ -89,6 +101,7 @@ class LocalEndpoints {
   const Steering& steering_;
   nat::CounterBlock<WorkerCounter>& counters_;
   std::uint64_t pinholes_live_ = 0;
+  std::uint32_t closings_ = 0;
 };
 
 }  // namespace pinhole::dataplane

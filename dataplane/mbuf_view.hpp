@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // An mbuf as bytes, and the few words that Pinhole keeps in its private area. Pinhole's pools give every mbuf
-// one segment; a chain of segments (which no port is asked for) is seen up to the end of the first.
+// one segment; a chain of segments (which no port is asked for) is seen up to the end of the first. The
+// fragments of a message that is held are a list by rte_mbuf::next (dataplane/large_message.hpp).
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +16,7 @@
 namespace pinhole::dataplane {
 
 /// In the private area: where a packet that waits for its neighbour's MAC address is to go, or which flow a
-/// fragment belongs to.
+/// fragment belongs to and where it begins.
 struct PacketNote {
   Hop hop;
   std::uint8_t l3_offset = 0;
@@ -29,8 +30,9 @@ static_assert(sizeof(PacketNote) <= kPacketNoteSize);
 struct MbufMark {
   static constexpr std::uint16_t kHairpinned = 0x8000;     // see dataplane/hairpin.hpp
   static constexpr std::uint16_t kKnownFragment = 0x4000;  // see dataplane/fragments.hpp
-  static constexpr std::uint16_t kOwn = 0x2000;   // an ICMP error of ours; see dataplane/slow_path.hpp
-  static constexpr std::uint16_t kPort = 0x0fff;  // what is left is the port
+  static constexpr std::uint16_t kOwn = 0x2000;        // an ICMP error of ours; see dataplane/slow_path.hpp
+  static constexpr std::uint16_t kInspected = 0x1000;  // see dataplane/large_message.hpp
+  static constexpr std::uint16_t kPort = 0x0fff;       // what is left is the port
 };
 static_assert(RTE_MAX_ETHPORTS <= MbufMark::kPort);
 

@@ -9,47 +9,52 @@
 
 namespace pinhole::dataplane {
 
-#define PINHOLE_WORKER_COUNTERS(X)                                                               \
-  X(rx_packets, "packets received from ports")                                                   \
-  X(rx_bytes, "bytes of frames received from ports")                                             \
-  X(tx_packets, "packets handed to ports")                                                       \
-  X(tx_bytes, "bytes of frames handed to ports")                                                 \
-  X(handoff_out, "packets handed to the worker that owns their flow")                            \
-  X(handoff_in, "packets taken over from other workers")                                         \
-  X(hairpinned, "packets turned around at an external address of ours")                          \
-  X(fragment_in, "fragments whose flow was found")                                               \
-  X(fragment_out, "fragments made of packets over the MTU of their way out")                     \
-  X(fragment_waiting, "fragments that wait for the first one of their datagram now")             \
-  X(translated_out, "packets translated from inside to outside")                                 \
-  X(translated_in, "packets translated from outside to inside")                                  \
-  X(express, "of the packets translated, those of established flows that took the express path") \
-  X(arp_request_in, "ARP requests for our addresses, answered")                                  \
-  X(arp_reply_in, "ARP replies taken")                                                           \
-  X(arp_ignored, "ARP requests for addresses that are not ours")                                 \
-  X(arp_request_out, "ARP requests sent")                                                        \
-  X(echo_answered, "ICMP echo requests to our own addresses, answered")                          \
-  X(icmp_error_out, "ICMP errors sent")                                                          \
-  X(syn_held, "unsolicited SYNs from outside that wait for their six seconds to pass now")       \
-  X(syn_held_full, "unsolicited SYNs from outside that found no place to wait: never answered")  \
-  X(call_opened, "calls seen for the first time")                                                \
-  X(call_closed, "calls closed")                                                                 \
-  X(call_live, "calls that exist now")                                                           \
-  X(call_table_full, "calls that found no free card; their media is refused")                    \
-  X(registration_live, "registrations that exist now")                                           \
-  X(registration_table_full, "registrations that found no free card")                            \
-  X(pinhole_opened, "media ports opened for calls")                                              \
-  X(pinhole_live, "media ports open now")                                                        \
-  X(stream_live, "TCP connections that SIP is looked for in now")                                \
-  X(stream_table_full, "TCP connections on a SIP port that found no place: not translated")      \
-  X(parked, "SIP messages that waited for another worker")                                       \
-  X(event_sent, "events put on the ring to control")                                             \
-  X(event_lost, "events lost because the ring to control was full")                              \
-  X(record_sent, "NAT records put on the ring to control")                                       \
-  X(record_lost, "NAT records lost because the ring to control was full")                        \
-  X(command_done, "commands of control carried out")                                             \
-  X(command_stale, "commands that named a card that was gone already")                           \
-  X(command_refused, "commands that were torn or of another ABI version")                        \
-  X(turns_busy, "turns of the worker loop that found packets")                                   \
+#define PINHOLE_WORKER_COUNTERS(X)                                                                     \
+  X(rx_packets, "packets received from ports")                                                         \
+  X(rx_bytes, "bytes of frames received from ports")                                                   \
+  X(tx_packets, "packets handed to ports")                                                             \
+  X(tx_bytes, "bytes of frames handed to ports")                                                       \
+  X(handoff_out, "packets handed to the worker that owns their flow")                                  \
+  X(handoff_in, "packets taken over from other workers")                                               \
+  X(hairpinned, "packets turned around at an external address of ours")                                \
+  X(fragment_in, "fragments whose flow was found")                                                     \
+  X(fragment_out, "fragments made of packets over the MTU of their way out")                           \
+  X(fragment_waiting, "fragments that wait for the first one of their datagram now")                   \
+  X(sip_reassembled, "SIP messages that came in fragments, put together to be read")                   \
+  X(sip_fragment_waiting, "fragments of SIP messages that wait for the others now")                    \
+  X(sip_switched_off, "SIP messages that passed unread, because the gateway is switched off for them") \
+  X(translated_out, "packets translated from inside to outside")                                       \
+  X(translated_in, "packets translated from outside to inside")                                        \
+  X(express, "of the packets translated, those of established flows that took the express path")       \
+  X(hop_live, "next hops that are ready for the express path now, 3072 at most")                       \
+  X(hop_reclaimed, "next hops that had gone and were forgotten to make room for others")               \
+  X(arp_request_in, "ARP requests for our addresses, answered")                                        \
+  X(arp_reply_in, "ARP replies taken")                                                                 \
+  X(arp_ignored, "ARP requests for addresses that are not ours")                                       \
+  X(arp_request_out, "ARP requests sent")                                                              \
+  X(echo_answered, "ICMP echo requests to our own addresses, answered")                                \
+  X(icmp_error_out, "ICMP errors sent")                                                                \
+  X(syn_held, "unsolicited SYNs from outside that wait for their six seconds to pass now")             \
+  X(syn_held_full, "unsolicited SYNs from outside that found no place to wait: never answered")        \
+  X(call_opened, "calls seen for the first time")                                                      \
+  X(call_closed, "calls closed")                                                                       \
+  X(call_live, "calls that exist now")                                                                 \
+  X(call_table_full, "calls that found no free card; their media is refused")                          \
+  X(registration_live, "registrations that exist now")                                                 \
+  X(registration_table_full, "registrations that found no free card")                                  \
+  X(pinhole_opened, "media ports opened for calls")                                                    \
+  X(pinhole_live, "media ports open now")                                                              \
+  X(stream_live, "TCP connections that SIP is looked for in now")                                      \
+  X(stream_table_full, "TCP connections on a SIP port that found no place: not translated")            \
+  X(parked, "SIP messages that waited for another worker")                                             \
+  X(event_sent, "events put on the ring to control")                                                   \
+  X(event_lost, "events lost because the ring to control was full")                                    \
+  X(record_sent, "NAT records put on the ring to control")                                             \
+  X(record_lost, "NAT records lost because the ring to control was full")                              \
+  X(command_done, "commands of control carried out")                                                   \
+  X(command_stale, "commands that named a card that was gone already")                                 \
+  X(command_refused, "commands that were torn or of another ABI version")                              \
+  X(turns_busy, "turns of the worker loop that found packets")                                         \
   X(turns_idle, "turns of the worker loop that found none")
 
 enum class WorkerCounter : std::uint8_t { PINHOLE_WORKER_COUNTERS(PINHOLE_COUNTER_ENUMERATOR) };

@@ -107,7 +107,9 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
   auto& mapping = worker_.translator[entry_.mapping];
   const auto direction = from == Side::inside ? alg::Direction::outbound : alg::Direction::inbound;
   const alg::Message message{
-      bytes, direction, {nat::Protocol::tcp, mapping.inside, mapping.external, entry_.remote}};
+      bytes,
+      direction,
+      {nat::Protocol::tcp, mapping.inside, mapping.external, entry_.remote, portless(mapping)}};
   worker_.edits.clear();
   worker_.host.begin(message, worker_.clock.tick(), mapping.realm);
   const auto answer = worker_.sip.inspect(message, worker_.host, worker_.edits);

@@ -62,7 +62,7 @@ void translate_outbound(Burst& burst, WorkerContext& worker) noexcept {
                 worker.network);
       worker.held_syns.meet(packet.destination, mapping.external);
     }
-    worker.express.admit_outbound(mapping, packet, burst.hops[place], worker);
+    worker.express.admit_outbound(mapping, packet.destination, burst.hops[place], worker);
     nat::rewrite_outbound(bytes_of(burst.mbufs[place]), packet, mapping);
     return true;
   });
@@ -92,7 +92,7 @@ void translate_inbound(Burst& burst, WorkerContext& worker) noexcept {
                 worker.network);
     }
     if (!is_hairpinned(burst.mbufs[place])) {  // its source may not come from outside as well
-      worker.express.admit_inbound(mapping, packet, burst.hops[place], worker);
+      worker.express.admit_inbound(mapping, packet.source, burst.hops[place], worker);
     }
     nat::rewrite_inbound(bytes_of(burst.mbufs[place]), packet, mapping);
     return true;

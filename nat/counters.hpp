@@ -59,7 +59,9 @@ class alignas(64) CounterBlock {
   X(block_assigned, "blocks of external ports given to inside hosts")                                   \
   X(block_live, "blocks of external ports that inside hosts have now")                                  \
   X(block_resting, "blocks of external ports that nobody gets yet because a host had them shortly ago") \
-  X(host_live, "inside hosts that have mappings now")
+  X(host_live, "inside hosts that have mappings now")                                                   \
+  X(address_search_skipped,                                                                             \
+    "new inside hosts for which no other external address was looked for, since many were just full")
 
 enum class Counter : std::uint8_t { PINHOLE_NAT_COUNTERS(PINHOLE_COUNTER_ENUMERATOR) };
 template <>

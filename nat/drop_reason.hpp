@@ -19,7 +19,7 @@ namespace pinhole::nat {
   X(drop_fragment, "a fragment of what is only read whole: an ICMP error, or for our own addresses")      \
   X(drop_fragment_malformed, "a fragment of impossible size or place in its datagram")                    \
   X(drop_fragment_tiny, "a first fragment without the whole transport header")                            \
-  X(drop_fragment_overlap, "a later fragment that begins inside of the first one")                        \
+  X(drop_fragment_overlap, "a fragment that overlaps or repeats another one of its datagram")             \
   X(drop_fragment_timeout, "a fragment whose first one did not come in time")                             \
   X(drop_fragment_overflow, "a fragment that had to wait for the first one, and no place to wait")        \
   X(drop_bad_udp_checksum, "a UDP checksum that is wrong, where the payload had to be read")              \
@@ -69,8 +69,9 @@ namespace pinhole::nat {
   X(drop_no_mbuf, "no packet buffer was free")                                                            \
   X(drop_sip_malformed, "a SIP message that cannot be translated without guessing")                       \
   X(drop_sip_no_port, "a SIP message whose media got no external ports")                                  \
-  X(drop_sip_too_big, "a SIP message that does not fit the packet buffer or the MTU after translation")   \
-  X(drop_sip_fragment, "a fragment of a datagram in which SIP would have to be looked for")               \
+  X(drop_sip_too_big, "a SIP message that would be larger than 65,535 bytes after translation")           \
+  X(drop_sip_fragment_timeout, "a fragment of a SIP message of which others did not come in time")        \
+  X(drop_sip_fragment_overflow, "a fragment of a SIP message that found no place to wait for others")     \
   X(drop_sip_parked_full, "a SIP message that had to wait for another worker, and no place to wait")      \
   X(drop_sip_parked_timeout, "a SIP message that waited for another worker for too long")                 \
   X(drop_stream_overlap, "a TCP segment with other bytes than those that it says to send again, for SIP") \

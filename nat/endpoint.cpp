@@ -23,12 +23,14 @@ std::optional<Ipv4Address> Ipv4Address::parse(std::string_view text) noexcept {
   const char* const end = at + text.size();
   for (int octet = 0; octet < 4; ++octet) {
     if (octet > 0 && (at == end || *at++ != '.')) return std::nullopt;
-    std::uint8_t value = 0;
-    const auto [next, error] = std::from_chars(at, end, value);
-    const bool leading_zero = next - at > 1 && *at == '0';
-    if (error != std::errc{} || leading_zero) return std::nullopt;
+    const char* const begin = at;
+    std::uint32_t value = 0;
+    for (; at != end && at - begin < 3 && *at >= '0' && *at <= '9'; ++at) {
+      value = value * 10 + static_cast<unsigned>(*at - '0');
+    }
+    const bool leading_zero = at - begin > 1 && *begin == '0';
+    if (at == begin || leading_zero || value > 255) return std::nullopt;
     address = address << 8U | value;
-    at = next;
   }
   if (at != end) return std::nullopt;
   return from_host(address);
@@ -55,16 +57,21 @@ EndpointText::EndpointText(Ipv4Address address) noexcept {
 EndpointText::EndpointText(Endpoint endpoint) noexcept {
   append(endpoint.address);
   text_[size_++] = ':';
-  const auto result = std::to_chars(text_.data() + size_, text_.data() + text_.size(), endpoint.port.host());
-  size_ = static_cast<std::uint8_t>(result.ptr - text_.data());
+  append(endpoint.port.host());
 }
 
 void EndpointText::append(Ipv4Address address) noexcept {
-  for (int octet = 3; octet >= 0; --octet) {
-    const auto value = static_cast<std::uint8_t>(address.host() >> (8 * octet));
-    const auto result = std::to_chars(text_.data() + size_, text_.data() + text_.size(), value);
-    size_ = static_cast<std::uint8_t>(result.ptr - text_.data());
+  for (unsigned octet = 4; octet-- > 0;) {
+    append(address.host() >> (8 * octet) & 0xffU);
     if (octet > 0) text_[size_++] = '.';
+  }
+}
+
+void EndpointText::append(std::uint32_t number) noexcept {
+  const unsigned digits = number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : number < 10'000 ? 4 : 5;
+  size_ = static_cast<std::uint8_t>(size_ + digits);
+  for (unsigned i = 1; i <= digits; ++i, number /= 10) {
+    text_[size_ - i] = static_cast<char>('0' + number % 10);
   }
 }
 

@@ -81,7 +81,8 @@ class EndpointText {
 
  private:
   void append(Ipv4Address address) noexcept;
-  std::array<char, 24> text_{};  // "255.255.255.255:65535" is 21
+  void append(std::uint32_t number) noexcept;  // of up to five digits
+  std::array<char, 24> text_;                  // "255.255.255.255:65535" is 21
   std::uint8_t size_ = 0;
 };
 

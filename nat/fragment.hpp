@@ -105,9 +105,9 @@ class Coverage {
 struct FragmentLimits {
   std::uint32_t datagrams = 4096;           // at most 65,535
   std::uint32_t datagrams_of_source = 512;  // an eighth
-  std::uint32_t waiting = 512;              // packets; at most 65,535
-  std::uint32_t waiting_of_source = 64;
-  std::uint32_t waiting_of_datagram = 48;  // 65,535 bytes in fragments of 1,480, and a few more
+  std::uint32_t waiting = 1024;             // packets; at most 65,535
+  std::uint32_t waiting_of_source = 128;
+  std::uint32_t waiting_of_datagram = 128;  // 65,535 bytes in fragments of 552, for an MTU of 576
 };
 
 class FragmentTable {

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "nat/host_ports.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 namespace pinhole::nat {
 
 namespace {
 
-/// How many external addresses are looked at, in mode random, for a new host whose own has nothing left.
+/// How many external addresses are looked at, in mode random, for a new host whose own has nothing left; and
+/// how many in vain in a tick, for all of them.
 constexpr std::uint32_t kAddressesTried = 16;
+constexpr std::uint32_t kAddressesInVain = 4 * kAddressesTried;
 
 /// Addresses that ports are given out of one by one.
 constexpr std::uint32_t pool_size_of(const PortBlocks::Deal& deal) noexcept {
@@ -35,16 +38,25 @@ HostPorts::HostPorts(const PortBlocks::Deal& deal, std::span<const Ipv4Address> 
       pool_(pool_size_of(deal), deal.worker, deal.workers, random,
             memory.take_bytes(PortPool::bytes_needed(pool_size_of(deal), deal.workers)), deal.rest),
       blocks_(deal, memory) {
+  for (auto& search : searches_) search.next = random_.below(std::max(pool_size_, std::uint32_t{1}));
 }
 
-HostPorts::Entry HostPorts::enter(Ipv4Address inside, Protocol protocol, Tick now) noexcept {
+HostTable::Place HostPorts::settle(HostTable::Place host, Ipv4Address inside, std::uint16_t pool_index,
+                                   Tick now) noexcept {
+  if (host == HostTable::kNone) host = hosts_.add(inside, now);
+  hosts_.give_address(host, pool_index);
+  return host;
+}
+
+HostPorts::Entry HostPorts::enter(HostTable::Place host, Ipv4Address inside, Protocol protocol,
+                                  Tick now) noexcept {
   if (plan_.mode == PortMode::deterministic) {
     const auto number = subscribers_.number_of(inside);
     if (!number) return {.reason = DropReason::drop_not_subscriber};
     const PortBlocks::Slot slot = blocks_.find_subscriber(*number);
     assert(slot != PortBlocks::kNone);  // a host's flows are its owner's
     if (slot == PortBlocks::kNone) return {.reason = DropReason::drop_no_port};
-    const HostTable::Place host = hosts_.add(inside, blocks_.at(slot).pool_index, now);
+    host = settle(host, inside, blocks_.at(slot).pool_index, now);
     hosts_.first_block(host) = slot;
     return {.host = host};
   }
@@ -57,17 +69,33 @@ HostPorts::Entry HostPorts::enter(Ipv4Address inside, Protocol protocol, Tick no
       pool_index = *other;
     }
   } else if (!pool_.has_room(protocol, pool_index)) {
-    pool_index = pool_.find_room(protocol, kAddressesTried).value_or(pool_index);
+    pool_index = find_address(protocol, now).value_or(pool_index);
   }
-  return {.host = hosts_.add(inside, pool_index, now)};
+  return {.host = settle(host, inside, pool_index, now)};
 }
 
-HostPorts::Answer HostPorts::take(HostTable::Place host, Protocol protocol,
-                                  std::uint16_t inside_port) noexcept {
-  if (!has_blocks()) {
-    const auto port = pool_.take(protocol, hosts_.pool_index(host), inside_port);
-    return port ? Answer{.port = *port} : Answer{.reason = DropReason::drop_no_port};
+std::optional<std::uint16_t> HostPorts::find_address(Protocol protocol, Tick now) noexcept {
+  Search& search = searches_[static_cast<std::size_t>(protocol)];
+  if (search.tick != now) {
+    search.tick = now;
+    search.in_vain = 0;
   }
+  if (search.in_vain >= kAddressesInVain) {
+    counters_.add(Counter::address_search_skipped);
+    return std::nullopt;
+  }
+  const auto found = pool_.find_room(protocol, search.next, kAddressesTried);
+  if (found) {
+    search.next = random_.below(pool_size_);  // the next host is another address's
+  } else {
+    search.in_vain += kAddressesTried;
+  }
+  return found;
+}
+
+/// In a mode with blocks.
+HostPorts::Answer HostPorts::take_from_blocks(HostTable::Place host, Protocol protocol,
+                                              std::uint16_t inside_port) noexcept {
   const bool odd = ((protocol == Protocol::icmp ? random_.next() : inside_port) & 1U) != 0;
   auto port = take_of_blocks(host, protocol, odd);
   if (!port) port = take_of_blocks(host, protocol, !odd);
@@ -147,7 +175,7 @@ void HostPorts::put_into_block(HostTable::Place host, Protocol protocol, std::ui
 
 /// Another block for a host.
 HostPorts::Assigned HostPorts::assign_block(HostTable::Place host) noexcept {
-  if (plan_.mode == PortMode::deterministic) return {.reason = DropReason::drop_no_port};
+  if (plan_.mode == PortMode::deterministic) return {.reason = DropReason::drop_block_limit};
   PortBlocks::Slot* last = &hosts_.first_block(host);
   std::uint32_t count = 0;
   for (; *last != PortBlocks::kNone; last = &blocks_.next(*last)) ++count;

@@ -8,8 +8,9 @@
 // block, while it may have more. All its blocks are of one external address (RFC 6888 REQ-2).
 //
 // Invariant: in mode blocks a host in the table has the blocks that its ports lie in, and no others; it has
-// lost them when it leaves the table. Owned by one worker.
+// lost them when its external address is taken away. Owned by one worker.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -51,30 +52,42 @@ class HostPorts {
   HostPorts(const HostPorts&) = delete;
   HostPorts& operator=(const HostPorts&) = delete;
 
-  /// Brings a host into the table, with the external address that its hash says, or its number among the
-  /// subscribers. When nothing is left at the former, an address that has some (RFC 6888 REQ-13): in mode
-  /// blocks whichever has a free block, in mode random one of a few that are looked at.
-  /// Precondition: it is not there, and there is room for it.
-  [[nodiscard]] Entry enter(Ipv4Address inside, Protocol protocol, Tick now) noexcept;
+  /// Gives a host the external address that its hash says, or its number among the subscribers. When nothing
+  /// is left at the former, an address that has some (RFC 6888 REQ-13): in mode blocks whichever has a free
+  /// block, in mode random one of a few that are looked at. Of those, so many a tick are looked at in vain,
+  /// and then none, however many new hosts a flood may feign; the search goes on where it ended in the next
+  /// tick.
+  /// \param host  place of `inside` in the table, or kNone: it is brought in, for which there is room
+  /// Precondition: it has no external address
+  [[nodiscard]] Entry enter(HostTable::Place host, Ipv4Address inside, Protocol protocol, Tick now) noexcept;
 
   /// A port like `inside_port` for a host: PortPool::take(), or of its blocks.
-  [[nodiscard]] Answer take(HostTable::Place host, Protocol protocol, std::uint16_t inside_port) noexcept;
+  /// \param guess  guess() for the same flow, or none
+  [[nodiscard]] Answer take(HostTable::Place host, Protocol protocol, std::uint16_t inside_port,
+                            const PortPool::Guess& guess = {}) noexcept {
+    if (has_blocks()) return take_from_blocks(host, protocol, inside_port);
+    const auto port = pool_.take(protocol, hosts_.pool_index(host), inside_port, guess);
+    return port ? Answer{.port = *port} : Answer{.reason = DropReason::drop_no_port};
+  }
   // What take() will do when it is called for the n-th time from now; n is below PortPool::kAhead.
 
   /// Fetches what it will probably read.
   void prefetch(std::uint16_t pool_index, Protocol protocol, unsigned n) const noexcept {
     if (!has_blocks() && pool_size_ > 0) pool_.prefetch(protocol, pool_index, n);
   }
-  /// The port that it will probably give.
-  [[nodiscard]] std::optional<std::uint16_t> guess(std::uint16_t pool_index, Protocol protocol,
-                                                   std::uint16_t inside_port, unsigned n) const noexcept {
-    if (has_blocks() || pool_size_ == 0) return std::nullopt;
-    return pool_.guess(protocol, pool_index, inside_port, n);
+  /// What it will probably choose for an address, `guess.pool_index`.
+  void guess(Protocol protocol, std::uint16_t inside_port, unsigned n,
+             PortPool::Guess& guess) const noexcept {
+    if (!has_blocks() && pool_size_ > 0) pool_.guess(protocol, inside_port, n, guess);
+  }
+  [[nodiscard]] std::optional<std::uint16_t> port_of(Protocol protocol,
+                                                     const PortPool::Guess& guess) const noexcept {
+    return pool_.port_of(protocol, guess);
   }
   /// The external address that a host has, or will probably get.
   [[nodiscard]] std::uint16_t pool_index_of(Ipv4Address inside) const noexcept {
     const HostTable::Place host = hosts_.find(inside);
-    if (host != HostTable::kNone) return hosts_.pool_index(host);
+    if (host != HostTable::kNone && hosts_.has_address(host)) return hosts_.pool_index(host);
     return pool_size_ == 0 ? std::uint16_t{0} : pool_index_of_inside(inside, pool_size_);
   }
   /// An even UDP port and the next one, or none.
@@ -100,6 +113,18 @@ class HostPorts {
   };
 
   [[nodiscard]] bool has_blocks() const noexcept { return plan_.mode != PortMode::random; }
+  /// The addresses that are looked at in mode random for hosts whose own has nothing left.
+  struct Search {
+    Tick tick = 0;
+    std::uint32_t in_vain = 0;  // in that tick
+    std::uint32_t next = 0;     // address
+  };
+
+  [[nodiscard]] std::optional<std::uint16_t> find_address(Protocol protocol, Tick now) noexcept;
+  [[nodiscard]] HostTable::Place settle(HostTable::Place host, Ipv4Address inside, std::uint16_t pool_index,
+                                        Tick now) noexcept;
+  [[nodiscard]] Answer take_from_blocks(HostTable::Place host, Protocol protocol,
+                                        std::uint16_t inside_port) noexcept;
   template <typename Try>
   [[nodiscard]] bool try_blocks(HostTable::Place host, Try&& try_one) noexcept;
   [[nodiscard]] std::optional<std::uint16_t> take_of_blocks(HostTable::Place host, Protocol protocol,
@@ -118,6 +143,7 @@ class HostPorts {
   RecordSink* records_;
   CounterBlock<Counter>& counters_;
   Random random_;
+  std::array<Search, kProtocols> searches_{};
   PortPool pool_;      // mode random; otherwise it has no address
   PortBlocks blocks_;  // otherwise it has no block
 };

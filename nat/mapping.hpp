@@ -44,6 +44,9 @@ struct MappingFlags {
   static constexpr std::uint8_t kHasRemote = 8;   // `remote` is set
   static constexpr std::uint8_t kRegular = 16;    // every packet takes the regular path
   static constexpr std::uint8_t kRefreshIn = 32;  // packets from outside keep it alive, too
+  // Signalling: the host writes its endpoint without the port there (alg::Portless).
+  static constexpr std::uint8_t kPortlessUri = 64;
+  static constexpr std::uint8_t kPortlessVia = 128;
 };
 
 /// The number of a next hop that its worker has a link header ready for; none: packets take the regular path.
@@ -77,8 +80,7 @@ struct alignas(64) Mapping {
   std::uint32_t packets_out = 0;
   std::uint32_t packets_in = 0;
   std::uint64_t bytes = 0;  // IP bytes, both directions
-  // Pinholes: index of the owning call in the worker's call table. TCP: how many established connections go
-  // through the mapping; those that died without a word count until their session's place is wanted.
+  // Pinholes: index of the owning call in the worker's call table. TCP: connections_of().
   std::uint32_t parent = ~std::uint32_t{0};
   std::atomic<std::uint32_t> generation{1};  // odd: free
 };
@@ -100,6 +102,22 @@ static_assert(offsetof(Mapping, inside) == 0 && offsetof(Mapping, realm) == 7);
 inline void set_key_word(Mapping& mapping, std::uint64_t word) noexcept {
   std::memcpy(static_cast<void*>(&mapping), &word, sizeof word);
 }
+/// How many connections go through a TCP mapping. Those that died without a word count until their session's
+/// place is wanted. A count that was ever at its end stays there: the mapping lives rather longer then.
+struct TcpConnections {
+  std::uint16_t established = 0;
+  std::uint16_t opening = 0;
+
+  static constexpr std::uint16_t kMost = 0xffff;
+};
+[[nodiscard]] constexpr TcpConnections connections_of(const Mapping& mapping) noexcept {
+  return {.established = static_cast<std::uint16_t>(mapping.parent),
+          .opening = static_cast<std::uint16_t>(mapping.parent >> 16U)};
+}
+inline void set_connections(Mapping& mapping, TcpConnections connections) noexcept {
+  mapping.parent = connections.established | std::uint32_t{connections.opening} << 16U;
+}
+
 /// From now on all packets of a mapping take the regular path. \param why  kSip or kRegular
 inline void keep_to_regular_path(Mapping& mapping, std::uint8_t why) noexcept {
   mapping.flags |= why;
@@ -110,6 +128,11 @@ inline void keep_to_regular_path(Mapping& mapping, std::uint8_t why) noexcept {
 /// An endpoint as one word of 48 bits.
 [[nodiscard]] constexpr std::uint64_t endpoint_word(Endpoint endpoint) noexcept {
   return endpoint.address.value.raw() | std::uint64_t{endpoint.port.raw()} << 32U;
+}
+/// The endpoint of such a word, or of a key_word().
+[[nodiscard]] constexpr Endpoint endpoint_of(std::uint64_t word) noexcept {
+  return {{Be32::from_raw(static_cast<std::uint32_t>(word))},
+          Be16::from_raw(static_cast<std::uint16_t>(word >> 32U))};
 }
 
 }  // namespace pinhole::nat

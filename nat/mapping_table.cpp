@@ -89,22 +89,6 @@ void MappingTable::find_burst(std::span<const OutboundKey> keys,
   }
 }
 
-MappingIndex MappingTable::insert(OutboundKey key) noexcept {
-  const MappingIndex index = take_free();
-  if (index == kNoMapping) return kNoMapping;
-  if (!add_to_index(hash(key.word()), index)) {
-    put_free(index);
-    return kNoMapping;
-  }
-  Mapping& mapping = mappings_[index];
-  const std::uint32_t generation = mapping.generation.load(std::memory_order_relaxed);
-  ::new (&mapping) Mapping;
-  mapping.generation.store(generation, std::memory_order_relaxed);
-  set_key_word(mapping, key.word());
-  ++size_;
-  return index;
-}
-
 void MappingTable::publish(MappingIndex index) noexcept {
   std::atomic<std::uint32_t>& generation = mappings_[index].generation;
   assert((generation.load(std::memory_order_relaxed) & 1U) == 1);
@@ -130,26 +114,6 @@ void MappingTable::erase(MappingIndex index) noexcept {
   --size_;
 }
 
-bool MappingTable::add_to_index(Hash hash, MappingIndex index) noexcept {
-  const std::uint32_t stride = stride_of(hash);
-  std::uint32_t at = home_of(hash);
-  for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, at = step(at, stride)) {
-    Line& line = lines_[at];
-    const std::uint32_t empty = match(line, 0);
-    if (empty == 0) {
-      ++line.passed_on;
-      continue;
-    }
-    const auto place = place_of(empty);
-    line.tags[place] = tag_of(hash);
-    line.indices[place] = index;
-    return true;
-  }
-  at = home_of(hash);  // no place: the lines need not remember that it came by
-  for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, at = step(at, stride)) --lines_[at].passed_on;
-  return false;
-}
-
 void MappingTable::remove_from_index(Hash hash, MappingIndex index) noexcept {
   const std::uint32_t stride = stride_of(hash);
   std::uint32_t at = home_of(hash);
@@ -164,19 +128,6 @@ void MappingTable::remove_from_index(Hash hash, MappingIndex index) noexcept {
     --line.passed_on;
   }
   assert(false && "a mapping that is taken is in the index");
-}
-
-/// Mappings freed last are taken first: their lines are likely in the cache.
-MappingIndex MappingTable::take_free() noexcept {
-  if (first_free_ != kNoMapping) {
-    const MappingIndex index = first_free_;
-    first_free_ = mappings_[index].parent;
-    return index;
-  }
-  const MappingIndex fresh = header_->high_water.load(std::memory_order_relaxed);
-  if (fresh == capacity_) return kNoMapping;
-  header_->high_water.store(fresh + 1, std::memory_order_release);
-  return fresh;
 }
 
 void MappingTable::put_free(MappingIndex index) noexcept {

@@ -18,6 +18,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <span>
 
 #include "nat/endpoint.hpp"
@@ -41,11 +42,15 @@ class OutboundKey {
   constexpr OutboundKey(const Endpoint& inside, Protocol protocol, Realm realm = Realm::translated) noexcept
       : word_(key_word(protocol, inside, realm)) {}
 
-  [[nodiscard]] constexpr std::uint64_t word() const noexcept { return word_; }
-  [[nodiscard]] constexpr Endpoint inside() const noexcept {
-    return {{Be32::from_raw(static_cast<std::uint32_t>(word_))},
-            Be16::from_raw(static_cast<std::uint16_t>(word_ >> 32U))};
+  /// \param word  key_word() of a mapping
+  [[nodiscard]] static constexpr OutboundKey from_word(std::uint64_t word) noexcept {
+    OutboundKey key;
+    key.word_ = word;
+    return key;
   }
+
+  [[nodiscard]] constexpr std::uint64_t word() const noexcept { return word_; }
+  [[nodiscard]] constexpr Endpoint inside() const noexcept { return endpoint_of(word_); }
   [[nodiscard]] constexpr Protocol protocol() const noexcept {
     return static_cast<Protocol>(word_ >> 48U & 0xffU);
   }
@@ -256,5 +261,56 @@ class MappingTable {
   MappingIndex first_free_ = kNoMapping;  // a stack through `parent` of the free mappings
   std::uint32_t size_ = 0;
 };
+
+// In the header, because each new mapping comes by.
+
+inline MappingIndex MappingTable::insert(OutboundKey key) noexcept {
+  const MappingIndex index = take_free();
+  if (index == kNoMapping) return kNoMapping;
+  if (!add_to_index(hash(key.word()), index)) {
+    put_free(index);
+    return kNoMapping;
+  }
+  Mapping& mapping = mappings_[index];
+  const std::uint32_t generation = mapping.generation.load(std::memory_order_relaxed);
+  ::new (&mapping) Mapping;
+  mapping.generation.store(generation, std::memory_order_relaxed);
+  set_key_word(mapping, key.word());
+  ++size_;
+  return index;
+}
+
+inline bool MappingTable::add_to_index(Hash hash, MappingIndex index) noexcept {
+  const std::uint32_t stride = stride_of(hash);
+  std::uint32_t at = home_of(hash);
+  for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, at = step(at, stride)) {
+    Line& line = lines_[at];
+    const std::uint32_t empty = match(line, 0);
+    if (empty == 0) {
+      ++line.passed_on;
+      continue;
+    }
+    const auto place = place_of(empty);
+    line.tags[place] = tag_of(hash);
+    line.indices[place] = index;
+    return true;
+  }
+  at = home_of(hash);  // no place: the lines need not remember that it came by
+  for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, at = step(at, stride)) --lines_[at].passed_on;
+  return false;
+}
+
+/// Mappings freed last are taken first: their lines are likely in the cache.
+inline MappingIndex MappingTable::take_free() noexcept {
+  if (first_free_ != kNoMapping) {
+    const MappingIndex index = first_free_;
+    first_free_ = mappings_[index].parent;
+    return index;
+  }
+  const MappingIndex fresh = header_->high_water.load(std::memory_order_relaxed);
+  if (fresh == capacity_) return kNoMapping;
+  header_->high_water.store(fresh + 1, std::memory_order_release);
+  return fresh;
+}
 
 }  // namespace pinhole::nat

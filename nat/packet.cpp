@@ -15,13 +15,6 @@ void drop(Packet& packet, DropReason reason) noexcept {
   packet.drop = reason;
 }
 
-// 0/8 and 127/8 never leave a host, and from 224/4 on addresses are multicast, reserved or broadcast.
-// Source: RFC 1122 section 3.2.1.3; RFC 1812 section 5.3.7.
-constexpr bool is_martian(Ipv4Address address) noexcept {
-  const std::uint32_t first = address.value.raw() & 0xffU;
-  return first - 1U >= 223U || first == 127U;
-}
-
 /// Which of two addresses is a martian. Where a packet goes says more of it than where it comes from: hosts
 /// that have no address yet broadcast from 0.0.0.0, and that is no attack.
 constexpr DropReason reason_of_martian(Ipv4Address destination) noexcept {

@@ -58,6 +58,14 @@ struct alignas(32) Packet {
 };
 static_assert(sizeof(Packet) == 32);
 
+/// An address that no packet comes from or goes to: 0/8 and 127/8 never leave a host, and from 224/4 on
+/// addresses are multicast, reserved or broadcast.
+/// Source: RFC 1122 section 3.2.1.3; RFC 1812 section 5.3.7.
+[[nodiscard]] constexpr bool is_martian(Ipv4Address address) noexcept {
+  const std::uint32_t first = address.value.raw() & 0xffU;
+  return first - 1U >= 223U || first == 127U;
+}
+
 /// Classifies a frame and finds its parts. Transport checksums are not looked at: they are end to end, and
 /// what is fixed up by difference stays wrong if it was.
 /// \param frame  from the Ethernet header on, contiguous

@@ -118,10 +118,13 @@ bool PortBlocks::has_every_protocol(Slot slot) const noexcept {
 void PortBlocks::mark(Slot slot, bool free) noexcept {
   const auto note = [](std::span<std::uint64_t> bits, std::uint32_t at, bool value) noexcept {
     const std::uint64_t bit = std::uint64_t{1} << (at % 64);
+    const bool before = (bits[at / 64] & bit) != 0;
     bits[at / 64] = value ? bits[at / 64] | bit : bits[at / 64] & ~bit;
+    return before;
   };
   const std::uint16_t pool_index = blocks_[slot].pool_index;
-  note(free_of(pool_index), slot % slots_of_address_, free);
+  const bool was_free = note(free_of(pool_index), slot % slots_of_address_, free);
+  free_blocks_ += static_cast<std::uint32_t>(free) - static_cast<std::uint32_t>(was_free);
   note(rooms_, pool_index, has_free(pool_index));
 }
 
@@ -130,7 +133,7 @@ bool PortBlocks::has_free(std::uint16_t pool_index) const noexcept {
 }
 
 std::optional<std::uint16_t> PortBlocks::find_room(Random& random) const noexcept {
-  if (rooms_.empty()) return std::nullopt;
+  if (free_blocks_ == 0) return std::nullopt;
   const std::uint32_t start = random.below(deal_.pool_size);
   const std::uint64_t before = (std::uint64_t{1} << (start % 64)) - 1;  // comes last, when all has come round
   for (std::size_t step = 0; step <= rooms_.size(); ++step) {

@@ -60,7 +60,7 @@ class PortBlocks {
 
   [[nodiscard]] bool has_free(std::uint16_t pool_index) const noexcept;
   /// An address with a free block, the next one from a random one on, or none when there is none.
-  /// Cost: a step for 64 addresses without one.
+  /// Cost: a step for 64 addresses without one; nothing when no address has one.
   [[nodiscard]] std::optional<std::uint16_t> find_room(Random& random) const noexcept;
   /// A random free block of an address, or kNone; no longer free then. Each is as likely as any other.
   [[nodiscard]] Slot assign(std::uint16_t pool_index, Random& random) noexcept;
@@ -137,6 +137,7 @@ class PortBlocks {
   std::uint32_t ports_in_use_ = 0;
   std::uint32_t assigned_ = 0;
   std::uint32_t resting_ = 0;
+  std::uint32_t free_blocks_ = 0;
 };
 
 }  // namespace pinhole::nat

@@ -36,18 +36,6 @@ PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, c
   }
 }
 
-std::uint32_t PortPool::take_or_none(Protocol protocol, std::uint16_t pool_index,
-                                     std::uint16_t inside_port) noexcept {
-  const Ports ports = ports_of(protocol, pool_index);
-  const PortSet::Place place = choose(ports, protocol, inside_port, draws_[next_draw_]);
-  draws_[next_draw_] = random_.next();
-  next_draw_ = (next_draw_ + 1) % kAhead;
-  if (!place) return kNoPort;
-  ports.free.take(place);
-  ++in_use_;
-  return ports.free.port_at(place);
-}
-
 std::optional<std::uint16_t> PortPool::take_pair(std::uint16_t pool_index) noexcept {
   const Ports ports = ports_of(Protocol::udp, pool_index);
   const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), random_.next());
@@ -128,12 +116,12 @@ void PortPool::age(std::uint64_t word_number) noexcept {
   ports.free.put(at, rested);
 }
 
-std::optional<std::uint16_t> PortPool::find_room(Protocol protocol, std::uint32_t tries) noexcept {
-  if (pool_size_ == 0) return std::nullopt;
-  std::uint32_t address = random_.below(pool_size_);
+std::optional<std::uint16_t> PortPool::find_room(Protocol protocol, std::uint32_t& at,
+                                                 std::uint32_t tries) const noexcept {
   for (tries = std::min(tries, pool_size_); tries > 0; --tries) {
-    if (has_room(protocol, static_cast<std::uint16_t>(address))) return static_cast<std::uint16_t>(address);
-    if (++address == pool_size_) address = 0;
+    const auto address = static_cast<std::uint16_t>(at);
+    if (++at == pool_size_) at = 0;
+    if (has_room(protocol, address)) return address;
   }
   return std::nullopt;
 }

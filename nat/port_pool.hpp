@@ -43,8 +43,7 @@ class PortPool {
   /// Cost: bounded; some 20 words are read when nearly all ports are taken.
   [[nodiscard]] std::optional<std::uint16_t> take(Protocol protocol, std::uint16_t pool_index,
                                                   std::uint16_t inside_port) noexcept {
-    const std::uint32_t port = take_or_none(protocol, pool_index, inside_port);
-    return port == kNoPort ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
+    return take(protocol, pool_index, inside_port, {});
   }
   // What take() will do when it is called for the n-th time from now, the first one 0; n is below kAhead.
 
@@ -53,12 +52,34 @@ class PortPool {
     const Ports ports = ports_of(protocol, pool_index);
     ports.free.prefetch(protocol == Protocol::icmp ? 0 : ports.low_words, ports.free.words(), upcoming(n));
   }
-  /// The port that it will probably give.
-  [[nodiscard]] std::optional<std::uint16_t> guess(Protocol protocol, std::uint16_t pool_index,
-                                                   std::uint16_t inside_port, unsigned n) const noexcept {
-    const Ports ports = ports_of(protocol, pool_index);
-    const PortSet::Place place = choose(ports, protocol, inside_port, upcoming(n));
-    return place ? std::optional(ports.free.port_at(place)) : std::nullopt;
+  /// A choice made ahead of its time.
+  struct Guess {
+    PortSet::Place place;
+    std::uint32_t pool_index = 0;
+    std::uint32_t draw = 0;  // the number of the draw that it was made by
+  };
+  /// What it will probably choose for an address, `guess.pool_index`. Written in place: whoever loads as one
+  /// what was stored in parts waits.
+  void guess(Protocol protocol, std::uint16_t inside_port, unsigned n, Guess& guess) const noexcept {
+    guess.draw = (next_draw_ + n) % kAhead;
+    const Ports ports = ports_of(protocol, static_cast<std::uint16_t>(guess.pool_index));
+    const PortSet::Place place = choose(ports, protocol, inside_port, draws_[guess.draw]);
+    guess.place.word = place.word;
+    guess.place.bit = place.bit;
+  }
+  /// The port of a guess.
+  [[nodiscard]] std::optional<std::uint16_t> port_of(Protocol protocol, const Guess& guess) const noexcept {
+    if (!guess.place) return std::nullopt;
+    return ports_of(protocol, static_cast<std::uint16_t>(guess.pool_index)).free.port_at(guess.place);
+  }
+  /// take(), which need not choose again when the time of the guess has come and its port is still free.
+  /// \param guess  guess() for the same protocol and inside port
+  [[nodiscard]] std::optional<std::uint16_t> take(Protocol protocol, std::uint16_t pool_index,
+                                                  std::uint16_t inside_port, const Guess& guess) noexcept {
+    const bool good = guess.place && guess.draw == next_draw_ && guess.pool_index == pool_index;
+    const std::uint32_t port =
+        take_or_none(protocol, pool_index, inside_port, good ? guess.place : PortSet::Place{});
+    return port == kNoPort ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
   }
   static constexpr unsigned kAhead = 64;
   /// An even UDP port from 1024 on, with the next one taken too (RTP and its RTCP), or none.
@@ -75,9 +96,11 @@ class PortPool {
   /// Moves the sweep on. \param budget  words to pass at most, so that the time taken is bounded
   void sweep(Tick now, std::uint32_t budget) noexcept;
 
-  /// An address that has room (has_room()), looked for from a random one on, or none.
+  /// An address that has room (has_room()), or none.
+  /// \param at     the first to be looked at; the one behind the last that was, afterwards
   /// \param tries  how many addresses are looked at, at most
-  [[nodiscard]] std::optional<std::uint16_t> find_room(Protocol protocol, std::uint32_t tries) noexcept;
+  [[nodiscard]] std::optional<std::uint16_t> find_room(Protocol protocol, std::uint32_t& at,
+                                                       std::uint32_t tries) const noexcept;
   /// Whether an address has any free port from 1024 on (any identifier). Cost: some 30 words at worst.
   [[nodiscard]] bool has_room(Protocol protocol, std::uint16_t pool_index) const noexcept;
 
@@ -139,7 +162,7 @@ class PortPool {
     return free.choose_like(odd, ports.low_words, free.words(), draw);
   }
   [[nodiscard]] std::uint32_t take_or_none(Protocol protocol, std::uint16_t pool_index,
-                                           std::uint16_t inside_port) noexcept;
+                                           std::uint16_t inside_port, PortSet::Place guessed) noexcept;
   void age(std::uint64_t word_number) noexcept;
 
   /// How many of a number of blocks, from block 0 on, a worker owns.
@@ -175,5 +198,21 @@ class PortPool {
   unsigned next_draw_ = 0;
   std::span<std::uint64_t> memory_;
 };
+
+// In the header, because each new mapping comes by.
+
+inline std::uint32_t PortPool::take_or_none(Protocol protocol, std::uint16_t pool_index,
+                                            std::uint16_t inside_port, PortSet::Place guessed) noexcept {
+  const Ports ports = ports_of(protocol, pool_index);
+  const PortSet::Place place = guessed && ports.free.is_free(guessed)
+                                   ? guessed
+                                   : choose(ports, protocol, inside_port, draws_[next_draw_]);
+  draws_[next_draw_] = random_.next();
+  next_draw_ = (next_draw_ + 1) % kAhead;
+  if (!place) return kNoPort;
+  ports.free.take(place);
+  ++in_use_;
+  return ports.free.port_at(place);
+}
 
 }  // namespace pinhole::nat

@@ -19,14 +19,14 @@ PortSet::Place PortSet::place_of(std::uint16_t port) const noexcept {
 
 bool PortSet::take(std::uint16_t port) const noexcept {
   const Place place = place_of(port);
-  if (!place || (free_[place.word] >> place.bit & 1U) == 0) return false;
+  if (!place || !is_free(place)) return false;
   take(place);
   return true;
 }
 
 void PortSet::put(std::uint16_t port) const noexcept {
   const Place place = place_of(port);
-  assert(place && (free_[place.word] >> place.bit & 1U) == 0);
+  assert(place && !is_free(place));
   if (place) put(place.word, std::uint64_t{1} << place.bit);
 }
 

@@ -35,15 +35,11 @@ class PortSet {
 
   /// Numbers of 64 bits that a set of up to `capacity` words takes.
   [[nodiscard]] static constexpr std::size_t memory_needed(std::uint32_t capacity) noexcept {
-    return capacity + 3 * std::size_t{summary_size(capacity)};
+    return capacity + kSummaries * std::size_t{summary_size(capacity)};
   }
   /// \param memory  memory_needed(capacity) of them; zero: no port is free
   PortSet(std::uint64_t* memory, std::uint32_t capacity, Shape shape) noexcept
-      : free_(memory),
-        even_(memory + capacity),
-        odd_(even_ + summary_size(capacity)),
-        pair_(odd_ + summary_size(capacity)),
-        shape_(shape) {}
+      : free_(memory), summaries_(memory + capacity), shape_(shape) {}
 
   /// Makes all ports free.
   void fill() const noexcept;
@@ -60,7 +56,7 @@ class PortSet {
 
   /// A random free port of a parity in the words begin..end-1, or nowhere; not yet taken.
   [[nodiscard]] Place choose(bool odd, std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
-    return choose_from(odd ? odd_ : even_, odd ? kOdd : kEven, begin, end, draw);
+    return odd ? choose_from(kOddOnes, begin, end, draw) : choose_from(kEvenOnes, begin, end, draw);
   }
   /// The same of the parity if that can be, else of the other.
   [[nodiscard]] Place choose_like(bool odd, std::uint32_t begin, std::uint32_t end,
@@ -70,19 +66,22 @@ class PortSet {
   }
   /// An even port whose next one is free too.
   [[nodiscard]] Place choose_pair(std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
-    return choose_from(pair_, kEven, begin, end, draw);
+    return choose_from(kPairs, begin, end, draw);
   }
   /// Fetches what a choice will probably read, and who takes what was chosen write.
   void prefetch(std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
     const std::uint32_t word = begin + scale(draw, end - begin);
     nat::prefetch(&free_[word]);
-    for (const auto* summary : {even_, odd_, pair_}) nat::prefetch(&summary[word / 64]);
+    nat::prefetch(&summary(kEvenOnes, word / 64));
   }
   [[nodiscard]] std::uint16_t port_at(Place place) const noexcept {
     return static_cast<std::uint16_t>((shape_.first_block + place.word * shape_.step) * kPortBlock +
                                       place.bit);
   }
 
+  [[nodiscard]] bool is_free(Place place) const noexcept {
+    return (free_[place.word] >> place.bit & 1U) != 0;
+  }
   /// Takes a port that was chosen.
   void take(Place place) const noexcept {
     free_[place.word] &= ~(std::uint64_t{1} << place.bit);
@@ -105,7 +104,7 @@ class PortSet {
 
   /// Whether any port of the words begin..end-1 is free.
   [[nodiscard]] bool has_room(std::uint32_t begin, std::uint32_t end) const noexcept {
-    return next_set(even_, begin, end) != end || next_set(odd_, begin, end) != end;
+    return next_with(kEvenOnes, begin, end) != end || next_with(kOddOnes, begin, end) != end;
   }
   /// Where a port lies; nowhere when it is not of the set.
   [[nodiscard]] Place place_of(std::uint16_t port) const noexcept;
@@ -117,6 +116,14 @@ class PortSet {
   static_assert(kPortBlock == 64, "a block is one word");
   static_assert(kPortBlocks * kPortBlock <= std::uint64_t{1} << 32U, "one draw has bits for both");
 
+  /// What a summary tells of each word. The words of all summaries about the same 64 words lie together, so
+  /// that taking a port touches one line of them.
+  enum What : std::uint8_t { kEvenOnes, kOddOnes, kPairs };
+  static constexpr std::size_t kSummaries = 4;  // one is not used
+
+  [[nodiscard]] std::uint64_t& summary(What what, std::uint32_t number) const noexcept {
+    return summaries_[kSummaries * number + what];
+  }
   [[nodiscard]] static constexpr std::uint32_t summary_size(std::uint32_t words) noexcept {
     return (words + 63) / 64;
   }
@@ -124,28 +131,27 @@ class PortSet {
   [[nodiscard]] static constexpr std::uint64_t pairs_of(std::uint64_t word) noexcept {
     return word & (word >> 1U) & kEven;
   }
-  /// The first set bit of begin..end-1, or `end`. Cost: a step for 64 bits.
-  [[nodiscard]] static std::uint32_t next_set(const std::uint64_t* bits, std::uint32_t begin,
-                                              std::uint32_t end) noexcept {
+  /// The first of the words begin..end-1 that a summary names, or `end`. Cost: a step for 64 words.
+  [[nodiscard]] std::uint32_t next_with(What what, std::uint32_t begin, std::uint32_t end) const noexcept {
     while (begin < end) {
-      const std::uint64_t rest = bits[begin / 64] >> (begin % 64);
+      const std::uint64_t rest = summary(what, begin / 64) >> (begin % 64);
       if (rest != 0) return std::min(end, begin + static_cast<std::uint32_t>(std::countr_zero(rest)));
       begin = (begin / 64 + 1) * 64;
     }
     return end;
   }
-  /// A random free port among the `wanted` bits of the words begin..end-1 that the summary names.
-  [[nodiscard]] Place choose_from(const std::uint64_t* summary, std::uint64_t wanted, std::uint32_t begin,
-                                  std::uint32_t end, Draw draw) const noexcept {
+  /// A random free port of a kind in the words begin..end-1.
+  [[nodiscard]] Place choose_from(What what, std::uint32_t begin, std::uint32_t end,
+                                  Draw draw) const noexcept {
     if (begin >= end) return {};
     const std::uint32_t start = begin + scale(draw, end - begin);
-    std::uint32_t word = next_set(summary, start, end);
+    std::uint32_t word = next_with(what, start, end);
     if (word == end) {
-      word = next_set(summary, begin, start);
+      word = next_with(what, begin, start);
       if (word == start) return {};
     }
     const std::uint64_t free = free_[word];
-    const std::uint64_t fit = (summary == pair_ ? pairs_of(free) : free) & wanted;
+    const std::uint64_t fit = what == kPairs ? pairs_of(free) : free & (what == kOddOnes ? kOdd : kEven);
     const std::uint32_t turn = draw % kPortBlock;
     const auto bit =
         static_cast<std::uint32_t>(std::countr_zero(std::rotr(fit, static_cast<int>(turn)))) + turn;
@@ -154,19 +160,17 @@ class PortSet {
   void summarise(std::uint32_t word) const noexcept {
     const std::uint64_t free = free_[word];
     const std::uint64_t bit = std::uint64_t{1} << (word % 64);
-    const auto note = [&](std::uint64_t* summary, bool any) noexcept {
-      std::uint64_t& bits = summary[word / 64];
+    const auto note = [&](What what, bool any) noexcept {
+      std::uint64_t& bits = summary(what, word / 64);
       bits = any ? bits | bit : bits & ~bit;
     };
-    note(even_, (free & kEven) != 0);
-    note(odd_, (free & kOdd) != 0);
-    note(pair_, pairs_of(free) != 0);
+    note(kEvenOnes, (free & kEven) != 0);
+    note(kOddOnes, (free & kOdd) != 0);
+    note(kPairs, pairs_of(free) != 0);
   }
 
   std::uint64_t* free_;
-  std::uint64_t* even_;
-  std::uint64_t* odd_;
-  std::uint64_t* pair_;
+  std::uint64_t* summaries_;
   Shape shape_;
 };
 

@@ -96,6 +96,9 @@ inline constexpr std::size_t kTcpEvents = 10;
 [[nodiscard]] constexpr bool counts_as_established(TcpState state) noexcept {
   return state == TcpState::established || state == TcpState::fin_out || state == TcpState::fin_in;
 }
+[[nodiscard]] constexpr bool counts_as_opening(TcpState state) noexcept {
+  return state != TcpState::none && state < TcpState::established;
+}
 [[nodiscard]] constexpr TimeoutClass timeout_class_of(TcpState state) noexcept {
   if (counts_as_established(state)) return TimeoutClass::tcp_established;
   return state < TcpState::established ? TimeoutClass::tcp_opening : TimeoutClass::tcp_closing;

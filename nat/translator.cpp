@@ -112,33 +112,21 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
 
 void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
   assert(keys.size() <= kLookupBurst && kLookupBurst <= PortPool::kAhead);
-  std::array<std::uint16_t, kLookupBurst> pool_indices;
-  // Each step reads what the step before asked for.
-  constexpr std::size_t kSteps = 4;
-  for (std::size_t at = 0; at < keys.size() + (kSteps - 1) * kLookupAhead; ++at) {
-    const auto each = [&](std::size_t step, auto&& fetch) noexcept {
-      const std::size_t i = at - step * kLookupAhead;
-      if (i < keys.size()) fetch(i, keys[i].inside(), keys[i].protocol(), static_cast<unsigned>(i));
+  std::array<PortPool::Guess, kLookupBurst> guesses;
+  for (std::size_t at = 0; at < keys.size() + (kNewSteps - 1) * kLookupAhead; ++at) {
+    const auto step = [&]<std::size_t kStep>() noexcept {
+      const std::size_t i = at - kStep * kLookupAhead;
+      if (i < keys.size()) fetch_for_new<kStep>(keys[i], static_cast<unsigned>(i), guesses[i]);
     };
-    each(0, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
-      hosts_.prefetch(inside.address);
-    });
-    each(1, [&](std::size_t, const Endpoint& inside, Protocol, unsigned) noexcept {
-      hosts_.prefetch_further(inside.address);
-    });
-    each(2, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
-      pool_indices[i] = ports_.pool_index_of(inside.address);
-      ports_.prefetch(pool_indices[i], protocol, n);
-    });
-    each(3, [&](std::size_t i, const Endpoint& inside, Protocol protocol, unsigned n) noexcept {
-      const auto port = ports_.guess(pool_indices[i], protocol, inside.port.host(), n);
-      if (port) inbound_.prefetch(InboundKey{pool_indices[i], *port, protocol});
-    });
+    step.template operator()<0>();
+    step.template operator()<1>();
+    step.template operator()<2>();
+    step.template operator()<3>();
   }
 }
 
 Created Translator::create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
-                           Realm realm) noexcept {
+                           Realm realm, const PortPool::Guess& guess) noexcept {
   const auto with_remote = [&](Created created) noexcept {
     if (created.index != kNoMapping && !remote.address.is_unspecified())
       note_remote(created.index, remote, now);
@@ -147,32 +135,31 @@ Created Translator::create(Protocol protocol, const Endpoint& inside, const Endp
   if (const auto rule = statics(realm).external_of(protocol, inside)) {
     // Another external endpoint would break endpoint-independent mapping, and this one is not for it.
     if (rule->direction == StaticDirection::in) return {.reason = DropReason::drop_static_direction};
-    return with_remote(create_static({inside, protocol, realm}, rule->pool_index, rule->endpoint.port.host(),
-                                     rule->direction, now));
+    return with_remote(
+        create_static({inside, protocol, realm}, *rule, rule->endpoint.port.host(), Opener::inside, now));
   }
-  if (realm == Realm::untranslated) {
-    const MappingIndex index = insert({inside, protocol, realm}, 0, inside.port.host(), now);
-    if (index == kNoMapping) return {.reason = DropReason::drop_table_full};
-    start(index);
-    return with_remote({.index = index});
-  }
-  return create_dynamic(protocol, inside, remote, now);
+  if (realm == Realm::translated) return create_dynamic(protocol, inside, remote, now, guess);
+  const Created created = create_fixed({inside, protocol, realm}, 0, inside.port.host(), Opener::inside, now);
+  if (created.index != kNoMapping) start(created.index);
+  return with_remote(created);
 }
 
 /// A mapping with a port of the pool.
-Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
-                                   Tick now) noexcept {
+// Flat: of what a new flow costs, calls were a fifth.
+[[gnu::flatten]] Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside,
+                                                    const Endpoint& remote, Tick now,
+                                                    const PortPool::Guess& guess) noexcept {
   HostTable::Place host = hosts_.find(inside.address);
   if (const DropReason reason = hosts_.ask(host, protocol, now); reason != DropReason::none)
     return refuse(reason, protocol, inside, now);
   // Before anything is taken: a block would have to rest.
   if (table_.size() == table_.capacity()) return {.reason = DropReason::drop_table_full};
-  if (host == HostTable::kNone) {
-    const HostPorts::Entry entry = ports_.enter(inside.address, protocol, now);
+  if (host == HostTable::kNone || !hosts_.has_address(host)) {
+    const HostPorts::Entry entry = ports_.enter(host, inside.address, protocol, now);
     if (entry.reason != DropReason::none) return refuse(entry.reason, protocol, inside, now);
     host = entry.host;
   }
-  const auto [port, reason] = ports_.take(host, protocol, inside.port.host());
+  const auto [port, reason] = ports_.take(host, protocol, inside.port.host(), guess);
   if (reason != DropReason::none) {
     const Created refused = refuse(reason, protocol, inside, now);
     hosts_.remove_if_idle(host);
@@ -195,11 +182,13 @@ Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside, co
   return {.index = index};
 }
 
-Created Translator::refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept {
+[[gnu::noinline]] Created Translator::refuse(DropReason reason, Protocol protocol, Endpoint inside,
+                                             Tick now) noexcept {
   if (!refusals_.wanted()) return {.reason = reason};
   const HostTable::Place host = hosts_.find(inside.address);
-  refusals_.tell(reason, protocol, inside,
-                 host == HostTable::kNone ? Ipv4Address{} : external_[hosts_.pool_index(host)], now);
+  const bool has_address = host != HostTable::kNone && hosts_.has_address(host);
+  refusals_.tell(reason, protocol, inside, has_address ? external_[hosts_.pool_index(host)] : Ipv4Address{},
+                 now);
   return {.reason = reason};
 }
 
@@ -213,22 +202,37 @@ Created Translator::create_inbound(Protocol protocol, Endpoint external, Tick no
   const auto rule = statics(realm).inside_of(protocol, external);
   if (!rule || rule->direction == StaticDirection::out) return {.reason = DropReason::drop_no_mapping};
   if (table_.size() >= table_.capacity() / 4 * 3) return {.reason = DropReason::drop_table_full};
-  return create_static({rule->endpoint, protocol, realm}, rule->pool_index, external.port.host(),
-                       rule->direction, now);
+  return create_static({rule->endpoint, protocol, realm}, *rule, external.port.host(), Opener::outside, now);
 }
 
-Created Translator::create_static(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
-                                  StaticDirection direction, Tick now) noexcept {
-  const MappingIndex index = insert(key, pool_index, port, now);
-  if (index == kNoMapping) return {.reason = DropReason::drop_table_full};
-  Mapping& mapping = table_[index];
-  if (direction != StaticDirection::out) {
+/// A mapping that a rule describes. \param port  the external one
+Created Translator::create_static(OutboundKey key, const StaticTarget& rule, std::uint16_t port,
+                                  Opener opener, Tick now) noexcept {
+  const Created created = create_fixed(key, rule.pool_index, port, opener, now);
+  if (created.index == kNoMapping) return created;
+  Mapping& mapping = table_[created.index];
+  if (rule.direction != StaticDirection::out) {
     mapping.filter = Filter::endpoint_independent;
   } else if (mapping.filter == Filter::endpoint_independent) {
     mapping.filter = Filter::address_dependent;
   }
-  if (direction == StaticDirection::in) mapping.flags |= MappingFlags::kRegular;
-  start(index);
+  if (rule.direction == StaticDirection::in) mapping.flags |= MappingFlags::kRegular;
+  start(created.index);
+  return created;
+}
+
+/// A mapping whose external endpoint is no choice: it takes no port, and counts all the same. To be started.
+Created Translator::create_fixed(OutboundKey key, std::uint16_t pool_index, std::uint16_t port, Opener opener,
+                                 Tick now) noexcept {
+  const Endpoint inside = key.inside();
+  HostTable::Place host = hosts_.find(inside.address);
+  const DropReason reason = opener == Opener::inside ? hosts_.ask(host, key.protocol(), now, Takes::state)
+                                                     : hosts_.ask_from_outside(host, key.protocol(), now);
+  if (reason != DropReason::none) return refuse(reason, key.protocol(), inside, now);
+  const MappingIndex index = insert(key, pool_index, port, now);
+  if (index == kNoMapping) return {.reason = DropReason::drop_table_full};
+  if (host == HostTable::kNone) host = hosts_.add(inside.address, now);
+  hosts_.count(host, key.protocol(), Takes::state);
   return {.index = index};
 }
 
@@ -311,114 +315,6 @@ bool Translator::admits_by_table(MappingIndex index, Endpoint remote, Tick now) 
                         timeouts_[mapping.timeout_class], now);
 }
 
-const TcpSession* Translator::session(MappingIndex index, Endpoint remote, Tick now) const noexcept {
-  const TcpSession* const found = sessions_.find(index, generation_of(index), remote);
-  return found == nullptr || is_over(*found, now) ? nullptr : found;
-}
-
-DropReason Translator::touch_tcp_outbound(MappingIndex index, const Endpoint& remote, std::uint32_t ip_bytes,
-                                          const TcpSegment& segment, Tick now) noexcept {
-  Mapping& mapping = table_[index];
-  const bool is_reset = segment.has(TcpHeader::kRst);
-  TcpSession* session = sessions_.find(index, generation_of(index), remote);
-  if (session == nullptr && !is_reset) {
-    session = begin_session(index, remote, now);
-    if (session == nullptr) return DropReason::drop_session_table_full;
-    note_remote(index, remote, now);
-  }
-  ++mapping.packets_out;
-  mapping.bytes += ip_bytes;
-  if (session == nullptr) return DropReason::none;  // a RST out of nowhere: its receiver judges it
-
-  // What a filter remembers is refreshed now and then: the session itself is on every segment.
-  constexpr Tick kRememberEvery = 512;
-  if (now / kRememberEvery != session->last_seen / kRememberEvery) note_remote(index, remote, now);
-  const bool changed = advance_session(*session, segment, TcpSide::inside, now);
-  if (changed || !is_reset) mapping.last_seen = session->last_seen = now;
-  return DropReason::none;
-}
-
-DropReason Translator::touch_tcp_inbound(MappingIndex index, const Endpoint& remote, std::uint32_t ip_bytes,
-                                         const TcpSegment& segment, Tick now) noexcept {
-  Mapping& mapping = table_[index];
-  TcpSession* session = sessions_.find(index, generation_of(index), remote);
-  if (session == nullptr && segment.is_opening()) {
-    session = begin_session(index, remote, now);
-    if (session == nullptr) return DropReason::drop_session_table_full;
-  }
-  ++mapping.packets_in;
-  mapping.bytes += ip_bytes;
-  if ((mapping.flags & MappingFlags::kHasRemote) == 0) {
-    set_remote(mapping, remote);
-  }
-  if ((mapping.flags & MappingFlags::kRegular) != 0) [[unlikely]]
-    note_caller(index, remote, now);
-  if ((mapping.flags & MappingFlags::kRefreshIn) != 0) mapping.last_seen = now;
-  if (session == nullptr) return DropReason::none;
-
-  const bool changed = advance_session(*session, segment, TcpSide::outside, now);
-  const bool is_reset = segment.has(TcpHeader::kRst);
-  if (!changed && is_reset) return DropReason::none;
-  session->last_seen = now;
-  if (session->state() != TcpState::syn_in) mapping.last_seen = now;
-  return DropReason::none;
-}
-
-/// A place for a new session, taken from one that is over if need be.
-TcpSession* Translator::begin_session(MappingIndex index, Endpoint remote, Tick now) noexcept {
-  const auto lives_no_more = [&](const TcpSession& session) noexcept {
-    return is_over(session, now) || !table_.is_live(session.mapping) ||
-           generation_of(session.mapping) != session.generation;
-  };
-  TcpSession* const place = sessions_.place_for(index, remote, lives_no_more);
-  if (place == nullptr) return nullptr;
-  const bool counted = place->mapping != kNoMapping && counts_as_established(place->state()) &&
-                       table_.is_live(place->mapping) && generation_of(place->mapping) == place->generation;
-  if (counted) count_established(place->mapping, -1, TimeoutClass::tcp_closing);
-  *place = {.mapping = index, .generation = generation_of(index), .remote = remote, .last_seen = now};
-  return place;
-}
-
-/// \return whether the state changed
-bool Translator::advance_session(TcpSession& session, const TcpSegment& segment, TcpSide from,
-                                 Tick now) noexcept {
-  TcpState before = session.state();
-  if (is_over(session, now)) [[unlikely]] {
-    // It was given up already; what comes now begins anew.
-    if (counts_as_established(before)) count_established(session.mapping, -1, TimeoutClass::tcp_closing);
-    before = TcpState::none;
-    session = {.mapping = session.mapping, .generation = session.generation, .remote = session.remote};
-  }
-  if (!advance(session, segment, from) && segment.has(TcpHeader::kRst))
-    counters_.add(Counter::tcp_reset_ignored);
-  const TcpState after = session.state();
-  if (after == before) [[likely]]
-    return false;
-  if (before == TcpState::none || timeout_class_of(after) != timeout_class_of(before)) {
-    const int change = int{counts_as_established(after)} - int{counts_as_established(before)};
-    count_established(session.mapping, change, timeout_class_of(after));
-  }
-  return true;
-}
-
-/// One established connection of a mapping more or less, or as many. \param changed  the time-out of the
-/// connection that is counted
-void Translator::count_established(MappingIndex index, int change, TimeoutClass changed) noexcept {
-  Mapping& mapping = table_[index];
-  mapping.parent += static_cast<std::uint32_t>(change);
-  if (mapping.timeout_class == TimeoutClass::permanent) return;
-  if (mapping.parent > 0) {
-    mapping.timeout_class = TimeoutClass::tcp_established;
-  } else if (mapping.timeout_class == TimeoutClass::tcp_established ||
-             timeouts_[mapping.timeout_class] < timeouts_[changed]) {
-    // One that opens and one that closes share the longer time-out. But when the last established one closes,
-    // the mapping has the time-out of closing, although another may be opening: sessions are not listed by
-    // mapping.
-    mapping.timeout_class = changed;
-  }
-  wheel_.set(index, deadline_of(mapping, timeouts_));
-}
-
 /// A mapping that is complete but for what its kind adds; its port is taken already. Not found from outside,
 /// shown to readers nor timed before start().
 MappingIndex Translator::insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
@@ -468,14 +364,18 @@ void Translator::free_mapping(MappingIndex index) noexcept {
   const Mapping& mapping = table_[index];
   wheel_.remove(index);
   if (mapping.realm == Realm::translated) inbound_.clear(inbound_key(mapping));
-  if (takes_port(mapping)) {
-    const HostTable::Place host = hosts_.find(mapping.inside.address);
-    assert(host != HostTable::kNone);
-    ports_.give_back(host, mapping.protocol, mapping.external.port.host());
-    hosts_.uncount(host, mapping.protocol);
-  }
+  if (!is_static(mapping)) leave(mapping);
   table_.erase(index);
   show_gauges();
+}
+
+/// Gives back what a mapping took of what its host may have.
+void Translator::leave(const Mapping& mapping) noexcept {
+  const HostTable::Place host = hosts_.find(mapping.inside.address);
+  assert(host != HostTable::kNone);
+  const Takes takes = takes_port(mapping) ? Takes::port : Takes::state;
+  if (takes == Takes::port) ports_.give_back(host, mapping.protocol, mapping.external.port.host());
+  hosts_.uncount(host, mapping.protocol, takes);
 }
 
 void Translator::show_gauges() noexcept {

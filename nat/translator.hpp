@@ -7,16 +7,16 @@
 // worker's blocks, checksum deltas. From then on a packet costs a look-up and one touch of the mapping's
 // line, which stores the tick and counts. The timing wheel looks at a mapping when it could be idle, and
 // frees what is. A media pinhole is a mapping made, or taken over, for a call: it lets anyone in and names
-// its call. A TCP connection has a session besides, by mapping and remote: the mapping is timed as
-// established for as long as one of its sessions is.
+// its call. A TCP connection has a session besides, by mapping and remote: the mapping has the longest
+// time-out of its sessions.
 //
 // What a translator does can be recorded: whose which block of ports is, on demand each mapping that takes a
 // port, and now and then what was refused. Static mappings and untranslated ones make no record; the
 // configuration says what they are.
 //
 // Invariant: a mapping that exists has a port taken (or reserved), an entry in the outbound and in the
-// inbound index, and a link in the wheel unless it is permanent; a mapping that is freed has given all of
-// them back. Owned by one worker, which alone calls it.
+// inbound index, and, unless it is permanent, a link in the wheel and a place in its host's count; a mapping
+// that is freed has given all of them back. Owned by one worker, which alone calls it.
 
 #include <array>
 #include <cstddef>
@@ -148,6 +148,10 @@ class Translator {
   /// Fetches what create() will read for up to kLookupBurst new flows that it will be called for in this
   /// order. Nothing depends on it.
   void prefetch_new(std::span<const OutboundKey> keys) const noexcept;
+  /// The same a few flows ahead of `make(std::size_t, const PortPool::Guess&)`, which is called for each flow
+  /// by its number, and may create() it with the guess: so what was fetched is still in the nearest cache.
+  template <typename Make>
+  void for_each_new(std::span<const OutboundKey> keys, Make&& make) noexcept;
 
   // Packets.
 
@@ -220,8 +224,9 @@ class Translator {
 
   /// A mapping for an inside endpoint that has none, made by a packet to `remote`.
   /// An untranslated one stands for itself and takes no port.
+  /// \param guess  of for_each_new()
   [[nodiscard]] Created create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
-                               Realm realm = Realm::translated) noexcept;
+                               Realm realm = Realm::translated, const PortPool::Guess& guess = {}) noexcept;
   /// A mapping for an external endpoint that has none, made by a packet from outside: where a static mapping
   /// says so. The last quarter of the table is not for this, so that a scan of a whole address leaves room
   /// for flows from inside.
@@ -272,15 +277,17 @@ class Translator {
   [[nodiscard]] std::uint32_t ports_in_use() const noexcept { return ports_.in_use(); }
 
  private:
+  enum class Opener : std::uint8_t { inside, outside };  // who sent the packet that makes a mapping
+
   struct Media {  // one side of create_pair(): what there is already, and the port for what there is not
     MappingIndex index = kNoMapping;
-    HostTable::Place host = HostTable::kNone;  // of what takes a port
+    HostTable::Place host = HostTable::kNone;  // of what is new
     std::optional<std::uint16_t> port;
     std::uint16_t pool_index = 0;
     bool is_new = false;
-    bool by_rule = false;  // its port is that of a static mapping, or its own
+    Takes takes = Takes::port;  // state: its port is that of a static mapping, or its own
 
-    [[nodiscard]] bool wants_port() const noexcept { return is_new && !by_rule; }
+    [[nodiscard]] bool wants_port() const noexcept { return is_new && takes == Takes::port; }
   };
 
   Translator(const TranslatorConfig& config, Carver memory, Random random, InboundIndex inbound,
@@ -292,8 +299,15 @@ class Translator {
     mapping.hop_out = kNoHop;
     mapping.hop_in = kNoHop;
   }
-  [[nodiscard]] Created create_static(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
-                                      StaticDirection direction, Tick now) noexcept;
+  // Steps of prefetch_new(): each reads what the one before it asked for.
+  static constexpr std::size_t kNewSteps = 4;
+  template <std::size_t kStep>
+  void fetch_for_new(OutboundKey key, unsigned n, PortPool::Guess& guess) const noexcept;
+
+  [[nodiscard]] Created create_static(OutboundKey key, const StaticTarget& rule, std::uint16_t port,
+                                      Opener opener, Tick now) noexcept;
+  [[nodiscard]] Created create_fixed(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
+                                     Opener opener, Tick now) noexcept;
   [[nodiscard]] const StaticRules& statics(Realm realm) const noexcept {
     return realm == Realm::translated ? statics_ : openings_;
   }
@@ -311,7 +325,8 @@ class Translator {
   [[nodiscard]] TcpSession* begin_session(MappingIndex index, Endpoint remote, Tick now) noexcept;
   [[nodiscard]] bool advance_session(TcpSession& session, const TcpSegment& segment, TcpSide from,
                                      Tick now) noexcept;
-  void count_established(MappingIndex index, int change, TimeoutClass changed) noexcept;
+  void count_connection(MappingIndex index, TcpState before, TcpState after) noexcept;
+  [[nodiscard]] TimeoutClass longest_of(const Mapping& mapping, TcpState changed) const noexcept;
   [[nodiscard]] MappingIndex insert(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
                                     Tick now) noexcept;
   void start(MappingIndex index) noexcept;
@@ -321,11 +336,13 @@ class Translator {
   }
   [[nodiscard]] bool takes_port(const Mapping& mapping) const noexcept;
   void free_mapping(MappingIndex index) noexcept;
+  void leave(const Mapping& mapping) noexcept;
   [[nodiscard]] Created create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
-                                       Tick now) noexcept;
+                                       Tick now, const PortPool::Guess& guess) noexcept;
   [[nodiscard]] Created refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept;
   [[nodiscard]] DropReason prepare_media(std::span<const Endpoint> inside, std::span<Media> media,
                                          Realm realm, Tick now) noexcept;
+  [[nodiscard]] DropReason enter_media(Endpoint inside, Media& side, std::uint32_t count, Tick now) noexcept;
   [[nodiscard]] DropReason insert_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,
                                         Tick now) noexcept;
   [[nodiscard]] DropReason take_media_ports(std::span<const Endpoint> inside, std::span<Media> media,
@@ -355,5 +372,48 @@ class Translator {
   RecordSink* mapping_records_;
   Refusals refusals_;
 };
+
+/// \param n  how many create() will be called for before this one
+/// \param guess  grows from step to step
+template <std::size_t kStep>
+[[gnu::always_inline]] inline void Translator::fetch_for_new(OutboundKey key, unsigned n,
+                                                             PortPool::Guess& guess) const noexcept {
+  const Endpoint inside = key.inside();
+  const Protocol protocol = key.protocol();
+  if constexpr (kStep == 0) {
+    hosts_.prefetch(inside.address);
+  } else if constexpr (kStep == 1) {
+    hosts_.prefetch_further(inside.address);
+  } else if constexpr (kStep == 2) {
+    guess.pool_index = ports_.pool_index_of(inside.address);
+    ports_.prefetch(static_cast<std::uint16_t>(guess.pool_index), protocol, n);
+  } else {
+    ports_.guess(protocol, inside.port.host(), n, guess);
+    if (const auto port = ports_.port_of(protocol, guess))
+      inbound_.prefetch(InboundKey{static_cast<std::uint16_t>(guess.pool_index), *port, protocol});
+  }
+}
+
+template <typename Make>
+void Translator::for_each_new(std::span<const OutboundKey> keys, Make&& make) noexcept {
+  // Making one takes about as long as a line does to come.
+  constexpr std::size_t kAhead = 3;
+  std::array<PortPool::Guess, kLookupBurst> guesses;
+  const std::size_t size = std::min(keys.size(), kLookupBurst);
+  for (std::size_t at = 0; at < size + kNewSteps * kAhead; ++at) {
+    const auto step = [&]<std::size_t kStep>() noexcept {
+      const std::size_t i = at - kStep * kAhead;
+      const std::size_t made = at < kNewSteps * kAhead ? 0 : at - kNewSteps * kAhead;
+      if (i < size) fetch_for_new<kStep>(keys[i], static_cast<unsigned>(i - made), guesses[i]);
+    };
+    step.template operator()<0>();
+    step.template operator()<1>();
+    step.template operator()<2>();
+    step.template operator()<3>();
+    if (at < kNewSteps * kAhead) continue;
+    const std::size_t i = at - kNewSteps * kAhead;
+    make(i, guesses[i]);
+  }
+}
 
 }  // namespace pinhole::nat

@@ -52,29 +52,37 @@ DropReason Translator::prepare_media(std::span<const Endpoint> inside, std::span
     ++missing;
     if (realm == Realm::untranslated) {
       side.port = inside[i].port.host();
-      side.by_rule = true;
-      continue;
-    }
-    if (const auto rule = statics_.external_of(Protocol::udp, inside[i])) {
+      side.takes = Takes::state;
+    } else if (const auto rule = statics_.external_of(Protocol::udp, inside[i])) {
       side.pool_index = rule->pool_index;
       side.port = rule->endpoint.port.host();
-      side.by_rule = true;
-      continue;
+      side.takes = Takes::state;
     }
-    side.host = hosts_.find(inside[i].address);
     // Two of one host are asked for as two with the second one.
-    const bool is_second = i == 1 && media[0].wants_port() && media[0].host == side.host;
-    DropReason reason = hosts_.ask_for_media(side.host, is_second ? 2 : 1);
-    if (reason == DropReason::none && side.host == HostTable::kNone) {
-      const HostPorts::Entry entry = ports_.enter(inside[i].address, Protocol::udp, now);
-      side.host = entry.host;
-      reason = entry.reason;
-    }
+    const bool is_second = i == 1 && media[0].is_new && inside[0].address == inside[1].address;
+    const DropReason reason = enter_media(inside[i], side, is_second ? 2 : 1, now);
     if (reason != DropReason::none) return refuse(reason, Protocol::udp, inside[i], now).reason;
-    side.pool_index = hosts_.pool_index(side.host);
   }
   // Before anything is taken: a block would have to rest.
   return table_.capacity() - table_.size() < missing ? DropReason::drop_table_full : DropReason::none;
+}
+
+/// Brings the host of a new side in, and gives it an external address if that side needs one.
+DropReason Translator::enter_media(Endpoint inside, Media& side, std::uint32_t count, Tick now) noexcept {
+  side.host = hosts_.find(inside.address);
+  const DropReason reason = hosts_.ask_for_media(side.host, count, side.takes);
+  if (reason != DropReason::none) return reason;
+  if (side.takes == Takes::state) {
+    if (side.host == HostTable::kNone) side.host = hosts_.add(inside.address, now);
+    return DropReason::none;
+  }
+  if (side.host == HostTable::kNone || !hosts_.has_address(side.host)) {
+    const HostPorts::Entry entry = ports_.enter(side.host, inside.address, Protocol::udp, now);
+    if (entry.reason != DropReason::none) return entry.reason;
+    side.host = entry.host;
+  }
+  side.pool_index = hosts_.pool_index(side.host);
+  return DropReason::none;
 }
 
 /// Takes ports for what is new: those of one host together, else each beside the one that exists.
@@ -121,7 +129,7 @@ DropReason Translator::insert_media(std::span<const Endpoint> inside, std::span<
     if (!side.is_new) continue;
     side.index = insert({inside[i], Protocol::udp, realm}, side.pool_index, *side.port, now);
     if (side.index == kNoMapping) return DropReason::drop_table_full;
-    if (side.wants_port()) hosts_.count(side.host, Protocol::udp);
+    hosts_.count(side.host, Protocol::udp, side.takes);
   }
   return DropReason::none;
 }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "alg/sip/header_rewrite.hpp"
 
+#include <array>
 #include <optional>
 
 #include "alg/sip/chars.hpp"
+#include "alg/sip/hiding.hpp"
+#include "alg/sip/scan.hpp"
+#include "alg/sip/unescaped.hpp"
 #include "alg/sip/values.hpp"
 
 namespace pinhole::alg::sip {
@@ -11,83 +15,122 @@ namespace pinhole::alg::sip {
 namespace {
 
 std::optional<nat::Ipv4Address> our_address(std::string_view text, const Translator& translator) noexcept {
+  if (text.empty()) return std::nullopt;
   const auto address = nat::Ipv4Address::parse(text);
   return address && translator.is_ours(*address) ? address : std::nullopt;
 }
 
-// maddr says where to send instead of the host, with the URI's port (RFC 3261 section 19.1.1): the port goes
-// with it.
-void rewrite_maddr(const Uri& uri, std::string_view maddr, nat::Ipv4Address address,
+// Where maddr says where to send instead of the host, the port goes with it (RFC 3261 sections 18.2.2
+// and 19.1.1). A host of ours beside it names nobody who is asked, and is told as what only we can read if it
+// is another one.
+void rewrite_maddr(std::string_view maddr, nat::Ipv4Address address, const HostPort& host,
+                   nat::Protocol protocol, std::uint16_t default_port, Place place,
                    Translator& translator) noexcept {
-  const auto port = uri.host_port.port_or(uri.default_port);
-  const auto target = translator.counterpart(uri.protocol, {address, nat::Be16{port}});
+  const auto target = translator.counterpart(protocol, address, host, default_port, place);
   if (!target) return;
-  translator.replace_address(maddr, target->address);
-  if (uri.host_port.address && translator.is_ours(*uri.host_port.address)) {
-    translator.replace_endpoint(uri.host_port, *target, uri.default_port);
+  const auto& tokens = translator.policy().tokens;
+  if (host.address == address) {
+    translator.replace_endpoint(host, *target, default_port);
   } else {
-    translator.replace_port(uri.host_port, target->port.host(), uri.default_port);
+    if (host.address && translator.direction() == Direction::outbound && translator.is_ours(*host.address)) {
+      translator.replace(host.host, tokens.name_of(*host.address).view());
+    } else if (const auto hidden = translator.hidden_behind(host.host)) {
+      translator.replace_address(host.host, *hidden);
+    }
+    translator.replace_port(host, *target, default_port);
   }
+  translator.replace_address(maddr, target->endpoint.address);
 }
 
-void rewrite_uri(std::string_view text, Translator& translator) noexcept {
-  const auto uri = parse_uri(text);
-  if (!uri || uri->scheme == Scheme::other) return;
-  if (const auto maddr = find_param(uri->params, "maddr")) {
-    if (const auto address = our_address(maddr->value, translator)) {
-      rewrite_maddr(*uri, maddr->value, *address, translator);
-      return;
+// "?Replaces=...&Route=...": headers for the request that the URI makes (RFC 3261 section 19.1.1).
+void rewrite_escaped_headers(std::string_view headers, Translator& translator) noexcept {
+  const auto rule = translator.rule();
+  for (std::size_t begin = 0; begin < headers.size();) {
+    const auto end = find_mark<'&'>(headers, begin);
+    const auto equals_sign = find_mark<'='>(slice(headers, begin, end)) + begin;
+    if (equals_sign < end) {
+      const auto id = header_id(slice(headers, begin, equals_sign));
+      const Unescaped value(slice(headers, equals_sign + 1, end));
+      translator.look_through(&value);
+      rewrite_header({id, value.view()}, translator);
+      translator.look_through(nullptr);
     }
+    begin = end + 1;
   }
-  if (!uri->host_port.address) return;
-  const auto port = uri->host_port.port_or(uri->default_port);
-  const auto target = translator.counterpart(uri->protocol, {*uri->host_port.address, nat::Be16{port}});
-  if (target) translator.replace_endpoint(uri->host_port, *target, uri->default_port);
+  translator.use(rule);
+}
+
+void rewrite_uri(std::string_view text, Place place, Translator& translator) noexcept {
+  Uri uri;
+  if (!take_uri_apart(text, uri) || uri.scheme == Scheme::other) return;
+  const auto& host = uri.host_port;
+  const bool is_ours = host.address && translator.is_ours(*host.address);
+  if (!is_ours && !may_hold_ipv4(uri.params) && uri.headers.empty()) return;
+  read_params(uri);
+  if (const auto address = our_address(uri.maddr, translator)) {
+    rewrite_maddr(uri.maddr, *address, host, uri.protocol, uri.default_port, place, translator);
+  } else if (is_ours) {
+    const auto target = translator.counterpart(uri.protocol, *host.address, host, uri.default_port, place);
+    if (target) translator.replace_endpoint(host, *target, uri.default_port);
+  }
+  // Headers in a URI in headers in a URI are read by nobody.
+  if (!uri.headers.empty() && !translator.looks_through()) rewrite_escaped_headers(uri.headers, translator);
+}
+
+// `received` without a port of its own, beside a sent-by whose port is that of another endpoint: it is told
+// as what only we can read, since the responses are for a proxy inside, which comes after us.
+void rewrite_lone_received(const Via& via, nat::Ipv4Address address, Translator& translator) noexcept {
+  if (translator.direction() == Direction::inbound) return;
+  translator.replace(via.received, translator.policy().tokens.ipv6_of(address).view());
+}
+bool restore_lone_received(const Via& via, Translator& translator) noexcept {
+  const auto address = translator.hidden_behind(via.received);
+  if (address) translator.replace_address(via.received, *address);
+  return address.has_value();
 }
 
 // Where answers go: received and rport when they are there, else sent-by (RFC 3261 section 18.2.2, RFC 3581).
 // `received` without a port goes with the port of sent-by, which is translated with it when sent-by is no
 // address; a port without `received` goes with the address of sent-by.
 void rewrite_received(const Via& via, bool sent_by_replaced, Translator& translator) noexcept {
+  if (restore_lone_received(via, translator)) return;
   const auto rport = port_number(via.rport);
   const auto received = our_address(via.received, translator);
   const bool implied = via.received.empty() && rport && sent_by_replaced;
   const auto address = implied ? via.sent_by.address : received;
   if (!address) return;
-  const auto port = rport.value_or(via.sent_by.port_or(via.default_port));
-  const auto target = translator.counterpart(via.protocol, {*address, nat::Be16{port}});
-  if (!target) return;
-  if (received) translator.replace_address(via.received, target->address);
-  if (rport) {
-    translator.replace_number(via.rport, target->port.host());
-  } else if (!sent_by_replaced) {
-    translator.replace_port(via.sent_by, target->port.host(), via.default_port);
+  if (!rport && sent_by_replaced && *address != *via.sent_by.address) {
+    return rewrite_lone_received(via, *address, translator);
   }
+  const HostPort port{.host = via.sent_by.host, .port = rport ? via.rport : via.sent_by.port, .address = {}};
+  const auto target = translator.counterpart(via.protocol, *address, port, via.default_port,
+                                             rport ? Place::other_uri : Place::via);
+  if (!target) return;
+  if (!rport && !sent_by_replaced) translator.replace_port(via.sent_by, *target, via.default_port);
+  if (received) translator.replace_address(via.received, target->endpoint.address);
+  if (rport) translator.replace_number(via.rport, target->endpoint.port.host());
 }
 
 void rewrite_via(std::string_view item, Translator& translator) noexcept {
-  const auto via = parse_via(item);
-  if (!via) return;
-  const nat::Be16 port{via->sent_by.port_or(via->default_port)};
+  Via via;
+  if (!read_via(item, via)) return;
+  if (const auto address = our_address(via.maddr, translator)) {
+    rewrite_maddr(via.maddr, *address, via.sent_by, via.protocol, via.default_port, Place::via, translator);
+    const auto received = our_address(via.received, translator);
+    if (received) rewrite_lone_received(via, *received, translator);
+    if (!received) restore_lone_received(via, translator);
+    return;
+  }
   bool sent_by_replaced = false;
-  if (via->sent_by.address) {
-    if (const auto target = translator.counterpart(via->protocol, {*via->sent_by.address, port})) {
-      translator.replace_endpoint(via->sent_by, *target, via->default_port);
+  if (via.sent_by.address) {
+    const auto target =
+        translator.counterpart(via.protocol, *via.sent_by.address, via.sent_by, via.default_port, Place::via);
+    if (target) {
+      translator.replace_endpoint(via.sent_by, *target, via.default_port);
       sent_by_replaced = true;
     }
   }
-  rewrite_received(*via, sent_by_replaced, translator);
-  if (const auto maddr = our_address(via->maddr, translator)) {
-    const auto target = translator.counterpart(via->protocol, {*maddr, port});
-    if (target) translator.replace_address(via->maddr, target->address);
-  }
-}
-
-void rewrite_addresses(std::string_view value, Translator& translator) noexcept {
-  ListReader items(value);
-  while (const auto item = items.next()) {
-    if (const auto address = parse_name_addr(*item)) rewrite_uri(address->uri, translator);
-  }
+  rewrite_received(via, sent_by_replaced, translator);
 }
 
 void rewrite_vias(std::string_view value, Translator& translator) noexcept {
@@ -95,65 +138,189 @@ void rewrite_vias(std::string_view value, Translator& translator) noexcept {
   while (const auto item = items.next()) rewrite_via(*item, translator);
 }
 
-// The rule by which a header is translated; none for those that are left alone.
-std::optional<Rule> rule_of(HeaderId id) noexcept {
+void rewrite_addresses(std::string_view value, Place place, Translator& translator) noexcept {
+  ListReader items(value);
+  while (const auto item = items.next()) {
+    if (const auto address = parse_name_addr(*item)) rewrite_uri(address->uri, place, translator);
+  }
+}
+
+// Takes a header out of the message, with its name and its last line end.
+void strip_header(const Header& header, Translator& translator) noexcept {
+  const auto message = translator.message();
+  auto begin = static_cast<std::size_t>(header.value.data() - message.data());
+  auto end = find_mark<'\n'>(message, begin + header.value.size());
+  while (end + 1 < message.size() && is(message[end + 1], chars::kBlank))
+    end = find_mark<'\n'>(message, end + 1);
+  // Between the name and the value there may be line ends; before the colon there is none.
+  while (message[begin - 1] != ':') --begin;
+  while (message[begin - 1] != '\n') --begin;
+  translator.replace(slice(message, begin, end + 1), {});
+}
+
+bool is_stripped(HeaderId id, const Translator& translator) noexcept {
+  if (id != HeaderId::p_asserted_identity || translator.looks_through()) return false;
+  switch (translator.policy().asserted_identity) {
+    case AssertedIdentity::keep:
+      return false;
+    case AssertedIdentity::strip_outbound:
+      return translator.direction() == Direction::outbound;
+    case AssertedIdentity::strip_inbound:
+      return translator.direction() == Direction::inbound;
+    case AssertedIdentity::strip:
+      return true;
+  }
+  return false;
+}
+
+// How a header is read.
+enum class Content : std::uint8_t {
+  nothing,
+  vias,
+  own_addresses,
+  addresses,
+  party,
+  warnings,
+  call_id,
+  call_ids
+};
+
+struct Treatment {
+  Content content = Content::nothing;
+  Rule rule = Rule::other;
+};
+
+constexpr Treatment treatment_of(HeaderId id) noexcept {
   switch (id) {
     case HeaderId::via:
-      return Rule::via;
+      return {Content::vias, Rule::via};
     case HeaderId::contact:
-      return Rule::contact;
+      return {Content::own_addresses, Rule::contact};
     case HeaderId::record_route:
-      return Rule::record_route;
-    case HeaderId::route:
-      return Rule::route;
+      return {Content::own_addresses, Rule::record_route};
     case HeaderId::path:
-      return Rule::path;
+      return {Content::own_addresses, Rule::path};
+    case HeaderId::route:
+      return {Content::addresses, Rule::route};
     case HeaderId::service_route:
-      return Rule::service_route;
+      return {Content::addresses, Rule::service_route};
     case HeaderId::refer_to:
-      return Rule::refer_to;
+      return {Content::addresses, Rule::refer_to};
     case HeaderId::referred_by:
-      return Rule::referred_by;
+      return {Content::addresses, Rule::referred_by};
     case HeaderId::reply_to:
-      return Rule::reply_to;
+      return {Content::addresses, Rule::reply_to};
     case HeaderId::p_asserted_identity:
-      return Rule::p_asserted_identity;
+      return {Content::addresses, Rule::p_asserted_identity};
     case HeaderId::p_preferred_identity:
-      return Rule::p_preferred_identity;
+      return {Content::addresses, Rule::p_preferred_identity};
+    case HeaderId::p_associated_uri:
+      return {Content::addresses, Rule::p_associated_uri};
+    case HeaderId::p_called_party_id:
+      return {Content::addresses, Rule::p_called_party_id};
+    case HeaderId::p_served_user:
+      return {Content::addresses, Rule::p_served_user};
     case HeaderId::remote_party_id:
-      return Rule::remote_party_id;
+      return {Content::addresses, Rule::remote_party_id};
     case HeaderId::diversion:
-      return Rule::diversion;
-    case HeaderId::other:
+      return {Content::addresses, Rule::diversion};
+    case HeaderId::history_info:
+      return {Content::addresses, Rule::history_info};
+    case HeaderId::also:
+      return {Content::addresses, Rule::also};
+    case HeaderId::alert_info:
+      return {Content::addresses, Rule::alert_info};
+    case HeaderId::call_info:
+      return {Content::addresses, Rule::call_info};
+    case HeaderId::error_info:
+      return {Content::addresses, Rule::error_info};
+    case HeaderId::warning:
+      return {Content::warnings, Rule::warning};
     case HeaderId::from:
+      return {Content::party, Rule::from};
     case HeaderId::to:
+      return {Content::party, Rule::to};
     case HeaderId::call_id:
+      return {Content::call_id, Rule::call_id};
+    case HeaderId::replaces:
+      return {Content::call_id, Rule::replaces};
+    case HeaderId::join:
+      return {Content::call_id, Rule::join};
+    case HeaderId::target_dialog:
+      return {Content::call_id, Rule::target_dialog};
+    case HeaderId::in_reply_to:
+      return {Content::call_ids, Rule::in_reply_to};
+    case HeaderId::other:
     case HeaderId::cseq:
+    case HeaderId::identity:
     case HeaderId::expires:
     case HeaderId::content_type:
     case HeaderId::content_encoding:
     case HeaderId::content_length:
       break;
   }
-  return std::nullopt;
+  return {};
 }
+
+constexpr auto kTreatments = [] {
+  std::array<Treatment, kHeaderIds> table;
+  for (std::size_t id = 0; id < kHeaderIds; ++id) table[id] = treatment_of(static_cast<HeaderId>(id));
+  return table;
+}();
 
 }  // namespace
 
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept {
-  if (message.is_request()) {
-    translator.use(Rule::request_uri);
-    rewrite_uri(message.request_uri(), translator);
+  if (message.is_request()) rewrite_request_uri(message.request_uri(), translator);
+  for (const auto& header : message.headers()) rewrite_header(header, translator);
+}
+
+void rewrite_request_uri(std::string_view uri, Translator& translator) noexcept {
+  if (!may_hold_ipv4(uri)) return;
+  translator.use(Rule::request_uri);
+  rewrite_uri(uri, Place::other_uri, translator);
+}
+
+void rewrite_header(const Header& header, Translator& translator) noexcept {
+  const auto treatment = kTreatments[static_cast<std::size_t>(header.id)];
+  const auto& policy = translator.policy();
+  switch (treatment.content) {
+    case Content::nothing:
+      return;
+    case Content::party:
+    case Content::warnings:
+      if (!policy.hide_parties) return;
+      break;
+    case Content::call_id:
+    case Content::call_ids:
+      if (!policy.hide_call_id) return;
+      break;
+    default:
+      if (is_stripped(header.id, translator)) {
+        translator.use(treatment.rule);
+        return strip_header(header, translator);
+      }
+      // Most values name hosts, and need not be read further; but a Refer-To may tell of a Call-ID.
+      if (!may_hold_ipv4(header.value) && !policy.hide_call_id) return;
   }
-  for (const auto& header : message.headers()) {
-    const auto rule = rule_of(header.id);
-    if (!rule) continue;
-    translator.use(*rule);
-    if (header.id == HeaderId::via) {
-      rewrite_vias(header.value, translator);
-    } else {
-      rewrite_addresses(header.value, translator);
-    }
+  translator.use(treatment.rule);
+  switch (treatment.content) {
+    case Content::nothing:
+      break;
+    case Content::vias:
+      return rewrite_vias(header.value, translator);
+    case Content::own_addresses:
+      return rewrite_addresses(header.value, Place::own_uri, translator);
+    case Content::addresses:
+      return rewrite_addresses(header.value, Place::other_uri, translator);
+    case Content::warnings:
+      return hide_warning_agents(header.value, translator);
+    case Content::party:
+      return hide_party(header.value, translator);
+    case Content::call_id:
+      return hide_call_id(header.value, translator);
+    case Content::call_ids:
+      return hide_call_ids(header.value, translator);
   }
 }
 

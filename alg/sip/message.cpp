@@ -2,6 +2,8 @@
 #include "alg/sip/message.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <iterator>
 
 #include "alg/sip/chars.hpp"
@@ -12,6 +14,17 @@ namespace pinhole::alg::sip {
 
 namespace {
 
+// A name of up to 24 bytes as words, so that it is compared with three of them.
+constexpr std::size_t kLongestName = 24;
+using NameWords = std::array<std::uint64_t, kLongestName / 8>;
+
+constexpr std::uint64_t kLowerCase = 0x2020202020202020U;  // what a letter has when it is a small one
+
+// The bytes of a word that belong to a text of so many bytes.
+constexpr std::uint64_t bytes_mask(std::size_t size) noexcept {
+  return size >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * size)) - 1;
+}
+
 struct HeaderName {
   std::string_view name;  // lower case
   HeaderId id;
@@ -19,40 +32,123 @@ struct HeaderName {
 
 constexpr HeaderName kHeaderNames[] = {
     {"via", HeaderId::via},
+    {"v", HeaderId::via},
     {"from", HeaderId::from},
+    {"f", HeaderId::from},
     {"to", HeaderId::to},
+    {"t", HeaderId::to},
     {"call-id", HeaderId::call_id},
+    {"i", HeaderId::call_id},
     {"cseq", HeaderId::cseq},
     {"contact", HeaderId::contact},
+    {"m", HeaderId::contact},
     {"record-route", HeaderId::record_route},
     {"route", HeaderId::route},
     {"path", HeaderId::path},
     {"service-route", HeaderId::service_route},
     {"refer-to", HeaderId::refer_to},
+    {"r", HeaderId::refer_to},
     {"referred-by", HeaderId::referred_by},
+    {"b", HeaderId::referred_by},
     {"reply-to", HeaderId::reply_to},
     {"p-asserted-identity", HeaderId::p_asserted_identity},
     {"p-preferred-identity", HeaderId::p_preferred_identity},
+    {"p-associated-uri", HeaderId::p_associated_uri},
+    {"p-called-party-id", HeaderId::p_called_party_id},
+    {"p-served-user", HeaderId::p_served_user},
     {"remote-party-id", HeaderId::remote_party_id},
     {"diversion", HeaderId::diversion},
+    {"history-info", HeaderId::history_info},
+    {"also", HeaderId::also},
+    {"alert-info", HeaderId::alert_info},
+    {"call-info", HeaderId::call_info},
+    {"error-info", HeaderId::error_info},
+    {"warning", HeaderId::warning},
+    {"replaces", HeaderId::replaces},
+    {"join", HeaderId::join},
+    {"target-dialog", HeaderId::target_dialog},
+    {"in-reply-to", HeaderId::in_reply_to},
+    {"identity", HeaderId::identity},
+    {"y", HeaderId::identity},
     {"expires", HeaderId::expires},
     {"content-type", HeaderId::content_type},
-    {"content-encoding", HeaderId::content_encoding},
-    {"content-length", HeaderId::content_length},
-};
-
-constexpr HeaderName kCompactNames[] = {
-    {"v", HeaderId::via},
-    {"f", HeaderId::from},
-    {"t", HeaderId::to},
-    {"i", HeaderId::call_id},
-    {"m", HeaderId::contact},
-    {"r", HeaderId::refer_to},
-    {"b", HeaderId::referred_by},
     {"c", HeaderId::content_type},
+    {"content-encoding", HeaderId::content_encoding},
     {"e", HeaderId::content_encoding},
+    {"content-length", HeaderId::content_length},
     {"l", HeaderId::content_length},
 };
+
+// A name as it is compared: of a letter either case is right, of another character only itself.
+struct NamePattern {
+  NameWords words{};
+  NameWords masks{};
+  std::size_t size = 0;
+  HeaderId id = HeaderId::other;
+
+  constexpr NamePattern() noexcept = default;
+  constexpr explicit NamePattern(const HeaderName& name) noexcept : size(name.name.size()), id(name.id) {
+    for (std::size_t i = 0; i < size; ++i) {
+      const auto c = static_cast<unsigned char>(name.name[i]);
+      const std::uint64_t mask = c >= 'a' && c <= 'z' ? 0xdfU : 0xffU;
+      words[i / 8] |= std::uint64_t{c} << (8 * (i % 8));
+      masks[i / 8] |= mask << (8 * (i % 8));
+    }
+  }
+  [[nodiscard]] constexpr bool fits(const NameWords& name, std::size_t name_size) const noexcept {
+    const auto difference = ((name[0] ^ words[0]) & masks[0]) | ((name[1] ^ words[1]) & masks[1]) |
+                            ((name[2] ^ words[2]) & masks[2]);
+    return difference == 0 && size == name_size;
+  }
+};
+
+// A perfect hash of the names above by their first eight bytes and their size: the factor under which no two
+// meet is found when this is compiled.
+constexpr std::size_t kNamePlaces = 256;
+constexpr std::size_t place_of(std::uint64_t first_word, std::size_t size, std::uint64_t factor) noexcept {
+  const auto key = (first_word | kLowerCase) & bytes_mask(size);
+  return static_cast<std::size_t>((key + size) * factor >> 56U);
+}
+
+constexpr bool is_perfect(std::uint64_t factor) noexcept {
+  std::array<bool, kNamePlaces> taken{};
+  for (const auto& name : kHeaderNames) {
+    const auto place = place_of(NamePattern(name).words[0], name.name.size(), factor);
+    if (taken[place]) return false;
+    taken[place] = true;
+  }
+  return true;
+}
+
+consteval std::uint64_t perfect_factor() {
+  std::uint64_t factor = 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
+  while (!is_perfect(factor))
+    factor = factor * 0xd1342543de82ef95U + 1;  // Steele and Vigna, a random sequence
+  return factor;
+}
+constexpr std::uint64_t kNameFactor = perfect_factor();
+static_assert(is_perfect(kNameFactor));
+
+struct NameTable {
+  std::array<std::uint8_t, kNamePlaces> places{};  // 0 is nobody's
+  std::array<NamePattern, std::size(kHeaderNames) + 1> patterns{};
+};
+consteval NameTable make_name_table() {
+  NameTable table;
+  std::uint8_t next = 1;
+  for (const auto& name : kHeaderNames) {
+    table.patterns[next] = NamePattern(name);
+    table.places[place_of(table.patterns[next].words[0], name.name.size(), kNameFactor)] = next;
+    ++next;
+  }
+  return table;
+}
+constexpr NameTable kNameTable = make_name_table();
+
+HeaderId look_up_name(const NameWords& name, std::size_t size) noexcept {
+  const auto& pattern = kNameTable.patterns[kNameTable.places[place_of(name[0], size, kNameFactor)]];
+  return pattern.fits(name, size) ? pattern.id : HeaderId::other;
+}
 
 struct MethodName {
   std::string_view name;
@@ -84,21 +180,23 @@ Method method_of(std::string_view text) noexcept {
   return Method::other;
 }
 
-constexpr std::uint32_t bit(HeaderId id) noexcept {
-  return 1U << static_cast<unsigned>(id);
+constexpr std::uint64_t bit(HeaderId id) noexcept {
+  return std::uint64_t{1} << static_cast<unsigned>(id);
 }
+static_assert(kHeaderIds <= 64 && MessageView::kMaxHeaders <= 256);
 
 // What names a transaction and its dialog may stand once only, or two readers could take two for the
 // message's own.
-constexpr std::uint32_t kSingle = bit(HeaderId::from) | bit(HeaderId::to) | bit(HeaderId::call_id) |
+constexpr std::uint64_t kSingle = bit(HeaderId::from) | bit(HeaderId::to) | bit(HeaderId::call_id) |
                                   bit(HeaderId::cseq) | bit(HeaderId::content_length);
-constexpr std::uint32_t kMandatory = bit(HeaderId::via) | bit(HeaderId::from) | bit(HeaderId::to) |
+constexpr std::uint64_t kMandatory = bit(HeaderId::via) | bit(HeaderId::from) | bit(HeaderId::to) |
                                      bit(HeaderId::call_id) | bit(HeaderId::cseq);
 
 constexpr std::size_t kStunHeaderSize = 20;
 constexpr std::string_view kStunCookie = "\x21\x12\xA4\x42";  // RFC 8489 section 5
 
 bool is_keepalive(std::string_view bytes) noexcept {
+  if (!bytes.empty() && is(bytes.front(), chars::kAlpha)) return false;
   if (bytes.size() >= kStunHeaderSize && static_cast<unsigned char>(bytes[0]) < 4 &&
       slice(bytes, 4, 8) == kStunCookie) {
     return true;
@@ -114,65 +212,67 @@ bool is_sip_version(std::string_view text) noexcept {
          skip(text, dot + 1, chars::kDigit) == text.size();
 }
 
-std::string_view tag_of(std::string_view value) noexcept {
+// Who a From or To says it is, and the tag.
+void read_party(std::string_view value, std::string_view& uri, std::string_view& tag) noexcept {
   const auto address = parse_name_addr(value);
-  if (!address) return {};
-  const auto tag = find_param(address->params, "tag");
-  return tag ? tag->value : std::string_view{};
+  if (!address) return;
+  uri = without_params(address->uri);
+  if (address->params.empty()) return;
+  if (const auto param = find_param(address->params, "tag")) tag = param->value;
 }
 
-std::string_view address_of(std::string_view value) noexcept {
-  const auto address = parse_name_addr(value);
-  return address ? without_params(address->uri) : std::string_view{};
+// \param readable_end of the text that the line is part of
+Header read_header(std::string_view line, const char* readable_end) noexcept {
+  constexpr std::size_t kLook = 32;
+  std::size_t colon = 0;
+  if (readable_end - line.data() >= static_cast<std::ptrdiff_t>(kLook)) [[likely]] {
+    // Nearly every name ends here, and its words are there to be loaded.
+    const auto colons = marks_in<':'>(line.data(), kLook);
+    colon = static_cast<std::size_t>(std::countr_zero(colons));
+    if (colon <= kLongestName && colon < line.size() && colon > 0 && !is(line[colon - 1], chars::kSpace))
+        [[likely]] {
+      NameWords words;
+      std::memcpy(words.data(), line.data(), sizeof words);
+      return {look_up_name(words, colon), trim(slice(line, colon + 1))};
+    }
+  }
+  colon = find_mark<':'>(line);
+  if (colon == line.size()) return {HeaderId::other, trim(line)};
+  return {header_id(trim(slice(line, 0, colon))), trim(slice(line, colon + 1))};
 }
 
 }  // namespace
 
 HeaderId header_id(std::string_view name) noexcept {
-  const auto find = [name](const auto& names) {
-    for (const auto& entry : names) {
-      if (equals(name, entry.name)) return entry.id;
-    }
-    return HeaderId::other;
-  };
-  return name.size() == 1 ? find(kCompactNames) : find(kHeaderNames);
+  if (name.size() > kLongestName || name.empty()) return HeaderId::other;
+  NameWords words{};
+  std::memcpy(words.data(), name.data(), name.size());
+  return look_up_name(words, name.size());
 }
 
 bool HeaderReader::next(Header& header) noexcept {
   if (terminated_ || offset_ == text_.size()) return false;
   const auto begin = offset_;
-  auto end = text_.find('\n', begin);
-  if (end == std::string_view::npos) {
-    offset_ = text_.size();
+  auto end = line_ends_.next();
+  if (end == begin || (end == begin + 1 && text_[begin] == '\r')) {
+    offset_ = std::min(end + 1, text_.size());
+    terminated_ = end < text_.size();
+    return false;
+  }
+  while (end + 1 < text_.size() && is(text_[end + 1], chars::kBlank)) end = line_ends_.next();
+  if (end == text_.size()) {
+    offset_ = end;
     return false;
   }
   offset_ = end + 1;
-  if (end == begin || (end == begin + 1 && text_[begin] == '\r')) {
-    terminated_ = true;
-    return false;
-  }
-  while (offset_ < text_.size() && is(text_[offset_], chars::kBlank)) {
-    end = text_.find('\n', offset_);
-    if (end == std::string_view::npos) {
-      offset_ = text_.size();
-      return false;
-    }
-    offset_ = end + 1;
-  }
-  const auto line = slice(text_, begin, end);
-  const auto colon = line.find(':');
-  if (colon == std::string_view::npos) {
-    header = {HeaderId::other, trim(line)};
-  } else {
-    header = {header_id(trim(slice(line, 0, colon))), trim(slice(line, colon + 1))};
-  }
+  header = read_header(slice(text_, begin, end), text_.data() + text_.size());
   return true;
 }
 
 ParseResult MessageView::parse(std::string_view bytes) noexcept {
   if (is_keepalive(bytes)) return ParseResult::keepalive;
   const auto begin = skip(bytes, 0, chars::kLineEnd);
-  const auto line_end = std::min(bytes.find('\n', begin), bytes.size());
+  const auto line_end = find_mark<'\n'>(bytes, begin);
   const auto result = parse_start_line(trim(slice(bytes, begin, line_end)));
   if (result != ParseResult::message) return result;
   if (line_end == bytes.size()) return ParseResult::malformed;
@@ -214,8 +314,10 @@ ParseResult MessageView::parse_start_line(std::string_view line) noexcept {
 
 bool MessageView::note_header(const Header& header) noexcept {
   if ((present_ & bit(header.id) & kSingle) != 0 || header_count_ == kMaxHeaders) return false;
+  if ((present_ & bit(header.id)) == 0)
+    first_[static_cast<std::size_t>(header.id)] = static_cast<std::uint8_t>(header_count_);
   present_ |= bit(header.id);
-  headers_[header_count_++] = header;
+  ::new (headers_.data() + header_count_++ * sizeof(Header)) Header(header);
   return true;
 }
 
@@ -244,8 +346,7 @@ bool MessageView::parse_body(std::string_view rest) noexcept {
 
 std::string_view MessageView::value(HeaderId id) const noexcept {
   if ((present_ & bit(id)) == 0) return {};
-  const auto all = headers();
-  return std::find_if(all.begin(), all.end(), [id](const Header& header) { return header.id == id; })->value;
+  return noted()[first_[static_cast<std::size_t>(id)]].value;
 }
 
 Summary MessageView::summary() const noexcept {
@@ -256,10 +357,8 @@ Summary MessageView::summary() const noexcept {
   summary.method_text = method_text_;
   summary.reason = reason_;
   summary.call_id = value(HeaderId::call_id);
-  summary.from_tag = tag_of(value(HeaderId::from));
-  summary.to_tag = tag_of(value(HeaderId::to));
-  summary.from_uri = address_of(value(HeaderId::from));
-  summary.to_uri = address_of(value(HeaderId::to));
+  read_party(value(HeaderId::from), summary.from_uri, summary.from_tag);
+  read_party(value(HeaderId::to), summary.to_uri, summary.to_tag);
   return summary;
 }
 

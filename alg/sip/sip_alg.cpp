@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "alg/sip/sip_alg.hpp"
 
+#include <algorithm>
+
 #include "alg/host.hpp"
 #include "alg/sip/body.hpp"
 #include "alg/sip/chars.hpp"
@@ -70,10 +72,25 @@ Answer answer_of(Outcome outcome) noexcept {
   return {.verdict = Verdict::drop, .reason = nat::DropReason::drop_sip_malformed};
 }
 
+// Whether a signature no longer fits. One of RFC 8224 is over the parties of the message, and one of RFC
+// 4474, which is a quoted string, over nearly all of it.
+bool breaks_identity(const MessageView& view, const EditList& edits) noexcept {
+  const auto identity = view.value(HeaderId::identity);
+  if (identity.empty() || edits.empty()) return false;
+  const auto list = edits.edits();
+  return identity.front() == '"' || std::any_of(list.begin(), list.end(), [](const Edit& edit) {
+           return edit.rule == Rule::from || edit.rule == Rule::to;
+         });
+}
+
 }  // namespace
 
 Answer SipAlg::inspect(const Message& message, Host& host, EditList& edits) noexcept {
   edits.clear();
+  if (is_transparent(message.flow.remote.address)) {
+    counters_.add(Counter::sip_transparent);
+    return {};
+  }
   MessageView view;
   switch (view.parse(message.bytes)) {
     case ParseResult::keepalive:
@@ -83,20 +100,32 @@ Answer SipAlg::inspect(const Message& message, Host& host, EditList& edits) noex
       counters_.add(Counter::sip_not_sip);
       return {};
     case ParseResult::malformed:
-      return answer_of(Outcome::untranslatable);
+      return malformed();
     case ParseResult::message:
       break;
   }
   return translate(view, message, host, edits);
 }
 
+bool SipAlg::is_transparent(nat::Ipv4Address peer) const noexcept {
+  return std::any_of(policy_.transparent.begin(), policy_.transparent.end(),
+                     [peer](nat::Prefix prefix) { return prefix.contains(peer); });
+}
+
+Answer SipAlg::malformed() noexcept {
+  if (policy_.malformed == Malformed::drop) return answer_of(Outcome::untranslatable);
+  counters_.add(Counter::sip_malformed);
+  return {};
+}
+
 Answer SipAlg::translate(const MessageView& view, const Message& message, Host& host,
                          EditList& edits) noexcept {
+  Translator translator(message, host, edits, policy_);
   auto summary = view.summary();
   summary.has_sdp = SdpReader(view).next().has_value();
+  summary.call_id = call_id_.of(summary.call_id, translator);
   host.announce(summary);
 
-  Translator translator(message, host, edits);
   rewrite_headers(view, translator);
   const auto opened = rewrite_body(view, translator);
   if (translator.outcome() == Outcome::fine) grant_bindings(view, translator);
@@ -109,6 +138,7 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
   if (answer.verdict == Verdict::drop) return answer;
   counters_.add(edits.empty() ? Counter::sip_untouched : Counter::sip_edited);
   counters_.add(Counter::sip_media_opened, opened);
+  if (breaks_identity(view, edits)) counters_.add(Counter::sip_identity_broken);
   return answer;
 }
 

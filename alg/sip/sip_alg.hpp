@@ -6,26 +6,33 @@
 
 #include "alg/alg.hpp"
 #include "alg/counters.hpp"
+#include "alg/sip/hiding.hpp"
 #include "alg/sip/message.hpp"
+#include "alg/sip/policy.hpp"
 #include "nat/counters.hpp"
 
 namespace pinhole::alg::sip {
 
-class Translator;
-
 class SipAlg final : public Alg {
  public:
   /// \param counters written by this object's worker; outlives it.
-  explicit SipAlg(nat::CounterBlock<Counter>& counters) noexcept : counters_(counters) {}
+  explicit SipAlg(nat::CounterBlock<Counter>& counters, const Policy& policy = {}) noexcept
+      : counters_(counters), policy_(policy) {}
 
-  /// What is not SIP is forwarded untouched. What begins like SIP but cannot be read is dropped: it cannot be
-  /// translated without guessing. With `wait` and `drop` the list of edits is empty.
+  /// What is not SIP is forwarded untouched, and so is what begins like SIP but cannot be read, unless the
+  /// policy says to drop it. With `wait` and `drop` the list of edits is empty. What the host was told by
+  /// announce() lives until the next message is inspected.
   Answer inspect(const Message& message, Host& host, EditList& edits) noexcept override;
 
  private:
   Answer translate(const MessageView& view, const Message& message, Host& host, EditList& edits) noexcept;
 
+  [[nodiscard]] bool is_transparent(nat::Ipv4Address peer) const noexcept;
+  [[nodiscard]] Answer malformed() noexcept;
+
   nat::CounterBlock<Counter>& counters_;
+  Policy policy_;
+  InsideCallId call_id_;
 };
 
 }  // namespace pinhole::alg::sip

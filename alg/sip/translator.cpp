@@ -7,6 +7,43 @@
 
 namespace pinhole::alg::sip {
 
+namespace {
+
+// What the host is to remember of an endpoint that leaves.
+Written written(const HostPort& token, std::uint16_t default_port, Place place) noexcept {
+  if (place == Place::other_uri || token.port_or(default_port) != default_port) return Written::anyhow;
+  if (place == Place::via) return token.port.empty() ? Written::in_via_without_port : Written::in_via;
+  return token.port.empty() ? Written::in_uri_without_port : Written::in_uri;
+}
+
+// host[:port] as one piece, and the part behind the host.
+std::string_view whole(const HostPort& token) noexcept {
+  const auto* const end =
+      token.port.empty() ? token.host.data() + token.host.size() : token.port.data() + token.port.size();
+  return {token.host.data(), static_cast<std::size_t>(end - token.host.data())};
+}
+std::string_view behind_host(const HostPort& token) noexcept {
+  const auto all = whole(token);
+  return {all.data() + token.host.size(), all.size() - token.host.size()};
+}
+
+// "host:port" with nothing else in it: one piece to replace. "host : port" is two.
+bool is_one_piece(const HostPort& token) noexcept {
+  return token.port.empty() || token.host.data() + token.host.size() + 1 == token.port.data();
+}
+
+bool leaves_port_out(Counterpart after, std::uint16_t default_port) noexcept {
+  return after.portless && after.endpoint.port.host() == default_port;
+}
+
+}  // namespace
+
+std::optional<nat::Ipv4Address> Translator::hidden_behind(std::string_view token) const noexcept {
+  if (direction() == Direction::outbound || token.empty()) return std::nullopt;
+  const auto address = policy_.tokens.read(token);
+  return address && host_.is_inside(*address) ? address : std::nullopt;
+}
+
 std::optional<nat::Endpoint> Translator::counterpart(nat::Protocol protocol,
                                                      nat::Endpoint endpoint) noexcept {
   if (given_up() || !is_ours(endpoint.address)) return std::nullopt;
@@ -14,6 +51,18 @@ std::optional<nat::Endpoint> Translator::counterpart(nat::Protocol protocol,
                                                          : host_.inside_of(protocol, endpoint);
   if (!note(lookup.state)) return std::nullopt;
   return lookup.endpoint;
+}
+
+std::optional<Counterpart> Translator::counterpart(nat::Protocol protocol, nat::Ipv4Address address,
+                                                   const HostPort& port, std::uint16_t default_port,
+                                                   Place place) noexcept {
+  if (given_up() || !is_ours(address)) return std::nullopt;
+  const nat::Endpoint before{address, nat::Be16{port.port_or(default_port)}};
+  const auto lookup = direction() == Direction::outbound
+                          ? host_.external_of(protocol, before, written(port, default_port, place))
+                          : host_.inside_of(protocol, before);
+  if (!note(lookup.state)) return std::nullopt;
+  return Counterpart{lookup.endpoint, place == Place::via ? lookup.portless.in_via : lookup.portless.in_uri};
 }
 
 bool Translator::note(LookupState state) noexcept {
@@ -34,6 +83,7 @@ bool Translator::note(LookupState state) noexcept {
 
 void Translator::replace(std::string_view token, std::string_view text) noexcept {
   if (token == text) return;
+  if (unescaped_ != nullptr) token = unescaped_->origin(token);
   const auto offset = static_cast<std::size_t>(token.data() - message_.bytes.data());
   if (!edits_.replace(offset, token.size(), text, rule_)) refuse();
 }
@@ -50,22 +100,26 @@ void Translator::replace_number(std::string_view token, std::uint32_t value) noe
   replace(token, LineBuilder<10>().number(value).view());
 }
 
-void Translator::replace_endpoint(const HostPort& token, nat::Endpoint endpoint,
+void Translator::replace_endpoint(const HostPort& token, Counterpart after,
                                   std::uint16_t default_port) noexcept {
-  if (endpoint.port.host() == token.port_or(default_port)) {
-    replace_address(token.host, endpoint.address);
+  if (leaves_port_out(after, default_port)) {
+    replace(whole(token), nat::EndpointText(after.endpoint.address).view());
+  } else if (after.endpoint.port.host() == token.port_or(default_port)) {
+    replace_address(token.host, after.endpoint.address);
+  } else if (is_one_piece(token)) {
+    replace(whole(token), nat::EndpointText(after.endpoint).view());
   } else {
-    const auto* const end =
-        token.port.empty() ? token.host.data() + token.host.size() : token.port.data() + token.port.size();
-    replace({token.host.data(), static_cast<std::size_t>(end - token.host.data())},
-            nat::EndpointText(endpoint).view());
+    replace_address(token.host, after.endpoint.address);
+    replace_number(token.port, after.endpoint.port.host());
   }
 }
 
-void Translator::replace_port(const HostPort& token, std::uint16_t port,
-                              std::uint16_t default_port) noexcept {
-  if (port == token.port_or(default_port)) return;
-  if (token.port.empty()) {
+void Translator::replace_port(const HostPort& token, Counterpart after, std::uint16_t default_port) noexcept {
+  const auto port = after.endpoint.port.host();
+  if (leaves_port_out(after, default_port)) {
+    if (!token.port.empty()) replace(behind_host(token), {});
+  } else if (token.port.empty()) {
+    if (port == default_port) return;
     insert(token.host.data() + token.host.size(), LineBuilder<6>().text(":").number(port).view());
   } else {
     replace_number(token.port, port);

@@ -11,43 +11,76 @@
 #include "alg/alg.hpp"
 #include "alg/edit.hpp"
 #include "alg/host.hpp"
+#include "alg/sip/policy.hpp"
+#include "alg/sip/unescaped.hpp"
 #include "alg/sip/uri.hpp"
 
 namespace pinhole::alg::sip {
 
 enum class Outcome : std::uint8_t { fine, wait, no_port, untranslatable };
 
+/// Where a signalling endpoint stands. An `own_uri` is one by which a host tells where it is to be reached.
+enum class Place : std::uint8_t { via, own_uri, other_uri };
+
+/// What stands for a signalling endpoint on the other side.
+struct Counterpart {
+  nat::Endpoint endpoint;
+  bool portless = false;  // its host writes it without the port, when that is the default one
+};
+
 class Translator {
  public:
-  Translator(const Message& message, Host& host, EditList& edits) noexcept
-      : message_(message), host_(host), edits_(edits) {}
+  Translator(const Message& message, Host& host, EditList& edits, const Policy& policy) noexcept
+      : message_(message), host_(host), edits_(edits), policy_(policy) {}
 
+  [[nodiscard]] std::string_view message() const noexcept { return message_.bytes; }
   [[nodiscard]] Direction direction() const noexcept { return message_.direction; }
   [[nodiscard]] const Flow& flow() const noexcept { return message_.flow; }
   [[nodiscard]] Host& host() noexcept { return host_; }
+  [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
   [[nodiscard]] Outcome outcome() const noexcept { return outcome_; }
   [[nodiscard]] std::ptrdiff_t growth() const noexcept { return edits_.growth(); }
 
   /// True when an address belongs to the realm that this message leaves: only these may be replaced.
   [[nodiscard]] bool is_ours(nat::Ipv4Address address) const noexcept {
-    return direction() == Direction::outbound ? host_.is_inside(address) : host_.is_external(address);
+    if (asked_ && asked_->address == address) return asked_->is_ours;
+    const bool is_ours =
+        direction() == Direction::outbound ? host_.is_inside(address) : host_.is_external(address);
+    asked_ = {address, is_ours};
+    return is_ours;
   }
+
+  [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept { return host_.is_inside(address); }
+
+  /// The inside address that a token stands for, in a message that comes in.
+  [[nodiscard]] std::optional<nat::Ipv4Address> hidden_behind(std::string_view token) const noexcept;
 
   /// The endpoint on the other side that stands for one on this side.
   /// \return none when it is not ours or stands for nothing: the token stays as it is.
   [[nodiscard]] std::optional<nat::Endpoint> counterpart(nat::Protocol protocol,
                                                          nat::Endpoint endpoint) noexcept;
 
+  /// The same for a signalling endpoint as it is written in a message.
+  [[nodiscard]] std::optional<Counterpart> counterpart(nat::Protocol protocol, nat::Ipv4Address address,
+                                                       const HostPort& port, std::uint16_t default_port,
+                                                       Place place) noexcept;
+
   /// Notes what the host answered. \return true when it found something.
   [[nodiscard]] bool note(LookupState state) noexcept;
 
   /// Says by which rule the edits from now on are made.
   void use(Rule rule) noexcept { rule_ = rule; }
+  [[nodiscard]] Rule rule() const noexcept { return rule_; }
 
   /// The message cannot be made right.
   void refuse() noexcept { outcome_ = Outcome::untranslatable; }
   /// True once the message cannot go on whatever follows: nothing more is to be asked or opened for it.
   [[nodiscard]] bool given_up() const noexcept { return outcome_ > Outcome::wait; }
+
+  /// What is replaced from now on is seen in a text without its escapes, and written in the message. \param
+  /// text outlives its use; nullptr: seen in the message itself
+  void look_through(const Unescaped* text) noexcept { unescaped_ = text; }
+  [[nodiscard]] bool looks_through() const noexcept { return unescaped_ != nullptr; }
 
   /// Replaces a view into the message; the same text again is no edit.
   void replace(std::string_view token, std::string_view text) noexcept;
@@ -56,14 +89,23 @@ class Translator {
   void replace_address(std::string_view token, nat::Ipv4Address address) noexcept;
   void replace_number(std::string_view token, std::uint32_t value) noexcept;
   /// Writes an endpoint over host[:port]. A port that was not written is added only if it is not the default.
-  void replace_endpoint(const HostPort& token, nat::Endpoint endpoint, std::uint16_t default_port) noexcept;
+  void replace_endpoint(const HostPort& token, Counterpart after, std::uint16_t default_port) noexcept;
   /// Writes only the port of host[:port].
-  void replace_port(const HostPort& token, std::uint16_t port, std::uint16_t default_port) noexcept;
+  void replace_port(const HostPort& token, Counterpart after, std::uint16_t default_port) noexcept;
 
  private:
+  // The last address that the host was asked about: one message mostly names one.
+  struct Asked {
+    nat::Ipv4Address address;
+    bool is_ours = false;
+  };
+
   const Message& message_;
   Host& host_;
   EditList& edits_;
+  const Policy& policy_;
+  const Unescaped* unescaped_ = nullptr;
+  mutable std::optional<Asked> asked_;
   Outcome outcome_ = Outcome::fine;
   Rule rule_ = Rule::other;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "alg/sip/uri.hpp"
 
-#include <algorithm>
+#include <utility>
 
 #include "alg/sip/chars.hpp"
 #include "alg/sip/values.hpp"
@@ -14,14 +14,43 @@ namespace {
 // hold
 // ";" and "?": the first "@" ends the user (RFC 3261 section 25.1).
 std::size_t host_begin(std::string_view text, std::size_t after_scheme) noexcept {
-  const auto at = text.find('@', after_scheme);
-  return at == std::string_view::npos ? after_scheme : at + 1;
+  const auto at = find_mark<'@'>(text, after_scheme);
+  return at == text.size() ? after_scheme : at + 1;
 }
 
-Scheme scheme_of(std::string_view text) noexcept {
-  if (equals(text, "sip")) return Scheme::sip;
-  if (equals(text, "sips")) return Scheme::sips;
-  return Scheme::other;
+struct SchemeRead {
+  Scheme scheme = Scheme::other;
+  std::size_t end = 0;  // behind the colon; 0: there is no scheme
+};
+
+SchemeRead read_scheme(std::string_view text) noexcept {
+  // Nearly every one is this.
+  if (text.size() > 4 && text[3] == ':' && equals(slice(text, 0, 3), "sip")) return {Scheme::sip, 4};
+  const auto colon = find_mark<':'>(text);
+  if (colon == text.size() || colon == 0) return {};
+  const auto name = slice(text, 0, colon);
+  const auto scheme = equals(name, "sips") ? Scheme::sips : equals(name, "sip") ? Scheme::sip : Scheme::other;
+  return {scheme, colon + 1};
+}
+
+// An IPv4 address at the beginning of a text, with no character of a host behind it. \return its size; 0:
+// none
+std::size_t read_ipv4(std::string_view text, std::optional<nat::Ipv4Address>& address) noexcept {
+  std::size_t end = 0;
+  std::uint32_t value = 0;
+  for (int octet = 0; octet < 4; ++octet) {
+    if (octet > 0 && (end == text.size() || text[end++] != '.')) return 0;
+    const auto begin = end;
+    std::uint32_t number = 0;
+    for (; end < text.size() && end - begin < 3 && is(text[end], chars::kDigit); ++end) {
+      number = number * 10 + static_cast<unsigned>(text[end] - '0');
+    }
+    if (end == begin || number > 255 || (end - begin > 1 && text[begin] == '0')) return 0;
+    value = value << 8U | number;
+  }
+  if (end < text.size() && is(text[end], chars::kHost)) return 0;
+  address = nat::Ipv4Address::from_host(value);
+  return end;
 }
 
 }  // namespace
@@ -30,61 +59,86 @@ std::uint16_t HostPort::port_or(std::uint16_t default_port) const noexcept {
   return port_number(port).value_or(default_port);
 }
 
-std::optional<HostPort> parse_host_port(std::string_view text, std::size_t& end) noexcept {
-  HostPort result;
-  if (!text.empty() && text.front() == '[') {
-    const auto close = text.find(']');
-    if (close == std::string_view::npos) return std::nullopt;
+std::size_t read_host_port(std::string_view text, HostPort& token) noexcept {
+  std::size_t end = 0;
+  if (!text.empty() && is(text.front(), chars::kDigit)) end = read_ipv4(text, token.address);
+  if (end == 0 && !text.empty() && text.front() == '[') {
+    const auto close = find_mark<']'>(text);
+    if (close == text.size()) return 0;
     end = close + 1;
-  } else {
+  } else if (end == 0) {
     end = skip(text, 0, chars::kHost);
   }
-  if (end == 0) return std::nullopt;
-  result.host = slice(text, 0, end);
-  result.address = nat::Ipv4Address::parse(result.host);
+  if (end == 0) return 0;
+  token.host = slice(text, 0, end);
   const auto colon = skip(text, end, chars::kSpace);
-  if (colon == text.size() || text[colon] != ':') return result;
+  if (colon == text.size() || text[colon] != ':') return end;
   const auto begin = skip(text, colon + 1, chars::kSpace);
   end = skip(text, begin, chars::kDigit);
-  result.port = slice(text, begin, end);
-  if (!port_number(result.port)) return std::nullopt;
-  return result;
+  token.port = slice(text, begin, end);
+  return port_number(token.port) ? end : 0;
+}
+
+std::optional<HostPort> parse_host_port(std::string_view text, std::size_t& end) noexcept {
+  std::optional<HostPort> token(std::in_place);
+  end = read_host_port(text, *token);
+  if (end == 0) token.reset();
+  return token;
+}
+
+bool take_uri_apart(std::string_view text, Uri& uri) noexcept {
+  const auto [scheme, after_scheme] = read_scheme(text);
+  if (after_scheme == 0) return false;
+  uri.scheme = scheme;
+  if (scheme == Scheme::other) {
+    uri.user = slice(without_params(text), after_scheme);
+    return true;
+  }
+  const auto begin = host_begin(text, after_scheme);
+  if (begin != after_scheme) uri.user = slice(text, after_scheme, begin - 1);
+  const auto size = read_host_port(slice(text, begin), uri.host_port);
+  if (size == 0) return false;
+  auto rest = slice(text, begin + size);
+  if (rest.empty()) return true;
+  if (rest.front() == ';') {
+    const auto end = find_mark<'?'>(rest);
+    uri.params = slice(rest, 1, end);
+    rest = slice(rest, end);
+  }
+  if (rest.empty()) return true;
+  uri.headers = slice(rest, 1);
+  return rest.front() == '?';
+}
+
+void read_params(Uri& uri) noexcept {
+  std::string_view transport;
+  if (!uri.params.empty()) {
+    ParamReader params(uri.params);
+    while (const auto param = params.next()) {
+      if (transport.empty() && equals(param->name, "transport")) transport = param->value;
+      if (uri.maddr.empty() && equals(param->name, "maddr")) uri.maddr = param->value;
+    }
+  }
+  const bool tls = uri.scheme == Scheme::sips || equals(transport, "tls");
+  if (tls) uri.default_port = kSipsPort;
+  if (tls || (!transport.empty() && !equals(transport, "udp"))) uri.protocol = nat::Protocol::tcp;
 }
 
 std::optional<Uri> parse_uri(std::string_view text) noexcept {
-  const auto colon = text.find(':');
-  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  Uri uri;
-  uri.scheme = scheme_of(slice(text, 0, colon));
-  if (uri.scheme == Scheme::other) {
-    uri.user = slice(without_params(text), colon + 1);
-    return uri;
+  std::optional<Uri> uri(std::in_place);
+  if (!take_uri_apart(text, *uri)) {
+    uri.reset();
+  } else if (uri->scheme != Scheme::other) {
+    read_params(*uri);
   }
-  const auto begin = host_begin(text, colon + 1);
-  if (begin != colon + 1) uri.user = slice(text, colon + 1, begin - 1);
-  std::size_t size = 0;
-  const auto host_port = parse_host_port(slice(text, begin), size);
-  if (!host_port) return std::nullopt;
-  uri.host_port = *host_port;
-  const auto rest = slice(text, begin + size);
-  if (!rest.empty() && rest.front() == ';') {
-    uri.params = slice(rest, 1, std::min(rest.find('?'), rest.size()));
-  } else if (!rest.empty() && rest.front() != '?') {
-    return std::nullopt;
-  }
-  const auto transport = find_param(uri.params, "transport");
-  const bool tls = uri.scheme == Scheme::sips || (transport && equals(transport->value, "tls"));
-  if (tls) uri.default_port = kSipsPort;
-  if (tls || (transport && !equals(transport->value, "udp"))) uri.protocol = nat::Protocol::tcp;
   return uri;
 }
 
 std::string_view without_params(std::string_view uri) noexcept {
-  const auto colon = uri.find(':');
-  if (colon == std::string_view::npos) return uri;
-  const bool is_sip = scheme_of(slice(uri, 0, colon)) != Scheme::other;
-  const auto from = is_sip ? host_begin(uri, colon + 1) : colon + 1;
-  return slice(uri, 0, std::min(uri.find_first_of(";?", from), uri.size()));
+  const auto [scheme, after_scheme] = read_scheme(uri);
+  if (after_scheme == 0) return uri;
+  const auto from = scheme == Scheme::other ? after_scheme : host_begin(uri, after_scheme);
+  return slice(uri, 0, find_mark<';', '?'>(uri, from));
 }
 
 }  // namespace pinhole::alg::sip

@@ -27,6 +27,10 @@ struct HostPort {
 /// \param end set to the place after it.
 [[nodiscard]] std::optional<HostPort> parse_host_port(std::string_view text, std::size_t& end) noexcept;
 
+/// The same in place: values of this size are dearer to hand over than to make. \param token a fresh one
+/// \return the place after it; 0: there is none
+[[nodiscard]] std::size_t read_host_port(std::string_view text, HostPort& token) noexcept;
+
 enum class Scheme : std::uint8_t { sip, sips, other };
 
 struct Uri {
@@ -34,12 +38,20 @@ struct Uri {
   std::string_view user;                        // with its password, as written; empty when absent
   HostPort host_port;                           // of sip and sips only
   std::string_view params;                      // after the first ";", without headers
+  std::string_view maddr;                       // of the parameters; empty when absent
+  std::string_view headers;                     // after "?"
   nat::Protocol protocol = nat::Protocol::udp;  // tcp for sips and for transport=tcp, tls and the like
   std::uint16_t default_port = kSipPort;
 };
 
 /// \return none when it is no URI, or a sip or sips one that breaks the grammar of RFC 3261 section 19.1.
 [[nodiscard]] std::optional<Uri> parse_uri(std::string_view text) noexcept;
+
+/// parse_uri() in place and in two steps, for whom the first one may be enough: all but protocol,
+/// default_port and maddr, which come of the parameters of a sip or sips URI. \param uri a fresh one
+/// \return false: parse_uri() would give none
+[[nodiscard]] bool take_uri_apart(std::string_view text, Uri& uri) noexcept;
+void read_params(Uri& uri) noexcept;
 
 /// A URI up to its parameters and headers: "sip:alice@example.com".
 [[nodiscard]] std::string_view without_params(std::string_view uri) noexcept;

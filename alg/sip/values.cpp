@@ -7,54 +7,6 @@
 
 namespace pinhole::alg::sip {
 
-namespace {
-
-// The place of the first `mark` outside of quoted strings and angle brackets; text.size() when there is none.
-std::size_t find_outside(std::string_view text, char mark) noexcept {
-  bool in_brackets = false;
-  for (std::size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    if (c == '"' && !in_brackets) {
-      i = skip_quoted(text, i);
-      continue;
-    }
-    if (c == mark && !in_brackets) return i;
-    if (c == '<') in_brackets = true;
-    if (c == '>') in_brackets = false;
-    ++i;
-  }
-  return text.size();
-}
-
-// Takes the text up to `mark` off the front, and the mark with it.
-std::string_view take_until(std::string_view& rest, char mark) noexcept {
-  const auto end = find_outside(rest, mark);
-  const auto item = trim(slice(rest, 0, end));
-  rest = slice(rest, std::min(end + 1, rest.size()));
-  return item;
-}
-
-}  // namespace
-
-std::optional<std::string_view> ListReader::next() noexcept {
-  while (!rest_.empty()) {
-    const auto item = take_until(rest_, ',');
-    if (!item.empty()) return item;
-  }
-  return std::nullopt;
-}
-
-std::optional<Param> ParamReader::next() noexcept {
-  while (!rest_.empty()) {
-    const auto item = take_until(rest_, ';');
-    if (item.empty()) continue;
-    const auto equals_sign = std::min(item.find('='), item.size());
-    return Param{trim(slice(item, 0, equals_sign)),
-                 trim(slice(item, std::min(equals_sign + 1, item.size())))};
-  }
-  return std::nullopt;
-}
-
 std::optional<Param> find_param(std::string_view params, std::string_view lower_case_name) noexcept {
   ParamReader reader(params);
   while (const auto param = reader.next()) {
@@ -65,29 +17,39 @@ std::optional<Param> find_param(std::string_view params, std::string_view lower_
 
 std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept {
   // Outside of quotes a display name has neither "<" nor ":", so the first "<" begins the URI.
-  std::size_t open = 0;
-  while (open < item.size() && item[open] != '<') {
-    open = item[open] == '"' ? skip_quoted(item, open) : open + 1;
-  }
+  auto open = find_mark<'<', '"'>(item);
+  while (open < item.size() && item[open] == '"') open = find_mark<'<', '"'>(item, skip_quoted(item, open));
   NameAddr result;
   std::string_view rest;
   if (open < item.size()) {
-    const auto close = item.find('>', open);
-    if (close == std::string_view::npos) return std::nullopt;
+    const auto close = find_mark<'>'>(item, open);
+    if (close == item.size()) return std::nullopt;
     result.uri = trim(slice(item, open + 1, close));
     rest = trim(slice(item, close + 1));
   } else {
-    const auto end = std::min(item.find_first_of("; \t\r\n\""), item.size());
+    const auto end = find_mark<';', ' ', '\t', '\r', '\n', '"'>(item);
     result.uri = slice(item, 0, end);
     rest = trim(slice(item, end));
   }
-  if (result.uri.find(':') == std::string_view::npos) return std::nullopt;
+  if (find_mark<':'>(result.uri) == result.uri.size()) return std::nullopt;
   if (!rest.empty() && rest.front() == ';') result.params = slice(rest, 1);
   return result;
 }
 
-std::optional<Via> parse_via(std::string_view item) noexcept {
-  // sent-protocol: three tokens with slashes between them, the last one the transport.
+namespace {
+
+struct SentProtocol {
+  std::string_view transport;
+  std::size_t end = 0;  // with the white space behind it
+};
+
+// Three tokens with slashes between them, the last one the transport.
+std::optional<SentProtocol> read_sent_protocol(std::string_view item) noexcept {
+  constexpr std::string_view kUsual = "SIP/2.0/UDP ";
+  if (item.starts_with(kUsual)) {
+    return SentProtocol{slice(item, kUsual.size() - 4, kUsual.size() - 1),
+                        skip(item, kUsual.size(), chars::kSpace)};
+  }
   std::size_t at = 0;
   std::string_view transport;
   for (int part = 0; part < 3; ++part) {
@@ -102,25 +64,36 @@ std::optional<Via> parse_via(std::string_view item) noexcept {
     transport = slice(item, at, end);
     at = end;
   }
-  const auto begin = skip(item, at, chars::kSpace);
-  if (begin == at) return std::nullopt;
+  const auto end = skip(item, at, chars::kSpace);
+  if (end == at) return std::nullopt;
+  return SentProtocol{transport, end};
+}
 
-  Via via;
+}  // namespace
+
+bool read_via(std::string_view item, Via& via) noexcept {
+  const auto protocol = read_sent_protocol(item);
+  if (!protocol) return false;
+  const auto& [transport, begin] = *protocol;
   if (!equals(transport, "udp")) via.protocol = nat::Protocol::tcp;
   if (equals(transport, "tls")) via.default_port = kSipsPort;
-  std::size_t size = 0;
-  const auto sent_by = parse_host_port(slice(item, begin), size);
-  if (!sent_by) return std::nullopt;
-  via.sent_by = *sent_by;
+  const auto size = read_host_port(slice(item, begin), via.sent_by);
+  if (size == 0) return false;
   const auto semicolon = skip(item, begin + size, chars::kSpace);
-  if (semicolon == item.size()) return via;
-  if (item[semicolon] != ';') return std::nullopt;
+  if (semicolon == item.size()) return true;
+  if (item[semicolon] != ';') return false;
   ParamReader params(slice(item, semicolon + 1));
   while (const auto param = params.next()) {
     if (equals(param->name, "received")) via.received = param->value;
     if (equals(param->name, "rport")) via.rport = param->value;
     if (equals(param->name, "maddr")) via.maddr = param->value;
   }
+  return true;
+}
+
+std::optional<Via> parse_via(std::string_view item) noexcept {
+  std::optional<Via> via(std::in_place);
+  if (!read_via(item, *via)) via.reset();
   return via;
 }
 

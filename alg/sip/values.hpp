@@ -7,20 +7,53 @@
 #include <optional>
 #include <string_view>
 
+#include "alg/sip/chars.hpp"
+#include "alg/sip/scan.hpp"
 #include "alg/sip/uri.hpp"
 
 namespace pinhole::alg::sip {
 
-/// Cuts a header value at its commas; those in quoted strings and angle brackets do not count.
-class ListReader {
+/// Cuts a text at its `kMark`s; those in quoted strings and angle brackets do not count.
+template <char kMark>
+class PieceReader {
  public:
-  explicit ListReader(std::string_view value) noexcept : rest_(value) {}
-  /// \return the next item that is not empty, without white space around; none at the end.
-  [[nodiscard]] std::optional<std::string_view> next() noexcept;
+  explicit PieceReader(std::string_view text) noexcept : text_(text), marks_(text) {}
+  /// \return the next piece that is not empty, without white space around; none at the end.
+  [[nodiscard]] std::optional<std::string_view> next() noexcept {
+    while (begin_ < text_.size()) {
+      const auto end = piece_end();
+      const auto piece = trim(slice(text_, begin_, end));
+      begin_ = end + 1;
+      if (!piece.empty()) return piece;
+    }
+    return std::nullopt;
+  }
 
  private:
-  std::string_view rest_;
+  [[nodiscard]] std::size_t piece_end() noexcept {
+    bool in_brackets = false;
+    for (auto at = marks_.next(); at < text_.size(); at = marks_.next()) {
+      const char c = text_[at];
+      if (in_brackets) {
+        in_brackets = c != '>';
+      } else if (c == kMark) {
+        return at;
+      } else if (c == '"') {
+        marks_.skip_to(skip_quoted(text_, at));
+      } else {
+        in_brackets = c == '<';
+      }
+    }
+    return text_.size();
+  }
+
+  std::string_view text_;
+  MarkScanner<kMark, '"', '<', '>'> marks_;
+  std::size_t begin_ = 0;
 };
+
+/// Cuts a header value at its commas.
+using ListReader = PieceReader<','>;
 
 struct Param {
   std::string_view name;
@@ -30,11 +63,17 @@ struct Param {
 /// Reads `name [= value]` separated by semicolons.
 class ParamReader {
  public:
-  explicit ParamReader(std::string_view params) noexcept : rest_(params) {}
-  [[nodiscard]] std::optional<Param> next() noexcept;
+  explicit ParamReader(std::string_view params) noexcept : pieces_(params) {}
+  [[nodiscard]] std::optional<Param> next() noexcept {
+    const auto piece = pieces_.next();
+    if (!piece) return std::nullopt;
+    const auto equals_sign = find_mark<'='>(*piece);
+    if (equals_sign == piece->size()) return Param{*piece, {piece->data() + piece->size(), 0}};
+    return Param{trim(slice(*piece, 0, equals_sign)), trim(slice(*piece, equals_sign + 1))};
+  }
 
  private:
-  std::string_view rest_;
+  PieceReader<';'> pieces_;
 };
 
 /// \param lower_case_name of the parameter.
@@ -62,6 +101,8 @@ struct Via {
 };
 
 [[nodiscard]] std::optional<Via> parse_via(std::string_view item) noexcept;
+/// The same in place. \param via a fresh one \return false: parse_via() would give none
+[[nodiscard]] bool read_via(std::string_view item, Via& via) noexcept;
 
 struct CSeq {
   std::uint32_t number = 0;

@@ -114,6 +114,7 @@ Json encode_dataplane(const Status& status) {
   document["uptime_s"] = is_up ? Json(seconds_between(status.dataplane_started, status.now)) : Json(nullptr);
   document["abi_version"] = is_known ? Json(status.abi_version) : Json(nullptr);
   document["workers"] = is_known ? Json(status.workers) : Json(nullptr);
+  document["plan_differs"] = is_known ? Json(status.plan_differs) : Json(nullptr);
   return document;
 }
 
@@ -153,7 +154,18 @@ Json encode(const Status& status) {
                 {"pinholes", status.pinholes},
                 {"mbufs", status.mbufs_in_use}}},
               {"events", {{"received", status.events_received}, {"lost", status.events_lost}}},
+              {"sip", status.sip ? encode(*status.sip) : Json(nullptr)},
               {"nat_log", encode_nat_log(status.nat_log)}};
+}
+
+Json encode(const SipRow& row) {
+  Json hosts = Json::array();
+  for (const auto& rule : row.hosts) hosts.push_back({{"prefix", text(rule.hosts)}, {"on", rule.on}});
+  return Json{{"on", row.on},
+              {"interfaces_off", row.interfaces_off},
+              {"hosts", std::move(hosts)},
+              {"generation", row.generation},
+              {"settled", row.settled}};
 }
 
 Json encode(const WorkerRow& row) {

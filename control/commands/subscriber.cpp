@@ -123,6 +123,18 @@ std::optional<Row> row_by_rule(const Config& config, const EndpointFilter& asked
              std::nullopt,  "rule",          found->number};
 }
 
+/// Adds the ports that a host has by the rule. What is mapped statically to that host is among them.
+void add_row_by_rule(const Config& config, const EndpointFilter& asked, Rows& rows) {
+  const auto rule = row_by_rule(config, asked);
+  if (!rule) return;
+  const auto within = [&](const Row& row) {
+    return row.inside == rule->inside && row.external == rule->external &&
+           row.first_port >= rule->first_port && row.last_port <= rule->last_port;
+  };
+  rows.total -= std::erase_if(rows.shown, within);
+  rows.add(*rule);
+}
+
 /// What the mappings that live now say: a row for each block that they lie in, or for each of them.
 void add_live_rows(const Model& model, const EndpointFilter& asked, const std::vector<Row>& fixed,
                    Rows& rows) {
@@ -186,6 +198,14 @@ Result<Json> show_subscriber(const Model& model, const Arguments& arguments) {
                  "endpoint: found a subnet; allowed is an inside address or an external "
                  "address:port"};
   }
+  const auto status = model.status();
+  if (status.dataplane == DataplaneState::up && status.plan_differs) {
+    return Error{ErrorCode::unavailable,
+                 fmt::format("the data plane runs with another nat.pool, nat.ports, nat.forwards or "
+                             "nat.static_mappings than {} had when control read it; start both with the same "
+                             "file",
+                             status.config_path)};
+  }
   const auto mode = model.config().nat.ports.mode;
   const auto fixed = static_rows(model.config(), asked);
   Rows rows;
@@ -199,8 +219,8 @@ Result<Json> show_subscriber(const Model& model, const Arguments& arguments) {
                     text(asked), text(asked))};
   }
   if (mode == nat::PortMode::deterministic) {
-    if (const auto row = row_by_rule(model.config(), asked)) rows.add(*row);
-  } else if (model.status().dataplane == DataplaneState::up) {
+    add_row_by_rule(model.config(), asked, rows);
+  } else if (status.dataplane == DataplaneState::up) {
     add_live_rows(model, asked, fixed, rows);
   } else if (rows.total == 0) {
     return Error{

@@ -58,6 +58,11 @@ constexpr std::array kSubscriberArguments = {
              "an inside address, to see its external ports; or an external address:port, to see whose it is",
              true, true},
 };
+constexpr std::array kSipArguments = {
+    Argument{"interface", ArgumentType::text,
+             "only what comes in or goes out by this interface, by its name"},
+    Argument{"prefix", ArgumentType::endpoint, "only inside hosts of this address or subnet"},
+};
 constexpr std::array kStatsArguments = {
     Argument{"drops", ArgumentType::flag, "only the drop reasons"},
     Argument{"nonzero", ArgumentType::flag, "only what has counted anything"},
@@ -144,6 +149,35 @@ Result<Json> show_registrations(const Model& model, const Arguments& arguments) 
                      arguments.page());
 }
 
+Result<Json> show_sip(const Model& model, const Arguments&) {
+  const auto status = model.status();
+  if (!status.sip) {
+    return Error{ErrorCode::unavailable, "a worker is writing its switch down just now; ask again"};
+  }
+  return encode(*status.sip);
+}
+
+Result<Json> turn_sip(const Model& model, const Arguments& arguments, bool on) {
+  SipTurn turn{.on = on, .interface = arguments.text("interface"), .hosts = std::nullopt};
+  if (const auto hosts = arguments.get<EndpointFilter>("prefix")) {
+    if (hosts->port)
+      return Error{ErrorCode::range, "prefix: found a port; allowed is an address or a subnet"};
+    turn.hosts = hosts->prefix;
+  }
+  if (turn.hosts && !turn.interface.empty()) {
+    return Error{ErrorCode::conflict, "interface and prefix are two switches; turn one after the other"};
+  }
+  const auto row = model.controls().turn_sip(turn);
+  if (!row) return row.error();
+  return encode(*row);
+}
+Result<Json> turn_sip_on(const Model& model, const Arguments& arguments) {
+  return turn_sip(model, arguments, true);
+}
+Result<Json> turn_sip_off(const Model& model, const Arguments& arguments) {
+  return turn_sip(model, arguments, false);
+}
+
 Result<Json> show_stats(const Model& model, const Arguments& arguments) {
   const auto part = arguments.text("name");
   Json list = Json::array();
@@ -214,6 +248,12 @@ constexpr std::array kCommands = {
             kRegistrationsArguments, show_registrations},
     Command{"subscriber", "which external ports an inside host has, or whose an external port is",
             Access::read, Needs::nothing, kSubscriberArguments, show_subscriber},
+    Command{
+        "sip.show", "for whom the SIP gateway is switched on", Access::read, Needs::dataplane, {}, show_sip},
+    Command{"sip.on", "switch the SIP gateway on, for all, an interface or inside hosts", Access::write,
+            Needs::dataplane, kSipArguments, turn_sip_on},
+    Command{"sip.off", "switch the SIP gateway off for new calls; those that live are seen through",
+            Access::write, Needs::dataplane, kSipArguments, turn_sip_off},
     Command{"stats", "every counter and every drop reason", Access::read, Needs::dataplane, kStatsArguments,
             show_stats},
     Command{"config.show",

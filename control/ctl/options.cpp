@@ -108,9 +108,11 @@ Query query_of(const Leaf& leaf) {
   return query;
 }
 
-/// pinholectl's own `help` replaces that of control, and watching what never changes is of no use.
+/// pinholectl's own `help` replaces that of control; watching what never changes is of no use, and nobody
+/// wants to change something again and again.
 bool is_offered(const Command& command, bool under_watch) {
   if (command.name == "help") return false;
+  if (command.access == Access::write) return !under_watch;
   return !under_watch || (command.name != "version" && command.name != "config.show");
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 namespace pinhole::control {
@@ -84,6 +85,20 @@ std::string render_nat_log(const Json& log) {
   return out;
 }
 
+/// "on", "off", or "on, but for …".
+std::string render_sip(const Json& sip) {
+  std::string out = sip.at("on").get<bool>() ? "on" : "off";
+  const char* joint = ", but ";
+  const auto add = [&](std::string_view what, const std::string& name) {
+    out += fmt::format("{}{} for {}", std::exchange(joint, ", "), what, printable(name));
+  };
+  for (const auto& name : sip.at("interfaces_off")) add("off", name.get<std::string>());
+  for (const auto& rule : sip.at("hosts"))
+    add(rule.at("on").get<bool>() ? "on" : "off", cell(rule, "prefix"));
+  if (!sip.at("settled").get<bool>()) out += " (not all workers have heard of it yet)";
+  return out + '\n';
+}
+
 std::string render_status(const Json& result) {
   const auto& control = result.at("control");
   const auto& live = result.at("live");
@@ -91,11 +106,15 @@ std::string render_status(const Json& result) {
   auto out = "data plane  " + render_dataplane(result.at("dataplane"));
   out += fmt::format("control     up for {}, pid {}, version {}\n", duration(control, "uptime_s"),
                      cell(control, "pid"), printable(cell(result, "version")));
-  out += fmt::format("config      {}\n", printable(cell(result, "config_path")));
+  out += fmt::format("config      {}{}\n", printable(cell(result, "config_path")),
+                     result.at("dataplane").at("plan_differs") == Json(true)
+                         ? "; the data plane gives ports out by ANOTHER one: start both with the same"
+                         : "");
   out += fmt::format("live        calls {}, registrations {}, mappings {}, pinholes {}, mbufs {}\n",
                      cell(live, "calls"), cell(live, "registrations"), cell(live, "mappings"),
                      cell(live, "pinholes"), cell(live, "mbufs"));
   out += fmt::format("events      received {}, lost {}\n", cell(events, "received"), cell(events, "lost"));
+  if (!result.at("sip").is_null()) out += "sip         " + render_sip(result.at("sip"));
   out += render_nat_log(result.at("nat_log"));
   Table table({{"INTERFACE"}, {"ZONE"}, {"ADDRESS"}, {"MAC"}, {"DEVICE"}});
   for (const auto& row : result.at("interfaces")) {
@@ -306,6 +325,9 @@ constexpr std::array kRenderers = {
     Renderer{"pinholes", render_pinholes},
     Renderer{"registrations", render_registrations},
     Renderer{"subscriber", render_subscriber},
+    Renderer{"sip.show", render_sip},
+    Renderer{"sip.on", render_sip},
+    Renderer{"sip.off", render_sip},
     Renderer{"stats", render_stats},
     Renderer{"config.show", render_config},
     Renderer{"version", render_version},

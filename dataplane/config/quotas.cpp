@@ -19,10 +19,17 @@ std::uint32_t most_udp_mappings(const Config& config) {
 
 }  // namespace
 
-std::array<std::uint32_t, nat::kProtocols> mappings_per_host(const Config& config) {
+std::array<std::uint32_t, nat::kProtocols> state_per_host(const Config& config) {
   const auto& quotas = config.nat.quotas;
-  return {effective(quotas.udp, most_udp_mappings(config)), effective(quotas.tcp, kMostMappings),
+  return {effective(quotas.udp, kMostMappings), effective(quotas.tcp, kMostMappings),
           effective(quotas.icmp, kMostMappings)};
+}
+
+std::array<std::uint32_t, nat::kProtocols> mappings_per_host(const Config& config) {
+  auto limits = state_per_host(config);
+  auto& udp = limits[static_cast<std::size_t>(nat::Protocol::udp)];
+  udp = std::min(udp, most_udp_mappings(config));
+  return limits;
 }
 
 std::uint32_t ports_per_host(const Config& config) {

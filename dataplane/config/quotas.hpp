@@ -16,7 +16,11 @@ inline constexpr std::uint32_t kMostMappings = 65535;
 /// Of a host's ports so many are left for media, which may go over the quota (nat::HostTable::kMediaReserve).
 inline constexpr std::uint32_t kMediaReserve = 16;
 
-/// \return by protocol, from 1 to kMostMappings.
+// By protocol, from 1 to kMostMappings:
+
+/// Mappings of every kind: those without a port of the pool count too.
+[[nodiscard]] std::array<std::uint32_t, nat::kProtocols> state_per_host(const Config& config);
+/// Mappings that take a port of the pool, media of calls apart.
 [[nodiscard]] std::array<std::uint32_t, nat::kProtocols> mappings_per_host(const Config& config);
 
 /// How many ports of each protocol a host may have in its blocks. \param config  not of mode random

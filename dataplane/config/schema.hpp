@@ -50,6 +50,9 @@ struct Schema<Interface> {
           .member = &Interface::icmp,
           .help = "whether Pinhole itself sends ICMP to this side: errors, and answers to pings of its own "
                   "addresses (RFC 5508 REQ-9); that of others passes anyhow"},
+      Key{.name = "sip",
+          .member = &Interface::sip,
+          .help = "whether SIP is read and translated that comes in or goes out by the interface"},
   };
 };
 
@@ -107,7 +110,8 @@ struct Schema<Sip> {
   static constexpr std::tuple kKeys{
       Key{.name = "enabled",
           .member = &Sip::enabled,
-          .help = "read and translate SIP; false: SIP is forwarded like any other traffic"},
+          .help = "read and translate SIP; false: SIP is forwarded like any other traffic; this and the "
+                  "three like it can be changed at run time (pinholectl sip)"},
       Key{.name = "ports",
           .member = &Sip::ports,
           .help = "the ports where SIP is looked for",
@@ -124,6 +128,46 @@ struct Schema<Sip> {
           .member = &Sip::streams_per_worker,
           .help = "how many TCP connections each worker reads at a time; those above it pass unread",
           .bounds = {1, 1048576}},
+      Key{.name = "malformed",
+          .member = &Sip::malformed,
+          .help = "what becomes of a message that begins like SIP and cannot be read; forward: it goes on "
+                  "untouched"},
+      Key{.name = "transparent",
+          .member = &Sip::transparent,
+          .help = "peers outside whose SIP messages are not touched, either way: they see to NAT themselves",
+          .bounds = {0, kMaxTransparent}},
+      Key{.name = "hide_parties",
+          .member = &Sip::hide_parties,
+          .help = "inside addresses as hosts of From, To and Warning leave as tokens, and come back as they "
+                  "were"},
+      Key{.name = "hide_call_id",
+          .member = &Sip::hide_call_id,
+          .help = "inside addresses as hosts of Call-IDs leave as tokens, wherever a message names a "
+                  "Call-ID, and come "
+                  "back as they were"},
+      Key{.name = "hide_key",
+          .member = &Sip::hide_key,
+          .help = "the secret that tokens are made with, 32 hexadecimal digits; empty: drawn at start, and "
+                  "dialogs with "
+                  "tokens do not outlive the data plane",
+          .bounds = {0, kHideKeyDigits}},
+      Key{.name = "asserted_identity",
+          .member = &Sip::asserted_identity,
+          .help = "where P-Asserted-Identity is taken out because the other side is not trusted (RFC 3325)"},
+      Key{.name = "only",
+          .member = &Sip::only,
+          .help = "the inside hosts whose SIP is read and translated; empty: all",
+          .bounds = {0, 24}},
+      Key{.name = "exclude",
+          .member = &Sip::exclude,
+          .help = "inside hosts whose SIP is forwarded like any other traffic; of two prefixes that hold a "
+                  "host the longer one counts",
+          .bounds = {0, 24}},
+      Key{.name = "ignore_df",
+          .member = &Sip::ignore_df,
+          .help =
+              "what becomes of a message that may not be fragmented (DF) and outgrows the MTU when it is "
+              "translated; false: its sender is told a smaller MTU by ICMP; true: it goes on in fragments"},
       Key{.name = "calls_per_worker",
           .member = &Sip::calls_per_worker,
           .help = "the size of each worker's table of calls",

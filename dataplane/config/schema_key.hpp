@@ -52,6 +52,8 @@ inline constexpr std::uint64_t kMaxCpu = 1023;
 inline constexpr std::uint64_t kMaxStaticMappings = 256;
 inline constexpr std::uint64_t kMaxUntranslated = 64;       // of exempt and of route
 inline constexpr std::uint64_t kMaxStaticAddresses = 1024;  // whole ones, of all static mappings together
+inline constexpr std::uint64_t kMaxTransparent = 64;        // each is compared with every message
+inline constexpr std::uint64_t kHideKeyDigits = 32;         // alg::sip::HostTokens::Key
 inline constexpr std::uint64_t kWeekSeconds = 7 * 24 * 3600;
 
 }  // namespace pinhole::config

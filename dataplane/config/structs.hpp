@@ -3,6 +3,7 @@
 // The configuration as plain data. Every default stands here and nowhere else; load.hpp reads a file into it,
 // validate.hpp says whether it can be run. Both processes and pinholectl use it.
 
+#include "alg/sip/policy.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
 #include "nat/port_plan.hpp"
@@ -27,6 +28,7 @@ struct Interface {
   std::uint16_t vlan = 0;                   // 0: untagged
   std::uint16_t mtu = 1500;
   bool icmp = true;  // whether we send ICMP of our own to this side
+  bool sip = true;   // whether SIP is read that comes or goes by it
 
   friend bool operator==(const Interface&, const Interface&) = default;
 };
@@ -261,6 +263,15 @@ struct Sip {
   bool tcp = false;
   bool tcp_own_host = true;
   std::uint32_t streams_per_worker = 4096;
+  alg::sip::Malformed malformed = alg::sip::Malformed::forward;
+  std::vector<nat::Prefix> transparent;
+  bool hide_parties = false;
+  bool hide_call_id = false;
+  std::string hide_key;  // 32 hexadecimal digits; empty: drawn at start
+  alg::sip::AssertedIdentity asserted_identity = alg::sip::AssertedIdentity::keep;
+  std::vector<nat::Prefix> only;     // inside hosts whose SIP is read; empty: all
+  std::vector<nat::Prefix> exclude;  // and of these not
+  bool ignore_df = false;            // fragment messages that outgrow the MTU even if their sender forbids it
   std::uint32_t calls_per_worker = 8192;
   std::uint32_t registrations_per_worker = 8192;
 

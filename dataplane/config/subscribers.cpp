@@ -23,6 +23,49 @@ std::vector<nat::SubscriberRange> subscriber_ranges(const Config& config) {
   return ranges;
 }
 
+std::uint64_t plan_digest(const Config& config) {
+  // FNV-1a; nobody gains anything by a collision. Every list begins with its length.
+  std::uint64_t digest = 0xcbf29ce484222325U;
+  const auto add = [&](std::uint64_t value) {
+    for (int byte = 0; byte < 8; ++byte) digest = (digest ^ (value >> (8 * byte) & 0xffU)) * 0x100000001b3U;
+  };
+  const auto add_endpoint = [&](nat::Endpoint endpoint) {
+    add(endpoint.address.host());
+    add(endpoint.port.host());
+  };
+  const auto add_range = [&](const EndpointRange& range) {
+    add_endpoint(range.endpoint(0));
+    add(range.prefix.length);
+    add(range.last_port);
+  };
+  const auto& nat = config.nat;
+  const auto external = external_addresses(config);
+  add(external.size());
+  for (const auto address : external) add(address.host());
+  add(static_cast<std::uint64_t>(nat.ports.mode));
+  add(nat.ports.block_size);
+  add(nat.ports.blocks_per_host);
+  add(nat.ports.subscribers.size());
+  for (const auto& prefix : nat.ports.subscribers) {
+    add(prefix.address.host());
+    add(prefix.length);
+  }
+  add(nat.forwards.size());
+  for (const auto& forward : nat.forwards) {
+    add(static_cast<std::uint64_t>(forward.protocol));
+    add_endpoint(forward.external);
+    add_endpoint(forward.inside);
+  }
+  add(nat.static_mappings.size());
+  for (const auto& mapping : nat.static_mappings) {
+    add(static_cast<std::uint64_t>(mapping.protocol));
+    add_range(mapping.external);
+    add_range(mapping.inside);
+    add(static_cast<std::uint64_t>(mapping.direction));
+  }
+  return digest;
+}
+
 SubscriberPlan::SubscriberPlan(const Config& config)
     : plan_(port_plan(config)), ranges_(subscriber_ranges(config)), external_(external_addresses(config)) {
 }

@@ -19,6 +19,10 @@ namespace pinhole::config {
 /// as nat::Subscribers wants them.
 [[nodiscard]] std::vector<nat::SubscriberRange> subscriber_ranges(const Config& config);
 
+/// A number for all that says whose external ports are whose: the external addresses in their order, how
+/// ports are given out, forwards and static mappings. Two programs that read the same have the same number.
+[[nodiscard]] std::uint64_t plan_digest(const Config& config);
+
 /// The ports of one inside host.
 struct Allotment {
   std::uint32_t number = 0;  // among the subscribers

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/config/validate.hpp"
 
+#include "dataplane/config/schema_key.hpp"
 #include "dataplane/config/validate_parts.hpp"
 #include "dataplane/config/walk.hpp"
 
@@ -52,6 +53,19 @@ Result<void> check_sip(const Config& config) {
     return config_conflict(item_path("sip.ports", i), fmt::format("{} is listed already", ports[i]),
                            "keep one of the two");
   }
+  const auto& key = config.sip.hide_key;
+  const bool whole = key.empty() || key.size() == kHideKeyDigits;
+  if (!whole || key.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
+    return config_error(ErrorCode::range, "sip.hide_key", fmt::format("{} characters", key.size()),
+                        "32 hexadecimal digits, or nothing");
+  }
+  for (std::size_t i = 0; i < config.sip.exclude.size(); ++i) {
+    const auto hosts = subnet_of(config.sip.exclude[i]);
+    const auto is_same = [&](nat::Prefix other) { return subnet_of(other) == hosts; };
+    if (std::ranges::none_of(config.sip.only, is_same)) continue;
+    return config_conflict(item_path("sip.exclude", i), fmt::format("{} is listed in sip.only", text(hosts)),
+                           "keep one of the two");
+  }
   return {};
 }
 
@@ -70,7 +84,7 @@ Result<void> validate(const Config& config) {
   // Later checks rely on earlier ones: addresses before what is looked up in them.
   constexpr std::array kChecks = {check_network, check_workers,  check_dpdk,         check_pool,
                                   check_ports,   check_forwards, check_untranslated, check_static_mappings,
-                                  check_nat_log, check_sip,      check_control};
+                                  check_blocks,  check_nat_log,  check_sip,          check_control};
   for (const auto check : kChecks) {
     if (auto result = check(config); !result) return result;
   }

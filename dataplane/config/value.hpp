@@ -54,6 +54,18 @@ struct Words<nat::PortMode> {
                                       Word{"deterministic", nat::PortMode::deterministic}};
 };
 template <>
+struct Words<alg::sip::Malformed> {
+  static constexpr std::array kAll = {Word{"forward", alg::sip::Malformed::forward},
+                                      Word{"drop", alg::sip::Malformed::drop}};
+};
+template <>
+struct Words<alg::sip::AssertedIdentity> {
+  static constexpr std::array kAll = {Word{"keep", alg::sip::AssertedIdentity::keep},
+                                      Word{"strip_outbound", alg::sip::AssertedIdentity::strip_outbound},
+                                      Word{"strip_inbound", alg::sip::AssertedIdentity::strip_inbound},
+                                      Word{"strip", alg::sip::AssertedIdentity::strip}};
+};
+template <>
 struct Words<Protocols> {
   static constexpr std::array kAll = {Word{"all", Protocols::all}, Word{"udp", Protocols::udp},
                                       Word{"tcp", Protocols::tcp}, Word{"icmp", Protocols::icmp}};

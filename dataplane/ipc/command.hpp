@@ -8,11 +8,15 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "dataplane/ipc/sip_switch.hpp"
+
 namespace pinhole::ipc {
 
 enum class CommandType : std::uint8_t {
-  close_call,  // shut the pinholes of a call and free its card
-  keep_call,   // the call lives: its pinholes may be idle for `seconds` from now
+  close_call,   // shut the pinholes of a call and free its card
+  keep_call,    // the call lives: its pinholes may be idle for `seconds` from now
+  prepare_sip,  // work out `sip` for `generation`, and say so on the card (dataplane/ipc/sip_switch.hpp)
+  commit_sip,   // take what was prepared for `generation`
 };
 
 struct Command {
@@ -23,9 +27,11 @@ struct Command {
   std::uint32_t card = 0;
   std::uint32_t card_generation = 0;
   std::uint32_t seconds = 0;
+  std::uint32_t generation = 0;
+  SipChange sip{};
   std::uint32_t sequence_again = 0;  // equals `sequence` in a whole message
 };
 static_assert(std::is_trivially_copyable_v<Command>);
-static_assert(sizeof(Command) == 24);
+static_assert(sizeof(Command) == 40);
 
 }  // namespace pinhole::ipc

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "dataplane/ipc/card.hpp"
+#include "dataplane/ipc/sip_switch.hpp"
 #include "dataplane/ipc/text.hpp"
 #include "dataplane/stats.hpp"
 #include "nat/mapping.hpp"
@@ -16,7 +17,7 @@
 namespace pinhole::ipc {
 
 /// Grows with every change to a struct in this folder, to nat::Mapping or to a list of counters.
-inline constexpr std::uint16_t kAbiVersion = 4;
+inline constexpr std::uint16_t kAbiVersion = 5;
 inline constexpr std::uint64_t kMagic = 0x50494e484f4c4531;  // "PINHOLE1"
 inline constexpr std::size_t kMaxWorkers = 16;
 inline constexpr std::size_t kMaxInterfaces = 16;
@@ -40,6 +41,7 @@ struct WorkerShare {
   std::uint32_t call_capacity = 0;
   const Shared<RegistrationCard>* registrations = nullptr;
   std::uint32_t registration_capacity = 0;
+  const Shared<SipCard>* sip = nullptr;
 };
 
 struct InterfaceShare {
@@ -61,6 +63,7 @@ struct Layout {
   std::uint64_t start_tsc = 0;          // tick 0
   std::uint64_t start_realtime_ns = 0;  // the same moment, since 1970
   Text<254> config_path;
+  std::uint64_t plan_digest = 0;  // config::plan_digest() of the configuration that the data plane runs with
   std::array<WorkerShare, kMaxWorkers> workers{};
   std::array<InterfaceShare, kMaxInterfaces> interfaces{};
   std::atomic<std::uint64_t> heartbeat{0};

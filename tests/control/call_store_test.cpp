@@ -203,7 +203,8 @@ TEST_CASE("the way a call ends decides what its record says", "[control][call_st
   }
 }
 
-TEST_CASE("a call that is tried again after 407 within its linger is not closed", "[control][call_store]") {
+TEST_CASE("a call that is tried again after 407 within its linger is not closed",
+          "[control][call_store][AC-18]") {
   Scene scene;
   scene.open(0, 1);
   scene.message(0, "INVITE", CallState::inviting);
@@ -238,7 +239,7 @@ TEST_CASE("a BYE that is sent again does not put off the end", "[control][call_s
   CHECK(scene.link.take(CommandType::close_call).size() == 1);
 }
 
-TEST_CASE("a held call keeps its ports: it is kept every minute for three", "[control][call_store][ac-27]") {
+TEST_CASE("a held call keeps its ports: it is kept every minute for three", "[control][call_store][AC-27]") {
   Scene scene;
   scene.link.last_media = scene.link.now_tick;
   scene.answer_call(0, 1);
@@ -338,7 +339,7 @@ TEST_CASE("a card that is used again ends the call that had it", "[control][call
 }
 
 TEST_CASE("a resync finds the calls that nobody told of and ends those that are gone",
-          "[control][call_store][resync]") {
+          "[control][call_store][resync][AC-28]") {
   Scene scene;
   scene.answer_call(0, 1);                    // will be gone
   scene.answer_call(1, 2);                    // goes on
@@ -519,6 +520,7 @@ TEST_CASE("what is handed over is there again, and ends as lost beside a new dat
   Handover left{.status = {}, .calls = scene.store.records()};
   left.status.dataplane = DataplaneState::lost;
   left.status.dataplane_pid = 77;
+  left.status.plan_differs = true;
   left.status.interfaces.push_back({.name = "in",
                                     .device = "none",
                                     .zone = config::Zone::outside,
@@ -528,6 +530,7 @@ TEST_CASE("what is handed over is there again, and ends as lost beside a new dat
   REQUIRE(taken);
   CHECK(taken->status.dataplane == DataplaneState::lost);
   CHECK(taken->status.dataplane_pid == 77);
+  CHECK(taken->status.plan_differs);
   REQUIRE(taken->status.interfaces.size() == 1);
   CHECK(taken->status.interfaces[0].address == *nat::Prefix::parse("192.0.2.1/24"));
 

@@ -46,6 +46,36 @@ using Texts = std::vector<std::string>;
 
 }  // namespace
 
+TEST_CASE("the switch of the SIP gateway is turned for all, an interface or hosts",
+          "[control][commands][sip_switch][AC-24]") {
+  const auto model = sample_model();
+  struct Case {
+    const char* method;
+    const char* params;
+    bool on;
+    const char* interface;
+    const char* hosts;  // nullptr: none
+  };
+  for (const Case& row : {Case{"sip.off", "{}", false, "", nullptr}, Case{"sip.on", "{}", true, "", nullptr},
+                          Case{"sip.off", R"({"interface": "wan"})", false, "wan", nullptr},
+                          Case{"sip.off", R"({"prefix": "10.0.0.0/25"})", false, "", "10.0.0.0/25"},
+                          Case{"sip.on", R"({"prefix": "10.0.0.5"})", true, "", "10.0.0.5/32"}}) {
+    INFO(row.method << " " << row.params);
+    CHECK(find_command(row.method)->access == Access::write);
+    static_cast<void>(run(model, row.method, row.params));
+    REQUIRE(model.turns.last.has_value());
+    CHECK(model.turns.last->on == row.on);
+    CHECK(model.turns.last->interface == row.interface);
+    CHECK(model.turns.last->hosts.has_value() == (row.hosts != nullptr));
+    if (row.hosts != nullptr)
+      CHECK(*model.turns.last->hosts == pinhole::nat::Prefix::parse(row.hosts).value());
+  }
+  model.turns.last.reset();
+  CHECK(fail(model, "sip.off", R"({"prefix": "10.0.0.5:5060"})").code == ErrorCode::range);
+  CHECK(fail(model, "sip.off", R"({"prefix": "10.0.0.5", "interface": "lan"})").code == ErrorCode::conflict);
+  CHECK_FALSE(model.turns.last.has_value());
+}
+
 TEST_CASE("every command has a name, a sentence and a handler, and its arguments too",
           "[control][commands]") {
   std::set<std::string_view> names;
@@ -274,12 +304,15 @@ TEST_CASE("status shows of the data plane what is known of it", "[control][comma
   auto model = sample_model();
   CHECK(run(model, "status")["dataplane"] == Json::parse(R"({
       "state": "up", "since": "2026-01-02T01:00:46.006Z", "pid": 790, "started": "2026-01-02T01:00:44.006Z",
-      "uptime_s": 7401, "abi_version": 1, "workers": 2})"));
+      "uptime_s": 7401, "abi_version": 1, "workers": 2, "plan_differs": false})"));
+  model.now.plan_differs = true;
+  CHECK(run(model, "status")["dataplane"]["plan_differs"] == true);
   model.now.dataplane = DataplaneState::lost;
   CHECK(run(model, "status")["dataplane"]["uptime_s"].is_null());
   CHECK(run(model, "status")["dataplane"]["pid"] == 790);
   model.now.dataplane = DataplaneState::starting;
   CHECK(run(model, "status")["dataplane"]["pid"].is_null());
+  CHECK(run(model, "status")["dataplane"]["plan_differs"].is_null());
 }
 
 TEST_CASE("the configuration is shown as the document that it is", "[control][commands]") {

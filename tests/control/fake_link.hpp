@@ -23,7 +23,8 @@ class FakeLink final : public WorkerLink {
 
   FakeLink(std::size_t workers, std::size_t cards)
       : calls(workers, std::vector<ipc::CallCard>(cards)),
-        registrations(workers, std::vector<ipc::RegistrationCard>(cards)) {}
+        registrations(workers, std::vector<ipc::RegistrationCard>(cards)),
+        sip(workers) {}
 
   std::uint32_t call_capacity(std::uint32_t worker) const noexcept override {
     return static_cast<std::uint32_t>(calls[worker].size());
@@ -38,6 +39,10 @@ class FakeLink final : public WorkerLink {
   std::optional<ipc::RegistrationCard> registration_card(std::uint32_t worker,
                                                          std::uint32_t card) const noexcept override {
     return registrations[worker][card];
+  }
+  std::optional<ipc::SipCard> sip_card(std::uint32_t worker) const noexcept override {
+    if (worker >= sip.size()) return std::nullopt;
+    return sip[worker];
   }
   MediaActivity media(const ipc::CallCard& card) const noexcept override {
     if (card.pinhole_count == 0) return {};
@@ -73,6 +78,7 @@ class FakeLink final : public WorkerLink {
 
   std::vector<std::vector<ipc::CallCard>> calls;
   std::vector<std::vector<ipc::RegistrationCard>> registrations;
+  std::vector<ipc::SipCard> sip;
   std::set<std::pair<std::uint32_t, std::uint32_t>> torn;
   std::vector<Sent> sent;
   bool ring_full = false;

@@ -99,6 +99,22 @@ class FakeModel : public Model {
   [[nodiscard]] std::vector<CounterRow> counters() const override { return counter_rows; }
   [[nodiscard]] const config::Config& config() const override { return config_value; }
   [[nodiscard]] std::string configuration() const override { return config_text; }
+  [[nodiscard]] Controls& controls() const override { return turns; }
+
+  /// Does what it is told, and remembers what that was.
+  class Turns final : public Controls {
+   public:
+    Result<SipRow> turn_sip(const SipTurn& turn) override {
+      last = turn;
+      SipRow row{.on = turn.on, .generation = 4};
+      if (!turn.interface.empty() || turn.hosts) row.on = true;
+      if (!turn.interface.empty() && !turn.on) row.interfaces_off.push_back(turn.interface);
+      if (turn.hosts) row.hosts.push_back({*turn.hosts, turn.on});
+      return row;
+    }
+    std::optional<SipTurn> last;
+  };
+  mutable Turns turns;
 
  private:
   template <typename Row>
@@ -195,6 +211,11 @@ inline FakeModel sample_model() {
                .mbufs_in_use = 512,
                .events_received = 4,
                .events_lost = 0,
+               .sip = SipRow{.on = true,
+                             .interfaces_off = {},
+                             .hosts = {{nat::Prefix::parse("10.0.0.64/26").value(), false}},
+                             .generation = 3,
+                             .settled = true},
                .nat_log = NatLogRow{
                    .file = "/var/log/pinhole/nat.jsonl",
                    .file_problem = {},

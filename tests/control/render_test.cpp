@@ -33,6 +33,7 @@ control     up for 2 h 3 min, pid 812, version 0.1.0
 config      /etc/pinhole.json
 live        calls 1, registrations 1, mappings 3, pinholes 2, mbufs 512
 events      received 4, lost 0
+sip         on, but off for 10.0.0.64/26
 nat log     received 6, lost 0
   file      /var/log/pinhole/nat.jsonl: 7 lines, lost 0
   collector 192.0.2.30:4739: sent 6, lost 0
@@ -47,6 +48,25 @@ wan        outside  198.51.100.1/29  02:00:00:00:00:02  0000:01:00.1
   CHECK(
       shown(model, "status").find("data plane  not there yet, waited for since 2026-01-02T01:00:46.006Z\n") ==
       1);
+}
+
+TEST_CASE("the switch of the SIP gateway is shown in a line", "[control][render][sip_switch][AC-24]") {
+  FakeModel model;
+  struct Case {
+    SipRow row;
+    const char* shown;
+  };
+  const pinhole::nat::Prefix subnet = pinhole::nat::Prefix::parse("10.0.0.0/24").value();
+  const pinhole::nat::Prefix host = pinhole::nat::Prefix::parse("10.0.0.9/32").value();
+  for (const Case& each :
+       {Case{{}, "\non\n"}, Case{{.on = false}, "\noff\n"},
+        Case{{.interfaces_off = {"lan", "wan"}, .hosts = {{host, true}, {subnet, false}}},
+             "\non, but off for lan, off for wan, on for 10.0.0.9/32, off for 10.0.0.0/24\n"},
+        Case{{.settled = false}, "\non (not all workers have heard of it yet)\n"}}) {
+    model.now.dataplane = DataplaneState::up;
+    model.now.sip = each.row;
+    CHECK(shown(model, "sip.show") == each.shown);
+  }
 }
 
 TEST_CASE("what is wrong with the log of NAT is shown for people", "[control][render][nat_log]") {

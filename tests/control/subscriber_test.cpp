@@ -169,6 +169,38 @@ TEST_CASE("a forward has its port, and the host of the block that it lies in the
                                                   "10.0.0.5 198.51.100.2:4608-5119 null mapping null"});
 }
 
+TEST_CASE("by the rule, what is mapped statically to the host of a block is part of it",
+          "[control][subscriber][rfc7422]") {
+  auto model = sample_model();
+  auto& nat = model.config_value.nat;
+  // 10.0.0.5 has 198.51.100.2:3584-4095.
+  nat.forwards = {{nat::Protocol::udp, endpoint("198.51.100.2", 3600), endpoint("10.0.0.5", 5060)},
+                  {nat::Protocol::udp, endpoint("198.51.100.2", 80), endpoint("10.0.0.5", 80)}};
+  const std::string block = "10.0.0.5 198.51.100.2:3584-4095 null rule 5";
+  CHECK(rows(model, "198.51.100.2:3600") == Lines{block});
+  CHECK(rows(model, "198.51.100.2:80") == Lines{R"(10.0.0.5 198.51.100.2:80-80 "udp" static null)"});
+  CHECK(rows(model, "10.0.0.5") == Lines{R"(10.0.0.5 198.51.100.2:80-80 "udp" static null)", block});
+}
+
+TEST_CASE("when the data plane runs with another plan, nothing is answered by control's own",
+          "[control][subscriber][rfc7422]") {
+  for (const auto mode : {nat::PortMode::random, nat::PortMode::blocks, nat::PortMode::deterministic}) {
+    auto model = office(mode);
+    model.config_value.nat.ports.subscribers = {nat::Prefix::parse("10.0.0.0/25").value()};
+    model.now.config_path = "/etc/pinhole.json";
+    model.now.plan_differs = true;
+    for (const char* endpoint : {"10.0.0.5", "198.51.100.2:2000", "10.0.0.8"}) {
+      CHECK(refusal(model, endpoint).code == ErrorCode::unavailable);
+      CHECK(refusal(model, endpoint).message ==
+            "the data plane runs with another nat.pool, nat.ports, nat.forwards or nat.static_mappings than "
+            "/etc/pinhole.json had when control read it; start both with the same file");
+    }
+    // When it has ended, the file says what the next one will do.
+    model.now.dataplane = DataplaneState::lost;
+    CHECK(ask(model, "10.0.0.8").has_value());
+  }
+}
+
 TEST_CASE("without a data plane it is said why nobody knows", "[control][subscriber]") {
   auto model = office(nat::PortMode::blocks);
   model.now.dataplane = DataplaneState::lost;

@@ -116,7 +116,12 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
       "tcp_sessions_per_worker": 2048,
       "log": {"mappings": true, "file": "/var/log/nat.jsonl", "file_mb": 16, "files": 3,
               "collector": "192.168.1.30:4739", "domain": 7, "template_s": 60}},
-    "sip": {"enabled": false, "ports": [5060, 5070], "calls_per_worker": 16, "registrations_per_worker": 17},
+    "sip": {"enabled": false, "ports": [5060, 5070], "malformed": "drop",
+            "transparent": ["198.51.100.64/28"], "hide_parties": true, "hide_call_id": true,
+            "hide_key": "000102030405060708090a0b0c0d0e0f", "asserted_identity": "strip",
+            "only": ["10.0.0.0/9"],
+            "exclude": ["10.1.0.0/16"], "ignore_df": true, "calls_per_worker": 16,
+            "registrations_per_worker": 17},
     "icmp": {"errors_per_s": 0},
     "control": {"socket": "/tmp/s", "group": "voice", "linger_s": 9}})",
                             "p.json");
@@ -158,7 +163,19 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                       .collector = nat::Endpoint{*nat::Ipv4Address::parse("192.168.1.30"), nat::Be16{4739}},
                       .domain = 7,
                       .template_s = 60};
-  expected.sip = {false, {5060, 5070}, 16, 17};
+  expected.sip = {.enabled = false,
+                  .ports = {5060, 5070},
+                  .malformed = alg::sip::Malformed::drop,
+                  .transparent = {*nat::Prefix::parse("198.51.100.64/28")},
+                  .hide_parties = true,
+                  .hide_call_id = true,
+                  .hide_key = "000102030405060708090a0b0c0d0e0f",
+                  .asserted_identity = alg::sip::AssertedIdentity::strip,
+                  .only = {*nat::Prefix::parse("10.0.0.0/9")},
+                  .exclude = {*nat::Prefix::parse("10.1.0.0/16")},
+                  .ignore_df = true,
+                  .calls_per_worker = 16,
+                  .registrations_per_worker = 17};
   expected.icmp = {0};
   expected.control = {"/tmp/s", "voice", 9};
   CHECK(*config == expected);
@@ -229,9 +246,8 @@ TEST_CASE("an unknown key is refused with the key that was meant", "[config][loa
        "wrokers: unknown key; did you mean workers?"},
       {"the right key in the wrong section", document(R"("nat": {"media_s": 60})"), ErrorCode::unknown_key,
        "nat.media_s: unknown key; did you mean nat.timeouts.media_s?"},
-      {"nothing like it", document(R"("sip": {"transport": "tls"})"), ErrorCode::unknown_key,
-       "sip.transport: unknown key; sip knows enabled, ports, tcp, tcp_own_host, streams_per_worker, "
-       "calls_per_worker, registrations_per_worker"},
+      {"nothing like it", document(R"("icmp": {"transport": "tls"})"), ErrorCode::unknown_key,
+       "icmp.transport: unknown key; icmp knows errors_per_s"},
       {"nothing like it at the top", document(R"("wlan": 1)"), ErrorCode::unknown_key,
        "wlan: unknown key; known here are interfaces, routes, workers, dpdk, nat, sip, icmp, control"},
       {"not fit for a terminal", document("\"control\": {\"\\u001b[2J\xC3\xA9\": 1}"), ErrorCode::unknown_key,
@@ -474,8 +490,8 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
   CHECK(
       to_json(*config).dump() ==
       R"({"interfaces":[{"name":"lan","device":"net_tap0","zone":"inside","address":"192.168.1.1/24",)"
-      R"("gateway":null,"vlan":0,"mtu":1500,"icmp":true},{"name":"wan","device":"net_tap1","zone":"outside",)"
-      R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500,"icmp":true}],"routes":[],)"
+      R"("gateway":null,"vlan":0,"mtu":1500,"icmp":true,"sip":true},{"name":"wan","device":"net_tap1","zone":"outside",)"
+      R"("address":"203.0.113.2/24","gateway":null,"vlan":0,"mtu":1500,"icmp":true,"sip":true}],"routes":[],)"
       R"("workers":{"count":1,"cpus":[],"idle":"auto"},"dpdk":{"file_prefix":"pinhole","memory_mb":512},)"
       R"("nat":{"pool":[],"forwards":[],"static_mappings":[],"exempt":[],"route":[],"filtering":{"udp":"address_dependent",)"
       R"("tcp":"address_dependent","icmp":"address_dependent"},"inbound_refresh":{"udp":false,"tcp":false,)"
@@ -486,7 +502,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("tcp":{"mss":"auto","answer_unsolicited":true},)"
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"remotes_per_worker":0,"tcp_sessions_per_worker":65536,)"
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
-      R"("sip":{"enabled":true,"ports":[5060],"tcp":false,"tcp_own_host":true,"streams_per_worker":4096,"calls_per_worker":8192,)"
+      R"("sip":{"enabled":true,"ports":[5060],"tcp":false,"tcp_own_host":true,"streams_per_worker":4096,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","only":[],"exclude":[],"ignore_df":false,"calls_per_worker":8192,)"
       R"("registrations_per_worker":8192},"icmp":{"errors_per_s":100},)"
       R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
 }

@@ -21,6 +21,7 @@ std::function<void(Config&)> subscribers(std::vector<nat::Prefix> list, std::uin
     c.nat.ports.mode = nat::PortMode::deterministic;
     c.nat.ports.block_size = block_size;
     c.nat.ports.subscribers = list;
+    c.nat.forwards = {};  // it would lie in somebody's block
   };
 }
 
@@ -128,6 +129,109 @@ TEST_CASE("there is a block for each subscriber, or what would make room is said
   });
 }
 
+TEST_CASE("in blocks, what is mapped statically leaves each worker a block with ports of each protocol",
+          "[config][validate][ports][static]") {
+  const auto mapped = [](unsigned workers, std::vector<std::pair<EndpointRange, Protocols>> ranges) {
+    return [=](Config& c) {
+      c.nat.ports.mode = nat::PortMode::blocks;
+      c.workers.count = workers;
+      std::uint32_t host = address("10.20.0.1").host();
+      for (auto [external, protocol] : ranges) {
+        auto inside = external;
+        inside.prefix.address = nat::Ipv4Address::from_host(host++);
+        c.nat.static_mappings.push_back({.protocol = protocol, .external = external, .inside = inside});
+      }
+    };
+  };
+  const auto ports = [](const char* external, std::uint16_t first, std::uint16_t last) {
+    return EndpointRange{{address(external), 32}, first, last};
+  };
+  const auto second = [&](std::uint16_t first, std::uint16_t last) {
+    return ports("203.0.113.3", first, last);
+  };
+  const auto whole_of_first = std::pair{ports("203.0.113.2", 1, 65535), Protocols::tcp};
+  expect({
+      {"all of one address", mapped(1, {whole_of_first}), nullptr},
+      {"all but a port of a block", mapped(1, {whole_of_first, {second(1024, 65534), Protocols::tcp}}),
+       nullptr},
+      {"all of both", mapped(1, {whole_of_first, {second(1024, 65535), Protocols::tcp}}),
+       "nat.static_mappings[1].external: 203.0.113.3:1024-65535 takes the last tcp ports of the blocks, so "
+       "that hosts get none; give fewer ports here or more addresses in nat.pool, or set nat.ports.mode to "
+       "\"random\""},
+      {"of each protocol some",
+       mapped(
+           1,
+           {whole_of_first, {second(1024, 40000), Protocols::tcp}, {second(40001, 65535), Protocols::udp}}),
+       nullptr},
+      {"each block lacks one",
+       mapped(
+           1,
+           {whole_of_first, {second(1024, 39935), Protocols::tcp}, {second(39936, 65535), Protocols::udp}}),
+       "nat.static_mappings[2].external: 203.0.113.3:39936-65535 takes the last udp ports of the blocks, so "
+       "that hosts get none; give fewer ports here or more addresses in nat.pool, or set nat.ports.mode to "
+       "\"random\""},
+      // The last block is worker 0's: number 125 of address 1.
+      {"one block for two workers", mapped(2, {whole_of_first, {second(1024, 65023), Protocols::tcp}}),
+       "nat.static_mappings[1].external: 203.0.113.3:1024-65023 takes the last tcp ports of the blocks of "
+       "worker 1, so that hosts get none; give fewer ports here or more addresses in nat.pool, or set "
+       "nat.ports.mode to \"random\""},
+      {"two blocks for two workers", mapped(2, {whole_of_first, {second(1024, 64511), Protocols::tcp}}),
+       nullptr},
+      {"one by one",
+       [&](Config& c) {
+         mapped(1, {whole_of_first, {second(1024, 65535), Protocols::tcp}})(c);
+         c.nat.ports.mode = nat::PortMode::random;
+       },
+       nullptr},
+  });
+}
+
+TEST_CASE("by the rule, what is mapped statically is no other subscriber's",
+          "[config][validate][ports][static][rfc7422]") {
+  // 10.20.1.7 has 203.0.113.2:4608-5119; 203.0.113.3 has the last two and then nobody.
+  const auto with = [](std::function<void(Config&)> more) {
+    return [=](Config& c) {
+      subscribers({prefix("10.20.1.0/25")})(c);
+      more(c);
+    };
+  };
+  const auto forward = [&](const char* external, std::uint16_t port, const char* inside) {
+    return with([=](Config& c) {
+      c.nat.forwards = {{nat::Protocol::udp, endpoint(external, port), endpoint(inside, 5060)}};
+    });
+  };
+  const auto mapped = [&](std::uint16_t first, std::uint16_t last, const char* inside) {
+    return with([=](Config& c) {
+      c.nat.static_mappings = {{.protocol = Protocols::tcp,
+                                .external = {{address("203.0.113.2"), 32}, first, last},
+                                .inside = {{address(inside), 32}, first, last}}};
+    });
+  };
+  expect({
+      {"a forward to the host whose port it is", forward("203.0.113.2", 5060, "10.20.1.7"), nullptr},
+      {"a forward to another", forward("203.0.113.2", 5060, "192.168.1.10"),
+       "nat.forwards[0].external: 203.0.113.2:5060 is in the block of the subscriber 10.20.1.7, and leads to "
+       "192.168.1.10; give ports below 1024 or behind those of the last subscriber, or of an address that is "
+       "not in nat.pool"},
+      {"below the blocks", forward("203.0.113.2", 1023, "192.168.1.10"), nullptr},
+      {"of the last subscriber", forward("203.0.113.3", 2047, "192.168.1.10"),
+       "nat.forwards[0].external: 203.0.113.3:2047 is in the block of the subscriber 10.20.1.127, and leads "
+       "to "
+       "192.168.1.10; give ports below 1024 or behind those of the last subscriber, or of an address that is "
+       "not in nat.pool"},
+      {"behind the last subscriber", forward("203.0.113.3", 2048, "192.168.1.10"), nullptr},
+      {"most of a block", mapped(4608, 5118, "10.20.1.7"), nullptr},
+      {"all of a block", mapped(4608, 5119, "10.20.1.7"),
+       "nat.static_mappings[0].external: 203.0.113.2:4608-5119 takes the last tcp port of the block of "
+       "10.20.1.7; leave the host some for what it begins itself"},
+      {"into the next block", mapped(5000, 5120, "10.20.1.7"),
+       "nat.static_mappings[0].external: 203.0.113.2:5000-5120 is in the block of the subscriber 10.20.1.8, "
+       "and leads to 10.20.1.7; give ports below 1024 or behind those of the last subscriber, or of an "
+       "address "
+       "that is not in nat.pool"},
+  });
+}
+
 TEST_CASE("whose ports are whose follows from the configuration, both ways", "[config][ports][rfc7422]") {
   const auto config = carrier();
   REQUIRE(validate(config).has_value());
@@ -160,6 +264,54 @@ TEST_CASE("whose ports are whose follows from the configuration, both ways", "[c
   CHECK_FALSE(plan.of_external(endpoint("203.0.113.2", 1023)));
   CHECK_FALSE(plan.of_external(endpoint("203.0.113.4", 2000)));
   CHECK_FALSE(plan.of_external(endpoint("203.0.113.15", 10240)));
+}
+
+TEST_CASE("the digest of a plan is that of what says whose ports are whose, and of nothing else",
+          "[config][ports][rfc7422]") {
+  struct Case {
+    const char* what;
+    std::function<void(Config&)> change;
+    bool differs;
+  };
+  const auto office_with = [] {
+    auto config = carrier();
+    config.nat.forwards = {{nat::Protocol::udp, endpoint("203.0.113.3", 80), endpoint("192.168.1.10", 80)}};
+    config.nat.static_mappings = {
+        {.external = {{address("198.51.100.16"), 28}}, .inside = {{address("10.20.0.16"), 28}}}};
+    return config;
+  };
+  const Case cases[] = {
+      {"nothing", [](Config&) {}, false},
+      {"a time-out", [](Config& c) { c.nat.timeouts.udp_s = 60; }, false},
+      {"a quota", [](Config& c) { c.nat.quotas.udp = 60; }, false},
+      {"workers", [](Config& c) { c.workers.count = 2; }, false},
+      {"the socket", [](Config& c) { c.control.socket = "/tmp/other"; }, false},
+      {"the order of the pool", [](Config& c) { std::swap(c.nat.pool[0], c.nat.pool[1]); }, true},
+      {"the pool", [](Config& c) { c.nat.pool.pop_back(); }, true},
+      {"the mode", [](Config& c) { c.nat.ports.mode = nat::PortMode::blocks; }, true},
+      {"the size of blocks", [](Config& c) { c.nat.ports.block_size = 256; }, true},
+      {"blocks of a host", [](Config& c) { c.nat.ports.blocks_per_host = 1; }, true},
+      {"a subscriber more", [](Config& c) { c.nat.ports.subscribers.push_back(prefix("10.20.0.1/32")); },
+       true},
+      {"the order of subscribers",
+       [](Config& c) { std::swap(c.nat.ports.subscribers[0], c.nat.ports.subscribers[1]); }, true},
+      {"a forward's host", [](Config& c) { c.nat.forwards[0].inside = endpoint("192.168.1.11", 80); }, true},
+      {"a forward's protocol", [](Config& c) { c.nat.forwards[0].protocol = nat::Protocol::tcp; }, true},
+      {"no forward", [](Config& c) { c.nat.forwards.clear(); }, true},
+      {"a static mapping's host",
+       [](Config& c) { c.nat.static_mappings[0].inside.prefix = prefix("10.20.0.32/28"); }, true},
+      {"a static mapping's direction",
+       [](Config& c) { c.nat.static_mappings[0].direction = nat::StaticDirection::in; }, true},
+      {"no static mapping", [](Config& c) { c.nat.static_mappings.clear(); }, true},
+  };
+  const auto before = plan_digest(office_with());
+  for (const auto& row : cases) {
+    DYNAMIC_SECTION(row.what) {
+      auto config = office_with();
+      row.change(config);
+      CHECK((plan_digest(config) != before) == row.differs);
+    }
+  }
 }
 
 TEST_CASE("what is appended to subscribers and pool changes nobody's ports", "[config][ports][rfc7422]") {

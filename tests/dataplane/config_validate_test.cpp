@@ -443,6 +443,12 @@ TEST_CASE("SIP ports are listed once and the socket is a path", "[config][valida
   expect({
       {"a port twice", [](Config& c) { c.sip.ports = {5060, 5070, 5060}; },
        "sip.ports[2]: 5060 is listed already; keep one of the two"},
+      {"hosts both ways",
+       [](Config& c) {
+         c.sip.only = {prefix("10.0.0.0/8")};
+         c.sip.exclude = {prefix("10.1.0.0/16"), prefix("10.9.9.9/8")};
+       },
+       "sip.exclude[1]: 10.0.0.0/8 is listed in sip.only; keep one of the two"},
       {"a relative socket", [](Config& c) { c.control.socket = "control.sock"; },
        "control.socket: found \"control.sock\"; allowed is the absolute path of a file such as "
        "\"/run/pinhole/control.sock\""},

@@ -111,7 +111,7 @@ TEST_CASE(
   for (const auto& row :
        {Case{nat::PortMode::blocks, true, false, DropReason::drop_block_limit, 128},
         Case{nat::PortMode::blocks, true, true, DropReason::drop_quota_mappings, 112},
-        Case{nat::PortMode::deterministic, true, false, DropReason::drop_no_port, 64},
+        Case{nat::PortMode::deterministic, true, false, DropReason::drop_block_limit, 64},
         Case{nat::PortMode::deterministic, true, true, DropReason::drop_quota_mappings, 48},
         Case{nat::PortMode::deterministic, false, true, DropReason::drop_not_subscriber, 0}}) {
     DYNAMIC_SECTION("mode " << static_cast<int>(row.mode) << ", reason " << static_cast<int>(row.reason)) {

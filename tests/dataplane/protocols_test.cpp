@@ -101,7 +101,7 @@ TEST_CASE("SIP over TCP passes as it is: no gateway reads TCP", "[dataplane][rfc
 }
 
 TEST_CASE("the SIP gateway can be switched off: messages pass byte for byte, and open nothing",
-          "[dataplane][rfc4787-req10]") {
+          "[dataplane][AC-24][rfc4787-req10]") {
   for (const bool enabled : {true, false}) {
     DYNAMIC_SECTION((enabled ? "on" : "off")) {
       auto config = lab_config();

@@ -119,6 +119,37 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("who scans a whole address from outside leaves its host a quarter of its quota",
+          "[dataplane][static][rfc6888-req5]") {
+  for (const unsigned workers : {1U, 3U}) {
+    DYNAMIC_SECTION(workers << " workers") {
+      auto config = config_with(StaticDirection::both, workers);
+      config.nat.quotas.udp = 8;
+      PipelineLab lab(config);
+      const auto host = address("10.0.0.64");
+      lab.add_neighbor(kInside, host);
+      const auto external = address("203.0.113.64");
+      unsigned reached = 0;
+      for (unsigned port = 1000; port < 1100; ++port) {
+        reached += static_cast<unsigned>(
+            lab.send(kOutside, inward(Protocol::udp, kStranger, of_range(external, port))).size());
+      }
+      CHECK(reached == 6);
+      CHECK(lab.dropped(DropReason::drop_quota_mappings) == 94);
+      for (unsigned port = 2000; port < 2002; ++port) {
+        const auto out = lab.send(kInside, outward(Protocol::udp, of_range(host, port), kServer));
+        CHECK(out == std::vector{lab.leaves(
+                         kOutside, outward(Protocol::udp, of_range(external, port), kServer, 63), kGateway)});
+      }
+      const auto refused = lab.send(kInside, outward(Protocol::udp, of_range(host, 2002), kServer));
+      REQUIRE(refused.size() == 1);
+      CHECK(refused[0].interface == kInside);
+      CHECK(lab.dropped(DropReason::drop_quota_mappings) == 95);
+      CHECK(lab.buffers_in_use() == 0);
+    }
+  }
+}
+
 TEST_CASE("a host behind a whole address leaves by it with its own port, and is answered",
           "[dataplane][static][rfc4787-req1][rfc5508-req1]") {
   for (const unsigned workers : {1U, 3U}) {

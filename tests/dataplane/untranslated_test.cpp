@@ -223,6 +223,38 @@ TEST_CASE("hosts in route mode are opened by static mappings of themselves",
   }
 }
 
+TEST_CASE("in route mode a host over its quota is refused with ICMP 3/13, and what it has goes on",
+          "[dataplane][untranslated][route][rfc6888-req5][rfc5508-req8]") {
+  for (const unsigned workers : {1U, 3U}) {
+    DYNAMIC_SECTION(workers << " workers") {
+      auto config = route_config(workers);
+      config.nat.quotas.udp = 2;
+      PipelineLab lab(config);
+      const auto host = lab.host_of(workers - 1);
+      const auto plain = [&](unsigned port) {
+        return outward(Protocol::udp, {host, Be16{static_cast<std::uint16_t>(port)}}, kServer);
+      };
+      for (const unsigned port : {4000U, 4001U}) {
+        CHECK(lab.send(kInside, plain(port)) ==
+              std::vector{lab.leaves(kOutside, with_ttl(plain(port), 63), kGateway)});
+      }
+      const auto refused = lab.send(kInside, plain(4002));
+      REQUIRE(refused.size() == 1);
+      CHECK(refused[0].interface == kInside);
+      CHECK(refused[0].frame[34] == std::byte{3});
+      CHECK(refused[0].frame[35] == std::byte{13});
+      CHECK(lab.dropped(DropReason::drop_quota_mappings) == 1);
+      CHECK(lab.count(nat::Counter::host_live) == 1);
+      for (const unsigned port : {4000U, 4001U}) CHECK(lab.send(kInside, plain(port)).size() == 1);
+      lab.pass_s(301);
+      CHECK(lab.count(nat::Counter::host_live) == 0);
+      CHECK(lab.send(kInside, plain(4002)) ==
+            std::vector{lab.leaves(kOutside, with_ttl(plain(4002), 63), kGateway)});
+      CHECK(lab.buffers_in_use() == 0);
+    }
+  }
+}
+
 TEST_CASE("ICMP errors about untranslated flows pass as they are, and no others do",
           "[dataplane][untranslated][route][rfc5508-req4][rfc5508-req5]") {
   const auto error = [](const nat::Ipv4Address& source, const nat::Ipv4Address& destination,

@@ -8,7 +8,7 @@ from support import capture
 from support.baresip import Baresip
 from support.kamailio import Kamailio
 from support.lab import INSIDE, INSIDE2, OUTSIDE, OUTSIDE2, PINHOLE, Lab, wait_for
-from support.phone import Phone, endpoint_of, sdp
+from support.phone import DOMAIN, Phone, endpoint_of, sdp
 from support.voice import PCMU, Voice
 
 REGISTRAR = f"{OUTSIDE}:5060"
@@ -52,6 +52,7 @@ class Phones(unittest.TestCase):
             phone.wait("CALL_CLOSED")
         wait_for("the call's ports to shut", lambda: lab.gauges()["pinholes"] == 0)
 
+    # [AC-09][AC-18]
     def test_calls(self):
         """phones: baresip and Kamailio, with digest: calls out, in and between phones inside, each hears the other"""
         with self._network(auth=True) as lab:
@@ -65,6 +66,7 @@ class Phones(unittest.TestCase):
             self._call(lab, self.alice, self.bob, 4)
             self._call(lab, self.bob, self.alice, 4)
 
+    # [AC-09][AC-14]
     def test_early_media_and_hold(self):
         """phones: early media is heard both ways before the answer; a call held and resumed keeps its ports"""
         with self._network() as lab, Phone(lab.outside2, DORA, user="dora") as dora:
@@ -97,6 +99,22 @@ class Phones(unittest.TestCase):
             voice.close()
             self.alice.hang_up()
             dora.respond(dora.next("BYE"), 200, "OK")
+            wait_for("the call's ports to shut", lambda: lab.gauges()["pinholes"] == 0)
+
+    # [AC-14][rfc3515]
+    def test_transfer(self):
+        """phones: Carol, called by Alice, hands her on to Bob: the two inside hear each other, and Carol is out of it"""
+        with self._network() as lab:
+            self.alice.dial("carol")
+            self.alice.wait("CALL_ESTABLISHED")
+            self.carol.wait("CALL_ESTABLISHED")
+            self.alice.hears(self.carol.frequency)
+            self.carol.tell("transfer", f"sip:bob@{DOMAIN}")
+            self.bob.wait("CALL_ESTABLISHED")
+            self.carol.wait("CALL_CLOSED")
+            self.alice.hears(self.bob.frequency)
+            self.bob.hears(self.alice.frequency)
+            self.bob.hang_up()
             wait_for("the call's ports to shut", lambda: lab.gauges()["pinholes"] == 0)
 
     @staticmethod

@@ -2,6 +2,7 @@
 """External ports in blocks and by the rule: what servers see is what pinholectl says, both ways."""
 
 import contextlib
+import json
 import os
 import unittest
 
@@ -86,6 +87,32 @@ class Ports(unittest.TestCase):
                 nobody = lab.ctl_run("subscriber", "10.77.0.99", as_json=False)
                 self.assertEqual(nobody.returncode, 1)
                 self.assertIn("is not in nat.ports.subscribers", nobody.stderr)
+
+    def test_another_plan(self):
+        """ports: control that has read another plan than the data plane says so, and tells nobody whose a port is"""
+        def deterministic(config):
+            config["nat"] = {"ports": {"mode": "deterministic", "block_size": BLOCK, "subscribers": [f"{INSIDE}/32"]}}
+        with Lab(configure=deterministic) as lab:
+            lab.start()
+            lab.control.kill()
+            right = lab.config_file.read_text()
+            other = json.loads(right)
+            other["nat"]["ports"]["subscribers"].insert(0, "10.77.0.99/32")
+            lab.config_file.write_text(json.dumps(other))
+            lab.start_control()
+            lab.wait_up()
+            for endpoint in (INSIDE, f"{PINHOLE}:{FIRST_PORT}"):
+                asked = lab.ctl_run("subscriber", endpoint, as_json=False)
+                self.assertEqual(asked.returncode, 1)
+                self.assertIn("the data plane runs with another nat.pool, nat.ports", asked.stderr)
+            self.assertTrue(lab.ctl("status")["dataplane"]["plan_differs"])
+            self.assertIn("ANOTHER", lab.ctl_text("status"))
+            lab.control.kill()
+            lab.config_file.write_text(right)
+            lab.start_control()
+            lab.wait_up()
+            self.assertFalse(lab.ctl("status")["dataplane"]["plan_differs"])
+            self.assertEqual(self._row(lab, INSIDE)["first_port"], FIRST_PORT)
 
     def test_blocks(self):
         """ports: in blocks two hosts never share one, and pinholectl knows whose it is while it is used"""

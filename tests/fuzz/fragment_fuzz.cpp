@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whatever fragments come in whatever order, each comes out exactly once; what passes has the ports of the
-// last first fragment of its datagram, first fragments always pass, and nothing stays when time is up. Eight
-// bytes of the input are one fragment.
+// last first fragment of its datagram, first fragments always pass, and nothing stays when time is up. What
+// is put together is one datagram without a hole or an overlap. Eight bytes of the input are one fragment,
+// for both tables.
 #include "nat/fragment.hpp"
+#include "nat/reassembly.hpp"
 #include "tests/nat/table_memory.hpp"
 
 #include <cstdint>
@@ -96,11 +98,86 @@ class Run {
   std::map<unsigned, Be16> ports_;
 };
 
+constexpr ReassemblyLimits kReassemblyLimits{
+    .datagrams = 6, .datagrams_of_source = 4, .pieces = 16, .pieces_of_source = 12, .pieces_of_datagram = 8};
+
+class ReassemblyRun {
+ public:
+  void take(const std::uint8_t* bytes) {
+    now_ += bytes[0] >> 3U;
+    const unsigned key = bytes[1] & 0xfU;  // four sources, two sides, two numbers
+    const ReassemblyKey datagram{{Ipv4Address::from_host(0x0a000000U + (key & 3U)), Be16{5060}},
+                                 {Ipv4Address::from_host(0xc6336401U), Be16{5060}},
+                                 Be16{static_cast<std::uint16_t>(key >> 3U)},
+                                 (key & 4U) != 0};
+    // Small numbers, so that pieces meet; now and then the largest.
+    const auto begin = static_cast<std::uint16_t>((bytes[2] & 0xfU) + ((bytes[2] & 0x80U) != 0 ? 8170U : 0U));
+    const auto end = static_cast<std::uint16_t>(begin + 1U + (bytes[3] & 7U));
+    given_.push_back({key, {begin, end, (bytes[0] & 2U) != 0}, false});
+    std::uint16_t seen = 0;
+    bool last = false;
+    const bool is_whole = table_.take(
+        datagram, given_.back().range, reinterpret_cast<void*>(given_.size()), now_,
+        [&](void* packet) noexcept {
+          const Given& piece = give_back(packet);
+          require(piece.key == key && !last && piece.range.begin == seen);
+          seen = piece.range.end;
+          last = piece.range.is_last;
+        },
+        [this](void* packet, DropReason reason) noexcept {
+          require(reason == DropReason::drop_fragment_overlap ||
+                  reason == DropReason::drop_sip_fragment_overflow);
+          static_cast<void>(give_back(packet));
+        });
+    require(is_whole == last);
+    if ((bytes[0] & 4U) != 0) expire(1U + bytes[7]);
+    require(table_.pieces() == given_.size() - out_ && table_.pieces() <= kReassemblyLimits.pieces);
+    require(table_.datagrams() <= kReassemblyLimits.datagrams);
+    require((table_.datagrams() == 0) == (table_.pieces() == 0));
+  }
+  void finish() {
+    now_ += Reassembly::kLifetime;
+    expire(1000);
+    require(out_ == given_.size() && table_.datagrams() == 0);
+  }
+
+ private:
+  struct Given {
+    unsigned key = 0;
+    FragmentRange range;
+    bool is_out = false;
+  };
+  void expire(std::uint32_t budget) {
+    table_.expire(now_, budget, [this](void* packet, DropReason reason) noexcept {
+      require(reason == DropReason::drop_sip_fragment_timeout);
+      static_cast<void>(give_back(packet));
+    });
+  }
+  const Given& give_back(void* packet) {
+    const auto number = reinterpret_cast<std::uintptr_t>(packet);
+    require(number >= 1 && number <= given_.size() && !given_[number - 1].is_out);
+    given_[number - 1].is_out = true;
+    ++out_;
+    return given_[number - 1];
+  }
+
+  TableMemory memory_{Reassembly::bytes_needed(kReassemblyLimits)};
+  Reassembly table_{kReassemblyLimits, 7, memory_.span()};
+  Tick now_ = ~Tick{0} - 100;
+  std::vector<Given> given_;
+  std::size_t out_ = 0;
+};
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Run run;
-  for (; size >= 8; data += 8, size -= 8) run.take(data);
+  ReassemblyRun reassembly;
+  for (; size >= 8; data += 8, size -= 8) {
+    run.take(data);
+    reassembly.take(data);
+  }
   run.finish();
+  reassembly.finish();
   return 0;
 }

@@ -22,7 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       (data[0] & 2U) != 0 ? alg::sip::SdpPurpose::information : alg::sip::SdpPurpose::session;
   test::FakeAlgHost host;
   alg::EditList edits;
-  alg::sip::Translator translator(message, host, edits);
+  const alg::sip::Policy policy;
+  alg::sip::Translator translator(message, host, edits, policy);
   const auto opened = alg::sip::rewrite_sdp(text, purpose, translator);
   test::require(opened == host.opened.size());
   for (const auto& request : host.opened) {

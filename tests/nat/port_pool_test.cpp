@@ -334,9 +334,12 @@ TEST_CASE("the ports that will be given are guessed, and guessing changes nothin
       std::vector<std::uint16_t> guesses;
       for (unsigned n = 0; n < PortPool::kAhead; ++n) {
         guessed.pool.prefetch(protocol, n % 4, n);
-        const auto guess = guessed.pool.guess(protocol, n % 4, inside_port(n), n);
-        REQUIRE(guess);
-        guesses.push_back(*guess);
+        PortPool::Guess guess;
+        guess.pool_index = n % 4;
+        guessed.pool.guess(protocol, inside_port(n), n, guess);
+        const auto port = guessed.pool.port_of(protocol, guess);
+        REQUIRE(port);
+        guesses.push_back(*port);
       }
       unsigned right = 0;
       for (unsigned n = 0; n < PortPool::kAhead; ++n) {
@@ -347,5 +350,30 @@ TEST_CASE("the ports that will be given are guessed, and guessing changes nothin
       }
       CHECK(right >= PortPool::kAhead - 2);  // one may have been taken in between
     }
+  }
+}
+
+TEST_CASE("a port may be taken by a guess, which is as good as a choice at its time", "[nat][port_pool]") {
+  Pool guessed(1, 1, 1);
+  Pool plain(1, 1, 1);
+  constexpr std::uint16_t kInside = 4000;
+  PortPool::Guess guess;
+  guessed.pool.guess(Protocol::udp, kInside, 0, guess);
+  const auto port = plain.pool.take(Protocol::udp, 0, kInside);
+  REQUIRE(port);
+
+  SECTION("the guess is taken") {
+    CHECK(guessed.pool.take(Protocol::udp, 0, kInside, guess) == port);
+  }
+  SECTION("somebody else got that port: another one is chosen") {
+    REQUIRE(guessed.pool.take_exactly(Protocol::udp, 0, *port));
+    const auto other = guessed.pool.take(Protocol::udp, 0, kInside, guess);
+    REQUIRE(other);
+    CHECK(other != port);
+    CHECK(*other % 2 == 0);
+  }
+  SECTION("its time has passed: the next number is drawn as if there were no guess") {
+    REQUIRE(guessed.pool.take(Protocol::udp, 0, kInside) == port);
+    CHECK(guessed.pool.take(Protocol::udp, 0, kInside, guess) == plain.pool.take(Protocol::udp, 0, kInside));
   }
 }

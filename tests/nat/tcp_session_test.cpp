@@ -266,7 +266,7 @@ TEST_CASE("each connection through a mapping has a state of its own", "[nat][tra
   };
   establish(kServer, 0);
   establish(kStranger, 0);
-  CHECK(n.nat[index].parent == 2);
+  CHECK(connections_of(n.nat[index]).established == 2);
   n.touch_inbound(index, kStranger, 1, kRst, 10);
   CHECK(n.tcp_state(index, kStranger, 10) == TcpState::reset_in);
   CHECK(n.tcp_state(index, kServer, 10) == TcpState::established);
@@ -275,10 +275,84 @@ TEST_CASE("each connection through a mapping has a state of its own", "[nat][tra
   n.touch_outbound(index, kServer, 1, kFin | kAck, 20);
   CHECK(n.nat[index].timeout_class == TimeoutClass::tcp_established);
   n.touch_inbound(index, kServer, 1, kFin | kAck, 20);
-  CHECK(n.nat[index].parent == 0);
+  CHECK(connections_of(n.nat[index]).established == 0);
   CHECK(n.nat[index].timeout_class == TimeoutClass::tcp_closing);
   CHECK(n.expire(20 + ticks_from_s(240) - 1) == Indices{});
   CHECK(n.expire(20 + ticks_from_s(240)) == Indices{index});
+}
+
+TEST_CASE("a mapping lives as long as the longest-lived of its connections",
+          "[nat][translator][rfc5382-req5]") {
+  struct Case {
+    const char* what;
+    std::uint32_t opening_s;
+    std::uint32_t closing_s;
+  };
+  for (const auto& row : {Case{"closing is shorter", 60, 10}, Case{"closing is longer", 10, 60}}) {
+    DYNAMIC_SECTION(row.what) {
+      TestNat n({.opening_s = row.opening_s, .closing_s = row.closing_s});
+      const MappingIndex index = n.open(Protocol::tcp, inside(1, 1000));
+      const auto establish = [&](Endpoint remote, Tick now) {
+        REQUIRE(n.touch_outbound(index, remote, 1, kSyn, now) == DropReason::none);
+        REQUIRE(n.touch_inbound(index, remote, 1, kSyn | kAck, now) == DropReason::none);
+        REQUIRE(n.touch_outbound(index, remote, 1, kAck, now) == DropReason::none);
+      };
+      const auto reset = [&](Endpoint remote, Tick now) {
+        REQUIRE(n.touch_outbound(index, remote, 1, kRst, now) == DropReason::none);
+      };
+      const auto lives_for = [&](Tick from, std::uint32_t seconds) {
+        CHECK(n.expire(from + ticks_from_s(seconds) - 1) == Indices{});
+        CHECK(n.expire(from + ticks_from_s(seconds)) == Indices{index});
+      };
+      constexpr std::uint32_t kLonger = 60;
+      SECTION("one opens while the last established one is reset") {
+        establish(kServer, 0);
+        REQUIRE(n.touch_outbound(index, kStranger, 1, kSyn, 1) == DropReason::none);
+        reset(kServer, 2);
+        lives_for(2, kLonger);
+      }
+      SECTION("the last one that opens is given up too") {
+        establish(kServer, 0);
+        REQUIRE(n.touch_outbound(index, kStranger, 1, kSyn, 1) == DropReason::none);
+        reset(kServer, 2);
+        REQUIRE(n.touch_outbound(index, kStranger, 1, kFin, 3) == DropReason::none);
+        lives_for(3, row.closing_s);
+      }
+      SECTION("one opens and is established, and both are reset") {
+        establish(kServer, 0);
+        establish(kStranger, 1);
+        reset(kServer, 2);
+        reset(kStranger, 3);
+        lives_for(3, row.closing_s);
+      }
+      SECTION("one closes, and the other begins anew") {
+        establish(kServer, 0);
+        establish(kStranger, 1);
+        reset(kServer, 2);
+        REQUIRE(n.touch_outbound(index, kStranger, 1, kFin | kAck, 3) == DropReason::none);
+        REQUIRE(n.touch_outbound(index, kStranger, 1, kSyn, 4) == DropReason::none);
+        lives_for(4, kLonger);
+      }
+    }
+  }
+}
+
+TEST_CASE("a count of connections that was full holds its mapping for long rather than too short",
+          "[nat][translator]") {
+  TestNat n({.tcp_sessions = 70000});
+  const MappingIndex index = n.open(Protocol::tcp, inside(1, 1000));
+  set_connections(n.nat[index], {.established = TcpConnections::kMost - 1, .opening = 1});
+  for (std::uint32_t remote = 0; remote < 3; ++remote) {
+    const Endpoint peer = endpoint(0xc0000200U + remote, 80);
+    REQUIRE(n.touch_outbound(index, peer, 1, kSyn, 0) == DropReason::none);
+    REQUIRE(n.touch_inbound(index, peer, 1, kSyn | kAck, 0) == DropReason::none);
+    REQUIRE(n.touch_outbound(index, peer, 1, kAck, 0) == DropReason::none);
+  }
+  CHECK(connections_of(n.nat[index]).established == TcpConnections::kMost);
+  REQUIRE(n.touch_outbound(index, endpoint(0xc0000200U, 80), 1, kRst, 0) == DropReason::none);
+  CHECK(connections_of(n.nat[index]).established == TcpConnections::kMost);
+  CHECK(connections_of(n.nat[index]).opening == 1);
+  CHECK(n.nat[index].timeout_class == TimeoutClass::tcp_established);
 }
 
 TEST_CASE("a reset that ends a silent connection leaves four minutes", "[nat][translator][rfc7857-2.2]") {
@@ -403,7 +477,10 @@ TEST_CASE("sessions agree with a plain model", "[nat][translator]") {
   CAPTURE(seed);
   std::mt19937 random(seed);
   const auto below = [&](unsigned limit) { return static_cast<unsigned>(random() % limit); };
-  TestNat n({.mappings = 64, .tcp_sessions = 4096});
+  const auto [opening_s, closing_s] =
+      GENERATE(std::pair{240U, 10U}, std::pair{240U, 240U}, std::pair{10U, 240U});
+  TestNat n(
+      {.mappings = 64, .tcp_sessions = 4096, .opening_s = opening_s + 1000, .closing_s = closing_s + 1000});
   std::map<std::pair<MappingIndex, Endpoint>, TcpState> model;
   std::vector<MappingIndex> indices;
   for (std::uint16_t i = 0; i < 20; ++i) indices.push_back(n.open(Protocol::tcp, inside(i, 1000)));
@@ -432,11 +509,23 @@ TEST_CASE("sessions agree with a plain model", "[nat][translator]") {
     CAPTURE(step, int(before), int(after), int(is), int(flags), outbound);
     REQUIRE(changed_as_told);
     model[{index, remote}] = is;
-    const auto established = std::count_if(model.begin(), model.end(), [&](const auto& entry) {
-      return entry.first.first == index && counts_as_established(entry.second);
-    });
-    REQUIRE(n.nat[index].parent == static_cast<std::uint32_t>(established));
-    REQUIRE((n.nat[index].timeout_class == TimeoutClass::tcp_established) == (established > 0));
+    const auto count = [&](auto counts) {
+      return std::count_if(model.begin(), model.end(), [&](const auto& entry) {
+        return entry.first.first == index && counts(entry.second);
+      });
+    };
+    const auto established = count(counts_as_established);
+    const auto opening = count(counts_as_opening);
+    REQUIRE(connections_of(n.nat[index]).established == established);
+    REQUIRE(connections_of(n.nat[index]).opening == opening);
+    const auto timeout_class = n.nat[index].timeout_class;
+    REQUIRE((timeout_class == TimeoutClass::tcp_established) == (established > 0));
+    if (closing_s < opening_s) {
+      const auto otherwise = opening > 0 ? TimeoutClass::tcp_opening : TimeoutClass::tcp_closing;
+      REQUIRE((established > 0 || timeout_class == otherwise));
+    } else if (opening == 0) {
+      REQUIRE(timeout_class != TimeoutClass::tcp_opening);
+    }
   }
   CHECK(model.size() > 400);
 }

@@ -2,6 +2,7 @@
 #pragma once
 // A translator under test, with its memory and the people of its stories: hosts inside, a server, a stranger.
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <vector>
 
@@ -43,12 +44,15 @@ struct TestNat {
     std::uint32_t closing_s = 240;
     PortPlan ports{};
     std::vector<SubscriberRange> subscribers{};
+    std::vector<StaticInterval> statics{};  // by external, in both orders
     RecordSink* records = nullptr;
     bool mapping_records = false;
   };
   explicit TestNat(const Options& options)
       : addresses(addresses_for(options.pool)),
         subscribers(options.subscribers),
+        by_external(options.statics),
+        by_inside(turned(options.statics)),
         config(
             {.worker = options.worker,
              .workers = options.workers,
@@ -58,6 +62,7 @@ struct TestNat {
              .tcp_sessions = options.tcp_sessions,
              .filtering = {options.filtering, options.filtering, options.filtering},
              .inbound_refresh = {options.inbound_refresh, options.inbound_refresh, options.inbound_refresh},
+             .statics = {by_inside, by_external},
              .timeouts = timeouts_for(options),
              .quotas = options.quotas,
              .hosts = options.hosts,
@@ -78,6 +83,17 @@ struct TestNat {
     timeouts.set_s(TimeoutClass::tcp_opening, options.opening_s);
     timeouts.set_s(TimeoutClass::tcp_closing, options.closing_s);
     return timeouts;
+  }
+  /// What external endpoints stand for, as rules by inside endpoint.
+  static std::vector<StaticInterval> turned(std::vector<StaticInterval> rules) {
+    for (auto& rule : rules) {
+      const std::uint64_t protocol = rule.first >> 48U << 48U;
+      const std::uint64_t length = rule.last - rule.first;
+      rule = {protocol | rule.other, (protocol | rule.other) + length, rule.first & ~protocol,
+              rule.pool_index, rule.direction};
+    }
+    std::ranges::sort(rules, {}, &StaticInterval::first);
+    return rules;
   }
   static std::vector<Ipv4Address> addresses_for(std::uint16_t pool) {
     std::vector<Ipv4Address> all;
@@ -140,6 +156,8 @@ struct TestNat {
 
   std::vector<Ipv4Address> addresses;
   std::vector<SubscriberRange> subscribers;
+  std::vector<StaticInterval> by_external;
+  std::vector<StaticInterval> by_inside;
   TranslatorConfig config;
   TableMemory memory;
   TableMemory inbound_memory;

@@ -274,9 +274,9 @@ TEST_CASE("a host that is no subscriber is refused, and so is a subscriber whose
   CHECK(n.nat.hosts().size() == 0);
   CHECK(n.nat.ports_in_use() == 0);
   for (std::uint16_t port = 1; port <= 64; ++port) n.open(Protocol::udp, inside(1, port));
-  CHECK(n.nat.create(Protocol::udp, inside(1, 65), kServer, 0).reason == DropReason::drop_no_port);
-  CHECK(records.all == std::vector{Record{.type = RecordType::ports_exhausted,
-                                          .reason = DropReason::drop_no_port,
+  CHECK(n.nat.create(Protocol::udp, inside(1, 65), kServer, 0).reason == DropReason::drop_block_limit);
+  CHECK(records.all == std::vector{Record{.type = RecordType::quota_exceeded,
+                                          .reason = DropReason::drop_block_limit,
                                           .inside = inside(1, 65),
                                           .external = {n.addresses[0], {}}}});
   n.open(Protocol::udp, inside(2, 65));

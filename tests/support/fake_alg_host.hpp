@@ -58,22 +58,26 @@ class FakeAlgHost final : public alg::Host {
     return kPool.contains(address);
   }
 
-  [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override {
-    if (waits) return {alg::LookupState::wait, {}};
+  [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside,
+                                        alg::Written written = alg::Written::anyhow) noexcept override {
+    if (waits) return {alg::LookupState::wait, {}, {}};
+    remember({protocol, inside}, written);
     const auto found = external_.find({protocol, inside});
-    if (found != external_.end()) return {alg::LookupState::found, found->second};
-    if (exhausted) return {alg::LookupState::exhausted, {}};
+    if (found != external_.end()) return {alg::LookupState::found, found->second, {}};
+    if (exhausted) return {alg::LookupState::exhausted, {}, {}};
     const auto external = choose(protocol, inside);
     external_[{protocol, inside}] = external;
     inside_[{protocol, external}] = inside;
-    return {alg::LookupState::found, external};
+    return {alg::LookupState::found, external, {}};
   }
 
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override {
-    if (waits) return {alg::LookupState::wait, {}};
+    if (waits) return {alg::LookupState::wait, {}, {}};
     const auto found = inside_.find({protocol, external});
     if (found == inside_.end()) return {};
-    return {alg::LookupState::found, found->second};
+    const auto written = portless_.find({protocol, found->second});
+    return {alg::LookupState::found, found->second,
+            written == portless_.end() ? alg::Portless{} : written->second};
   }
 
   void announce(const alg::sip::Summary& summary) noexcept override {
@@ -118,6 +122,15 @@ class FakeAlgHost final : public alg::Host {
     return external;
   }
 
+  void remember(const Key& host, alg::Written written) {
+    using alg::Written;
+    if (written == Written::in_uri || written == Written::in_uri_without_port)
+      portless_[host].in_uri = written == Written::in_uri_without_port;
+    if (written == Written::in_via || written == Written::in_via_without_port)
+      portless_[host].in_via = written == Written::in_via_without_port;
+  }
+
+  std::map<Key, alg::Portless> portless_;
   std::map<Key, nat::Endpoint> external_;
   std::map<Key, nat::Endpoint> inside_;
 };

@@ -47,11 +47,13 @@ struct Passed {
 struct SipBench {
   FakeAlgHost host;
   nat::CounterBlock<alg::Counter> counters;
-  alg::sip::SipAlg alg{counters};
+  alg::sip::SipAlg alg;
   alg::Flow flow{nat::Protocol::udp, endpoint("10.0.0.5:5060"), {}, endpoint("198.51.100.20:5060")};
 
-  SipBench() { flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint; }
-  SipBench(std::string_view inside_prefix, std::string_view phone) {
+  explicit SipBench(const alg::sip::Policy& policy = {}) : alg(counters, policy) {
+    flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint;
+  }
+  SipBench(std::string_view inside_prefix, std::string_view phone) : alg(counters) {
     host.inside_prefix = *nat::Prefix::parse(inside_prefix);
     flow.inside = endpoint(phone);
     flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint;

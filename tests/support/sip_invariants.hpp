@@ -3,10 +3,13 @@
 // What must hold of every list of edits, whatever the message was. For fuzz targets: a breach aborts.
 
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "alg/edit.hpp"
+#include "tests/support/sip_bench.hpp"
 
 namespace pinhole::test {
 
@@ -40,6 +43,20 @@ inline std::string checked_apply(std::string_view before, const alg::EditList& e
   }
   require(before.substr(from) == std::string_view(buffer).substr(to));
   return buffer;
+}
+
+/// Passes a message through a gateway, from a block of its own so that a read past its end is seen.
+/// \return what goes on; none when nothing does: then there are no edits, and a drop has its reason.
+inline std::optional<std::string> checked_pass(SipBench& bench, alg::Direction direction,
+                                               std::string_view text) {
+  const std::vector<char> block(text.begin(), text.end());
+  const std::string_view bytes{block.data(), block.size()};
+  alg::EditList edits;
+  const auto answer = bench.alg.inspect({bytes, direction, bench.flow}, bench.host, edits);
+  require(answer.verdict == alg::Verdict::forward || edits.empty());
+  require((answer.verdict == alg::Verdict::drop) == (answer.reason != nat::DropReason::none));
+  if (answer.verdict != alg::Verdict::forward) return std::nullopt;
+  return checked_apply(bytes, edits);
 }
 
 }  // namespace pinhole::test

@@ -73,7 +73,7 @@ TEST_CASE("own addresses in headers are translated on the way out", "[alg][sip][
       {"Authorization: Digest uri=\"sip:10.0.0.5:5060\"", "Authorization: Digest uri=\"sip:10.0.0.5:5060\""},
       {"Via: SIP/2.0/UDP 10.0.0.5", "Via: SIP/2.0/UDP 203.0.113.10:10060"},
       {"Via: SIP/2.0/TLS 10.0.0.5", "Via: SIP/2.0/TLS 203.0.113.10:10061"},
-      {"Via: SIP/2.0/UDP 10.0.0.5;maddr=10.0.0.6", "Via: SIP/2.0/UDP 203.0.113.10:10060;maddr=203.0.113.10"},
+      {"Via: SIP/2.0/UDP 10.0.0.5;maddr=10.0.0.5", "Via: SIP/2.0/UDP 203.0.113.10:10060;maddr=203.0.113.10"},
       {"Via: SIP/2.0/UDP 10.0.0.5:5060;rport=40000;received=10.0.0.5",
        "Via: SIP/2.0/UDP 203.0.113.10:10060;rport=45000;received=203.0.113.10"},
       {"Via: SIP/2.0/UDP 10.0.0.5:5060;rport=40000", "Via: SIP/2.0/UDP 203.0.113.10:10060;rport=45000"},
@@ -167,12 +167,24 @@ TEST_CASE("what is not SIP passes untouched and is counted", "[alg][sip][AC-01][
   CHECK(bench.host.announced.empty());
 }
 
-TEST_CASE("what begins like SIP but cannot be read is dropped", "[alg][sip][AC-22]") {
+TEST_CASE("what begins like SIP but cannot be read goes on untouched, or is dropped by policy",
+          "[alg][sip][AC-16][AC-20][AC-22]") {
+  const std::string broken = "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.5\r\n";
   SipBench bench;
-  const auto passed = bench.out("INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.5\r\n");
-  CHECK(passed.answer.verdict == Verdict::drop);
-  CHECK(passed.answer.reason == nat::DropReason::drop_sip_malformed);
+  const auto passed = bench.out(broken);
+  CHECK(passed.answer.verdict == Verdict::forward);
+  CHECK_FALSE(passed.answer.recognised);
+  CHECK(passed.text == broken);
+  CHECK(bench.counters.read(Counter::sip_malformed) == 1);
   CHECK(bench.host.announced.empty());
+
+  Policy strict;
+  strict.malformed = Malformed::drop;
+  SipBench strict_bench(strict);
+  const auto judged = strict_bench.out(broken);
+  CHECK(judged.answer.verdict == Verdict::drop);
+  CHECK(judged.answer.reason == nat::DropReason::drop_sip_malformed);
+  CHECK(strict_bench.host.announced.empty());
 }
 
 TEST_CASE("more to replace than the list holds is refused whole, and no more is mapped for it",

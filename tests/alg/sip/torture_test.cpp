@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "alg/sip/message.hpp"
@@ -132,15 +133,23 @@ TEST_CASE("torture messages that name none of ours pass bit for bit or are refus
           test::SipBench bench;
           const auto passed = bench.pass(direction, bytes);
           CHECK(passed.edits == 0);
-          if (row.does == Does::pass) {
-            CHECK(passed.answer.verdict == Verdict::forward);
-            CHECK(passed.text == bytes);
-          } else {
-            CHECK(passed.answer.verdict == Verdict::drop);
-            CHECK(passed.answer.reason == nat::DropReason::drop_sip_malformed);
-          }
+          CHECK(passed.answer.verdict == Verdict::forward);
+          CHECK(passed.text == bytes);
+          CHECK(bench.counters.read(Counter::sip_malformed) == (row.does == Does::refuse ? 1 : 0));
           CHECK(bench.host.opened.empty());
           CHECK(bench.host.granted.empty());
+
+          Policy strict;
+          strict.malformed = Malformed::drop;
+          test::SipBench strict_bench(strict);
+          const auto judged = strict_bench.pass(direction, bytes);
+          CHECK(judged.edits == 0);
+          if (row.does == Does::pass) {
+            CHECK(judged.text == bytes);
+          } else {
+            CHECK(judged.answer.verdict == Verdict::drop);
+            CHECK(judged.answer.reason == nat::DropReason::drop_sip_malformed);
+          }
         }
       }
     }
@@ -188,6 +197,54 @@ TEST_CASE("torture messages whose addresses are ours are translated where they s
         CHECK(returned.text == (exists(back) ? test::file_bytes(back) : sent));
         if (exists(back)) CHECK(test::file_bytes(back) != sent);
         CHECK(bench.out(returned.text).text == passed.text);
+      }
+    }
+  }
+}
+
+TEST_CASE("what else comes to a SIP port passes as it is, both ways",
+          "[alg][sip][AC-01][AC-20][AC-23][rfc5389][rfc5626][rfc7118][rfc8489][rfc8656]") {
+  using namespace std::string_literals;
+  const std::pair<const char*, std::string> rows[] = {
+      {"keep-alive of RFC 5626", "\r\n\r\n"},
+      {"its answer", "\r\n"},
+      {"keep-alive without bytes", ""},
+      {"keep-alive of zero bytes", "\0\0\0\0"s},
+      {"STUN binding request",
+       "\0\1\0\0\x21\x12\xA4\x42"
+       "0123456789ab"s},
+      {"STUN answer that names an address",
+       "\1\1\0\xC\x21\x12\xA4\x42"
+       "0123456789ab\0\1\0\10\0\1\x13\xC4\12\0\0\5"s},
+      {"TURN channel data",
+       "\x40\0\0\10"
+       "10.0.0.5"s},
+      {"TLS hello",
+       "\x16\3\1\0\x10\1\0\0\xC"
+       "10.0.0.5:5060"s},
+      {"DTLS hello",
+       "\x16\xFE\xFF\0\0\0\0\0\0\0\0\0\x10"
+       "10.0.0.5:5060"s},
+      {"WebSocket",
+       "GET / HTTP/1.1\r\nHost: 10.0.0.5:5060\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: sip\r\n\r\n"},
+      {"a form of a browser",
+       "POST / HTTP/1.1\r\nContent-Length: 44\r\n\r\nREGISTER sip:10.0.0.5:5060;transport=tcp SIP/2.0"},
+      {"MSRP", "MSRP a786hjs2 SEND\r\nTo-Path: msrp://10.0.0.5:7654/x;tcp\r\n-------a786hjs2$\r\n"},
+      {"RTP",
+       "\x80\0\x12\x34\0\0\0\1\0\0\0\1"
+       "10.0.0.5"s},
+      {"text", "sip:alice@10.0.0.5:5060"},
+  };
+  for (const auto& [name, bytes] : rows) {
+    DYNAMIC_SECTION(name) {
+      for (const auto direction : {Direction::outbound, Direction::inbound}) {
+        test::SipBench bench;
+        const auto passed = bench.pass(direction, bytes);
+        CHECK(passed.answer.verdict == Verdict::forward);
+        CHECK(passed.text == bytes);
+        CHECK(passed.edits == 0);
+        CHECK(bench.host.announced.empty());
+        CHECK(bench.host.opened.empty());
       }
     }
   }

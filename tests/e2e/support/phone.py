@@ -30,9 +30,9 @@ class Message:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     @property
-    def start_and_cseq(self):
+    def identity(self):
         """What a message that is sent again has in common with the first one, and no other has within a call."""
-        return self.start, self.header("Call-ID"), self.header("CSeq")
+        return self.start, *map(self.header, ("Call-ID", "CSeq", "To"))
 
     @property
     def contact(self):
@@ -60,15 +60,34 @@ def sdp(address, port, more="", codec=8):
 class Phone:
     """A SIP endpoint on one socket of a namespace."""
 
+    TRANSPORT = "UDP"
+
     def __init__(self, namespace, address, port=5060, user="phone"):
+        self._namespace = namespace
         self.address, self.port, self.user = address, port, user
-        self.socket = namespace.socket(socket.SOCK_DGRAM, address, port)
+        self.socket = self._open()
         self._last = None
+        self._registration = f"register-{next(_numbers)}"
+
+    def _open(self):
+        return self._namespace.socket(socket.SOCK_DGRAM, self.address, self.port)
+
+    @property
+    def uri(self):
+        """Where it says that it can be reached."""
+        parameter = "" if self.TRANSPORT == "UDP" else f";transport={self.TRANSPORT.lower()}"
+        return f"sip:{self.user}@{self.address}:{self.port}{parameter}"
+
+    def _via(self, branch):
+        return f"Via: SIP/2.0/{self.TRANSPORT} {self.address}:{self.port};branch=z9hG4bK-{branch};rport"
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         self.socket.close()
 
     def send(self, text, target):
@@ -87,21 +106,25 @@ class Phone:
         """The next message that begins like that; others, and what is said again, are left."""
         deadline = time.monotonic() + timeout
         while message := self.receive(max(0.0, deadline - time.monotonic())):
-            if message.start.startswith(start) and message.start_and_cseq != self._last:
-                self._last = message.start_and_cseq
+            if message.start.startswith(start) and message.identity != self._last:
+                self._last = message.identity
                 return message
         raise LabError(f"{self.user} waited in vain for {start}")
+
+    def again(self, start):
+        """The next message that begins like that, whether or not it was said before."""
+        self._last = None
+        return self.next(start)
 
     def request(self, method, uri, target, *, call_id, cseq, to, from_tag, to_tag=None, body="", more=()):
         """Sends a request with this phone's addresses in Via and Contact."""
         number = next(_numbers)
         lines = [f"{method} {uri} SIP/2.0",
-                 f"Via: SIP/2.0/UDP {self.address}:{self.port};branch=z9hG4bK-{call_id[:8]}-{number};rport",
-                 "Max-Forwards: 70",
+                 self._via(f"{call_id[:8]}-{number}"), "Max-Forwards: 70",
                  f"From: <sip:{self.user}@{DOMAIN}>;tag={from_tag}",
                  f"To: <{to}>" + (f";tag={to_tag}" if to_tag else ""),
                  f"Call-ID: {call_id}", f"CSeq: {cseq} {method}",
-                 f"Contact: <sip:{self.user}@{self.address}:{self.port}>", *more]
+                 f"Contact: <{self.uri}>", *more]
         if body:
             lines.append("Content-Type: application/sdp")
         lines.append(f"Content-Length: {len(body)}")
@@ -115,27 +138,85 @@ class Phone:
                 lines.append(f"{name}: {value}")
         to = request.header("To")
         lines.append(f"To: {to}" if ";tag=" in to else f"To: {to};tag={to_tag}")
-        lines.append(f"Contact: <sip:{self.user}@{self.address}:{self.port}>")
+        if request.method != "REGISTER":  # there it would be a binding
+            lines.append(f"Contact: <{self.uri}>")
         lines.extend(more)
         if body:
             lines.append("Content-Type: application/sdp")
         lines.append(f"Content-Length: {len(body)}")
         self.send("\r\n".join(lines) + "\r\n\r\n" + body, request.sender)
 
+    def register(self, registrar, **options):
+        """Registers. Returns the answer."""
+        self.send_register(registrar, **options)
+        return self.next("SIP/2.0 ")
 
-    def register(self, registrar, expires=600, contacts=None, more=()):
-        """Registers with its one contact, or with those given. Returns the answer."""
+    def send_register(self, registrar, expires=600, aor=None, contacts=None, more=()):
+        """Asks to be registered with its one contact, or with those given; or somebody else, with `aor`."""
         number = next(_numbers)
         lines = [f"REGISTER sip:{DOMAIN} SIP/2.0",
-                 f"Via: SIP/2.0/UDP {self.address}:{self.port};branch=z9hG4bK-register-{number};rport",
-                 "Max-Forwards: 70", f"From: <sip:{self.user}@{DOMAIN}>;tag=r{number}",
-                 f"To: <sip:{self.user}@{DOMAIN}>",
-                 f"Call-ID: register-{self.user}-{self.address}-{self.port}@phone.example", f"CSeq: {number} REGISTER"]
-        for contact in contacts or [f"<sip:{self.user}@{self.address}:{self.port}>"]:
+                 self._via(f"register-{number}"), "Max-Forwards: 70", f"From: <sip:{self.user}@{DOMAIN}>;tag=r{number}",
+                 f"To: <sip:{aor or self.user}@{DOMAIN}>",
+                 f"Call-ID: {self._registration}@phone.example", f"CSeq: {number} REGISTER"]
+        for contact in contacts or [f"<{self.uri}>"]:
             lines.append(f"Contact: {contact}")
         lines += [f"Expires: {expires}", *more, "Content-Length: 0"]
         self.send("\r\n".join(lines) + "\r\n\r\n", registrar)
-        return self.next("SIP/2.0 ")
+
+
+class StreamPhone(Phone):
+    """The same over TCP. Who listens takes the first connection that comes; who sends first makes it."""
+
+    TRANSPORT = "TCP"
+
+    def __init__(self, namespace, address, port=5060, user="phone", listens=False):
+        super().__init__(namespace, address, port, user)
+        self._listener = self._peer = None
+        self._buffer = b""
+        if listens:
+            self._listener = self.socket
+            self._listener.listen()
+
+    def _open(self):
+        return self._namespace.socket(socket.SOCK_STREAM, self.address, self.port)
+
+    def send(self, text, target):
+        if self._peer is None:
+            self.socket.connect(target)
+            self._peer = target
+        self.socket.sendall(text.encode())
+
+    def receive(self, timeout=2.0):
+        """The next message of the stream, cut by its Content-Length."""
+        deadline = time.monotonic() + timeout
+        try:
+            if self._listener is not None and self._peer is None:
+                self._listener.settimeout(timeout)
+                self.socket, self._peer = self._listener.accept()
+            while not (size := self._size()):
+                self.socket.settimeout(max(0.001, deadline - time.monotonic()))
+                data = self.socket.recv(65535)
+                if not data:
+                    return None
+                self._buffer += data
+        except TimeoutError:
+            return None
+        message, self._buffer = self._buffer[:size], self._buffer[size:]
+        return Message(message.decode(), self._peer)
+
+    def _size(self):
+        """How long the first message is; 0 when it is not whole yet."""
+        head, end, _ = self._buffer.partition(b"\r\n\r\n")
+        if not end:
+            return 0
+        length = re.search(rb"(?im)^Content-Length:[ ]*([0-9]+)", head)
+        size = len(head) + 4 + (int(length.group(1)) if length else 0)
+        return size if len(self._buffer) >= size else 0
+
+    def close(self):
+        super().close()
+        if self._listener is not None:
+            self._listener.close()
 
 
 class Dialog:

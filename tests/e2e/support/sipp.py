@@ -20,16 +20,18 @@ RTP_PAYLOAD = b"\xd5" * 160  # silence in G.711 A-law
 class Sipp:
     """One run of SIPp: start, then wait() or stop().
 
-    `media_port` is the media port of the first call; `play` has the scenario send RTP. `transport` is SIPp's: t1 is
-    one TCP connection for all calls, tn one for each.
+    `media_port` is the media port of the first call; `play` has the scenario send RTP. `text` is a scenario that is
+    in no file, `more` are further arguments; `transport` is SIPp's: t1 is one TCP connection
+    for all calls, tn one for each.
     """
 
     def __init__(self, lab, namespace, scenario, address, port, *, remote=None, calls, rate=20, hold_ms=0,
-                 media_port=20000, service="answerer", play=False, limit=None, name=None, transport=None):
+                 media_port=20000, service="answerer", play=False, limit=None, name=None, text=None, more=(),
+                 transport=None):
         self.name = name or f"{scenario}-{address}-{port}"
         self._files = lab.directory / "sipp" / self.name
         self._files.mkdir(parents=True, exist_ok=True)
-        command = ["sipp", "-sf", self._scenario(scenario, play, transport), "-i", address, "-bind_local", "-p", port,
+        command = ["sipp", "-sf", self._scenario(scenario, play, text, transport), "-i", address, "-bind_local", "-p", port,
                    "-mi", address, "-mp", media_port - MEDIA_OFFSET, "-m", calls, "-s", service,
                    "-cid_str", f"%u-%p@{scenario}.example", "-nostdin", "-trace_stat", "-stf", self._file("stat.csv"),
                    "-fd", 1, "-trace_err", "-error_file", self._file("errors.log"),
@@ -38,6 +40,7 @@ class Sipp:
             command += ["-t", transport, "-max_socket", 1000]
         if remote:
             command += [remote, "-r", rate, "-d", hold_ms, "-l", limit or calls]
+        command += more
         with open(self._file("screen"), "wb") as screen:
             self._popen = namespace.start(*command, cwd=self._files, stdout=screen, stderr=screen,
                                           env=dict(os.environ, TERM="xterm"))
@@ -46,8 +49,8 @@ class Sipp:
     def _file(self, name):
         return self._files / name
 
-    def _scenario(self, scenario, play, transport):
-        text = (SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8")
+    def _scenario(self, scenario, play, text, transport):
+        text = text or (SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8")
         if transport:  # endpoints in headers are those of the connection
             text = text.replace("[local_port]>", "[local_port];transport=tcp>")
         if play:
@@ -93,7 +96,7 @@ class Sipp:
             rows = []
         if not rows:
             raise LabError(f"SIPp {self.name} wrote no statistics: {self.errors()} "
-                           f"{self._file('screen').read_text(errors='replace')[-1000:]}")
+                           f"{self.screen()}")
         return {name[:-3]: int(value) for name, value in rows[-1].items()
                 if name and name.endswith("(C)") and value.isdigit()}
 
@@ -101,9 +104,20 @@ class Sipp:
         """What the scenario logged, line by line."""
         return self._file("log").read_text(encoding="utf-8").split()
 
+    def screen(self):
+        """The end of what it printed: why it did not start."""
+        return self._text("screen")[-500:]
+
     def errors(self):
-        path = self._file("errors.log")
-        return path.read_text(encoding="utf-8", errors="replace")[:2000] if path.exists() else ""
+        return self._text("errors.log")[:2000]
+
+    def messages(self):
+        """The end of what it sent and received, when it was told to keep that."""
+        return self._text("messages.log")[-3000:]
+
+    def _text(self, name):
+        path = self._file(name)
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def check(self, test, calls):
         """Fails the test unless every call succeeded, and nothing had to be said twice."""

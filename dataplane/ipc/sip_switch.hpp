@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The switch of the SIP gateway (RFC 4787 REQ-10, RFC 5382 REQ-6): for all, by interface, and by inside host.
+// Each worker holds a copy and asks it of each SIP message; the copy lies in shared memory, so that control
+// shows it and has it back after a restart.
+//
+// A change is a generation. Control tells it to every worker (CommandType::prepare_sip), which works out what
+// it would have and says so on its card; when all have, control tells them to take it (commit_sip). If one
+// has not, nobody does.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+
+#include "nat/endpoint.hpp"
+
+namespace pinhole::ipc {
+
+/// For the inside hosts of a prefix. The longest prefix that holds a host counts.
+struct SipRule {
+  nat::Prefix hosts;
+  bool on = true;
+
+  friend constexpr bool operator==(SipRule, SipRule) noexcept = default;
+};
+
+enum class SipScope : std::uint8_t { all, interface, hosts };
+
+/// One turn of the switch.
+struct SipChange {
+  SipScope scope = SipScope::all;
+  bool on = true;
+  std::uint8_t interface = 0;  // its number, with SipScope::interface
+  std::uint8_t reserved = 0;
+  nat::Prefix hosts{};  // with SipScope::hosts
+};
+static_assert(std::is_trivially_copyable_v<SipChange>);
+
+class SipSwitch {
+ public:
+  static constexpr std::size_t kMaxRules = 64;
+
+  /// A message between an inside host and the outside, by two interfaces. What is turned around has one.
+  [[nodiscard]] bool is_on(nat::Ipv4Address host, std::uint16_t interfaces) const noexcept {
+    if (is_on_for_all()) [[likely]]
+      return true;
+    return on_ && (interfaces & interfaces_off_) == 0 && is_on_for(host);
+  }
+  [[nodiscard]] bool is_on_for_all() const noexcept {
+    return on_ && interfaces_off_ == 0 && rule_count_ == 0;
+  }
+  [[nodiscard]] static constexpr std::uint16_t bit_of(std::uint8_t interface) noexcept {
+    return static_cast<std::uint16_t>(1U << interface);
+  }
+
+  [[nodiscard]] bool on() const noexcept { return on_; }
+  [[nodiscard]] bool on_interface(std::uint8_t interface) const noexcept {
+    return (interfaces_off_ & bit_of(interface)) == 0;
+  }
+  /// The longest prefixes first, those of a length by address.
+  [[nodiscard]] std::span<const SipRule> rules() const noexcept { return {rules_.data(), rule_count_}; }
+
+  /// The switch after a change. A rule that says nothing new is not kept. \return none: too many rules
+  [[nodiscard]] std::optional<SipSwitch> after(const SipChange& change) const noexcept {
+    SipSwitch next = *this;
+    switch (change.scope) {
+      case SipScope::all:
+        next.on_ = change.on;
+        break;
+      case SipScope::interface:
+        next.interfaces_off_ =
+            static_cast<std::uint16_t>(change.on ? interfaces_off_ & ~bit_of(change.interface)
+                                                 : interfaces_off_ | bit_of(change.interface));
+        break;
+      case SipScope::hosts:
+        if (!next.set({{change.hosts.first(), change.hosts.length}, change.on})) return std::nullopt;
+        break;
+    }
+    return next;
+  }
+
+  friend bool operator==(const SipSwitch& a, const SipSwitch& b) noexcept {
+    return a.on_ == b.on_ && a.interfaces_off_ == b.interfaces_off_ &&
+           std::ranges::equal(a.rules(), b.rules());
+  }
+
+ private:
+  [[nodiscard]] bool is_on_for(nat::Ipv4Address host) const noexcept {
+    for (const auto& rule : rules()) {
+      if (rule.hosts.contains(host)) return rule.on;
+    }
+    return true;
+  }
+  /// What would be true of a prefix if it had no rule of its own.
+  [[nodiscard]] bool is_on_around(nat::Prefix hosts) const noexcept {
+    for (const auto& rule : rules()) {
+      if (rule.hosts.length < hosts.length && rule.hosts.contains(hosts.address)) return rule.on;
+    }
+    return true;
+  }
+  [[nodiscard]] bool set(const SipRule& rule) noexcept {
+    auto* const begin = rules_.data();
+    auto* const end = std::remove_if(begin, begin + rule_count_,
+                                     [&](const SipRule& each) { return each.hosts == rule.hosts; });
+    rule_count_ = static_cast<std::uint8_t>(end - begin);
+    if (is_on_around(rule.hosts) == rule.on) return true;
+    if (rule_count_ == kMaxRules) return false;
+    auto* const place = std::find_if(begin, end, [&](const SipRule& each) {
+      if (each.hosts.length != rule.hosts.length) return each.hosts.length < rule.hosts.length;
+      return each.hosts.address.host() > rule.hosts.address.host();
+    });
+    std::move_backward(place, end, end + 1);
+    *place = rule;
+    ++rule_count_;
+    return true;
+  }
+
+  bool on_ = true;
+  std::uint8_t rule_count_ = 0;
+  std::uint16_t interfaces_off_ = 0;  // a bit each
+  std::array<SipRule, kMaxRules> rules_{};
+};
+
+/// What a worker has, and what it is ready to take.
+struct SipCard {
+  std::uint32_t generation = 0;
+  std::uint32_t prepared = 0;  // a generation, or 0
+  SipSwitch current;
+  SipSwitch next;  // of `prepared`
+};
+static_assert(std::is_trivially_copyable_v<SipCard>);
+
+}  // namespace pinhole::ipc

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "alg/sip/scan.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace pinhole::alg::sip {
+
+namespace {
+
+// Text of few characters, in a buffer that ends where it ends, so that a read past it is seen.
+std::vector<char> random_text(std::mt19937& random, std::size_t size) {
+  constexpr std::string_view kLetters = "a1.;,\"<>\n0:5";
+  std::vector<char> text(size);
+  for (auto& c : text) c = kLetters[random() % kLetters.size()];
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("marks are found where they are, in text of every size", "[alg][scan]") {
+  std::mt19937 random(4475);
+  for (std::size_t size = 0; size < 300; ++size) {
+    for (int time = 0; time < 8; ++time) {
+      const auto bytes = random_text(random, size);
+      const std::string_view text(bytes.data(), bytes.size());
+      CAPTURE(size, text);
+      std::vector<std::size_t> expected;
+      for (std::size_t i = 0; i < size; ++i) {
+        if (text[i] == ',' || text[i] == '"') expected.push_back(i);
+      }
+      std::vector<std::size_t> found;
+      MarkScanner<',', '"'> scanner(text);
+      for (auto at = scanner.next(); at < size; at = scanner.next()) found.push_back(at);
+      REQUIRE(found == expected);
+      REQUIRE(scanner.next() == size);
+
+      const auto from = size == 0 ? 0 : random() % size;
+      const auto next = std::lower_bound(expected.begin(), expected.end(), from);
+      REQUIRE(find_mark<',', '"'>(text, from) == (next == expected.end() ? size : *next));
+      MarkScanner<',', '"'> skipping(text);
+      skipping.skip_to(from);
+      REQUIRE(skipping.next() == (next == expected.end() ? size : *next));
+    }
+  }
+}
+
+TEST_CASE("whatever holds an IPv4 address is told to", "[alg][scan]") {
+  std::mt19937 random(5118);
+  for (std::size_t size = 7; size < 200; ++size) {
+    for (const std::string_view address : {"1.2.3.4", "10.0.0.5", "192.168.100.200", "255.255.255.255"}) {
+      if (address.size() > size) continue;
+      std::vector<char> bytes(size, 'x');
+      const auto at = random() % (size - address.size() + 1);
+      std::copy(address.begin(), address.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+      CAPTURE(size, address, at);
+      REQUIRE(may_hold_ipv4({bytes.data(), bytes.size()}));
+    }
+  }
+  for (const std::string_view text :
+       {"", "1", "SIP/2.0/UDP host.example.com", "<sip:scscf01.ims.mnc001.mcc262.3gppnetwork.org:5060;lr>",
+        "z9hG4bKa7c6.8d1f100000.0", "v1.2 and 3.4", "1..2", "a.b.c.d"}) {
+    CAPTURE(text);
+    CHECK_FALSE(may_hold_ipv4(text));
+  }
+}
+
+}  // namespace pinhole::alg::sip

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a configuration says about SIP, seen on the wire; and that endpoints come back as they were written,
+// whichever worker knows how.
+#include <catch2/catch.hpp>
+
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "dataplane/context.hpp"
+#include "tests/support/pipeline_lab.hpp"
+
+using namespace pinhole;
+using namespace pinhole::test;
+using nat::DropReason;
+using nat::Endpoint;
+using nat::Protocol;
+
+namespace {
+
+constexpr unsigned kInside = PipelineLab::kInside;
+constexpr unsigned kOutside = PipelineLab::kOutside;
+const Endpoint kProxy = endpoint("198.51.100.7", 5060);
+
+std::string text_of(nat::Ipv4Address address) {
+  return std::string(nat::EndpointText(address).view());
+}
+
+std::string lines(std::initializer_list<std::string> list) {
+  std::string text;
+  for (const auto& line : list) text += line + "\r\n";
+  return text;
+}
+
+std::string message(const std::string& start, const std::string& via, const std::string& party,
+                    const std::string& call_id, const std::string& contact) {
+  return lines({start, "Via: SIP/2.0/UDP " + via + ";branch=z9hG4bK1;rport",
+                "From: <sip:alice@" + party + ">;tag=a", "To: <sip:bob@example.com>", "Call-ID: " + call_id,
+                "CSeq: 1 INVITE", contact, ""});
+}
+
+class Lab {
+ public:
+  explicit Lab(const config::Sip& sip = {}, unsigned workers = 1) : lab_(with(sip, workers)) {
+    lab_.add_neighbor(kOutside, address("203.0.113.254"));
+    phone_ = lab_.host_of(0);
+    other_ = lab_.host_of(workers - 1, 1);
+  }
+
+  [[nodiscard]] std::string phone() const { return text_of(phone_); }
+  [[nodiscard]] std::string other() const { return text_of(other_); }
+  PipelineLab& pipeline() { return lab_; }
+
+  /// What the proxy gets of a message of the phone; none when it was dropped.
+  std::optional<std::string> out(const std::string& text) {
+    return pass(kInside, {.source = {phone_, nat::Be16{5060}}, .destination = kProxy}, text);
+  }
+  std::optional<std::string> in(const std::string& text) {
+    const auto external = lab_.mapping(Protocol::udp, {phone_, nat::Be16{5060}}).external;
+    return pass(kOutside, {.source = kProxy, .destination = external}, text);
+  }
+
+ private:
+  static config::Config with(const config::Sip& sip, unsigned workers) {
+    auto config = lab_config(workers);
+    config.sip = sip;
+    return config;
+  }
+
+  std::optional<std::string> pass(unsigned interface, FrameSpec spec, const std::string& text) {
+    spec.payload.resize(text.size());
+    std::memcpy(spec.payload.data(), text.data(), text.size());
+    const auto sent = lab_.send(interface, spec);
+    if (sent.size() != 1) return std::nullopt;
+    constexpr std::size_t kHeaders = 14 + 20 + 8;
+    const auto& frame = sent[0].frame;
+    return std::string(reinterpret_cast<const char*>(frame.data()) + kHeaders, frame.size() - kHeaders);
+  }
+
+  PipelineLab lab_;
+  nat::Ipv4Address phone_;
+  nat::Ipv4Address other_;
+};
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("hidden hosts are tokens outside, and one call inside", "[dataplane][sip][AC-15]") {
+  config::Sip sip;
+  sip.hide_parties = sip.hide_call_id = true;
+  sip.hide_key = "000102030405060708090a0b0c0d0e0f";
+  std::optional<std::string> first;
+  for (int start = 0; start < 2; ++start) {
+    Lab lab(sip);
+    const auto invite = message("INVITE sip:bob@example.com SIP/2.0", lab.phone() + ":5060", lab.phone(),
+                                "1@" + lab.phone(), "Replaces: 2@" + lab.phone() + ";to-tag=1;from-tag=2");
+    const auto out = lab.out(invite);
+    REQUIRE(out);
+    CHECK(out->find(lab.phone()) == std::string::npos);
+    CHECK(out->find(".invalid") != std::string::npos);
+    CHECK(lab.pipeline().context(0).calls.size() == 1);
+    // The answer carries Via, From and Call-ID back as they went out.
+    const auto answer = replaced(*out, "INVITE sip:bob@example.com SIP/2.0", "SIP/2.0 180 Ringing");
+    CHECK(lab.in(answer) == replaced(invite, "INVITE sip:bob@example.com SIP/2.0", "SIP/2.0 180 Ringing"));
+    CHECK(lab.pipeline().context(0).calls.size() == 1);
+    CHECK(lab.pipeline().context(0).calls.card(0).step.state == ipc::CallState::ringing);
+
+    // Another start, the same key, the same tokens; only the external port is drawn anew.
+    const auto tokens = out->substr(out->find("From:"));
+    if (start > 0) CHECK(tokens == first);
+    first = tokens;
+  }
+}
+
+TEST_CASE("SIP that cannot be read goes on, or is dropped when that is configured",
+          "[dataplane][sip][AC-16][AC-20]") {
+  const std::string broken = "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.5\r\n";
+  {
+    Lab lab;
+    CHECK(lab.out(broken) == broken);
+  }
+  config::Sip sip;
+  sip.malformed = alg::sip::Malformed::drop;
+  Lab strict(sip);
+  CHECK_FALSE(strict.out(broken));
+  CHECK(strict.pipeline().dropped(DropReason::drop_sip_malformed) == 1);
+}
+
+TEST_CASE("messages of a transparent peer pass as they are", "[dataplane][sip][AC-04]") {
+  config::Sip sip;
+  sip.transparent = {*nat::Prefix::parse("198.51.100.0/28")};
+  Lab lab(sip);
+  const auto invite = message("INVITE sip:bob@example.com SIP/2.0", lab.phone() + ":5060", "example.com", "1",
+                              "Contact: <sip:alice@" + lab.phone() + ":5060>");
+  CHECK(lab.out(invite) == invite);
+  CHECK(lab.in(invite) == invite);
+  CHECK(lab.pipeline().context(0).calls.size() == 0);
+}
+
+TEST_CASE("endpoints come back with a port or without, also those of another worker's host",
+          "[dataplane][sip][AC-10][AC-11]") {
+  for (const unsigned workers : {1U, 2U}) {
+    for (const std::string via_port : {"", ":5060"}) {
+      for (const std::string contact_port : {"", ":5060"}) {
+        DYNAMIC_SECTION(workers << " workers, Via " << via_port << ", Contact " << contact_port) {
+          Lab lab({}, workers);
+          const auto text =
+              message("OPTIONS sip:bob@example.com SIP/2.0", lab.phone() + via_port, "example.com", "1",
+                      "Contact: <sip:alice@" + lab.phone() + contact_port + ">, <sip:alice@" + lab.other() +
+                          contact_port + ">");
+          const auto out = lab.out(text);
+          REQUIRE(out);
+          CHECK(out->find(lab.phone()) == std::string::npos);
+          CHECK(out->find(lab.other()) == std::string::npos);
+          CHECK(lab.in(*out) == text);
+        }
+      }
+    }
+  }
+}

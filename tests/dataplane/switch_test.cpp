@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The switch of the SIP gateway through the real pipeline: by configuration, and by the commands of control.
+#include <catch2/catch.hpp>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "dataplane/context.hpp"
+#include "dataplane/ipc/command.hpp"
+#include "dataplane/ipc/layout.hpp"
+#include "tests/support/pipeline_lab.hpp"
+
+#include <rte_ring_elem.h>
+
+using namespace pinhole;
+using namespace pinhole::test;
+using dataplane::WorkerCounter;
+using nat::Be16;
+using nat::Endpoint;
+using nat::Protocol;
+
+namespace {
+
+constexpr unsigned kInside = PipelineLab::kInside;
+constexpr unsigned kOutside = PipelineLab::kOutside;
+const Endpoint kProxy = endpoint("198.51.100.7", 5060);
+
+std::string text_of(nat::Ipv4Address at) {
+  return std::string(nat::EndpointText(at).view());
+}
+std::string text_of(Endpoint at) {
+  return std::string(nat::EndpointText(at).view());
+}
+
+std::string invite(Endpoint phone, const std::string& call_id, const std::string& start, int cseq = 1,
+                   const std::string& to_tag = {}) {
+  const std::string host = text_of(phone.address);
+  const std::string sdp = "v=0\r\no=- 1 1 IN IP4 " + host + "\r\ns=-\r\nc=IN IP4 " + host +
+                          "\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+  return start + "\r\nVia: SIP/2.0/UDP " + text_of(phone) + ";branch=z9hG4bK" + std::to_string(cseq) +
+         "\r\nMax-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=1\r\nTo: <sip:bob@example.com>" + to_tag +
+         "\r\nCall-ID: " + call_id + "\r\nCSeq: " + std::to_string(cseq) + " INVITE\r\nContact: <sip:alice@" +
+         text_of(phone) +
+         ">\r\nContent-Type: application/sdp\r\nContent-Length: " + std::to_string(sdp.size()) + "\r\n\r\n" +
+         sdp;
+}
+std::string first_invite(Endpoint phone, const std::string& call_id) {
+  return invite(phone, call_id, "INVITE sip:bob@example.com SIP/2.0");
+}
+
+FrameSpec datagram(Endpoint from, Endpoint to, const std::string& text) {
+  FrameSpec spec{.source = from, .destination = to};
+  spec.payload.resize(text.size());
+  std::memcpy(spec.payload.data(), text.data(), text.size());
+  return spec;
+}
+
+struct Scene {
+  explicit Scene(config::Config config = lab_config()) : lab(std::move(config)) {}
+
+  /// What becomes of a message: true when it leaves translated, false when it leaves as it came.
+  bool is_translated(unsigned interface, Endpoint from, Endpoint to, const std::string& text) {
+    const auto sent = lab.send(interface, datagram(from, to, text));
+    REQUIRE(sent.size() == 1);
+    const std::string out(reinterpret_cast<const char*>(sent[0].frame.data()) + 42,
+                          sent[0].frame.size() - 42);
+    CHECK((out == text || out.find("10.0.0.") == std::string::npos || interface == kOutside));
+    return out != text;
+  }
+  bool is_translated(Endpoint phone, const std::string& call_id) {
+    return is_translated(kInside, phone, kProxy, first_invite(phone, call_id));
+  }
+
+  void tell(unsigned worker, ipc::Command command) {
+    const auto name = std::string("pinhole_command_") + std::to_string(worker);
+    command.abi_version = ipc::kAbiVersion;
+    command.sequence = command.sequence_again = ++sequence_;
+    REQUIRE(rte_ring_enqueue_elem(rte_ring_lookup(name.c_str()), &command, sizeof command) == 0);
+  }
+  /// As control does it.
+  void turn(const ipc::SipChange& change) {
+    ++generation_;
+    for (unsigned worker = 0; worker < lab.workers(); ++worker) {
+      tell(worker, {.type = ipc::CommandType::prepare_sip, .generation = generation_, .sip = change});
+    }
+    lab.pass_s(1);
+    for (unsigned worker = 0; worker < lab.workers(); ++worker) {
+      CHECK(lab.context(worker).sip_card.read()->prepared == generation_);
+      CHECK(lab.context(worker).sip_card.read()->generation == generation_ - 1);
+      tell(worker, {.type = ipc::CommandType::commit_sip, .generation = generation_});
+    }
+    lab.pass_s(1);
+    for (unsigned worker = 0; worker < lab.workers(); ++worker) {
+      CHECK(lab.context(worker).sip_card.read()->generation == generation_);
+    }
+  }
+
+  PipelineLab lab;
+
+ private:
+  std::uint32_t sequence_ = 0;
+  std::uint32_t generation_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("the configuration says for whom SIP is read", "[dataplane][sip_switch][AC-24][rfc4787-req10a]") {
+  struct Case {
+    const char* what;
+    void (*change)(config::Config& config, nat::Ipv4Address phone);
+    bool translated;
+  };
+  const std::vector<Case> cases = {
+      {"all", [](config::Config&, nat::Ipv4Address) {}, true},
+      {"nobody", [](config::Config& c, nat::Ipv4Address) { c.sip.enabled = false; }, false},
+      {"not inside", [](config::Config& c, nat::Ipv4Address) { c.interfaces[kInside].sip = false; }, false},
+      {"not outside", [](config::Config& c, nat::Ipv4Address) { c.interfaces[kOutside].sip = false; }, false},
+      {"not the phone", [](config::Config& c, nat::Ipv4Address phone) { c.sip.exclude = {{phone, 32}}; },
+       false},
+      {"not another",
+       [](config::Config& c, nat::Ipv4Address) { c.sip.exclude = {{address("10.0.9.0"), 24}}; }, true},
+      {"only the phone", [](config::Config& c, nat::Ipv4Address phone) { c.sip.only = {{phone, 32}}; }, true},
+      {"only another", [](config::Config& c, nat::Ipv4Address) { c.sip.only = {{address("10.0.9.0"), 24}}; },
+       false},
+      {"only a subnet, but not the phone",
+       [](config::Config& c, nat::Ipv4Address phone) {
+         c.sip.only = {{address("10.0.0.0"), 24}};
+         c.sip.exclude = {{phone, 32}};
+       },
+       false},
+  };
+  for (const auto& row : cases) {
+    DYNAMIC_SECTION(row.what) {
+      auto config = lab_config();
+      const auto phone = address("10.0.0.16");
+      row.change(config, phone);
+      Scene scene(config);
+      scene.lab.add_neighbor(kInside, phone);
+      CHECK(scene.is_translated({phone, Be16{5060}}, "call") == row.translated);
+      CHECK(scene.lab.count(WorkerCounter::sip_switched_off) == (row.translated ? 0 : 1));
+      CHECK(scene.lab.count(WorkerCounter::call_live) == (row.translated ? 1 : 0));
+      CHECK(scene.lab.drops().empty());
+    }
+  }
+}
+
+TEST_CASE("what is not read passes whatever it is, in fragments too", "[dataplane][sip_switch][AC-24]") {
+  auto config = lab_config();
+  config.sip.enabled = false;
+  Scene scene(config);
+  const Endpoint phone{scene.lab.host_of(0), Be16{5060}};
+  CHECK_FALSE(scene.is_translated(kInside, phone, kProxy, "INVITE sip:bob@example.com SIP/2.0\r\nbroken"));
+  const auto whole = datagram(phone, kProxy, first_invite(phone, "call") + std::string(3000, 'x'));
+  const auto pieces = cut(make_frame(whole), {1480, 2960});
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    auto piece = pieces[i];
+    const auto own = scene.lab.own_mac(kInside);
+    std::memcpy(piece.data(), own.bytes.data(), own.bytes.size());
+    scene.lab.receive_frame(kInside, piece);
+    CHECK(scene.lab.run().size() == 1);  // none waits for another
+  }
+  CHECK(scene.lab.drops().empty());
+}
+
+TEST_CASE("the switch is turned at run time for all workers, and calls that live are seen through",
+          "[dataplane][sip_switch][AC-24]") {
+  auto config = lab_config(2);
+  Scene scene(config);
+  const Endpoint phone{scene.lab.host_of(0), Be16{5060}};
+  const Endpoint other{scene.lab.host_of(1), Be16{5060}};
+  struct Turn {
+    const char* what;
+    ipc::SipChange off;
+    bool other_is_off;
+  };
+  for (const Turn& row :
+       {Turn{"for all", {.scope = ipc::SipScope::all}, true},
+        Turn{"of the interface outside", {.scope = ipc::SipScope::interface, .interface = kOutside}, true},
+        Turn{"of the phone", {.scope = ipc::SipScope::hosts, .hosts = {phone.address, 32}}, false}}) {
+    DYNAMIC_SECTION("the switch " << row.what) {
+      CHECK(scene.is_translated(phone, "living"));
+      CHECK(scene.lab.count(WorkerCounter::pinhole_live) == 2);
+      auto change = row.off;
+      change.on = false;
+      scene.turn(change);
+      CHECK_FALSE(scene.is_translated(phone, "new"));
+      CHECK(scene.is_translated(other, "of another") != row.other_is_off);
+      CHECK(scene.lab.count(WorkerCounter::sip_switched_off) > 0);
+
+      // The call that lives: its answer and its next offer are translated, and its pinholes are there.
+      const auto external = scene.lab.mapping(Protocol::udp, phone).external;
+      CHECK(scene.is_translated(kOutside, kProxy, external,
+                                invite(external, "living", "SIP/2.0 200 OK", 1, ";tag=2")));
+      CHECK(scene.is_translated(kInside, phone, kProxy,
+                                invite(phone, "living", "INVITE sip:bob@example.com SIP/2.0", 2, ";tag=2")));
+      CHECK(scene.lab.count(WorkerCounter::pinhole_live) == (row.other_is_off ? 2 : 4));
+      // What is not of that call is let pass even if it is broken.
+      CHECK_FALSE(
+          scene.is_translated(kInside, phone, kProxy, "INVITE sip:bob@example.com SIP/2.0\r\nbroken"));
+
+      change.on = true;
+      scene.turn(change);
+      CHECK(scene.is_translated(phone, "new again"));
+      CHECK(scene.lab.drops().empty());
+    }
+  }
+}
+
+TEST_CASE("a change that was not prepared, or is not the last one, is not taken",
+          "[dataplane][sip_switch][AC-24]") {
+  Scene scene;
+  const ipc::SipChange off{.scope = ipc::SipScope::all, .on = false};
+  const auto& card = scene.lab.context(0).sip_card;
+  scene.tell(0, {.type = ipc::CommandType::commit_sip, .generation = 1});
+  scene.lab.pass_s(1);
+  CHECK(card.read()->generation == 0);
+  scene.tell(0, {.type = ipc::CommandType::prepare_sip, .generation = 5, .sip = off});
+  scene.tell(0, {.type = ipc::CommandType::prepare_sip, .generation = 6, .sip = {.on = true}});
+  scene.tell(0, {.type = ipc::CommandType::commit_sip, .generation = 5});
+  scene.lab.pass_s(1);
+  CHECK(card.read()->generation == 0);
+  CHECK(card.read()->current.on());
+  scene.tell(0, {.type = ipc::CommandType::commit_sip, .generation = 6});
+  scene.lab.pass_s(1);
+  CHECK(card.read()->generation == 6);
+  CHECK(card.read()->prepared == 0);
+  CHECK(scene.lab.count(WorkerCounter::command_stale) == 2);
+  CHECK(scene.lab.count(WorkerCounter::command_done) == 3);
+}
