@@ -395,11 +395,11 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                                                              .streams = streams,
                                                              .hash_seed = hash_seed,
                                                              .sip_ports = config.sip.ports,
+                                                             .sip_over_tcp = config.sip.tcp,
+                                                             .sip_tcp_own_host = config.sip.tcp_own_host,
                                                              .sip_policy = sip_policy_,
                                                              .sip_ignores_df = config.sip.ignore_df,
                                                              .sip_card = *sip_card,
-                                                             .sip_over_tcp = config.sip.tcp,
-                                                             .sip_tcp_own_host = config.sip.tcp_own_host,
                                                              .icmp_errors_per_s = config.icmp.errors_per_s,
                                                              .start_tsc = layout_->start_tsc,
                                                              .tsc_hz = layout_->tsc_hz});
