@@ -6,6 +6,7 @@
 #include "alg/alg.hpp"
 #include "dataplane/flow_keys.hpp"
 #include "dataplane/hairpin.hpp"
+#include "dataplane/inspect_stream.hpp"
 #include "dataplane/large_message.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
@@ -25,7 +26,7 @@ using nat::MappingFlags;
 bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Direction direction,
                       const SipPorts& ports) noexcept {
   const auto remote_port = direction == Direction::outbound ? packet.destination.port : packet.source.port;
-  return packet.protocol == nat::Protocol::udp && ports.concern(mapping, remote_port);
+  return packet.protocol != nat::Protocol::icmp && ports.concern(mapping, remote_port);
 }
 
 /// Whether the gateway is switched on for a message. What is turned around arrives and leaves by one
@@ -164,6 +165,9 @@ void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& 
     const auto& mapping = worker.translator[burst.mappings[place]];
     if (!wants_inspection(burst.packets[place], mapping, direction, worker.sip_ports)) [[likely]]
       return true;
+    if (burst.packets[place].protocol == nat::Protocol::tcp) {
+      return inspect_segment(burst, place, direction, is_switched_on(burst, place, mapping, worker), worker);
+    }
     if (is_inspected(burst.mbufs[place])) return true;
     return inspect_one(burst, place, direction, worker);
   });
