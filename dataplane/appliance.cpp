@@ -342,7 +342,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!reassembly_memory) return reassembly_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
   if (!held_syn_memory) return held_syn_memory.error();
-  const auto streams = config.sip.streams_per_worker;
+  const auto streams = config.sip.tcp ? config.sip.streams_per_worker : 1U;
   auto stream_memory = reserve(name("streams"), StreamTable::bytes_needed(streams));
   if (!stream_memory) return stream_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));

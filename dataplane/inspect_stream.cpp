@@ -125,7 +125,7 @@ StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote,
   if (found != nullptr) return found;
   constexpr std::uint8_t kOpening = TcpHeader::kSyn | TcpHeader::kAck;
   const bool opens = packet.part == nat::FragmentPart::whole &&
-                     (packet.tcp_flags & kOpening) == TcpHeader::kSyn && worker.sip_over_tcp && may_begin;
+                     (packet.tcp_flags & kOpening) == TcpHeader::kSyn && may_begin;
   if (!opens) return nullptr;
   StreamEntry* const added = worker.streams.add(index, generation, remote);
   if (added == nullptr) worker.stats.worker.add(WorkerCounter::stream_table_full);
@@ -196,6 +196,7 @@ void resume_streams(Ticket ticket, WorkerContext& worker) noexcept {
 }
 
 void tick_streams(WorkerContext& worker) noexcept {
+  if (!worker.sip_over_tcp) return;
   const auto now = worker.clock.tick();
   while (const auto parked = worker.parked_streams.take_expired(now)) {
     auto& entry = *parked->packet;

@@ -28,6 +28,21 @@ void absorb(Way& way) noexcept {
   }
 }
 
+/// Whether a segment says something else about where the stream ends than what came before it.
+bool passes_end(const Way& way, Sequence end, bool fin) noexcept {
+  if (way.fin_seen) return after(end, way.fin_at) || (fin && end != way.fin_at);
+  if (!fin) return false;
+  Sequence come = way.in_next;
+  for (std::size_t i = 0; i < way.ahead_count; ++i) come = later(come, way.ahead[i].end);
+  return before(end, come);
+}
+
+void note_fin(Way& way, Sequence end, bool fin) noexcept {
+  if (!fin) return;
+  way.fin_seen = true;
+  way.fin_at = end;
+}
+
 }  // namespace
 
 Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, nat::Tick now,
@@ -37,17 +52,15 @@ Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, n
   const auto size = static_cast<std::uint32_t>(segment.payload.size());
   const Sequence end = begin + size;
   const bool fin = segment.has(TcpFlags::kFin);
-  if (fin && !way.fin_seen && !before(end, way.in_next)) {
-    way.fin_seen = true;
-    way.fin_at = end;
-  }
   const bool is_old = size > 0 ? !after(end, way.answered) : before(begin, way.answered);
   if (is_old || (size == 0 && !fin)) return take_old(stream, from, segment, now, host);
-  if (!agrees(way, begin, segment.payload)) return {.drop = nat::DropReason::drop_stream_overlap};
+  if (!agrees(way, begin, segment.payload) || passes_end(way, end, fin))
+    return {.drop = nat::DropReason::drop_stream_overlap};
   if (end - way.input.begin() > kCapacity) return {.drop = nat::DropReason::drop_stream_full};
   if (after(begin, way.in_next)) {
     if (size > 0 && !store_ahead(way, begin, segment.payload))
       return {.drop = nat::DropReason::drop_stream_full};
+    note_fin(way, end, fin);
     counters_.add(Counter::stream_reordered);
     return {.owes_ack = true};
   }
@@ -64,6 +77,7 @@ Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, n
     absorb(way);
     way.held_at = now;
   }
+  note_fin(way, end, fin);
   const bool untouched = read_on(stream, from, now, host);
   if (clear && untouched && way.in_start == end && !after(way.out_end, way.edge)) {
     segment.sequence = out_before;
