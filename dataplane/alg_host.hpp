@@ -60,7 +60,7 @@ struct AlgHostParts {
   QuestionTable& questions;
   EventSink& events;
   PeerLink& peers;
-  bool why = false;  // control is told what was done to each message
+  bool why = false;          // control is told what was done to each message
   bool tcp_own_host = true;  // on TCP a message speaks for the host that sends it, and for no other
 };
 

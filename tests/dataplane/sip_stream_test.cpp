@@ -71,10 +71,12 @@ class Connection {
   }
 
   [[nodiscard]] std::string phone() const { return std::string(nat::EndpointText(phone_.address).view()); }
-  [[nodiscard]] std::string invite() const {
+  [[nodiscard]] std::string invite() const { return invite(phone(), 40000); }
+  /// \param media  where media is wanted
+  [[nodiscard]] std::string invite(const std::string& media, unsigned port) const {
     const auto host = phone();
-    const auto body = "v=0\r\no=- 1 1 IN IP4 " + host + "\r\ns=-\r\nc=IN IP4 " + host +
-                      "\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n";
+    const auto body = "v=0\r\no=- 1 1 IN IP4 " + host + "\r\ns=-\r\nc=IN IP4 " + media +
+                      "\r\nt=0 0\r\nm=audio " + std::to_string(port) + " RTP/AVP 0\r\n";
     return "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/TCP " + host +
            ":5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=a\r\n"
            "To: <sip:bob@example.com>\r\nCall-ID: one@example.com\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@" +
@@ -209,6 +211,24 @@ TEST_CASE("what is not SIP passes as it is, and is not looked at any more",
     CHECK(out[0].text == text + connection.invite());
     CHECK(connection.lab().context(0).streams.size() == 0);
     CHECK(connection.lab().count(WorkerCounter::pinhole_opened) == 0);
+  }
+}
+
+TEST_CASE("over TCP nothing is opened for another host or a port below 1024",
+          "[dataplane][sip][stream][AC-23]") {
+  struct Row {
+    std::string host;  // empty: the phone
+    unsigned port;
+    bool opens;
+  };
+  for (const auto& row : {Row{"", 40000, true}, {"", 22, false}, {"10.0.9.9", 40000, false}}) {
+    INFO(row.host << ":" << row.port);
+    Connection connection(true);
+    const auto host = row.host.empty() ? connection.phone() : row.host;
+    const auto out = connection.from_phone(kFirst, kProxyFirst, connection.invite(host, row.port));
+    REQUIRE(out.size() == 1);
+    CHECK((out[0].text.find("c=IN IP4 " + host + "\r\n") == std::string::npos) == row.opens);
+    CHECK((connection.lab().count(WorkerCounter::pinhole_opened) > 0) == row.opens);
   }
 }
 
