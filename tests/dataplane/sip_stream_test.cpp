@@ -172,11 +172,7 @@ TEST_CASE("a message in one segment is edited, and numbers are translated both w
 }
 
 TEST_CASE("a message that is cut in two goes out whole", "[dataplane][sip][stream][AC-07]") {
-  const auto whole = [] {
-    Connection connection(true);
-    return connection.from_phone(kFirst, kProxyFirst, connection.invite()).at(0).text;
-  }();
-  const auto cuts = GENERATE(1U, 20U, 60U, 300U, 450U);
+  const auto cuts = GENERATE(1U, 20U, 60U, 300U, 390U);
   INFO("cut at " << cuts);
   Connection connection(true);
   const auto invite = connection.invite();
@@ -194,7 +190,7 @@ TEST_CASE("a message that is cut in two goes out whole", "[dataplane][sip][strea
     CHECK(segment.sequence == kFirst + size_of(out));
     out += segment.text;
   }
-  CHECK(out == whole);
+  check_invite(connection, out);
   const auto back = connection.from_proxy(kProxyFirst, kFirst + size_of(out), "");
   REQUIRE(back.size() == 1);
   CHECK(back[0].acknowledgement == kFirst + size_of(invite));
@@ -209,6 +205,8 @@ TEST_CASE("what is not SIP passes as it is, and is not looked at any more",
     const auto out = connection.from_phone(kFirst, kProxyFirst, text + connection.invite());
     REQUIRE(out.size() == 1);
     CHECK(out[0].text == text + connection.invite());
+    CHECK(connection.lab().context(0).streams.size() == 1);
+    CHECK(connection.from_proxy(kProxyFirst, kFirst + size_of(out[0].text), "").size() == 1);
     CHECK(connection.lab().context(0).streams.size() == 0);
     CHECK(connection.lab().count(WorkerCounter::pinhole_opened) == 0);
   }
@@ -227,7 +225,9 @@ TEST_CASE("over TCP nothing is opened for another host or a port below 1024",
     const auto host = row.host.empty() ? connection.phone() : row.host;
     const auto out = connection.from_phone(kFirst, kProxyFirst, connection.invite(host, row.port));
     REQUIRE(out.size() == 1);
-    CHECK((out[0].text.find("c=IN IP4 " + host + "\r\n") == std::string::npos) == row.opens);
+    INFO(out[0].text);
+    const auto written = "m=audio " + std::to_string(row.port) + " ";
+    CHECK((out[0].text.find(written) == std::string::npos) == row.opens);
     CHECK((connection.lab().count(WorkerCounter::pinhole_opened) > 0) == row.opens);
   }
 }
