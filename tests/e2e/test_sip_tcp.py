@@ -7,7 +7,7 @@ import threading
 import unittest
 
 from support import capture
-from support.lab import INSIDE, INSIDE_GATEWAY, OUTSIDE, PINHOLE, Lab
+from support.lab import INSIDE, INSIDE_GATEWAY, OUTSIDE, PINHOLE, Lab, wait_for
 from support.media import Media
 from support.sipp import MEDIA_STEP, RTP_PACKETS, Sipp
 
@@ -25,9 +25,15 @@ def over_tcp(config):
 
 class SipOverTcp(unittest.TestCase):
 
+    @staticmethod
+    def _listens(lab):
+        """A connection that is refused is not tried again."""
+        wait_for("SIPp to listen", lambda: f"{OUTSIDE}:5060 " in lab.outside.run("ss", "-ltnH").stdout)
+
     def _calls(self, lab, transport, calls=CALLS, play=False):
         answerer = Sipp(lab, lab.outside, "answerer", OUTSIDE, 5060, calls=calls, media_port=ANSWERER_MEDIA,
                         transport="t1")
+        self._listens(lab)
         caller = Sipp(lab, lab.inside, "caller", INSIDE, 5060, remote=f"{OUTSIDE}:5060", calls=calls, rate=10,
                       hold_ms=3000 if play else 500, media_port=CALLER_MEDIA, play=play, transport=transport)
         caller.wait(90)
@@ -60,6 +66,7 @@ class SipOverTcp(unittest.TestCase):
         with Lab(workers=2, configure=over_tcp) as lab:
             lab.start()
             registrar = Sipp(lab, lab.outside, "registrar", OUTSIDE, 5060, calls=1, transport="t1")
+            self._listens(lab)
             phone = Sipp(lab, lab.inside, "register", INSIDE, 5060, remote=f"{OUTSIDE}:5060", calls=1, transport="t1")
             phone.wait(20)
             phone.check(self, 1)
