@@ -114,6 +114,7 @@ class Runtime final : public Model {
     std::vector<Worker> workers;
   };
 
+  // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): it is final where it is defined.
   class Turns;  // what can be changed
 
   void look();

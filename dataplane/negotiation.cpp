@@ -133,6 +133,9 @@ void negotiate(const MediaMessage& message, ipc::Negotiation& state,
     state.invite_offers = message.described;
   }
   if (message.described) {
+    // A response that is sent again answers what it answered before, not an offer made since.
+    const auto& theirs = state.offers[number(opposite(message.direction))];
+    if (!is_request(message) && theirs.open && theirs.cseq != message.cseq) return;
     if (message.direction == Direction::outbound) {
       ++state.descriptions;
     } else {

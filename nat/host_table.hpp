@@ -138,7 +138,7 @@ class HostTable {
   [[nodiscard]] static constexpr std::uint32_t limit_of(std::uint32_t quota) noexcept {
     return quota == 0 ? kMostMappings : std::min(quota, kMostMappings);
   }
-  [[nodiscard]] bool take_token(Host& host, Tick now, std::uint32_t left = 0) noexcept;
+  [[nodiscard]] bool take_token(Host& host, Tick now, std::uint32_t left = 0) const noexcept;
 
   std::uint32_t new_per_s_;
   std::uint32_t full_;  // the most credit
@@ -169,7 +169,7 @@ inline DropReason HostTable::ask(Place place, Protocol protocol, Tick now, Takes
   return take_token(host, now) ? DropReason::none : DropReason::drop_quota_rate;
 }
 
-inline bool HostTable::take_token(Host& host, Tick now, std::uint32_t left) noexcept {
+inline bool HostTable::take_token(Host& host, Tick now, std::uint32_t left) const noexcept {
   if (new_per_s_ == 0) return true;
   const std::uint64_t gained = std::uint64_t{now - host.filled} * new_per_s_;
   host.credit = static_cast<std::uint32_t>(std::min(host.credit + gained, std::uint64_t{full_}));

@@ -56,7 +56,7 @@ class PortSet {
 
   /// A random free port of a parity in the words begin..end-1, or nowhere; not yet taken.
   [[nodiscard]] Place choose(bool odd, std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
-    return odd ? choose_from(kOddOnes, begin, end, draw) : choose_from(kEvenOnes, begin, end, draw);
+    return odd ? choose_from(What::odd, begin, end, draw) : choose_from(What::even, begin, end, draw);
   }
   /// The same of the parity if that can be, else of the other.
   [[nodiscard]] Place choose_like(bool odd, std::uint32_t begin, std::uint32_t end,
@@ -66,13 +66,13 @@ class PortSet {
   }
   /// An even port whose next one is free too.
   [[nodiscard]] Place choose_pair(std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
-    return choose_from(kPairs, begin, end, draw);
+    return choose_from(What::pairs, begin, end, draw);
   }
   /// Fetches what a choice will probably read, and who takes what was chosen write.
   void prefetch(std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
     const std::uint32_t word = begin + scale(draw, end - begin);
     nat::prefetch(&free_[word]);
-    nat::prefetch(&summary(kEvenOnes, word / 64));
+    nat::prefetch(&summary(What::even, word / 64));
   }
   [[nodiscard]] std::uint16_t port_at(Place place) const noexcept {
     return static_cast<std::uint16_t>((shape_.first_block + place.word * shape_.step) * kPortBlock +
@@ -104,7 +104,7 @@ class PortSet {
 
   /// Whether any port of the words begin..end-1 is free.
   [[nodiscard]] bool has_room(std::uint32_t begin, std::uint32_t end) const noexcept {
-    return next_with(kEvenOnes, begin, end) != end || next_with(kOddOnes, begin, end) != end;
+    return next_with(What::even, begin, end) != end || next_with(What::odd, begin, end) != end;
   }
   /// Where a port lies; nowhere when it is not of the set.
   [[nodiscard]] Place place_of(std::uint16_t port) const noexcept;
@@ -118,11 +118,11 @@ class PortSet {
 
   /// What a summary tells of each word. The words of all summaries about the same 64 words lie together, so
   /// that taking a port touches one line of them.
-  enum What : std::uint8_t { kEvenOnes, kOddOnes, kPairs };
+  enum class What : std::uint8_t { even, odd, pairs };
   static constexpr std::size_t kSummaries = 4;  // one is not used
 
   [[nodiscard]] std::uint64_t& summary(What what, std::uint32_t number) const noexcept {
-    return summaries_[kSummaries * number + what];
+    return summaries_[kSummaries * number + static_cast<std::size_t>(what)];
   }
   [[nodiscard]] static constexpr std::uint32_t summary_size(std::uint32_t words) noexcept {
     return (words + 63) / 64;
@@ -151,7 +151,8 @@ class PortSet {
       if (word == start) return {};
     }
     const std::uint64_t free = free_[word];
-    const std::uint64_t fit = what == kPairs ? pairs_of(free) : free & (what == kOddOnes ? kOdd : kEven);
+    const std::uint64_t fit =
+        what == What::pairs ? pairs_of(free) : free & (what == What::odd ? kOdd : kEven);
     const std::uint32_t turn = draw % kPortBlock;
     const auto bit =
         static_cast<std::uint32_t>(std::countr_zero(std::rotr(fit, static_cast<int>(turn)))) + turn;
@@ -164,9 +165,9 @@ class PortSet {
       std::uint64_t& bits = summary(what, word / 64);
       bits = any ? bits | bit : bits & ~bit;
     };
-    note(kEvenOnes, (free & kEven) != 0);
-    note(kOddOnes, (free & kOdd) != 0);
-    note(kPairs, pairs_of(free) != 0);
+    note(What::even, (free & kEven) != 0);
+    note(What::odd, (free & kOdd) != 0);
+    note(What::pairs, pairs_of(free) != 0);
   }
 
   std::uint64_t* free_;

@@ -214,11 +214,9 @@ void Translator::listen(Mapping& mapping) noexcept {
 
 void Translator::expect_media(MappingIndex index, Endpoint remote, bool anew, Tick now) noexcept {
   Mapping& mapping = table_[index];
-  if ((mapping.flags & MappingFlags::kPinhole) == 0 || is_static(mapping) ||
-      media_from_ == MediaFrom::anywhere)
-    return;
-  if (anew) listen(mapping);
-  if (remote.address.is_unspecified()) return;
+  if ((mapping.flags & MappingFlags::kPinhole) == 0 || is_static(mapping)) return;
+  if (anew) listen(mapping);  // it may have been shut
+  if (media_from_ == MediaFrom::anywhere || remote.address.is_unspecified()) return;
   if (anew && (mapping.remote.address != remote.address || (mapping.flags & MappingFlags::kHasRemote) == 0)) {
     set_remote(mapping, remote);
   } else {
@@ -251,6 +249,10 @@ void Translator::hear(MappingIndex index, Endpoint remote, Tick now) noexcept {
   const std::uint8_t before = mapping.flags;
   mapping.flags &= static_cast<std::uint8_t>(~(MappingFlags::kLatching | MappingFlags::kLatched));
   const bool admitted = nat::admits(mapping, remote) || admits_by_table(index, remote, now);
+  if (!admitted && (before & MappingFlags::kLatching) == 0) {
+    mapping.flags = before;  // let in with the burst of the first one, who has it to himself since
+    return;
+  }
   const bool leaves_one_behind = (before & MappingFlags::kHasRemote) != 0 &&
                                  (before & MappingFlags::kLatched) == 0 &&
                                  mapping.remote.address != remote.address;

@@ -157,8 +157,13 @@ void SdpRewriter::write_rtcp(const RtcpAttribute& rtcp, const Stream* stream) no
 void SdpRewriter::write_candidate(const Candidate& candidate, const Stream* stream) noexcept {
   translator_.use(Rule::sdp_candidate);
   if (candidate.address) write_candidate_endpoint(candidate, *candidate.address, candidate.port, stream);
-  if (candidate.related_address && !candidate.related_port.token.empty())
-    write_candidate_endpoint(candidate, *candidate.related_address, candidate.related_port, stream);
+  if (!candidate.related_address) return;
+  const auto& related = *candidate.related_address;
+  if (!candidate.related_port.token.empty()) {
+    write_candidate_endpoint(candidate, related, candidate.related_port, stream);
+  } else if (streams_.is_ours(related.value)) {
+    translator_.replace_address(related.token, streams_.address_after(related.value));
+  }
 }
 
 void SdpRewriter::write_candidate_endpoint(const Candidate& candidate, const SdpAddress& address,

@@ -130,6 +130,16 @@ TEST_CASE("a stranger who latched first is displaced by the one who was named",
   CHECK(call.hears(kMedia));
 }
 
+TEST_CASE("of two strangers in one burst the first one latches", "[dataplane][AC-23][rfc7362]") {
+  Call call(MediaFrom::latched);
+  const auto port = call.lab.mapping(Protocol::udp, call.media()).external;
+  call.lab.receive(kOutside, inward(Protocol::udp, kMedia, port));
+  call.lab.receive(kOutside, inward(Protocol::udp, kAttacker, port));
+  call.lab.run();
+  CHECK(call.hears(kMedia));
+  CHECK_FALSE(call.hears(kAttacker));
+}
+
 TEST_CASE("only who is in sip.latch_from may latch", "[dataplane][AC-09][rfc7362]") {
   auto config = lab_config();
   config.sip.latch_from = {*nat::Prefix::parse("198.51.100.0/24")};

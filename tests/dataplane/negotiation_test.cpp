@@ -129,6 +129,18 @@ TEST_CASE("an offer from outside is agreed on by what the phone answers", "[data
   CHECK(call.shows() == "4000 agreed <- 1");
 }
 
+TEST_CASE("a 2xx that is sent again answers no later offer",
+          "[dataplane][negotiation][AC-12][AC-19][rfc3264]") {
+  Call call;
+  call.out(Method::invite, 0, 1, {4000});
+  call.in(Method::invite, 200, 1, {1});
+  call.out(Method::invite, 0, 2, {4002});
+  call.in(Method::invite, 200, 1, {1});
+  CHECK(call.shows() == "4000 agreed <- 1, 4002 offered <- 1");
+  call.in(Method::invite, 488, 2);
+  CHECK(call.shows() == "4000 agreed <- 1, 4002 leaving <- 1");
+}
+
 TEST_CASE("a delayed offer is agreed on by the ACK", "[dataplane][negotiation][AC-19][rfc6337]") {
   SECTION("that comes from outside") {
     Call call;

@@ -41,6 +41,7 @@ def scattered(raw, source, target, data, number, order):
 
 class LargeMessages(unittest.TestCase):
 
+    # [AC-08]
     def test_fragments(self):
         """large messages: an INVITE of 9 kB and a MESSAGE of 60 kB pass both ways, their fragments in any order"""
         print(f"seed {SEED}", end=" ", flush=True)
@@ -75,6 +76,7 @@ class LargeMessages(unittest.TestCase):
                 self.assertEqual(counters["sip_reassembled"], 24)
                 self.assertEqual(counters["sip_fragment_waiting"], 0)
 
+    # [AC-08]
     def test_by_the_stacks(self):
         """large messages: what the stacks fragment by themselves arrives, in fragments that fit, untouched or edited"""
         with Lab(workers=2, configure=by_pcap()) as lab:
@@ -95,6 +97,7 @@ class LargeMessages(unittest.TestCase):
             self.assertGreater(len(frames), 160)
             self.assertLessEqual(max(len(frame) for _, frame in frames), 1514)
 
+    # [AC-08]
     def test_outgrown(self):
         """large messages: one that outgrows the MTU arrives in fragments, or its sender learns to fragment it"""
         for ignore_df in (False, True):

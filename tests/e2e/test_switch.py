@@ -28,6 +28,7 @@ class Switch(unittest.TestCase):
             self.assertNotIn(address.encode(), got)
         return got != sent, external
 
+    # [AC-24]
     def test_run_time(self):
         """switch: off and on at run time, for all, an interface or a host; a call that lives is seen through"""
         with Lab(workers=2) as lab:
@@ -58,6 +59,7 @@ class Switch(unittest.TestCase):
                     self.assertTrue(self.passes(phone, proxy, PHONES[0], f"again-{number}")[0])
                 self.assertEqual(lab.ctl("sip", "show")["generation"], 6)
 
+    # [AC-24]
     def test_restart(self):
         """switch: what was turned off stays off when control is killed and started again"""
         with Lab(workers=2) as lab:

@@ -18,6 +18,7 @@ def with_why(config):
 
 class Why(unittest.TestCase):
 
+    # [AC-25]
     def test_call(self):
         """why: pinholectl call --why names each token that was replaced, its rule, and what was opened"""
         with Lab(configure=with_why) as lab:
@@ -51,6 +52,7 @@ class Why(unittest.TestCase):
     def _ladder(lab, dialog):
         return lab.ctl("call", dialog.call_id, "--why")["ladder"]
 
+    # [AC-25][AC-28]
     def test_control_away(self):
         """why: control is killed and started again; calls, pinholes and what passed in between are there"""
         with Lab(configure=with_why) as lab:
@@ -84,6 +86,7 @@ class Why(unittest.TestCase):
 
 class MediaFrom(unittest.TestCase):
 
+    # [AC-09][AC-23][rfc7362]
     def test_attacker(self):
         """media: packets from elsewhere than the call's remote end are dropped and counted, its own are heard"""
         with Lab() as lab:

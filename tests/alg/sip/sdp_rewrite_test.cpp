@@ -289,7 +289,7 @@ TEST_CASE("lines are added where the original could do without", "[alg][sdp][rfc
   }
 }
 
-TEST_CASE("a stream with several ports gets them in turn", "[alg][sdp][rfc8866]") {
+TEST_CASE("a stream with several ports gets them in turn", "[alg][sdp][rfc4566][rfc8866]") {
   using test::lines;
   struct Row {
     const char* name;
@@ -435,6 +435,7 @@ TEST_CASE("candidates go with the default, or all are left", "[alg][sdp][AC-05][
                       "a=candidate:2 1 UDP 7 10.0.0.6 4000 typ host",
                       "a=candidate:3 1 TCP 6 10.0.0.5 9 typ host tcptype active",
                       "a=candidate:4 1 UDP 5 abcd.local 4000 typ host",
+                      "a=candidate:6 1 UDP 3 192.0.2.7 4002 typ relay raddr 10.0.0.5",
                       "a=candidate:5 1 UDP 4 192.0.2.7 4000 typ relay raddr 10.0.0.5 rport 4000"})) ==
           lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0",
                  "a=candidate:1 1 UDP 9 203.0.113.10 9000 typ host",
@@ -442,6 +443,7 @@ TEST_CASE("candidates go with the default, or all are left", "[alg][sdp][AC-05][
                  "a=candidate:2 1 UDP 7 203.0.113.10 10000 typ host",
                  "a=candidate:3 1 TCP 6 203.0.113.10 9 typ host tcptype active",
                  "a=candidate:4 1 UDP 5 abcd.local 4000 typ host",
+                 "a=candidate:6 1 UDP 3 192.0.2.7 4002 typ relay raddr 203.0.113.10",
                  "a=candidate:5 1 UDP 4 192.0.2.7 4000 typ relay raddr 203.0.113.10 rport 9000"}));
   }
   SECTION("a default that was learnt by STUN is opened, and nothing is changed") {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is done with each of the 49 messages of RFC 4475 and the 12 of RFC 5118. The rule behind the table: a
-// gateway between two endpoints refuses what it cannot read as one message, because what it would forward
-// could be read in two ways; all else is for the endpoints to judge, so it passes, translated where it names
-// addresses of ours. Every refusal is `drop_sip_malformed`.
+// What is done with each of the 49 messages of RFC 4475 and the 12 of RFC 5118. The rule behind the table:
+// what cannot be read as one message could be read in two ways, so nothing in it is translated; it passes
+// untouched, counted as `sip_malformed`, or is dropped (`drop_sip_malformed`) where the policy is `malformed:
+// drop`. All else is for the endpoints to judge, so it passes, translated where it names addresses of ours.
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
