@@ -115,6 +115,15 @@ bool AlgHost::is_external(nat::Ipv4Address address) const noexcept {
   return parts_.steering.pool_index(address).has_value();
 }
 
+/// Whether the message in hand may have an endpoint opened. A browser can be made to send what looks like SIP
+/// over TCP, and to name another host or a service of its own (requirement AC-23).
+bool AlgHost::may_open(nat::Endpoint inside) const noexcept {
+  constexpr std::uint16_t kFirstUserPort = 1024;
+  const auto& flow = message_->flow;
+  if (flow.protocol != nat::Protocol::tcp || !parts_.tcp_own_host) return true;
+  return inside.address == flow.inside.address && inside.port.host() >= kFirstUserPort;
+}
+
 alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside,
                                  alg::Written written) noexcept {
   const auto& flow = message_->flow;
@@ -122,6 +131,7 @@ alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside,
     note_written(written);
     return {alg::LookupState::found, flow.external, {}};
   }
+  if (!may_open(inside)) return {};
   const auto owner = parts_.steering.owner_of_inside(inside.address);
   if (owner == parts_.worker)
     return parts_.endpoints.external_of(protocol, inside, flow.remote, now_, realm_, written);

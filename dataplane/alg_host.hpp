@@ -60,7 +60,8 @@ struct AlgHostParts {
   QuestionTable& questions;
   EventSink& events;
   PeerLink& peers;
-  bool why = false;  // control is told what was done to each message
+  bool why = false;          // control is told what was done to each message
+  bool tcp_own_host = true;  // on TCP a message speaks for the host that sends it, and for no other
 };
 
 class AlgHost final : public alg::Host {
@@ -147,6 +148,7 @@ class AlgHost final : public alg::Host {
     std::array<ipc::MediaSource, ipc::kMaxSources> sources;
   };
 
+  [[nodiscard]] bool may_open(nat::Endpoint inside) const noexcept;
   void open_call() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;
   void open_on_commit() noexcept;

@@ -25,6 +25,7 @@ constexpr bool negotiates_media(Method method) noexcept {
 }  // namespace
 
 alg::MediaLookup AlgHost::open_media(const alg::MediaRequest& request) noexcept {
+  if (!may_open(request.rtp) || !may_open(request.rtcp)) return {};
   auto& work = transaction_;
   if (work.card == kNoCard && negotiates_media(work.summary.method)) {
     if (work.summary.method != Method::invite || !work.summary.is_request()) open_on_commit();

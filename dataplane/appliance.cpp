@@ -342,6 +342,9 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!reassembly_memory) return reassembly_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
   if (!held_syn_memory) return held_syn_memory.error();
+  const auto streams = config.sip.tcp ? config.sip.streams_per_worker : 1U;
+  auto stream_memory = reserve(name("streams"), StreamTable::bytes_needed(streams));
+  if (!stream_memory) return stream_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));
   if (!stats) return stats.error();
   auto translator_memory = reserve(name("translator"), nat::Translator::bytes_needed(translator));
@@ -392,8 +395,12 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                                                              .fragment_memory = *fragment_memory,
                                                              .reassembly_memory = *reassembly_memory,
                                                              .held_syn_memory = *held_syn_memory,
+                                                             .stream_memory = *stream_memory,
+                                                             .streams = streams,
                                                              .hash_seed = hash_seed,
                                                              .sip_ports = config.sip.ports,
+                                                             .sip_over_tcp = config.sip.tcp,
+                                                             .sip_tcp_own_host = config.sip.tcp_own_host,
                                                              .sip_policy = sip_policy_,
                                                              .sip_ignores_df = config.sip.ignore_df,
                                                              .sip_card = *sip_card,

@@ -54,10 +54,14 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
             .questions = questions,
             .events = events,
             .peers = peers,
-            .why = parts.sip_why}),
+            .why = parts.sip_why,
+            .tcp_own_host = parts.sip_tcp_own_host}),
       sip(parts.stats.alg, parts.sip_policy),
       sip_ports(parts.sip_ports),
       sip_card(*parts.sip_card),
+      sip_over_tcp(parts.sip_over_tcp),
+      streams(parts.streams, parts.hash_seed, parts.stream_memory),
+      stream_engine(sip_framer, streams.chunks(), streams.scratch(), parts.stats.alg),
       reassembly(kReassemblyLimits, parts.hash_seed, parts.reassembly_memory),
       ignores_df(parts.sip_ignores_df) {
 }

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "alg/edit.hpp"
+#include "alg/sip/framer.hpp"
 #include "alg/sip/sip_alg.hpp"
+#include "alg/stream/engine.hpp"
 #include "dataplane/alg_host.hpp"
 #include "dataplane/call_table.hpp"
 #include "dataplane/clock.hpp"
@@ -23,6 +25,7 @@
 #include "dataplane/registration_table.hpp"
 #include "dataplane/slow_path.hpp"
 #include "dataplane/stats.hpp"
+#include "dataplane/stream_table.hpp"
 #include "dataplane/transmitter.hpp"
 #include "nat/fragment.hpp"
 #include "nat/held_syn.hpp"
@@ -46,7 +49,7 @@ class SipPorts {
       return false;
     return (bits_[number / 64] >> (number % 64) & 1U) != 0;
   }
-  /// Whether SIP is looked for between a UDP mapping and a remote port: where either end is a SIP port, and
+  /// Whether SIP is looked for between a mapping and a remote port: where either end is a SIP port, and
   /// on mappings that signalling was announced for. A pinhole is media whatever its ports are.
   [[nodiscard]] bool concern(const nat::Mapping& mapping, nat::Be16 remote_port) const noexcept {
     if ((mapping.flags & nat::MappingFlags::kPinhole) != 0) return false;
@@ -84,8 +87,12 @@ struct WorkerParts {
   std::span<std::byte> fragment_memory;
   std::span<std::byte> reassembly_memory;
   std::span<std::byte> held_syn_memory;
+  std::span<std::byte> stream_memory;
+  std::uint32_t streams = 1;  // at least 1
   std::uint64_t hash_seed = 0;
   std::span<const std::uint16_t> sip_ports;
+  bool sip_over_tcp = true;
+  bool sip_tcp_own_host = true;
   alg::sip::Policy sip_policy;
   bool sip_ignores_df = false;
   ipc::Shared<ipc::SipCard>* sip_card = nullptr;
@@ -131,6 +138,11 @@ struct WorkerContext {
   ipc::Shared<ipc::SipCard>& sip_card;
   alg::EditList edits;
   ParkingLot<rte_mbuf> parking;
+  bool sip_over_tcp;
+  alg::sip::SipFramer sip_framer;
+  StreamTable streams;
+  alg::stream::Engine stream_engine;
+  ParkingLot<StreamEntry> parked_streams;
   std::optional<nat::Tick>
       resumed_deadline;              // while a message that waited is taken through the pipeline again
   rte_mbuf* resumed_rest = nullptr;  // of that message: its fragments but the first

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "dataplane/fragments.hpp"
+#include "dataplane/inspect_stream.hpp"
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/layout.hpp"
 #include "dataplane/large_message.hpp"
@@ -128,6 +129,7 @@ void answer_workers(Burst& burst, WorkerContext& worker) noexcept {
     while (const auto parked = worker.parking.take_ready(ticket)) {
       resume(parked->packet, parked->deadline, burst, worker);
     }
+    resume_streams(ticket, worker);
   }
 }
 
@@ -154,6 +156,7 @@ void begin_tick(WorkerContext& worker) noexcept {
   while (const auto parked = worker.parking.take_expired(worker.clock.tick())) {
     drop_message(parked->packet, DropReason::drop_sip_parked_timeout, worker);
   }
+  tick_streams(worker);
   expire_fragments(worker, kFragmentBudget);
   worker.stats.worker.set(WorkerCounter::fragment_waiting, worker.fragments.waiting());
   expire_messages(worker, kFragmentBudget);

@@ -6,6 +6,7 @@
 #include "alg/alg.hpp"
 #include "dataplane/flow_keys.hpp"
 #include "dataplane/hairpin.hpp"
+#include "dataplane/inspect_stream.hpp"
 #include "dataplane/large_message.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/pipeline.hpp"
@@ -23,9 +24,11 @@ using nat::DropReason;
 using nat::MappingFlags;
 
 bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Direction direction,
-                      const SipPorts& ports) noexcept {
+                      const WorkerContext& worker) noexcept {
+  const bool is_read =
+      packet.protocol == nat::Protocol::udp || (packet.protocol == nat::Protocol::tcp && worker.sip_over_tcp);
   const auto remote_port = direction == Direction::outbound ? packet.destination.port : packet.source.port;
-  return packet.protocol == nat::Protocol::udp && ports.concern(mapping, remote_port);
+  return is_read && worker.sip_ports.concern(mapping, remote_port);
 }
 
 /// Whether the gateway is switched on for a message. What is turned around arrives and leaves by one
@@ -162,8 +165,11 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
 void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
   lane.keep_if([&](unsigned place) noexcept {
     const auto& mapping = worker.translator[burst.mappings[place]];
-    if (!wants_inspection(burst.packets[place], mapping, direction, worker.sip_ports)) [[likely]]
+    if (!wants_inspection(burst.packets[place], mapping, direction, worker)) [[likely]]
       return true;
+    if (burst.packets[place].protocol == nat::Protocol::tcp) {
+      return inspect_segment(burst, place, direction, is_switched_on(burst, place, mapping, worker), worker);
+    }
     if (is_inspected(burst.mbufs[place])) return true;
     return inspect_one(burst, place, direction, worker);
   });

@@ -44,6 +44,8 @@ namespace pinhole::dataplane {
   X(registration_table_full, "registrations that found no free card")                                  \
   X(pinhole_opened, "media ports opened for calls")                                                    \
   X(pinhole_live, "media ports open now")                                                              \
+  X(stream_live, "TCP connections that SIP is looked for in now")                                      \
+  X(stream_table_full, "TCP connections on a SIP port that found no place: not translated")            \
   X(parked, "SIP messages that waited for another worker")                                             \
   X(event_sent, "events put on the ring to control")                                                   \
   X(event_lost, "events lost because the ring to control was full")                                    \

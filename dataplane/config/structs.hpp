@@ -260,6 +260,9 @@ struct Nat {
 struct Sip {
   bool enabled = true;
   std::vector<std::uint16_t> ports = {5060};
+  bool tcp = false;
+  bool tcp_own_host = true;
+  std::uint32_t streams_per_worker = 4096;
   alg::sip::Malformed malformed = alg::sip::Malformed::forward;
   std::vector<nat::Prefix> transparent;
   bool hide_parties = false;

@@ -47,8 +47,8 @@ Frame transport_of(const FrameSpec& spec) {
     case nat::kIpProtocolTcp:
       put16(segment, spec.source.port.host());
       put16(segment, spec.destination.port.host());
-      put32(segment, 0x01020304);
-      put32(segment, 0x0a0b0c0d);
+      put32(segment, spec.tcp_sequence);
+      put32(segment, spec.tcp_acknowledgement);
       put8(segment, (5U + spec.tcp_option_words + (spec.tcp_mss != 0 ? 1U : 0U)) << 4U);
       put8(segment, spec.tcp_flags);
       put16(segment, 0x2000);

@@ -81,6 +81,7 @@ config::Config lab_config(unsigned workers) {
   config.workers.count = workers;
   config.nat.mappings_per_worker = 4096;
   config.sip.calls_per_worker = 64;
+  config.sip.streams_per_worker = 64;
   config.sip.registrations_per_worker = 64;
   return config;
 }

@@ -4,6 +4,7 @@
 import csv
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -21,19 +22,23 @@ class Sipp:
     """One run of SIPp: start, then wait() or stop().
 
     `media_port` is the media port of the first call; `play` has the scenario send RTP. `text` is a scenario that is
-    in no file, `more` are further arguments.
+    in no file, `more` are further arguments; `transport` is SIPp's: t1 is one TCP connection for all calls, tn one for
+    each.
     """
 
     def __init__(self, lab, namespace, scenario, address, port, *, remote=None, calls, rate=20, hold_ms=0,
-                 media_port=20000, service="answerer", play=False, limit=None, name=None, text=None, more=()):
+                 media_port=20000, service="answerer", play=False, limit=None, name=None, text=None, more=(),
+                 transport=None):
         self.name = name or f"{scenario}-{address}-{port}"
         self._files = lab.directory / "sipp" / self.name
         self._files.mkdir(parents=True, exist_ok=True)
-        command = ["sipp", "-sf", self._scenario(scenario, play, text), "-i", address, "-bind_local", "-p", port,
-                   "-mi", address, "-mp", media_port - MEDIA_OFFSET, "-m", calls, "-s", service,
+        command = ["sipp", "-sf", self._scenario(scenario, play, text, transport), "-i", address, "-bind_local",
+                   "-p", port, "-mi", address, "-mp", media_port - MEDIA_OFFSET, "-m", calls, "-s", service,
                    "-cid_str", f"%u-%p@{scenario}.example", "-nostdin", "-trace_stat", "-stf", self._file("stat.csv"),
                    "-fd", 1, "-trace_err", "-error_file", self._file("errors.log"),
                    "-trace_logs", "-log_file", self._file("log"), "-timer_resol", 5]
+        if transport:
+            command += ["-t", transport, "-max_socket", 1000]
         if remote:
             command += [remote, "-r", rate, "-d", hold_ms, "-l", limit or calls]
         command += more
@@ -45,8 +50,12 @@ class Sipp:
     def _file(self, name):
         return self._files / name
 
-    def _scenario(self, scenario, play, text):
+    def _scenario(self, scenario, play, text, transport):
         text = text or (SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8")
+        if transport:
+            text = text.replace("[local_port]>", "[local_port];transport=tcp>")
+            # Nothing is sent again, and the caller's closing of its connection would fail who still waits for it.
+            text = re.sub(r"<timewait [^>]*/>", "", text)
         if play:
             write_rtp(self._file("rtp.pcap"))
             text = text.replace("<!-- PLAY_RTP -->", "<nop><action><exec play_pcap_audio="

@@ -54,6 +54,11 @@ class Result(unittest.TestResult):
         super().addError(test, err)
         self._fail(test, self.errors[-1][1])
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._fail(subtest, self._exc_info_to_string(err, test))
+
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         self._fail(test, f"skipped: {reason}")

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/inspect_stream.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "dataplane/fragments.hpp"
+#include "dataplane/hairpin.hpp"
+#include "dataplane/mbuf_view.hpp"
+#include "dataplane/stream_carrier.hpp"
+#include "nat/checksum.hpp"
+#include "nat/tcp_segment.hpp"
+
+namespace pinhole::dataplane {
+
+namespace {
+
+using alg::Direction;
+using alg::stream::Engine;
+using alg::stream::Fate;
+using alg::stream::Segment;
+using alg::stream::Side;
+using nat::DropReason;
+using nat::TcpHeader;
+
+constexpr std::uint32_t kWalkBudget = 64;  // places a tick
+/// A connection that has ended may still be asked for its last bytes.
+constexpr nat::Tick kAfterEnd = nat::ticks_from_s(8);
+
+/// Whether the mapping of a connection is still the one that it began with.
+bool is_current(const StreamEntry& entry, const WorkerContext& worker) noexcept {
+  return worker.translator.table().is_live(entry.mapping) &&
+         worker.translator[entry.mapping].generation.load(std::memory_order_relaxed) == entry.generation;
+}
+
+bool is_damaged(const std::byte* frame, const nat::Packet& packet) noexcept {
+  const std::size_t size = static_cast<std::size_t>(packet.payload_end - packet.l4_offset);
+  const auto right =
+      nat::transport_checksum(nat::Protocol::tcp, packet.source.address, packet.destination.address,
+                              {frame + packet.l4_offset, size}, offsetof(TcpHeader, checksum));
+  return nat::header_at<TcpHeader>(frame, packet.l4_offset).checksum.raw() != right;
+}
+
+Segment segment_of(std::byte* frame, const nat::Packet& packet) noexcept {
+  const auto& tcp = nat::header_at<TcpHeader>(frame, packet.l4_offset);
+  const std::size_t options = packet.l4_offset + sizeof(TcpHeader);
+  return {.sequence = tcp.sequence.host(),
+          .acknowledgement = tcp.acknowledgement.host(),
+          .window = tcp.window.host(),
+          .flags = packet.tcp_flags,
+          .options = {frame + options, packet.payload_offset - options},
+          .payload = {frame + packet.payload_offset, packet.payload_size()}};
+}
+
+/// Writes what the engine changed. Bytes of the payload are only ever left out at its end.
+void write_back(rte_mbuf* mbuf, nat::Packet& packet, const Segment& segment) noexcept {
+  std::byte* const frame = bytes_of(mbuf);
+  auto& tcp = nat::header_at<TcpHeader>(frame, packet.l4_offset);
+  tcp.sequence = nat::Be32{segment.sequence};
+  tcp.acknowledgement = nat::Be32{segment.acknowledgement};
+  tcp.window = nat::Be16{segment.window};
+  tcp.flags = packet.tcp_flags = segment.flags;
+  if (segment.payload.size() != packet.payload_size()) {
+    packet.payload_end = packet.ip_end =
+        static_cast<std::uint16_t>(packet.payload_offset + segment.payload.size());
+    auto& ip = nat::header_at<nat::Ipv4Header>(frame, packet.l3_offset);
+    const nat::Be16 length{packet.ip_size()};
+    ip.checksum = nat::Be16::from_raw(nat::apply(ip.checksum.raw(), nat::delta(ip.total_length, length)));
+    ip.total_length = length;
+  }
+  finish_tcp(frame, packet);
+}
+
+/// The session keeps account in the numbers of the inside.
+DropReason account(const StreamEntry& entry, const nat::Packet& packet, const std::byte* frame,
+                   Direction direction, WorkerContext& worker) noexcept {
+  auto segment = nat::tcp_segment(frame, packet);
+  const auto now = worker.clock.tick();
+  if (direction == Direction::outbound) {
+    return worker.translator.touch_tcp_outbound(entry.mapping, entry.remote, packet.ip_size(), segment, now);
+  }
+  const auto numbers =
+      Engine::seen_by_other(entry.stream, Side::outside, segment.sequence, segment.acknowledgement);
+  segment.sequence = numbers.begin;
+  segment.acknowledgement = numbers.end;
+  return worker.translator.touch_tcp_inbound(entry.mapping, entry.remote, packet.ip_size(), segment, now);
+}
+
+/// A SYN: what both sides may send is lowered to what fits the way, and a connection may begin anew.
+void meet_syn(StreamEntry& entry, Burst& burst, unsigned place, Direction direction,
+              WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  const auto way_in = is_hairpinned(mbuf) ? kHairpinInterface : burst.arrival[place];
+  nat::clamp_mss(bytes_of(mbuf), packet, worker.network.mss_limit(way_in, burst.hops[place].interface));
+  if (direction == Direction::outbound) {
+    worker.held_syns.meet(packet.destination, worker.translator[entry.mapping].external);
+  }
+  const auto& session = worker.translator.session(entry.mapping, entry.remote, worker.clock.tick());
+  const bool begins =
+      (packet.tcp_flags & TcpHeader::kAck) == 0 && session != nullptr &&
+      (session->state() == nat::TcpState::syn_out || session->state() == nat::TcpState::syn_in);
+  const auto& way = entry.stream.way(side_of(direction));
+  const auto sequence = nat::header_at<TcpHeader>(bytes_of(mbuf), packet.l4_offset).sequence.host();
+  if (begins && (entry.stream.broken || (way.known && way.first != sequence)))
+    worker.stream_engine.release(entry.stream);
+}
+
+/// What is left to do when the engine has done something.
+void look_after(StreamEntry& entry, WorkerContext& worker) noexcept {
+  if (!entry.parked && Engine::is_transparent(entry.stream)) {
+    worker.stream_engine.release(entry.stream);
+    worker.streams.remove(entry);
+    return;
+  }
+  worker.streams.arm(entry, Engine::wants_ticks(entry.stream));
+}
+
+StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote, bool may_begin,
+                       WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  const auto index = burst.mappings[place];
+  const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
+  StreamEntry* const found = worker.streams.find(index, generation, remote);
+  if (found != nullptr) return found;
+  constexpr std::uint8_t kOpening = TcpHeader::kSyn | TcpHeader::kAck;
+  const bool opens = packet.part == nat::FragmentPart::whole &&
+                     (packet.tcp_flags & kOpening) == TcpHeader::kSyn && may_begin;
+  if (!opens) return nullptr;
+  StreamEntry* const added = worker.streams.add(index, generation, remote);
+  if (added == nullptr) worker.stats.worker.add(WorkerCounter::stream_table_full);
+  return added;
+}
+
+}  // namespace
+
+bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool may_begin,
+                     WorkerContext& worker) noexcept {
+  auto& packet = burst.packets[place];
+  rte_mbuf* const mbuf = burst.mbufs[place];
+  const auto drop = [&](DropReason reason) noexcept {
+    worker.transmitter.drop(mbuf, reason);
+    return false;
+  };
+  const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
+  StreamEntry* const entry = entry_for(burst, place, remote, may_begin, worker);
+  if (entry == nullptr) return true;
+  if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
+  if (is_damaged(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);
+  const auto mtu = worker.network.mtu(burst.hops[place].interface);
+  if (packet.ip_size() > mtu && !may_be_fragmented(bytes_of(mbuf), packet)) {
+    worker.slow_path.too_big(mbuf, packet, burst.arrival[place], mtu);
+    return false;
+  }
+  const auto refused = account(*entry, packet, bytes_of(mbuf), direction, worker);
+  if (refused != DropReason::none) {
+    if (direction == Direction::inbound) return drop(refused);
+    worker.slow_path.refused(mbuf, packet, burst.arrival[place], refused);
+    return false;
+  }
+  if ((packet.tcp_flags & TcpHeader::kSyn) != 0) meet_syn(*entry, burst, place, direction, worker);
+
+  const Side from = side_of(direction);
+  entry->ttl[static_cast<std::size_t>(from)] = packet.ttl;
+  entry->type_of_service[static_cast<std::size_t>(from)] =
+      nat::header_at<nat::Ipv4Header>(bytes_of(mbuf), packet.l3_offset).type_of_service;
+  entry->last_seen = worker.clock.tick();
+  StreamCarrier carrier(*entry, worker);
+  auto segment = segment_of(bytes_of(mbuf), packet);
+  const auto taken = worker.stream_engine.take(entry->stream, from, segment, worker.clock.tick(), carrier);
+  switch (taken.fate) {
+    case Fate::forward:
+      write_back(mbuf, packet, segment);
+      carrier.send_on(mbuf, packet, from, burst.hops[place]);
+      break;
+    case Fate::consumed:
+      rte_pktmbuf_free(mbuf);
+      break;
+    case Fate::drop:
+      worker.transmitter.drop(mbuf, taken.reason);
+      break;
+  }
+  look_after(*entry, worker);
+  return false;
+}
+
+void resume_streams(Ticket ticket, WorkerContext& worker) noexcept {
+  while (const auto parked = worker.parked_streams.take_ready(ticket)) {
+    auto& entry = *parked->packet;
+    entry.parked = false;
+    StreamCarrier carrier(entry, worker);
+    worker.stream_engine.resume(entry.stream, !is_current(entry, worker), worker.clock.tick(), carrier);
+    if (!entry.parked) entry.waits_until = 0;
+    look_after(entry, worker);
+  }
+}
+
+void tick_streams(WorkerContext& worker) noexcept {
+  if (!worker.sip_over_tcp) return;
+  const auto now = worker.clock.tick();
+  while (const auto parked = worker.parked_streams.take_expired(now)) {
+    auto& entry = *parked->packet;
+    entry.parked = false;
+    entry.waits_until = 0;
+    worker.stats.drops.add(DropReason::drop_sip_parked_timeout);
+    StreamCarrier carrier(entry, worker);
+    worker.stream_engine.resume(entry.stream, true, now, carrier);
+    look_after(entry, worker);
+  }
+  // From the end: looking after one may take it off the list.
+  for (std::uint32_t i = worker.streams.armed(); i > 0; --i) {
+    if (i > worker.streams.armed()) continue;
+    auto& entry = worker.streams.armed(i - 1);
+    StreamCarrier carrier(entry, worker);
+    worker.stream_engine.tick(entry.stream, now, carrier);
+    look_after(entry, worker);
+  }
+  const auto places =
+      std::min(std::max(kWalkBudget, worker.streams.capacity() / 64), worker.streams.capacity());
+  for (std::uint32_t left = places; left > 0; --left) {
+    auto& entry = worker.streams.walk();
+    if (entry.mapping == nat::kNoMapping || entry.parked) continue;
+    const auto* const session =
+        is_current(entry, worker) ? worker.translator.session(entry.mapping, entry.remote, now) : nullptr;
+    const bool ended = session == nullptr || (session->state() >= nat::TcpState::closing &&
+                                              nat::reached(entry.last_seen + kAfterEnd, now));
+    if (!ended) continue;
+    worker.stream_engine.release(entry.stream);
+    worker.streams.remove(entry);
+  }
+  worker.stats.worker.set(WorkerCounter::stream_live, worker.streams.size());
+}
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// TCP in the stage inspect: connections on SIP ports go through the stream engine (alg/stream/engine.hpp).
+// Their segments leave the burst here: what goes on is accounted for, translated and sent at once, in the
+// order in which the engine says so, whether it came or was made. The session of a connection keeps account
+// in the numbers that the inside knows, whichever way a segment goes.
+//
+// A connection is read from its SYN on. One that was met in the middle, that found no place, or that turned
+// out to be something else passes like any other TCP.
+
+#include "dataplane/burst.hpp"
+#include "dataplane/context.hpp"
+
+namespace pinhole::dataplane {
+
+/// \param place  of a TCP packet that SIP is looked for in
+/// \param may_begin  a connection that begins now is to be read; one that is being read goes on anyhow
+/// \return whether the packet goes on in the burst; otherwise it was taken
+bool inspect_segment(Burst& burst, unsigned place, alg::Direction direction, bool may_begin,
+                     WorkerContext& worker) noexcept;
+
+/// Goes on with the connections that waited for an answer of another worker.
+void resume_streams(Ticket ticket, WorkerContext& worker) noexcept;
+
+/// What time brings: bytes that are sent again, messages that waited for too long, connections that are over.
+void tick_streams(WorkerContext& worker) noexcept;
+
+}  // namespace pinhole::dataplane

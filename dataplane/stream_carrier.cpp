@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/stream_carrier.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+
+#include "dataplane/fragments.hpp"
+#include "dataplane/hairpin.hpp"
+#include "dataplane/mbuf_view.hpp"
+#include "nat/checksum.hpp"
+#include "nat/headers.hpp"
+#include "nat/rewrite.hpp"
+
+namespace pinhole::dataplane {
+
+namespace {
+
+using alg::Verdict;
+using alg::stream::OutSegment;
+using alg::stream::Reading;
+using alg::stream::Side;
+using nat::DropReason;
+using nat::MappingFlags;
+using nat::TcpHeader;
+
+constexpr std::uint8_t kL3 = sizeof(nat::EthernetHeader);
+constexpr std::uint8_t kL4 = kL3 + sizeof(nat::Ipv4Header);
+
+/// A segment of its own, laid out as if its sender's first router handed it over. \param buffer  of the mbuf
+nat::Packet write_segment(std::span<std::byte> buffer, const OutSegment& segment, nat::Endpoint source,
+                          nat::Endpoint destination, std::uint8_t ttl) noexcept {
+  std::array<std::byte, OutSegment::kMaxOptions> options;
+  const std::size_t option_size = segment.write_options(options);
+  const auto payload = static_cast<std::uint8_t>(kL4 + sizeof(TcpHeader) + option_size);
+  const auto end = static_cast<std::uint16_t>(payload + segment.payload.size());
+  std::byte* const frame = buffer.data();
+  nat::header_at<TcpHeader>(frame, kL4) = {
+      .source_port = source.port,
+      .destination_port = destination.port,
+      .sequence = nat::Be32{segment.sequence},
+      .acknowledgement = nat::Be32{segment.acknowledgement},
+      .data_offset = static_cast<std::uint8_t>((sizeof(TcpHeader) + option_size) / 4 << 4U),
+      .flags = segment.flags,
+      .window = nat::Be16{segment.window},
+      .checksum = {},
+      .urgent = {}};
+  std::memcpy(frame + kL4 + sizeof(TcpHeader), options.data(), option_size);
+  std::byte* to = frame + payload;
+  for (std::size_t i = 0; i < segment.payload.count; ++i) {
+    const auto piece = segment.payload.pieces[i];
+    std::memcpy(to, piece.data(), piece.size());
+    to += piece.size();
+  }
+  nat::Packet packet;
+  packet.kind = nat::PacketKind::flow;
+  packet.protocol = nat::Protocol::tcp;
+  packet.ttl = ttl;
+  packet.l3_offset = kL3;
+  packet.l4_offset = kL4;
+  packet.payload_offset = payload;
+  packet.tcp_flags = segment.flags;
+  packet.payload_end = packet.ip_end = end;
+  packet.source = source;
+  packet.destination = destination;
+  return packet;
+}
+
+/// Not to be kept from being fragmented: who would be told of a smaller MTU did not send it.
+void write_ip_header(std::byte* frame, const nat::Packet& packet, std::uint8_t type_of_service,
+                     nat::Be16 identification) noexcept {
+  auto& ip = nat::header_at<nat::Ipv4Header>(frame, packet.l3_offset);
+  ip = {.version_and_length = nat::Ipv4Header::kVersionNoOptions,
+        .type_of_service = type_of_service,
+        .total_length = nat::Be16{packet.ip_size()},
+        .identification = identification,
+        .fragment = {},
+        .ttl = packet.ttl,
+        .protocol = nat::kIpProtocolTcp,
+        .checksum = {},
+        .source = packet.source.address,
+        .destination = packet.destination.address};
+  ip.checksum = nat::Be16::from_raw(nat::checksum({frame + packet.l3_offset, sizeof ip}));
+}
+
+}  // namespace
+
+void finish_tcp(std::byte* frame, const nat::Packet& packet) noexcept {
+  const std::size_t size = static_cast<std::size_t>(packet.payload_end - packet.l4_offset);
+  auto& tcp = nat::header_at<TcpHeader>(frame, packet.l4_offset);
+  tcp.checksum = nat::Be16::from_raw(
+      nat::transport_checksum(nat::Protocol::tcp, packet.source.address, packet.destination.address,
+                              {frame + packet.l4_offset, size}, offsetof(TcpHeader, checksum)));
+}
+
+/// A message that waits once more keeps its first deadline.
+bool StreamCarrier::park() noexcept {
+  const auto ticket = worker_.host.ticket();
+  if (entry_.waits_until == 0) entry_.waits_until = worker_.clock.tick() + kParkingLimit;
+  if (!worker_.parked_streams.park({&entry_, ticket, entry_.waits_until})) return false;
+  entry_.parked = true;
+  worker_.stats.worker.add(WorkerCounter::parked);
+  return true;
+}
+
+Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
+  auto& mapping = worker_.translator[entry_.mapping];
+  const auto direction = from == Side::inside ? alg::Direction::outbound : alg::Direction::inbound;
+  const alg::Message message{
+      bytes,
+      direction,
+      {nat::Protocol::tcp, mapping.inside, mapping.external, entry_.remote, portless(mapping)}};
+  worker_.edits.clear();
+  worker_.host.begin(message, worker_.clock.tick(), mapping.realm);
+  const auto answer = worker_.sip.inspect(message, worker_.host, worker_.edits);
+  if (answer.recognised) nat::keep_to_regular_path(mapping, MappingFlags::kSip);
+  auto reason = answer.reason;
+  switch (answer.verdict) {
+    case Verdict::forward:
+      worker_.host.commit(worker_.edits);
+      entry_.waits_until = 0;
+      return {Verdict::forward, &worker_.edits};
+    case Verdict::wait: {
+      const bool waits = park();
+      worker_.host.abandon();
+      if (waits) return {Verdict::wait, nullptr};
+      reason = DropReason::drop_sip_parked_full;
+      break;
+    }
+    case Verdict::drop:
+      worker_.host.abandon();
+      break;
+  }
+  entry_.waits_until = 0;
+  worker_.stats.drops.add(reason);
+  return {Verdict::drop, nullptr};
+}
+
+std::optional<Hop> StreamCarrier::hop_from(Side from) const noexcept {
+  const auto& mapping = worker_.translator[entry_.mapping];
+  if (from == Side::inside && mapping.realm == nat::Realm::translated &&
+      worker_.network.steering.pool_index(entry_.remote.address)) {
+    return Hop{entry_.remote.address, kHairpinInterface};
+  }
+  const auto route =
+      worker_.network.routes.find(from == Side::inside ? entry_.remote.address : mapping.inside.address);
+  if (route.kind != RouteKind::forward) return std::nullopt;
+  return Hop{route.next_hop, route.interface};
+}
+
+void StreamCarrier::send(Side from, const OutSegment& segment) noexcept {
+  const auto& mapping = worker_.translator[entry_.mapping];
+  if (mapping.generation.load(std::memory_order_relaxed) != entry_.generation) return;
+  const auto hop = hop_from(from);
+  if (!hop) return worker_.stats.drops.add(DropReason::drop_no_route);
+  rte_mbuf* const mbuf = rte_pktmbuf_alloc(worker_.packets);
+  if (mbuf == nullptr) return worker_.stats.drops.add(DropReason::drop_no_mbuf);
+  const auto side = static_cast<std::size_t>(from);
+  const bool outbound = from == Side::inside;
+  const auto packet = write_segment(buffer_of(mbuf), segment, outbound ? mapping.inside : entry_.remote,
+                                    outbound ? entry_.remote : mapping.external, entry_.ttl[side]);
+  write_ip_header(bytes_of(mbuf), packet, entry_.type_of_service[side],
+                  worker_.datagram_ids.next(packet.destination.address));
+  finish_tcp(bytes_of(mbuf), packet);
+  send_on(mbuf, packet, from, *hop);
+}
+
+void StreamCarrier::send_on(rte_mbuf* mbuf, const nat::Packet& packet, Side from, Hop hop) noexcept {
+  const auto& mapping = worker_.translator[entry_.mapping];
+  resize(mbuf, packet.ip_end);
+  if (from == Side::inside) {
+    nat::rewrite_outbound(bytes_of(mbuf), packet, mapping);
+    worker_.stats.worker.add(WorkerCounter::translated_out);
+  } else {
+    nat::rewrite_inbound(bytes_of(mbuf), packet, mapping);
+    worker_.stats.worker.add(WorkerCounter::translated_in);
+  }
+  if (hop.interface == kHairpinInterface) return hairpin(mbuf, packet, mapping.external.port, worker_);
+  if (packet.ip_size() > worker_.network.mtu(hop.interface))
+    return send_in_fragments(mbuf, packet, hop, worker_);
+  worker_.transmitter.send(mbuf, packet.l3_offset, hop);
+}
+
+}  // namespace pinhole::dataplane

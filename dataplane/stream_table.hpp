@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The TCP connections of one worker whose bytes a gateway reads, found by mapping and remote; the chunks that
+// they hold; and which of them time has something to do for. Fixed memory. Invariant: a connection that finds
+// no place is not read at all, so that nothing depends on the size of the table but what is translated.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "alg/stream/chunk_pool.hpp"
+#include "alg/stream/engine.hpp"
+#include "alg/stream/stream.hpp"
+#include "dataplane/foreign.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/hash_chains.hpp"
+#include "nat/mapping.hpp"
+#include "nat/memory.hpp"
+#include "nat/tick.hpp"
+
+namespace pinhole::dataplane {
+
+struct StreamEntry {
+  alg::stream::Stream stream;
+  nat::MappingIndex mapping = nat::kNoMapping;  // kNoMapping: the place is free
+  std::uint32_t generation = 0;                 // of the mapping: the stream dies with it
+  nat::Endpoint remote;
+  std::uint8_t ttl[2] = {64, 64};  // of each side's last packet
+  std::uint8_t type_of_service[2] = {0, 0};
+  bool parked = false;        // in the parking lot: its place is not given to another
+  nat::Tick waits_until = 0;  // while a message of it waits
+  nat::Tick last_seen = 0;
+  std::uint32_t armed_at = kNotArmed;  // place in the list of those with something to do
+  std::uint32_t next_free = 0;
+
+  static constexpr std::uint32_t kNotArmed = ~std::uint32_t{0};
+};
+
+class StreamTable {
+ public:
+  [[nodiscard]] static constexpr std::uint32_t chunks_for(std::uint32_t streams) noexcept {
+    constexpr std::uint32_t kLeast = 256;  // several large messages at once
+    return streams / 2 < kLeast ? kLeast : streams / 2;
+  }
+  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t streams) noexcept {
+    return nat::carved_bytes<StreamEntry>(streams) + nat::carved_bytes<std::uint32_t>(streams) +
+           nat::HashChains::bytes_needed(streams) +
+           nat::carved_bytes<std::byte>(alg::stream::ChunkPool::bytes_needed(chunks_for(streams))) +
+           nat::carved_bytes<std::byte>(alg::stream::Engine::kMaxMessage);
+  }
+  /// \param streams  at least 1
+  StreamTable(std::uint32_t streams, std::uint64_t seed, std::span<std::byte> memory) noexcept
+      : StreamTable(streams, seed, nat::Carver(memory)) {}
+  StreamTable(const StreamTable&) = delete;
+  StreamTable& operator=(const StreamTable&) = delete;
+
+  /// \return nullptr when there is none
+  [[nodiscard]] StreamEntry* find(nat::MappingIndex mapping, std::uint32_t generation,
+                                  nat::Endpoint remote) noexcept;
+  /// \return nullptr when the table is full
+  [[nodiscard]] StreamEntry* add(nat::MappingIndex mapping, std::uint32_t generation,
+                                 nat::Endpoint remote) noexcept;
+  /// Its stream holds nothing any more (Engine::release()).
+  void remove(StreamEntry& entry) noexcept;
+
+  /// Whether time has something to do for it.
+  void arm(StreamEntry& entry, bool armed) noexcept;
+  [[nodiscard]] std::uint32_t armed() const noexcept { return armed_count_; }
+  [[nodiscard]] StreamEntry& armed(std::uint32_t i) noexcept { return entries_[armed_[i]]; }
+
+  /// The next place of a walk that goes round and round; its entry may be free.
+  [[nodiscard]] StreamEntry& walk() noexcept {
+    walker_ = walker_ + 1 < entries_.size() ? walker_ + 1 : 0;
+    return entries_[walker_];
+  }
+  [[nodiscard]] std::uint32_t capacity() const noexcept {
+    return static_cast<std::uint32_t>(entries_.size());
+  }
+  [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+  [[nodiscard]] alg::stream::ChunkPool& chunks() noexcept { return chunks_; }
+  [[nodiscard]] std::span<std::byte> scratch() const noexcept { return scratch_; }
+
+ private:
+  StreamTable(std::uint32_t streams, std::uint64_t seed, nat::Carver memory) noexcept;
+  [[nodiscard]] static std::uint64_t hash_of(nat::MappingIndex mapping, nat::Endpoint remote) noexcept {
+    return nat::endpoint_word(remote) ^ std::uint64_t{mapping} * 0xd6e8feb86659fd93U;  // odd, half its bits
+  }
+  [[nodiscard]] std::uint32_t place_of(const StreamEntry& entry) const noexcept {
+    return static_cast<std::uint32_t>(&entry - entries_.data());
+  }
+
+  std::span<StreamEntry> entries_;
+  std::span<std::uint32_t> armed_;
+  nat::HashChains index_;
+  alg::stream::ChunkPool chunks_;
+  std::span<std::byte> scratch_;
+  std::uint32_t armed_count_ = 0;
+  std::uint32_t size_ = 0;
+  std::uint32_t first_free_ = 0;
+  std::uint32_t walker_ = 0;
+};
+
+}  // namespace pinhole::dataplane

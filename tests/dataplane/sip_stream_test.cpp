@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SIP over TCP through the whole pipeline: segments in, segments out, with the numbers that each end expects.
+#include <catch2/catch.hpp>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "dataplane/context.hpp"
+#include "tests/support/pipeline_lab.hpp"
+
+using namespace pinhole;
+using namespace pinhole::test;
+using dataplane::WorkerCounter;
+using nat::Endpoint;
+using nat::Protocol;
+using nat::TcpHeader;
+
+namespace {
+
+constexpr unsigned kInside = PipelineLab::kInside;
+constexpr unsigned kOutside = PipelineLab::kOutside;
+constexpr unsigned kAck = TcpHeader::kAck;
+constexpr std::uint32_t kPhoneStart = 0xfffffe00;  // its numbers wrap within the first message
+constexpr std::uint32_t kProxyStart = 7000;
+const Endpoint kProxy = endpoint("198.51.100.7", 5060);
+
+std::uint32_t number_at(const Frame& frame, std::size_t at) {
+  std::uint32_t number = 0;
+  for (std::size_t i = 0; i < 4; ++i) number = number << 8U | std::to_integer<std::uint32_t>(frame[at + i]);
+  return number;
+}
+
+/// A segment that left.
+struct Segment {
+  unsigned interface = 0;
+  std::uint32_t sequence = 0;
+  std::uint32_t acknowledgement = 0;
+  std::string text;
+};
+
+Segment segment_of(const Sent& sent) {
+  constexpr std::size_t kTcp = 14 + 20;
+  const auto& frame = sent.frame;
+  CHECK(checksums_right(frame));
+  const auto payload = kTcp + (std::to_integer<std::size_t>(frame[kTcp + 12]) >> 4U) * 4;
+  const auto end = 14 + (number_at(frame, 14) & 0xffffU);
+  return {sent.interface, number_at(frame, kTcp + 4), number_at(frame, kTcp + 8),
+          std::string(reinterpret_cast<const char*>(frame.data()) + payload, end - payload)};
+}
+
+/// A connection of a phone with a proxy.
+class Connection {
+ public:
+  explicit Connection(bool reads) : lab_(with(reads)) {
+    lab_.add_neighbor(kOutside, address("203.0.113.254"));
+    phone_ = {lab_.host_of(0), nat::Be16{5060}};
+    CHECK(from_phone(kPhoneStart, 0, "", TcpHeader::kSyn).size() == 1);
+    external_ = lab_.mapping(Protocol::tcp, phone_).external;
+    CHECK(from_proxy(kProxyStart, kPhoneStart + 1, "", TcpHeader::kSyn | kAck).size() == 1);
+    CHECK(from_phone(kPhoneStart + 1, kProxyStart + 1, "").size() == 1);
+  }
+
+  std::vector<Segment> from_phone(std::uint32_t sequence, std::uint32_t acknowledgement,
+                                  const std::string& text, unsigned flags = kAck) {
+    return pass(kInside, phone_, kProxy, sequence, acknowledgement, text, flags);
+  }
+  std::vector<Segment> from_proxy(std::uint32_t sequence, std::uint32_t acknowledgement,
+                                  const std::string& text, unsigned flags = kAck) {
+    return pass(kOutside, kProxy, external_, sequence, acknowledgement, text, flags);
+  }
+
+  [[nodiscard]] std::string phone() const { return std::string(nat::EndpointText(phone_.address).view()); }
+  [[nodiscard]] std::string invite() const { return invite(phone(), 40000); }
+  /// \param media  where media is wanted
+  [[nodiscard]] std::string invite(const std::string& media, unsigned port) const {
+    const auto host = phone();
+    const auto body = "v=0\r\no=- 1 1 IN IP4 " + host + "\r\ns=-\r\nc=IN IP4 " + media +
+                      "\r\nt=0 0\r\nm=audio " + std::to_string(port) + " RTP/AVP 0\r\n";
+    return "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/TCP " + host +
+           ":5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=a\r\n"
+           "To: <sip:bob@example.com>\r\nCall-ID: one@example.com\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@" +
+           host + ":5060;transport=tcp>\r\nContent-Type: application/sdp\r\nContent-Length: " +
+           std::to_string(body.size()) + "\r\n\r\n" + body;
+  }
+  PipelineLab& lab() { return lab_; }
+
+ private:
+  static config::Config with(bool reads) {
+    auto config = lab_config();
+    config.sip.tcp = reads;
+    return config;
+  }
+
+  std::vector<Segment> pass(unsigned interface, Endpoint from, Endpoint to, std::uint32_t sequence,
+                            std::uint32_t acknowledgement, const std::string& text, unsigned flags) {
+    FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = from, .destination = to};
+    spec.tcp_flags = static_cast<std::uint8_t>(flags);
+    spec.tcp_mss = (flags & TcpHeader::kSyn) != 0 ? 1460 : 0;
+    spec.tcp_sequence = sequence;
+    spec.tcp_acknowledgement = acknowledgement;
+    spec.payload.resize(text.size());
+    if (!text.empty()) std::memcpy(spec.payload.data(), text.data(), text.size());
+    std::vector<Segment> segments;
+    for (const auto& sent : lab_.send(interface, spec)) segments.push_back(segment_of(sent));
+    return segments;
+  }
+
+  PipelineLab lab_;
+  Endpoint phone_;
+  Endpoint external_;
+};
+
+std::uint32_t size_of(const std::string& text) {
+  return static_cast<std::uint32_t>(text.size());
+}
+
+/// The INVITE as the proxy is to see it: as long as what it says, and with nothing of the inside.
+void check_invite(const Connection& connection, const std::string& text) {
+  CHECK(text.starts_with("INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 203.0.113.1:"));
+  CHECK(text.find(connection.phone()) == std::string::npos);
+  CHECK(text.find("c=IN IP4 203.0.113.1\r\n") != std::string::npos);
+  const auto body = text.substr(text.find("\r\n\r\n") + 4);
+  CHECK(text.find("Content-Length: " + std::to_string(body.size()) + "\r\n") != std::string::npos);
+}
+
+constexpr std::uint32_t kFirst = kPhoneStart + 1;
+constexpr std::uint32_t kProxyFirst = kProxyStart + 1;
+
+}  // namespace
+
+TEST_CASE("a message in one segment is edited, and numbers are translated both ways",
+          "[dataplane][sip][stream][AC-07]") {
+  Connection connection(true);
+  const auto invite = connection.invite();
+  const auto out = connection.from_phone(kFirst, kProxyFirst, invite);
+  REQUIRE(out.size() == 1);
+  CHECK(out[0].interface == kOutside);
+  CHECK(out[0].sequence == kFirst);
+  CHECK(out[0].acknowledgement == kProxyFirst);
+  check_invite(connection, out[0].text);
+  const auto end = kFirst + size_of(invite);
+  const auto end_outside = kFirst + size_of(out[0].text);
+  REQUIRE(end != end_outside);
+
+  // Sent again before it is acknowledged: the same bytes.
+  const auto again = connection.from_phone(kFirst, kProxyFirst, invite);
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].sequence == kFirst);
+  CHECK(again[0].text == out[0].text);
+
+  const std::string trying =
+      "SIP/2.0 100 Trying\r\nVia: SIP/2.0/TCP example.com\r\nContent-Length: 0\r\n\r\n";
+  const auto answer = connection.from_proxy(kProxyFirst, end_outside, trying);
+  REQUIRE(answer.size() == 1);
+  CHECK(answer[0].interface == kInside);
+  CHECK(answer[0].sequence == kProxyFirst);
+  CHECK(answer[0].acknowledgement == end);
+  CHECK(answer[0].text == trying);
+
+  // What follows is shifted, whether it has bytes or not.
+  const auto acknowledged = connection.from_phone(end, kProxyFirst + size_of(trying), "");
+  REQUIRE(acknowledged.size() == 1);
+  CHECK(acknowledged[0].sequence == end_outside);
+  CHECK(acknowledged[0].acknowledgement == kProxyFirst + size_of(trying));
+  const auto alive = connection.from_phone(end, kProxyFirst + size_of(trying), "\r\n\r\n");
+  REQUIRE(alive.size() == 1);
+  CHECK(alive[0].sequence == end_outside);
+  CHECK(alive[0].text == "\r\n\r\n");
+  CHECK(connection.lab().count(WorkerCounter::pinhole_opened) > 0);
+  CHECK(connection.lab().drops().empty());
+}
+
+TEST_CASE("a message that is cut in two goes out whole", "[dataplane][sip][stream][AC-07]") {
+  const auto cuts = GENERATE(1U, 20U, 60U, 300U, 390U);
+  INFO("cut at " << cuts);
+  Connection connection(true);
+  const auto invite = connection.invite();
+  const auto held = connection.from_phone(kFirst, kProxyFirst, invite.substr(0, cuts));
+  REQUIRE(held.size() == 1);
+  CHECK(held[0].interface == kInside);  // so that the rest is sent
+  CHECK(held[0].acknowledgement == kFirst + cuts);
+  CHECK(held[0].sequence == kProxyFirst);
+  CHECK(held[0].text.empty());
+
+  const auto sent = connection.from_phone(kFirst + cuts, kProxyFirst, invite.substr(cuts));
+  std::string out;
+  for (const auto& segment : sent) {
+    if (segment.interface != kOutside) continue;
+    CHECK(segment.sequence == kFirst + size_of(out));
+    out += segment.text;
+  }
+  check_invite(connection, out);
+  const auto back = connection.from_proxy(kProxyFirst, kFirst + size_of(out), "");
+  REQUIRE(back.size() == 1);
+  CHECK(back[0].acknowledgement == kFirst + size_of(invite));
+  CHECK(connection.lab().drops().empty());
+}
+
+TEST_CASE("what is not SIP passes as it is, and is not looked at any more",
+          "[dataplane][sip][stream][AC-23]") {
+  for (const std::string text : {"\x16\x03\x01\x02client hello", "POST /x HTTP/1.1\r\nHost: a\r\n\r\n"}) {
+    INFO(text);
+    Connection connection(true);
+    const auto out = connection.from_phone(kFirst, kProxyFirst, text + connection.invite());
+    REQUIRE(out.size() == 1);
+    CHECK(out[0].text == text + connection.invite());
+    CHECK(connection.lab().context(0).streams.size() == 1);
+    CHECK(connection.from_proxy(kProxyFirst, kFirst + size_of(out[0].text), "").size() == 1);
+    CHECK(connection.lab().context(0).streams.size() == 0);
+    CHECK(connection.lab().count(WorkerCounter::pinhole_opened) == 0);
+  }
+}
+
+TEST_CASE("over TCP nothing is opened for another host or a port below 1024",
+          "[dataplane][sip][stream][AC-23]") {
+  struct Row {
+    std::string host;  // empty: the phone
+    unsigned port;
+    bool opens;
+  };
+  for (const auto& row : {Row{"", 40000, true}, {"", 22, false}, {"10.0.9.9", 40000, false}}) {
+    INFO(row.host << ":" << row.port);
+    Connection connection(true);
+    const auto host = row.host.empty() ? connection.phone() : row.host;
+    const auto out = connection.from_phone(kFirst, kProxyFirst, connection.invite(host, row.port));
+    REQUIRE(out.size() == 1);
+    INFO(out[0].text);
+    const auto written = "m=audio " + std::to_string(row.port) + " ";
+    CHECK((out[0].text.find(written) == std::string::npos) == row.opens);
+    CHECK((connection.lab().count(WorkerCounter::pinhole_opened) > 0) == row.opens);
+  }
+}
+
+TEST_CASE("without sip.tcp a connection on a SIP port is one like any other", "[dataplane][sip][stream]") {
+  Connection connection(false);
+  CHECK(connection.lab().context(0).streams.size() == 0);
+  const auto invite = connection.invite();
+  const auto out = connection.from_phone(kFirst, kProxyFirst, invite);
+  REQUIRE(out.size() == 1);
+  CHECK(out[0].text == invite);
+  CHECK(connection.lab().count(WorkerCounter::pinhole_opened) == 0);
+}
