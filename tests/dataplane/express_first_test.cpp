@@ -30,10 +30,6 @@ struct Result {
   std::map<std::string, std::uint64_t> drops;
   std::vector<std::uint64_t> counts;
   std::uint64_t express = 0;
-
-  friend bool operator==(const Result& a, const Result& b) {
-    return a.sent == b.sent && a.drops == b.drops && a.counts == b.counts;
-  }
 };
 
 /// A rule about a prefix that nobody sends to: where anything is left untranslated, every first packet has to
