@@ -52,11 +52,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       within.check(*item);
     }
   }
-  SdpReader parts(view);
-  const Within body(view.body());
-  while (const auto part = parts.next()) {
-    body.check(part->sdp);
-    body.check(part->content_length);
+  const Within within_body(view.body());
+  const Body body(view);
+  std::size_t index = 0;
+  for (const auto& part : body.parts()) {
+    within_body.check(part.text);
+    within_body.check(part.content_length);
+    require(part.parent <= index && part.depth <= Body::kMaxDepth);
+    ++index;
   }
   return 0;
 }
