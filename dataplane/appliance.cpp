@@ -136,6 +136,28 @@ ipc::SipSwitch sip_switch_from(const config::Config& config) {
   return sip;
 }
 
+/// The rings between a worker and control.
+struct ControlRings {
+  rte_ring* events = nullptr;
+  rte_ring* commands = nullptr;
+  rte_ring* records = nullptr;  // nullptr: nobody wants any
+};
+
+config::Result<ControlRings> make_control_rings(unsigned worker, bool wants_records) {
+  constexpr unsigned kFlags = RING_F_SP_ENQ | RING_F_SC_DEQ;
+  const auto events =
+      make_ring(fmt::sprintf(ipc::kEventRingName, worker), sizeof(ipc::Event), kEventRing, kFlags);
+  if (!events) return events.error();
+  const auto commands =
+      make_ring(fmt::sprintf(ipc::kCommandRingName, worker), sizeof(ipc::Command), kCommandRing, kFlags);
+  if (!commands) return commands.error();
+  if (!wants_records) return ControlRings{*events, *commands};
+  const auto records =
+      make_ring(fmt::sprintf(ipc::kRecordRingName, worker), sizeof(ipc::NatRecord), kRecordRing, kFlags);
+  if (!records) return records.error();
+  return ControlRings{*events, *commands, *records};
+}
+
 std::uint64_t realtime_ns() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -363,18 +385,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   auto sip_card = reserve_object<ipc::Shared<ipc::SipCard>>(name("sip"));
   if (!sip_card) return sip_card.error();
   (*sip_card)->write([&](ipc::SipCard& card) noexcept { card.current = sip_switch_from(config); });
-  auto events = make_ring(fmt::sprintf(ipc::kEventRingName, worker), sizeof(ipc::Event), kEventRing,
-                          RING_F_SP_ENQ | RING_F_SC_DEQ);
-  if (!events) return events.error();
-  auto commands = make_ring(fmt::sprintf(ipc::kCommandRingName, worker), sizeof(ipc::Command), kCommandRing,
-                            RING_F_SP_ENQ | RING_F_SC_DEQ);
-  if (!commands) return commands.error();
-  config::Result<rte_ring*> records = nullptr;
-  if (config.nat.log.wanted()) {
-    records = make_ring(fmt::sprintf(ipc::kRecordRingName, worker), sizeof(ipc::NatRecord), kRecordRing,
-                        RING_F_SP_ENQ | RING_F_SC_DEQ);
-    if (!records) return records.error();
-  }
+  const auto rings = make_control_rings(worker, config.nat.log.wanted());
+  if (!rings) return rings.error();
   std::uint64_t hash_seed = 0;
   fill_with_random(hash_seed);
 
@@ -382,9 +394,9 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                                                              .network = *network_,
                                                              .stats = **stats,
                                                              .packets = packets_,
-                                                             .events = *events,
-                                                             .commands = *commands,
-                                                             .records = *records,
+                                                             .events = rings->events,
+                                                             .commands = rings->commands,
+                                                             .records = rings->records,
                                                              .translator = translator,
                                                              .inbound = inbound,
                                                              .translator_memory = *translator_memory,

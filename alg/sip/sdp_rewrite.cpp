@@ -170,8 +170,13 @@ void SdpRewriter::write_candidate_endpoint(const Candidate& candidate, const Sdp
                                            const SdpPort& port, const Stream* stream) noexcept {
   if (!streams_.is_ours(address.value)) return;
   const auto after = streams_.candidate_after(candidate, {address.value, nat::Be16{port.value}}, stream);
-  translator_.replace_address(address.token, after ? after->address : streams_.address_after(address.value));
-  if (after) translator_.replace_number(port.token, after->port.host());
+  if (after) {
+    translator_.replace_address(address.token, after->address);
+    translator_.replace_number(port.token, after->port.host());
+  } else if (translator_.direction() == Direction::outbound) {
+    // On the way in, a port that stays is that of another host, and so is its address.
+    translator_.replace_address(address.token, streams_.address_after(address.value));
+  }
 }
 
 // "1 192.0.2.1 45664 2 192.0.2.1 45665": the candidates of the side that receives this (RFC 8839
