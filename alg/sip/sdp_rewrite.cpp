@@ -173,8 +173,9 @@ void SdpRewriter::write_candidate_endpoint(const Candidate& candidate, const Sdp
   if (after) {
     translator_.replace_address(address.token, after->address);
     translator_.replace_number(port.token, after->port.host());
-  } else if (translator_.direction() == Direction::outbound) {
-    // On the way in, a port that stays is that of another host, and so is its address.
+  } else if (translator_.direction() == Direction::outbound || candidate.connects) {
+    // On the way in, a port that stays is that of another host, and so is its address; one that connects has
+    // none.
     translator_.replace_address(address.token, streams_.address_after(address.value));
   }
 }
@@ -209,6 +210,7 @@ void SdpRewriter::write_path(std::string_view value, const Stream& stream) noexc
     const nat::Endpoint before{uri->address->value, nat::Be16{uri->port.value}};
     const bool is_default = stream.fate == Fate::mapped && before == stream.rtp_before;
     const auto after = is_default ? stream.rtp : streams_.counterpart(nat::Protocol::tcp, before);
+    if (!after && translator_.direction() == Direction::inbound) continue;  // that of another host
     const auto& host = uri->address->token;
     translator_.replace_address(host, after ? after->address : streams_.address_after(before.address));
     if (!after || after->port == before.port) continue;
