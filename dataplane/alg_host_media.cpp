@@ -25,6 +25,11 @@ constexpr bool negotiates_media(Method method) noexcept {
 }  // namespace
 
 alg::MediaLookup AlgHost::open_media(const alg::MediaRequest& request) noexcept {
+  const auto& flow = message_->flow;
+  if (request.rtp == flow.inside || request.rtcp == flow.inside) {
+    // It may be the first message of its mapping, which must not become one of media.
+    parts_.endpoints.note_signalling(flow.protocol, flow.inside, realm_);
+  }
   if (!may_open(request.rtp) || !may_open(request.rtcp)) return {};
   auto& work = transaction_;
   if (work.card == kNoCard && negotiates_media(work.summary.method)) {

@@ -48,6 +48,12 @@ alg::Lookup LocalEndpoints::external_of(nat::Protocol protocol, nat::Endpoint in
   return {alg::LookupState::found, mapping.external, {}};
 }
 
+void LocalEndpoints::note_signalling(nat::Protocol protocol, nat::Endpoint inside,
+                                     nat::Realm realm) noexcept {
+  const auto index = translator_.find_outbound({inside, protocol, realm});
+  if (index != nat::kNoMapping) mark_signalling(translator_[index]);
+}
+
 void LocalEndpoints::note_written(nat::Protocol protocol, nat::Endpoint inside, nat::Realm realm,
                                   alg::Written written) noexcept {
   const auto index = translator_.find_outbound({inside, protocol, realm});

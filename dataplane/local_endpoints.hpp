@@ -65,6 +65,8 @@ class LocalEndpoints {
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
                                         nat::Tick now, nat::Realm realm = nat::Realm::translated,
                                         alg::Written written = alg::Written::anyhow) noexcept;
+  /// A message of an own host was read: from now on its mapping carries signalling.
+  void note_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Realm realm) noexcept;
   /// Remembers how an own host wrote a signalling endpoint that has a mapping.
   void note_written(nat::Protocol protocol, nat::Endpoint inside, nat::Realm realm,
                     alg::Written written) noexcept;

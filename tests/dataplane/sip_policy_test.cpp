@@ -163,3 +163,18 @@ TEST_CASE("endpoints come back with a port or without, also those of another wor
     }
   }
 }
+
+TEST_CASE("a first message that names its own port for media leaves it to signalling", "[dataplane][AC-09]") {
+  Lab lab;
+  const auto sdp = lines({"v=0", "o=- 1 1 IN IP4 " + lab.phone(), "s=-", "c=IN IP4 " + lab.phone(), "t=0 0",
+                          "m=audio 5060 RTP/AVP 0"});
+  const auto invite = message("INVITE sip:bob@example.com SIP/2.0", lab.phone() + ":5060", "example.com",
+                              "own", "Content-Type: application/sdp") +
+                      sdp;
+  const auto out = lab.out(invite);
+  REQUIRE(out);
+  CHECK(out->find(lab.phone()) == std::string::npos);
+  const auto& mapping = lab.pipeline().mapping(Protocol::udp, {address(lab.phone()), nat::Be16{5060}});
+  CHECK((mapping.flags & nat::MappingFlags::kPinhole) == 0);
+  CHECK((mapping.flags & nat::MappingFlags::kSip) != 0);
+}
