@@ -24,7 +24,7 @@ using nat::MappingFlags;
 /// before it asked for, so this is the distance that hides the latency of memory; and no more lines may be on
 /// their way at once than the core can wait for (about 20 on current ones): what is asked for beyond that is
 /// silently not fetched.
-constexpr unsigned kStride = 12;
+constexpr unsigned kStride = 16;
 
 /// Whether a mapping's remote is this one, an endpoint_word(). If it has none, it has no next hop either.
 bool speaks_to(const nat::Mapping& mapping, std::uint64_t remote) noexcept {
@@ -63,8 +63,9 @@ void rewrite(std::byte* frame, const nat::Mapping& mapping, const ReadyHop& hop)
 
 /// What is known of a packet on its way through the steps.
 struct Express::Flow {
-  std::uint64_t ends[2];  // endpoint_word() of source and destination
-  std::uint64_t place;    // outbound: the hash; inbound: the slot
+  std::uint64_t ends[2];         // endpoint_word() of source and destination
+  nat::MappingTable::Hash hash;  // outbound
+  std::uint64_t place;           // inbound: the slot
   std::byte* frame;
 
   [[nodiscard]] std::uint64_t remote(bool outbound) const noexcept { return ends[outbound ? 1 : 0]; }
@@ -139,8 +140,8 @@ template <bool kOutbound>
     static_assert(static_cast<unsigned>(nat::Protocol::udp) == 0 &&
                   static_cast<unsigned>(nat::Realm::translated) == 0);
     const auto& table = worker.translator.table();
-    flow.place = table.hash(flow.ours(true));
-    table.prefetch(flow.place);
+    flow.hash = table.hash(flow.ours(true));
+    table.prefetch(flow.hash);
   } else {
     const auto pool_index = steering.pool_index(address);
     if (!pool_index) return Found::nothing;
@@ -278,6 +279,7 @@ class Express::Pass {
     Flow& flow = flows_[place];
     if (found == Found::elsewhere && !kMixed) hand_over(place, static_cast<unsigned>(flow.place));
     flow.ends[0] = flow.ends[1] = kNobody;
+    flow.hash = {};
     flow.place = 0;
   }
   [[nodiscard, gnu::always_inline]] Found find(unsigned place) noexcept {
@@ -302,20 +304,20 @@ class Express::Pass {
   }
 
   [[gnu::always_inline]] void guess(unsigned place) noexcept {
-    const auto where = flows_[place].place;
+    const Flow& flow = flows_[place];
     if (!is_outbound(place)) {
-      mappings_[place] = worker_.translator.guess_inbound(where);
+      mappings_[place] = worker_.translator.guess_inbound(flow.place);
       return;
     }
     const auto& table = worker_.translator.table();
-    const auto guess = table.guess(where);
+    const auto guess = table.guess(flow.hash);
     if (guess != nat::kNoMapping) [[likely]] {
       table.prefetch_mapping(guess);
       mappings_[place] = guess;
       return;
     }
     mappings_[place] = kAny;
-    if (table.lies_further(where)) {
+    if (table.lies_further(flow.hash)) {
       further_[further_end_++] = static_cast<std::uint8_t>(place);
     } else {
       unknown_ |= std::uint64_t{1} << place;
@@ -324,7 +326,7 @@ class Express::Pass {
   void guess_further() noexcept {
     for (; further_next_ < further_end_; ++further_next_) {
       const unsigned place = further_[further_next_];
-      const auto guess = worker_.translator.guess_outbound_further(flows_[place].place);
+      const auto guess = worker_.translator.guess_outbound_further(flows_[place].hash);
       if (guess != nat::kNoMapping) mappings_[place] = guess;
     }
   }
@@ -352,7 +354,7 @@ class Express::Pass {
   /// Whether the flow of a packet had no mapping, and no packet before this one in the burst can have made
   /// it.
   [[nodiscard]] bool is_still_unknown(unsigned place) noexcept {
-    const std::uint64_t bit = std::uint64_t{1} << flows_[place].place % 64;
+    const std::uint64_t bit = std::uint64_t{1} << flows_[place].hash.rest % 64;
     const bool unknown = (unknown_ >> place & 1U) != 0 && (made_ & bit) == 0;
     made_ |= bit;
     return unknown;

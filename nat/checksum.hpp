@@ -6,6 +6,7 @@
 // before apply() is right after it, and one that was wrong stays wrong by the same amount; nothing here
 // launders a damaged packet.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -18,11 +19,9 @@ namespace pinhole::nat {
 
 /// Folds carries into 16 bits.
 [[nodiscard]] constexpr std::uint16_t fold(std::uint64_t sum) noexcept {
-  sum = (sum & 0xffffffffU) + (sum >> 32U);
-  sum = (sum & 0xffffffffU) + (sum >> 32U);
-  sum = (sum & 0xffffU) + (sum >> 16U);
-  sum = (sum & 0xffffU) + (sum >> 16U);
-  return static_cast<std::uint16_t>(sum);
+  // A number and its halves exchanged add up to the sum of the halves, with its carry, in the upper one.
+  const auto words = static_cast<std::uint32_t>((sum + std::rotl(sum, 32)) >> 32U);
+  return static_cast<std::uint16_t>((words + std::rotl(words, 16)) >> 16U);
 }
 
 /// The unfolded one's complement sum of bytes; an odd last byte is padded with zero (RFC 1071 section 1).

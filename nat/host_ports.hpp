@@ -69,20 +69,14 @@ class HostPorts {
     const auto port = pool_.take(protocol, hosts_.pool_index(host), inside_port, guess);
     return port ? Answer{.port = *port} : Answer{.reason = DropReason::drop_no_port};
   }
-  // What take() will do when it is called for the n-th time from now; n is below PortPool::kAhead.
+  // What take() will choose, as PortPool guesses it.
 
-  /// Fetches what it will probably read.
-  void prefetch(std::uint16_t pool_index, Protocol protocol, unsigned n) const noexcept {
-    if (!has_blocks() && pool_size_ > 0) pool_.prefetch(protocol, pool_index, n);
+  [[nodiscard]] std::uint32_t draw_number(std::size_t n) const noexcept { return pool_.draw_number(n); }
+  void prefetch(Protocol protocol, PortPool::Guess& guess) const noexcept {
+    if (!has_blocks() && pool_size_ > 0) pool_.prefetch(protocol, guess);
   }
-  /// What it will probably choose for an address, `guess.pool_index`.
-  void guess(Protocol protocol, std::uint16_t inside_port, unsigned n,
-             PortPool::Guess& guess) const noexcept {
-    if (!has_blocks() && pool_size_ > 0) pool_.guess(protocol, inside_port, n, guess);
-  }
-  [[nodiscard]] std::optional<std::uint16_t> port_of(Protocol protocol,
-                                                     const PortPool::Guess& guess) const noexcept {
-    return pool_.port_of(protocol, guess);
+  void guess(Protocol protocol, std::uint16_t inside_port, PortPool::Guess& guess) const noexcept {
+    if (!has_blocks() && pool_size_ > 0) pool_.guess(protocol, inside_port, guess);
   }
   /// The external address that a host has, or will probably get.
   [[nodiscard]] std::uint16_t pool_index_of(Ipv4Address inside) const noexcept {

@@ -67,7 +67,6 @@ class HostTable {
     const Place place = chains_.first(address.host());
     if (place == kNone) return;
     nat::prefetch(&hosts_[place]);
-    chains_.prefetch_next(place);
   }
   /// Whether the host has an external address; if not, pool_index() means nothing. \param place of a host
   [[nodiscard]] bool has_address(Place place) const noexcept { return hosts_[place].has_address; }

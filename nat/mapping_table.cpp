@@ -23,7 +23,7 @@ MappingIndex MappingTable::find_in(const Line& line, std::uint16_t tag, std::uin
 
 MappingIndex MappingTable::find(OutboundKey key) const noexcept {
   const Hash hashed = hash(key.word());
-  const Line& home = lines_[home_of(hashed)];
+  const Line& home = lines_[hashed.home];
   const MappingIndex index = find_in(home, tag_of(hashed), key.word());
   if (index != kNoMapping || home.passed_on == 0) [[likely]]
     return index;
@@ -33,7 +33,7 @@ MappingIndex MappingTable::find(OutboundKey key) const noexcept {
 /// The rest of the probe sequence, after the home line.
 MappingIndex MappingTable::find_further(Hash hash, std::uint64_t key) const noexcept {
   const std::uint32_t stride = stride_of(hash);
-  std::uint32_t at = home_of(hash);
+  std::uint32_t at = hash.home;
   for (std::uint32_t probe = 1; probe < kMaxProbes; ++probe) {
     at = step(at, stride);
     const Line& line = lines_[at];
@@ -45,7 +45,7 @@ MappingIndex MappingTable::find_further(Hash hash, std::uint64_t key) const noex
 
 MappingIndex MappingTable::guess_further(Hash hash) const noexcept {
   const std::uint32_t stride = stride_of(hash);
-  std::uint32_t at = home_of(hash);
+  std::uint32_t at = hash.home;
   for (std::uint32_t probe = 1; probe < kMaxProbes; ++probe) {
     at = step(at, stride);
     const Line& line = lines_[at];
@@ -77,22 +77,16 @@ void MappingTable::find_burst(std::span<const OutboundKey> keys,
     const std::uint64_t key = keys[i].word();
     if (found[i] != kNoMapping && key_word(mappings_[found[i]]) == key) [[likely]]
       continue;
-    const Line& home = lines_[home_of(hashes[i])];
+    const Line& home = lines_[hashes[i].home];
     if (found[i] != kNoMapping) found[i] = find_in(home, tag_of(hashes[i]), key);
     if (found[i] != kNoMapping || home.passed_on == 0) continue;
-    nat::prefetch(&lines_[step(home_of(hashes[i]), stride_of(hashes[i]))]);
+    nat::prefetch(&lines_[step(hashes[i].home, stride_of(hashes[i]))]);
     further[further_count++] = static_cast<std::uint8_t>(i);
   }
   for (std::size_t i = 0; i < further_count; ++i) {
     const std::size_t key = further[i];
     found[key] = find_further(hashes[key], keys[key].word());
   }
-}
-
-void MappingTable::publish(MappingIndex index) noexcept {
-  std::atomic<std::uint32_t>& generation = mappings_[index].generation;
-  assert((generation.load(std::memory_order_relaxed) & 1U) == 1);
-  generation.store(generation.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
 void MappingTable::renew(MappingIndex index) noexcept {
@@ -116,7 +110,7 @@ void MappingTable::erase(MappingIndex index) noexcept {
 
 void MappingTable::remove_from_index(Hash hash, MappingIndex index) noexcept {
   const std::uint32_t stride = stride_of(hash);
-  std::uint32_t at = home_of(hash);
+  std::uint32_t at = hash.home;
   for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, at = step(at, stride)) {
     Line& line = lines_[at];
     for (std::uint32_t places = match(line, tag_of(hash)); places != 0; places &= places - 1) {

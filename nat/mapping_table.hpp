@@ -106,9 +106,12 @@ class InboundIndex {
 
 class MappingTable {
  public:
-  /// Where a key is looked for: its home line in the upper half; the lower half picks the stride of its
-  /// further lines, and the last 16 bits of it are the tag.
-  using Hash = std::uint64_t;
+  /// Where a key is looked for: its home line; the rest picks the stride of its further lines, and the last
+  /// 16 bits of it are the tag.
+  struct Hash {
+    std::uint32_t home = 0;
+    std::uint32_t rest = 0;
+  };
 
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
     return carved_bytes<Header>(1) + carved_bytes<Mapping>(capacity) +
@@ -123,24 +126,26 @@ class MappingTable {
     const auto product = static_cast<Wide>(key ^ seed_) * 0x9fb21c651e98df25U;
     const std::uint64_t mixed =
         static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
-    return ((mixed >> 32U) * line_count_ & ~std::uint64_t{0xffffffff}) | (mixed & 0xffffffffU);
+    // Taken as a fraction, times the lines: a line, and a fraction again.
+    const auto scaled = static_cast<Wide>(mixed) * line_count_;
+    return {.home = static_cast<std::uint32_t>(scaled >> 64U),
+            .rest = static_cast<std::uint32_t>(static_cast<std::uint64_t>(scaled) >> 32U)};
   }
   /// Fetches the line that find() will read.
-  void prefetch(Hash hash) const noexcept { nat::prefetch(&lines_[home_of(hash)]); }
+  void prefetch(Hash hash) const noexcept { nat::prefetch(&lines_[hash.home]); }
   void prefetch_mapping(MappingIndex index) const noexcept { nat::prefetch(&mappings_[index]); }
   /// The mapping that probably has the key, or kNoMapping: the first of the home line whose tag fits, which
   /// is right but for one time in thousands. Whoever asked compares key_word(). Cost: one line, prefetched.
   [[nodiscard]] MappingIndex guess(Hash hash) const noexcept {
-    const Line& home = lines_[home_of(hash)];
+    const Line& home = lines_[hash.home];
     const std::uint32_t places = match(home, tag_of(hash));
     return places == 0 ? kNoMapping : home.indices[place_of(places)];
   }
 
   /// Whether a key that guess() did not find may lie further on; its next line is being fetched then.
   [[nodiscard]] bool lies_further(Hash hash) const noexcept {
-    const std::uint32_t home = home_of(hash);
-    if (lines_[home].passed_on == 0) return false;
-    nat::prefetch(&lines_[step(home, stride_of(hash))]);
+    if (lines_[hash.home].passed_on == 0) return false;
+    nat::prefetch(&lines_[step(hash.home, stride_of(hash))]);
     return true;
   }
   /// guess() for a key that lies_further().
@@ -209,14 +214,11 @@ class MappingTable {
   [[nodiscard]] static constexpr std::uint32_t lines_for(std::uint32_t capacity) noexcept {
     return capacity / (kPlaces / 2) + 1;
   }
-  [[nodiscard]] static std::uint32_t home_of(Hash hash) noexcept {
-    return static_cast<std::uint32_t>(hash >> 32U);
-  }
   [[nodiscard]] std::uint32_t stride_of(Hash hash) const noexcept {
-    return 1 + static_cast<std::uint32_t>(((hash & 0xffffffffU) * (line_count_ - 1)) >> 32U);
+    return 1 + static_cast<std::uint32_t>((std::uint64_t{hash.rest} * (line_count_ - 1)) >> 32U);
   }
   [[nodiscard]] static std::uint16_t tag_of(Hash hash) noexcept {
-    return static_cast<std::uint16_t>(hash | 1U);
+    return static_cast<std::uint16_t>(hash.rest | 1U);
   }
   [[nodiscard]] std::uint32_t step(std::uint32_t line, std::uint32_t stride) const noexcept {
     const std::uint32_t next = line + stride;
@@ -282,7 +284,7 @@ inline MappingIndex MappingTable::insert(OutboundKey key) noexcept {
 
 inline bool MappingTable::add_to_index(Hash hash, MappingIndex index) noexcept {
   const std::uint32_t stride = stride_of(hash);
-  std::uint32_t at = home_of(hash);
+  std::uint32_t at = hash.home;
   for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, at = step(at, stride)) {
     Line& line = lines_[at];
     const std::uint32_t empty = match(line, 0);
@@ -295,9 +297,15 @@ inline bool MappingTable::add_to_index(Hash hash, MappingIndex index) noexcept {
     line.indices[place] = index;
     return true;
   }
-  at = home_of(hash);  // no place: the lines need not remember that it came by
+  at = hash.home;  // no place: the lines need not remember that it came by
   for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, at = step(at, stride)) --lines_[at].passed_on;
   return false;
+}
+
+inline void MappingTable::publish(MappingIndex index) noexcept {
+  std::atomic<std::uint32_t>& generation = mappings_[index].generation;
+  assert((generation.load(std::memory_order_relaxed) & 1U) == 1);
+  generation.store(generation.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
 /// Mappings freed last are taken first: their lines are likely in the cache.

@@ -10,9 +10,11 @@
 
 namespace pinhole::nat {
 
+inline constexpr unsigned kMaxWorkers = 16;
+
 /// Consecutive external ports that have one owner. 64 is one word of a port pool's bitmap; it keeps every
-/// even/odd pair in one block; and it puts 16 blocks below port 1024, so that each of the 16 workers which
-/// there may be has some of the low ports that RFC 4787 REQ-3a asks for.
+/// even/odd pair in one block; and it puts 16 blocks below port 1024, so that each of kMaxWorkers has some of
+/// the low ports that RFC 4787 REQ-3a asks for.
 inline constexpr std::uint32_t kPortBlock = 64;
 inline constexpr std::uint32_t kPorts = 65536;
 inline constexpr std::uint32_t kPortBlocks = kPorts / kPortBlock;  // of one external address

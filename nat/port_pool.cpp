@@ -11,21 +11,31 @@ namespace {
 
 constexpr std::uint32_t kLowBlocks = kLowPorts / kPortBlock;
 
+/// How many of a number of blocks, from block 0 on, are every so many-th from the first on.
+constexpr std::uint32_t owned(std::uint32_t blocks, std::uint32_t first, unsigned workers) noexcept {
+  return blocks / workers + (first < blocks % workers ? 1 : 0);
+}
+
 }  // namespace
 
 PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, const Random& random,
                    std::span<std::byte> memory, Tick rest) noexcept
     : pool_size_(pool_size),
-      worker_(worker),
       workers_(workers),
       reciprocal_(((std::uint64_t{1} << 32U) + workers - 1) / workers),
-      all_(kPortBlocks, workers),
-      low_(kLowBlocks, workers),
       capacity_(max_words(workers)),
+      resting_at_(PortSet::memory_needed(capacity_)),
       memory_per_set_(memory_per_set(workers)),
       rest_(rest == 0 ? 0 : rest + 2),
       random_(random),
       memory_(Carver(memory).take<std::uint64_t>(pool_size * kProtocols * memory_per_set(workers))) {
+  assert(worker < workers && workers <= kMaxWorkers);
+  for (unsigned turn = 0; turn < workers; ++turn) {
+    const std::uint32_t first = (worker + workers - turn) % workers;
+    shares_[turn] = {
+        .shape = {.first_block = first, .step = workers, .words = owned(kPortBlocks, first, workers)},
+        .low_words = owned(kLowBlocks, first, workers)};
+  }
   for (auto& draw : draws_) draw = random_.next();
   for (std::uint32_t address = 0; address < pool_size; ++address) {
     for (const Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::icmp}) {

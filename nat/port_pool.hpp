@@ -27,6 +27,17 @@
 namespace pinhole::nat {
 
 class PortPool {
+  /// The blocks of an address that owner_of_block() gives to this worker.
+  struct Share {
+    PortSet::Shape shape;
+    std::uint32_t low_words = 0;
+  };
+  /// Where the ports of an address and protocol are.
+  struct Set {
+    std::uint64_t* memory = nullptr;
+    const Share* share = nullptr;
+  };
+
  public:
   /// \param pool_size  external addresses, 0..65536
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t pool_size,
@@ -45,40 +56,42 @@ class PortPool {
                                                   std::uint16_t inside_port) noexcept {
     return take(protocol, pool_index, inside_port, {});
   }
-  // What take() will do when it is called for the n-th time from now, the first one 0; n is below kAhead.
-
-  /// Fetches what it will probably read.
-  void prefetch(Protocol protocol, std::uint16_t pool_index, unsigned n) const noexcept {
-    const Ports ports = ports_of(protocol, pool_index);
-    ports.free.prefetch(protocol == Protocol::icmp ? 0 : ports.low_words, ports.free.words(), upcoming(n));
-  }
-  /// A choice made ahead of its time.
+  /// What take() will probably choose when it is called for the n-th time from now, the first one 0; n is
+  /// below kAhead. Written in place: whoever loads as one what was stored in parts waits.
   struct Guess {
     PortSet::Place place;
     std::uint32_t pool_index = 0;
-    std::uint32_t draw = 0;  // the number of the draw that it was made by
+    std::uint32_t draw = 0;  // draw_number(n)
+    std::uint16_t port = 0;  // of `place`
+    Set set;                 // of the address
   };
-  /// What it will probably choose for an address, `guess.pool_index`. Written in place: whoever loads as one
-  /// what was stored in parts waits.
-  void guess(Protocol protocol, std::uint16_t inside_port, unsigned n, Guess& guess) const noexcept {
-    guess.draw = (next_draw_ + n) % kAhead;
-    const Ports ports = ports_of(protocol, static_cast<std::uint16_t>(guess.pool_index));
+  [[nodiscard]] std::uint32_t draw_number(std::size_t n) const noexcept {
+    return static_cast<std::uint32_t>(next_draw_ + n) % kAhead;
+  }
+  /// Fetches what guess() will read. \param guess  with its address and draw
+  void prefetch(Protocol protocol, Guess& guess) const noexcept {
+    const Set set = set_of(protocol, static_cast<std::uint16_t>(guess.pool_index));
+    guess.set.memory = set.memory;
+    guess.set.share = set.share;
+    const Ports ports = ports_of(set);
+    ports.free.prefetch(protocol == Protocol::icmp ? 0 : ports.low_words, ports.free.words(),
+                        draws_[guess.draw]);
+  }
+  /// \param guess  that prefetch() has seen
+  void guess(Protocol protocol, std::uint16_t inside_port, Guess& guess) const noexcept {
+    const Ports ports = ports_of(guess.set);
     const PortSet::Place place = choose(ports, protocol, inside_port, draws_[guess.draw]);
     guess.place.word = place.word;
     guess.place.bit = place.bit;
-  }
-  /// The port of a guess.
-  [[nodiscard]] std::optional<std::uint16_t> port_of(Protocol protocol, const Guess& guess) const noexcept {
-    if (!guess.place) return std::nullopt;
-    return ports_of(protocol, static_cast<std::uint16_t>(guess.pool_index)).free.port_at(guess.place);
+    guess.port = ports.free.port_at(place);
   }
   /// take(), which need not choose again when the time of the guess has come and its port is still free.
   /// \param guess  guess() for the same protocol and inside port
   [[nodiscard]] std::optional<std::uint16_t> take(Protocol protocol, std::uint16_t pool_index,
                                                   std::uint16_t inside_port, const Guess& guess) noexcept {
     const bool good = guess.place && guess.draw == next_draw_ && guess.pool_index == pool_index;
-    const std::uint32_t port =
-        take_or_none(protocol, pool_index, inside_port, good ? guess.place : PortSet::Place{});
+    const std::uint32_t port = good ? take_guessed(protocol, inside_port, guess)
+                                    : take_or_none(ports_of(protocol, pool_index), protocol, inside_port);
     return port == kNoPort ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
   }
   static constexpr unsigned kAhead = 64;
@@ -134,19 +147,21 @@ class PortPool {
 
   // Nothing here divides: each new mapping comes by, and the number of workers is no constant.
 
-  [[nodiscard]] Ports ports_of(Protocol protocol, std::uint16_t pool_index) const noexcept {
-    // pool_index % workers_, exact for 16 bits; then the first block that owner_of_block() gives to this
-    // worker.
+  [[nodiscard]] Set set_of(Protocol protocol, std::uint16_t pool_index) const noexcept {
+    // pool_index % workers_, exact for 16 bits.
     const auto turn = pool_index - static_cast<std::uint32_t>(pool_index * reciprocal_ >> 32U) * workers_;
-    const std::uint32_t first = worker_ >= turn ? worker_ - turn : worker_ + workers_ - turn;
-    std::uint64_t* const memory =
-        memory_.data() + (pool_index * kProtocols + static_cast<std::size_t>(protocol)) * memory_per_set_;
-    return {.free = PortSet(memory, capacity_,
-                            {.first_block = first, .step = workers_, .words = all_.below(first)}),
-            .resting = reinterpret_cast<Resting*>(memory + PortSet::memory_needed(capacity_)),
-            .low_words = low_.below(first)};
+    return {.memory = memory_.data() +
+                      (pool_index * kProtocols + static_cast<std::size_t>(protocol)) * memory_per_set_,
+            .share = &shares_[turn]};
   }
-  [[nodiscard]] Draw upcoming(unsigned n) const noexcept { return draws_[(next_draw_ + n) % kAhead]; }
+  [[nodiscard]] Ports ports_of(Set set) const noexcept {
+    return {.free = PortSet(set.memory, capacity_, set.share->shape),
+            .resting = reinterpret_cast<Resting*>(set.memory + resting_at_),
+            .low_words = set.share->low_words};
+  }
+  [[nodiscard]] Ports ports_of(Protocol protocol, std::uint16_t pool_index) const noexcept {
+    return ports_of(set_of(protocol, pool_index));
+  }
   [[nodiscard]] static PortSet::Place choose(const Ports& ports, Protocol protocol, std::uint16_t inside_port,
                                              Draw draw) noexcept {
     const PortSet& free = ports.free;
@@ -161,29 +176,22 @@ class PortPool {
     }
     return free.choose_like(odd, ports.low_words, free.words(), draw);
   }
-  [[nodiscard]] std::uint32_t take_or_none(Protocol protocol, std::uint16_t pool_index,
-                                           std::uint16_t inside_port, PortSet::Place guessed) noexcept;
+  [[nodiscard]] std::uint32_t take_or_none(const Ports& ports, Protocol protocol,
+                                           std::uint16_t inside_port) noexcept;
+  [[nodiscard]] std::uint32_t take_guessed(Protocol protocol, std::uint16_t inside_port,
+                                           const Guess& guess) noexcept;
+  void draw_again() noexcept {
+    draws_[next_draw_] = random_.next();
+    next_draw_ = (next_draw_ + 1) % kAhead;
+  }
   void age(std::uint64_t word_number) noexcept;
 
-  /// How many of a number of blocks, from block 0 on, a worker owns.
-  struct Owned {
-    std::uint32_t at_least;
-    std::uint32_t one_more;  // if its first block is below this
-
-    Owned(std::uint32_t blocks, unsigned workers) noexcept
-        : at_least(blocks / workers), one_more(blocks % workers) {}
-    [[nodiscard]] std::uint32_t below(std::uint32_t first) const noexcept {
-      return at_least + (first < one_more ? 1 : 0);
-    }
-  };
-
   std::uint32_t pool_size_;
-  unsigned worker_;
   unsigned workers_;
-  std::uint64_t reciprocal_;  // 2^32 / workers, rounded up
-  Owned all_;
-  Owned low_;
-  std::uint32_t capacity_;  // words of a set, at most
+  std::uint64_t reciprocal_;                 // 2^32 / workers, rounded up
+  std::array<Share, kMaxWorkers> shares_{};  // by the number of the address, modulo the workers
+  std::uint32_t capacity_;                   // words of a set, at most
+  std::size_t resting_at_;                   // behind the words of a set
   std::size_t memory_per_set_;
   std::uint32_t in_use_ = 0;
   std::uint32_t resting_ = 0;
@@ -201,18 +209,24 @@ class PortPool {
 
 // In the header, because each new mapping comes by.
 
-inline std::uint32_t PortPool::take_or_none(Protocol protocol, std::uint16_t pool_index,
-                                            std::uint16_t inside_port, PortSet::Place guessed) noexcept {
-  const Ports ports = ports_of(protocol, pool_index);
-  const PortSet::Place place = guessed && ports.free.is_free(guessed)
-                                   ? guessed
-                                   : choose(ports, protocol, inside_port, draws_[next_draw_]);
-  draws_[next_draw_] = random_.next();
-  next_draw_ = (next_draw_ + 1) % kAhead;
+inline std::uint32_t PortPool::take_or_none(const Ports& ports, Protocol protocol,
+                                            std::uint16_t inside_port) noexcept {
+  const PortSet::Place place = choose(ports, protocol, inside_port, draws_[next_draw_]);
+  draw_again();
   if (!place) return kNoPort;
   ports.free.take(place);
   ++in_use_;
   return ports.free.port_at(place);
+}
+
+inline std::uint32_t PortPool::take_guessed(Protocol protocol, std::uint16_t inside_port,
+                                            const Guess& guess) noexcept {
+  const Ports ports = ports_of(guess.set);
+  if (!ports.free.is_free(guess.place)) return take_or_none(ports, protocol, inside_port);
+  draw_again();
+  ports.free.take(guess.place);
+  ++in_use_;
+  return guess.port;
 }
 
 }  // namespace pinhole::nat

@@ -83,15 +83,9 @@ class PortSet {
     return (free_[place.word] >> place.bit & 1U) != 0;
   }
   /// Takes a port that was chosen.
-  void take(Place place) const noexcept {
-    free_[place.word] &= ~(std::uint64_t{1} << place.bit);
-    summarise(place.word);
-  }
+  void take(Place place) const noexcept { take(place.word, std::uint64_t{1} << place.bit); }
   /// Takes an even port and the next one. Precondition: choose_pair() gave it
-  void take_pair(Place even) const noexcept {
-    free_[even.word] &= ~(std::uint64_t{3} << even.bit);
-    summarise(even.word);
-  }
+  void take_pair(Place even) const noexcept { take(even.word, std::uint64_t{3} << even.bit); }
   /// \return false when the port is not free, or not of the set
   [[nodiscard]] bool take(std::uint16_t port) const noexcept;
   /// Makes a port free. Precondition: it is of the set and not free
@@ -157,6 +151,13 @@ class PortSet {
     const auto bit =
         static_cast<std::uint32_t>(std::countr_zero(std::rotr(fit, static_cast<int>(turn)))) + turn;
     return {.word = word, .bit = bit % kPortBlock};
+  }
+  void take(std::uint32_t word, std::uint64_t bits) const noexcept {
+    const std::uint64_t free = free_[word] & ~bits;
+    free_[word] = free;
+    // A word with a pair has something of each kind, as it had before.
+    if (pairs_of(free) == 0) [[unlikely]]
+      summarise(word);
   }
   void summarise(std::uint32_t word) const noexcept {
     const std::uint64_t free = free_[word];

@@ -92,7 +92,8 @@ Translator::Translator(const TranslatorConfig& config, Carver memory, Random ran
       counters_(counters),
       mapping_records_(config.mapping_records ? config.records : nullptr),
       refusals_(config.records) {
-  assert(config.pool_size <= config.external.size() && config.worker < config.workers);
+  assert(config.pool_size <= config.external.size());
+  assert(config.worker < config.workers && config.workers <= kMaxWorkers);
   for (const auto& interval : statics_.by_external()) {
     for (std::uint64_t key = interval.first; key <= interval.last; ++key) {
       ports_.reserve(StaticRules::protocol_of(key), interval.pool_index, static_cast<std::uint16_t>(key));
@@ -115,10 +116,11 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
 void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
   assert(keys.size() <= kLookupBurst && kLookupBurst <= PortPool::kAhead);
   std::array<PortPool::Guess, kLookupBurst> guesses;
+  for (std::size_t i = 0; i < keys.size(); ++i) guesses[i].draw = ports_.draw_number(i);
   for (std::size_t at = 0; at < keys.size() + (kNewSteps - 1) * kLookupAhead; ++at) {
     const auto step = [&]<std::size_t kStep>() noexcept {
       const std::size_t i = at - kStep * kLookupAhead;
-      if (i < keys.size()) fetch_for_new<kStep>(keys[i], static_cast<unsigned>(i), guesses[i]);
+      if (i < keys.size()) fetch_for_new<kStep>(keys[i], guesses[i]);
     };
     step.template operator()<0>();
     step.template operator()<1>();
@@ -127,8 +129,9 @@ void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept 
   }
 }
 
-Created Translator::create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
-                           Realm realm, const PortPool::Guess& guess) noexcept {
+/// create() where there may be a rule.
+Created Translator::create_by_rule(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
+                                   Tick now, Realm realm, const PortPool::Guess& guess) noexcept {
   const auto with_remote = [&](Created created) noexcept {
     if (created.index != kNoMapping && !remote.address.is_unspecified())
       note_remote(created.index, remote, now);

@@ -230,7 +230,11 @@ class Translator {
   /// An untranslated one stands for itself and takes no port.
   /// \param guess  of for_each_new()
   [[nodiscard]] Created create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
-                               Realm realm = Realm::translated, const PortPool::Guess& guess = {}) noexcept;
+                               Realm realm = Realm::translated, const PortPool::Guess& guess = {}) noexcept {
+    return realm == Realm::translated && statics_.empty()
+               ? create_dynamic(protocol, inside, remote, now, guess)
+               : create_by_rule(protocol, inside, remote, now, realm, guess);
+  }
   /// A mapping for an external endpoint that has none, made by a packet from outside: where a static mapping
   /// says so. The last quarter of the table is not for this, so that a scan of a whole address leaves room
   /// for flows from inside.
@@ -319,8 +323,10 @@ class Translator {
   // Steps of prefetch_new(): each reads what the one before it asked for.
   static constexpr std::size_t kNewSteps = 4;
   template <std::size_t kStep>
-  void fetch_for_new(OutboundKey key, unsigned n, PortPool::Guess& guess) const noexcept;
+  void fetch_for_new(OutboundKey key, PortPool::Guess& guess) const noexcept;
 
+  [[nodiscard]] Created create_by_rule(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
+                                       Tick now, Realm realm, const PortPool::Guess& guess) noexcept;
   [[nodiscard]] Created create_static(OutboundKey key, const StaticTarget& rule, std::uint16_t port,
                                       Opener opener, Tick now) noexcept;
   [[nodiscard]] Created create_fixed(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
@@ -397,10 +403,9 @@ class Translator {
   Refusals refusals_;
 };
 
-/// \param n  how many create() will be called for before this one
-/// \param guess  grows from step to step
+/// \param guess  with its draw; grows from step to step
 template <std::size_t kStep>
-[[gnu::always_inline]] inline void Translator::fetch_for_new(OutboundKey key, unsigned n,
+[[gnu::always_inline]] inline void Translator::fetch_for_new(OutboundKey key,
                                                              PortPool::Guess& guess) const noexcept {
   const Endpoint inside = key.inside();
   const Protocol protocol = key.protocol();
@@ -410,11 +415,11 @@ template <std::size_t kStep>
     hosts_.prefetch_further(inside.address);
   } else if constexpr (kStep == 2) {
     guess.pool_index = ports_.pool_index_of(inside.address);
-    ports_.prefetch(static_cast<std::uint16_t>(guess.pool_index), protocol, n);
+    ports_.prefetch(protocol, guess);
   } else {
-    ports_.guess(protocol, inside.port.host(), n, guess);
-    if (const auto port = ports_.port_of(protocol, guess))
-      inbound_.prefetch(InboundKey{static_cast<std::uint16_t>(guess.pool_index), *port, protocol});
+    ports_.guess(protocol, inside.port.host(), guess);
+    if (guess.place)
+      inbound_.prefetch(InboundKey{static_cast<std::uint16_t>(guess.pool_index), guess.port, protocol});
   }
 }
 
@@ -424,11 +429,11 @@ void Translator::for_each_new(std::span<const OutboundKey> keys, Make&& make) no
   constexpr std::size_t kAhead = 3;
   std::array<PortPool::Guess, kLookupBurst> guesses;
   const std::size_t size = std::min(keys.size(), kLookupBurst);
+  for (std::size_t i = 0; i < size; ++i) guesses[i].draw = ports_.draw_number(i);
   for (std::size_t at = 0; at < size + kNewSteps * kAhead; ++at) {
     const auto step = [&]<std::size_t kStep>() noexcept {
       const std::size_t i = at - kStep * kAhead;
-      const std::size_t made = at < kNewSteps * kAhead ? 0 : at - kNewSteps * kAhead;
-      if (i < size) fetch_for_new<kStep>(keys[i], static_cast<unsigned>(i - made), guesses[i]);
+      if (i < size) fetch_for_new<kStep>(keys[i], guesses[i]);
     };
     step.template operator()<0>();
     step.template operator()<1>();

@@ -13,13 +13,14 @@
 #include "dataplane/ipc/text.hpp"
 #include "dataplane/stats.hpp"
 #include "nat/mapping.hpp"
+#include "nat/ownership.hpp"
 
 namespace pinhole::ipc {
 
 /// Grows with every change to a struct in this folder, to nat::Mapping or to a list of counters.
 inline constexpr std::uint16_t kAbiVersion = 5;
 inline constexpr std::uint64_t kMagic = 0x50494e484f4c4531;  // "PINHOLE1"
-inline constexpr std::size_t kMaxWorkers = 16;
+inline constexpr std::size_t kMaxWorkers = nat::kMaxWorkers;
 inline constexpr std::size_t kMaxInterfaces = 16;
 
 /// In DPDK's runtime directory: locked by a data plane that control may attach to (dataplane/ready_file.hpp).

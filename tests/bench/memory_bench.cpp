@@ -53,7 +53,8 @@ void start_eal(unsigned memory_mb) {
 
 /// Bytes a mapping, after all were made.
 double bytes_of(std::uint32_t mappings) {
-  const auto config = config_for(mappings, "pinhole_memory_bench");
+  auto config = config_for(mappings, "pinhole_memory_bench");
+  config.nat.mappings_per_worker = mappings;  // and not one more
   start_eal(config.dpdk.memory_mb + 512);
   StateLab lab(config);
   std::size_t bytes = 0;

@@ -333,13 +333,13 @@ TEST_CASE("the ports that will be given are guessed, and guessing changes nothin
     for (unsigned round = 0; round < 20; ++round) {
       std::vector<std::uint16_t> guesses;
       for (unsigned n = 0; n < PortPool::kAhead; ++n) {
-        guessed.pool.prefetch(protocol, n % 4, n);
         PortPool::Guess guess;
         guess.pool_index = n % 4;
-        guessed.pool.guess(protocol, inside_port(n), n, guess);
-        const auto port = guessed.pool.port_of(protocol, guess);
-        REQUIRE(port);
-        guesses.push_back(*port);
+        guess.draw = guessed.pool.draw_number(n);
+        guessed.pool.prefetch(protocol, guess);
+        guessed.pool.guess(protocol, inside_port(n), guess);
+        REQUIRE(guess.place);
+        guesses.push_back(guess.port);
       }
       unsigned right = 0;
       for (unsigned n = 0; n < PortPool::kAhead; ++n) {
@@ -358,7 +358,9 @@ TEST_CASE("a port may be taken by a guess, which is as good as a choice at its t
   Pool plain(1, 1, 1);
   constexpr std::uint16_t kInside = 4000;
   PortPool::Guess guess;
-  guessed.pool.guess(Protocol::udp, kInside, 0, guess);
+  guess.draw = guessed.pool.draw_number(0);
+  guessed.pool.prefetch(Protocol::udp, guess);
+  guessed.pool.guess(Protocol::udp, kInside, guess);
   const auto port = plain.pool.take(Protocol::udp, 0, kInside);
   REQUIRE(port);
 

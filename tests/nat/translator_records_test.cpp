@@ -138,7 +138,7 @@ TEST_CASE("under random use each block is one host's alone, and the records tell
   TestNat n({.pool = 2,
              .mappings = kMappings,
              .worker = 1,
-             .workers = 20,
+             .workers = kMaxWorkers,
              .key = seed,
              .quotas = {.mappings = {0, 50, 50}},
              .port_rest = kRest,

@@ -60,6 +60,8 @@ class PipelineLab {
   /// Turns of all workers until nothing moves.
   /// \return what they sent, by interface, queue and then time; requests by ARP are left out
   std::vector<Sent> run();
+  /// One turn of one worker; what it sends stays on the wire for run().
+  void turn(unsigned worker) { appliance_->workers()[worker]->turn(); }
   /// receive() and run().
   std::vector<Sent> send(unsigned interface, const FrameSpec& spec, unsigned worker = 0);
   /// The frame as it must leave: Ethernet addresses from our interface to the neighbour, all else as
@@ -80,6 +82,7 @@ class PipelineLab {
 
   [[nodiscard]] unsigned workers() const noexcept { return workers_; }
   [[nodiscard]] dataplane::WorkerContext& context(unsigned worker) { return appliance_->context(worker); }
+  [[nodiscard]] const dataplane::Worker& worker(unsigned index) { return *appliance_->workers()[index]; }
   [[nodiscard]] const dataplane::Network& network() const { return appliance_->network(); }
   [[nodiscard]] const dataplane::Steering& steering() const { return appliance_->network().steering; }
   /// The mapping of an inside endpoint with its owner; fails the test when there is none.
