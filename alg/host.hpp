@@ -29,6 +29,12 @@ struct Lookup {
 /// a port has to come back without one (requirement AC-10).
 enum class Written : std::uint8_t { anyhow, in_uri, in_uri_without_port, in_via, in_via_without_port };
 
+/// Whose word it is that an inside host listens at a signalling endpoint.
+enum class Claim : std::uint8_t {
+  own,     // the sender's
+  echoed,  // somebody else's, which the sender repeats: it must not open anything (requirement AC-23)
+};
+
 /// What a session description says of one of its streams.
 struct MediaStream {
   std::uint8_t section = 0;  // index of its m= line
@@ -59,10 +65,13 @@ class Host {
   /// True for an address of the external pool.
   [[nodiscard]] virtual bool is_external(nat::Ipv4Address address) const noexcept = 0;
 
-  /// The external endpoint of a signalling endpoint inside; makes the mapping when there is none.
-  /// \param written to be remembered for as long as the mapping lives; `anyhow`: nothing is
+  /// The external endpoint of a signalling endpoint inside. By the sender's own claim the mapping is made
+  /// when there is none; by an echoed one it is only looked up.
+  /// \param written to be remembered for as long as the mapping lives, if it is the sender's word; `anyhow`:
+  /// nothing is
   [[nodiscard]] virtual Lookup external_of(nat::Protocol protocol, nat::Endpoint inside,
-                                           Written written = Written::anyhow) noexcept = 0;
+                                           Written written = Written::anyhow,
+                                           Claim claim = Claim::own) noexcept = 0;
   /// The external endpoint of a media endpoint inside that is named, but not opened (an ICE candidate that is
   /// no default); makes the mapping when there is none. What it sends itself lets others in.
   [[nodiscard]] virtual Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept = 0;

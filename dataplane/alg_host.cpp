@@ -124,18 +124,20 @@ bool AlgHost::may_open(nat::Endpoint inside) const noexcept {
   return inside.address == flow.inside.address && inside.port.host() >= kFirstUserPort;
 }
 
-alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside,
-                                 alg::Written written) noexcept {
+alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside, alg::Written written,
+                                 alg::Claim claim) noexcept {
   const auto& flow = message_->flow;
+  const bool is_echoed = claim == alg::Claim::echoed;
   if (inside == flow.inside && protocol == flow.protocol) {
-    note_written(written);
+    if (!is_echoed) note_written(written);
     return {alg::LookupState::found, flow.external, {}};
   }
-  if (!may_open(inside)) return {};
+  if (!is_echoed && !may_open(inside)) return {};
   const auto owner = parts_.steering.owner_of_inside(inside.address);
-  if (owner == parts_.worker)
-    return parts_.endpoints.external_of(protocol, inside, flow.remote, now_, realm_, written);
-  return ask_endpoint(PeerMessageType::external_of, owner, protocol, inside, written);
+  if (owner != parts_.worker)
+    return ask_endpoint(PeerMessageType::external_of, owner, protocol, inside, written, claim);
+  if (is_echoed) return parts_.endpoints.find_external(protocol, inside, realm_);
+  return parts_.endpoints.external_of(protocol, inside, flow.remote, now_, realm_, written);
 }
 
 /// How the sender wrote its own endpoint. Phones do not change their mind: mostly it is known.
@@ -177,9 +179,10 @@ alg::Lookup AlgHost::inside_of(nat::Protocol protocol, nat::Endpoint external) n
 }
 
 alg::Lookup AlgHost::ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
-                                  nat::Endpoint endpoint, alg::Written written) noexcept {
+                                  nat::Endpoint endpoint, alg::Written written, alg::Claim claim) noexcept {
   PeerMessage question = question_to(owner, type);
   question.written = written;
+  question.is_echoed = claim == alg::Claim::echoed;
   question.protocol = protocol;
   question.first = endpoint;
   question.second = message_->flow.remote;

@@ -92,7 +92,8 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept override;
   [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept override;
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside,
-                                        alg::Written written = alg::Written::anyhow) noexcept override;
+                                        alg::Written written = alg::Written::anyhow,
+                                        alg::Claim claim = alg::Claim::own) noexcept override;
   [[nodiscard]] alg::Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override;
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override;
   void announce(const alg::sip::Summary& summary) noexcept override;
@@ -153,7 +154,8 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] CallKey call_key() const noexcept;
   void open_on_commit() noexcept;
   [[nodiscard]] alg::Lookup ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
-                                         nat::Endpoint endpoint, alg::Written written) noexcept;
+                                         nat::Endpoint endpoint, alg::Written written = alg::Written::anyhow,
+                                         alg::Claim claim = alg::Claim::own) noexcept;
   void note_written(alg::Written written) noexcept;
   [[nodiscard]] PeerMessage question_to(unsigned owner, PeerMessageType type) const noexcept;
   [[nodiscard]] const PeerMessage* ask(PeerMessage& question) noexcept;

@@ -36,8 +36,10 @@ void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick n
 bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
   switch (message.type) {
     case PeerMessageType::external_of:
-      answer_with(message, endpoints.external_of(message.protocol, message.first, message.second, now,
-                                                 message.realm, message.written));
+      answer_with(message, message.is_echoed
+                               ? endpoints.find_external(message.protocol, message.first, message.realm)
+                               : endpoints.external_of(message.protocol, message.first, message.second, now,
+                                                       message.realm, message.written));
       break;
     case PeerMessageType::candidate_of:
       answer_with(message, endpoints.candidate_of(message.protocol, message.first, message.second, now,
@@ -122,7 +124,7 @@ bool QuestionTable::asks_the_same(const Entry& entry, const PeerMessage& message
   return entry.message.type == message.type && entry.message.realm == message.realm &&
          entry.message.protocol == message.protocol && entry.first_asked == message.first &&
          entry.second_asked == message.second && entry.message.call_hash == message.call_hash &&
-         entry.message.written == message.written;
+         entry.message.written == message.written && entry.message.is_echoed == message.is_echoed;
 }
 
 void QuestionTable::clear(Entry& entry) noexcept {

@@ -32,7 +32,7 @@ inline constexpr Ticket kNoTicket = 0;
 
 enum class PeerMessageType : std::uint8_t {
   // With an answer that a message waits for:
-  external_of,   // `first` inside, `second` remote → `first` external
+  external_of,   // `first` inside, `second` remote → `first` external; an echoed one is looked up
   candidate_of,  // the same, of media that is no pinhole
   inside_of,     // `first` external → `first` inside
   open_media,    // `first` and `second` inside RTP and RTCP, to be kept until `until` → external, refs
@@ -53,7 +53,8 @@ struct PeerMessage {
   alg::LookupState state = alg::LookupState::none;  // of an answer
   bool first_fresh : 1 = false;                     // of an answer: see MediaPort
   bool second_fresh : 1 = false;
-  bool follows : 1 = false;  // open_media: see MediaRequest
+  bool follows : 1 = false;     // open_media: see MediaRequest
+  bool is_echoed : 1 = false;   // external_of: by alg::Claim
   nat::Protocol protocol = nat::Protocol::udp;
   std::uint8_t asker = 0;  // worker
   std::uint8_t owner = 0;  // worker that is asked

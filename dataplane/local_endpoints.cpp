@@ -48,6 +48,13 @@ alg::Lookup LocalEndpoints::external_of(nat::Protocol protocol, nat::Endpoint in
   return {alg::LookupState::found, mapping.external, {}};
 }
 
+alg::Lookup LocalEndpoints::find_external(nat::Protocol protocol, nat::Endpoint inside,
+                                          nat::Realm realm) const noexcept {
+  const auto index = translator_.find_outbound({inside, protocol, realm});
+  if (index == nat::kNoMapping) return {};
+  return {alg::LookupState::found, translator_[index].external, {}};
+}
+
 void LocalEndpoints::note_signalling(nat::Protocol protocol, nat::Endpoint inside,
                                      nat::Realm realm) noexcept {
   const auto index = translator_.find_outbound({inside, protocol, realm});

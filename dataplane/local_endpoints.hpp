@@ -65,6 +65,10 @@ class LocalEndpoints {
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
                                         nat::Tick now, nat::Realm realm = nat::Realm::translated,
                                         alg::Written written = alg::Written::anyhow) noexcept;
+  /// The external endpoint of a signalling endpoint of an own host as it stands: nothing is made, refreshed
+  /// or let in. \return none when nothing stands for it
+  [[nodiscard]] alg::Lookup find_external(nat::Protocol protocol, nat::Endpoint inside,
+                                          nat::Realm realm) const noexcept;
   /// A message of an own host was read: from now on its mapping carries signalling.
   void note_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Realm realm) noexcept;
   /// Remembers how an own host wrote a signalling endpoint that has a mapping.

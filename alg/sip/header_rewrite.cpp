@@ -271,6 +271,13 @@ constexpr auto kTreatments = [] {
   return table;
 }();
 
+// What a response repeats of its request (RFC 3261 sections 8.2.6.2 and 12.1.1, RFC 3327 section 5.3), and a
+// request of what its sender was told the way by (RFC 3261 section 12.2.1.1, RFC 3608 section 6.1).
+constexpr bool is_echoed(HeaderId id, bool in_request) noexcept {
+  if (in_request) return id == HeaderId::route;
+  return id == HeaderId::via || id == HeaderId::record_route || id == HeaderId::path;
+}
+
 // "INVITE sip:bob@example.com SIP/2.0"; empty when the line is none of these.
 std::string_view request_uri_of(std::string_view line) noexcept {
   const auto method_end = skip(line, 0, chars::kToken);
@@ -283,11 +290,39 @@ std::string_view request_uri_of(std::string_view line) noexcept {
   return is_sip ? trim(slice(line, method_end, version)) : std::string_view{};
 }
 
+// Those headers of a fragment that are one claim. Its start line is no header that is translated.
+void rewrite_fragment_headers(std::string_view text, bool is_response, Claim claim,
+                              Translator& translator) noexcept {
+  translator.take_for(claim);
+  HeaderReader reader(text);
+  Header header;
+  while (reader.next(header)) {
+    const bool is_repeated = is_response && is_echoed(header.id, false);
+    if (is_repeated == (claim == Claim::echoed)) rewrite_header(header, translator);
+  }
+  translator.take_for(Claim::own);
+}
+
+// "SIP/2.0 200 OK"
+bool is_status_line(std::string_view line) noexcept {
+  return equals(slice(line, 0, std::min<std::size_t>(line.size(), 4)), "sip/");
+}
+
 }  // namespace
 
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept {
+  for (const auto& header : message.headers()) {
+    if (!is_echoed(header.id, message.is_request())) rewrite_header(header, translator);
+  }
+}
+
+void rewrite_echoes(const MessageView& message, Translator& translator) noexcept {
+  translator.take_for(Claim::echoed);
   if (message.is_request()) rewrite_request_uri(message.request_uri(), translator);
-  for (const auto& header : message.headers()) rewrite_header(header, translator);
+  for (const auto& header : message.headers()) {
+    if (is_echoed(header.id, message.is_request())) rewrite_header(header, translator);
+  }
+  translator.take_for(Claim::own);
 }
 
 void rewrite_request_uri(std::string_view uri, Translator& translator) noexcept {
@@ -341,12 +376,12 @@ void rewrite_header(const Header& header, Translator& translator) noexcept {
 
 void rewrite_fragment(std::string_view text, Translator& translator) noexcept {
   const auto line_end = std::min(text.find('\n'), text.size());
-  const auto uri = request_uri_of(trim(slice(text, 0, line_end)));
+  const auto line = trim(slice(text, 0, line_end));
+  const auto uri = request_uri_of(line);
   if (!uri.empty()) rewrite_request_uri(uri, translator);
-  // A start line is no header that is translated.
-  HeaderReader reader(text);
-  Header header;
-  while (reader.next(header)) rewrite_header(header, translator);
+  const bool is_response = is_status_line(line);
+  rewrite_fragment_headers(text, is_response, Claim::own, translator);
+  if (is_response) rewrite_fragment_headers(text, is_response, Claim::echoed, translator);
 }
 
 }  // namespace pinhole::alg::sip

@@ -12,8 +12,15 @@
 
 namespace pinhole::alg::sip {
 
-/// A value that does not follow the grammar is left as it is; whoever receives it judges it.
+/// All that is the sender's own word. A value that does not follow the grammar is left as it is; whoever
+/// receives it judges it.
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept;
+
+/// What the sender repeats of messages that came to it: in a response Via, Record-Route and Path of its
+/// request, in a request the Request-URI and Route. Whoever sent those may have named any inside endpoint
+/// there, so that none is opened for it. To be called when everything else was asked for: a message that is
+/// sent again is to find the same mappings.
+void rewrite_echoes(const MessageView& message, Translator& translator) noexcept;
 
 /// One header, of a message or of a part of one that is like a message.
 void rewrite_header(const Header& header, Translator& translator) noexcept;

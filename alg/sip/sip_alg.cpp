@@ -85,6 +85,7 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
 
   rewrite_headers(view, translator);
   const auto opened = rewrite_body(view, body, translator);
+  rewrite_echoes(view, translator);
   if (translator.outcome() == Outcome::fine) grant_bindings(view, translator);
 
   auto answer = answer_of(translator.outcome());

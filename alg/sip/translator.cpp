@@ -59,10 +59,18 @@ std::optional<Counterpart> Translator::counterpart(nat::Protocol protocol, nat::
   if (given_up() || !is_ours(address)) return std::nullopt;
   const nat::Endpoint before{address, nat::Be16{port.port_or(default_port)}};
   const auto lookup = direction() == Direction::outbound
-                          ? host_.external_of(protocol, before, written(port, default_port, place))
+                          ? host_.external_of(protocol, before, written(port, default_port, place),
+                                              claim_of(protocol, before, place))
                           : host_.inside_of(protocol, before);
   if (!note(lookup.state)) return std::nullopt;
   return Counterpart{lookup.endpoint, place == Place::via ? lookup.portless.in_via : lookup.portless.in_uri};
+}
+
+// What a sender repeats it has written itself where it names itself: a proxy, in Record-Route.
+Claim Translator::claim_of(nat::Protocol protocol, nat::Endpoint endpoint, Place place) const noexcept {
+  const bool names_sender =
+      place == Place::own_uri && protocol == flow().protocol && endpoint == flow().inside;
+  return names_sender ? Claim::own : claim_;
 }
 
 bool Translator::note(LookupState state) noexcept {

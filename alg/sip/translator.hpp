@@ -68,6 +68,9 @@ class Translator {
   /// Notes what the host answered. \return true when it found something.
   [[nodiscard]] bool note(LookupState state) noexcept;
 
+  /// Says whose word the signalling endpoints are that are named from now on.
+  void take_for(Claim claim) noexcept { claim_ = claim; }
+
   /// Says by which rule the edits from now on are made.
   void use(Rule rule) noexcept { rule_ = rule; }
   [[nodiscard]] Rule rule() const noexcept { return rule_; }
@@ -100,6 +103,8 @@ class Translator {
     bool is_ours = false;
   };
 
+  [[nodiscard]] Claim claim_of(nat::Protocol protocol, nat::Endpoint endpoint, Place place) const noexcept;
+
   const Message& message_;
   Host& host_;
   EditList& edits_;
@@ -108,6 +113,7 @@ class Translator {
   mutable std::optional<Asked> asked_;
   Outcome outcome_ = Outcome::fine;
   Rule rule_ = Rule::other;
+  Claim claim_ = Claim::own;
 };
 
 }  // namespace pinhole::alg::sip

@@ -233,6 +233,35 @@ TEST_CASE("a message with more streams of another worker than a card holds is re
   CHECK(lab.asker().calls.size() == 0);
 }
 
+TEST_CASE("what a message repeats is looked up with its owner, and not made there",
+          "[dataplane][alg_host][foreign][AC-23]") {
+  TwoWorkers lab;
+  const auto named = endpoint(lab.phone, 1610);
+  const alg::Message message{"", alg::Direction::outbound, {nat::Protocol::udp, lab.proxy, {}, kProvider}};
+  auto& host = lab.asker().host;
+  const auto ask = [&](alg::Claim claim) {
+    alg::Lookup found;
+    found.state = LookupState::wait;
+    for (int i = 0; i < 2 && found.state == LookupState::wait; ++i) {
+      host.begin(message, lab.now);
+      found = host.external_of(nat::Protocol::udp, named, alg::Written::anyhow, claim);
+      host.abandon();
+      lab.deliver();
+    }
+    return found;
+  };
+  CHECK(ask(alg::Claim::echoed).state == LookupState::none);
+  CHECK(lab.owner().translator.table().size() == 0);
+  // The same question by another claim is another question.
+  const auto made = ask(alg::Claim::own);
+  CHECK(made.state == LookupState::found);
+  CHECK(lab.owner().translator.table().size() == 1);
+  lab.pass_s(3);  // the first answer is forgotten
+  const auto found = ask(alg::Claim::echoed);
+  CHECK(found.state == LookupState::found);
+  CHECK(found.endpoint == made.endpoint);
+}
+
 TEST_CASE("signalling endpoints of other workers are asked for", "[dataplane][alg_host][foreign]") {
   TwoWorkers lab;
   const auto contact = endpoint(lab.phone, 5060);

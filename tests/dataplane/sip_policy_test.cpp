@@ -164,6 +164,57 @@ TEST_CASE("endpoints come back with a port or without, also those of another wor
   }
 }
 
+TEST_CASE("what the other side has named is not opened by the messages of a phone that repeat it",
+          "[dataplane][sip][AC-23]") {
+  for (const unsigned workers : {1U, 2U}) {
+    DYNAMIC_SECTION(workers << " workers") {
+      Lab lab({}, workers);
+      auto& pipeline = lab.pipeline();
+      const auto live = [&] { return pipeline.count(nat::Counter::mapping_live); };
+      const std::string via = "SIP/2.0/UDP proxy.example.com;branch=z9hG4bK1, SIP/2.0/UDP ";
+      const std::string record_route = "Record-Route: <sip:" + lab.other() + ":2022;transport=tcp>";
+      const auto answer =
+          lines({"SIP/2.0 200 OK", "Via: " + via + lab.other() + ":1610;branch=z9hG4bK0", record_route,
+                 "From: <sip:bob@example.com>;tag=b", "To: <sip:alice@example.com>;tag=a", "Call-ID: 1",
+                 "CSeq: 1 OPTIONS", "Contact: <sip:alice@" + lab.phone() + ":5060>", ""});
+      const auto out = lab.out(answer);
+      REQUIRE(out);
+      const auto external = pipeline.mapping(Protocol::udp, {address(lab.phone()), nat::Be16{5060}}).external;
+      CHECK(*out == replaced(answer, lab.phone() + ":5060", std::string(nat::EndpointText(external).view())));
+      CHECK(live() == 1);
+      CHECK(lab.out(answer) == out);
+      CHECK(live() == 1);
+
+      const auto bye = lines({"BYE sip:" + lab.other() + ":22;transport=tcp SIP/2.0",
+                              "Via: SIP/2.0/UDP phone.example.com;branch=z9hG4bK2",
+                              "Route: <sip:proxy.example.com;lr>, <sip:" + lab.other() + ":1610;lr>",
+                              "From: <sip:alice@example.com>;tag=a", "To: <sip:bob@example.com>;tag=b",
+                              "Call-ID: 1", "CSeq: 2 BYE", ""});
+      CHECK(lab.out(bye) == bye);
+      CHECK(live() == 1);
+    }
+  }
+}
+
+TEST_CASE("a response carries back what was put back to inside endpoints in its request",
+          "[dataplane][sip][AC-10]") {
+  for (const unsigned workers : {1U, 2U}) {
+    DYNAMIC_SECTION(workers << " workers") {
+      Lab lab({}, workers);
+      // The other host has named itself to the proxy, which sends its request in to the phone.
+      const auto request = message("OPTIONS sip:alice@example.com SIP/2.0", lab.other() + ":1610",
+                                   "example.com", "1", "Record-Route: <sip:" + lab.other() + ":1610;lr>");
+      const auto outside = lab.out(request);
+      REQUIRE(outside);
+      REQUIRE(lab.in(*outside) == request);
+      const auto status = [](const std::string& text) {
+        return replaced(text, "OPTIONS sip:alice@example.com SIP/2.0", "SIP/2.0 200 OK");
+      };
+      CHECK(lab.out(status(request)) == status(*outside));
+    }
+  }
+}
+
 TEST_CASE("a first message that names its own port for media leaves it to signalling", "[dataplane][AC-09]") {
   Lab lab;
   const auto sdp = lines({"v=0", "o=- 1 1 IN IP4 " + lab.phone(), "s=-", "c=IN IP4 " + lab.phone(), "t=0 0",

@@ -43,6 +43,7 @@ class FakeAlgHost final : public alg::Host {
   std::map<nat::Endpoint, nat::Endpoint> forced;  // the external endpoint that an inside one will get
   bool waits = false;                             // every question is answered by `wait`
   bool exhausted = false;                         // nothing new can be mapped
+  bool knows_repeated = true;                     // what a message repeats has been mapped before
 
   // What a test may read.
   std::vector<Announced> announced;
@@ -60,11 +61,14 @@ class FakeAlgHost final : public alg::Host {
   }
 
   [[nodiscard]] alg::Lookup external_of(nat::Protocol protocol, nat::Endpoint inside,
-                                        alg::Written written = alg::Written::anyhow) noexcept override {
+                                        alg::Written written = alg::Written::anyhow,
+                                        alg::Claim claim = alg::Claim::own) noexcept override {
     if (waits) return {alg::LookupState::wait, {}, {}};
-    remember({protocol, inside}, written);
+    const bool is_echoed = claim == alg::Claim::echoed && !knows_repeated;
+    if (!is_echoed) remember({protocol, inside}, written);
     const auto found = external_.find({protocol, inside});
     if (found != external_.end()) return {alg::LookupState::found, found->second, {}};
+    if (is_echoed) return {};
     if (exhausted) return {alg::LookupState::exhausted, {}, {}};
     const auto external = choose(protocol, inside);
     external_[{protocol, inside}] = external;

@@ -98,6 +98,73 @@ TEST_CASE("own addresses in headers are translated on the way out", "[alg][sip][
   }
 }
 
+TEST_CASE("what a message repeats is looked up, and opens nothing", "[alg][sip][AC-23][rfc3261][rfc3327]") {
+  const std::string ok = "SIP/2.0 200 OK";
+  const std::string bye = "BYE sip:example.com SIP/2.0";
+  struct Row {
+    std::string start;
+    std::string header;
+  };
+  const Row rows[] = {
+      {ok, "Via: SIP/2.0/UDP 10.0.0.9:1610;branch=1"},
+      {ok, "Via: SIP/2.0/UDP host;received=10.0.0.9;rport=1610"},
+      {ok, "Via: SIP/2.0/UDP host:1610;maddr=10.0.0.9"},
+      {ok, "Record-Route: <sip:10.0.0.9:1610;transport=tcp;lr>"},
+      {ok, "Record-Route: <sip:10.0.0.5:1610;lr>"},
+      {ok, "Path: <sip:host:1610;maddr=10.0.0.9>"},
+      {bye, "Route: <sip:198.51.100.9;lr>, <sip:10.0.0.9:1610;lr>"},
+      {"BYE sip:10.0.0.9:1610 SIP/2.0", "X: y"},
+      {"BYE sip:10.0.0.9:1610;transport=tcp SIP/2.0", "X: y"},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.start << " " << row.header) {
+      SipBench bench;
+      bench.host.knows_repeated = false;
+      const auto message = with_header(row.header, row.start);
+      const auto mappings = bench.host.mappings();
+      CHECK(bench.out(message).text == message);
+      CHECK(bench.host.mappings() == mappings);
+      // What is there already stands for what it stands for.
+      for (const auto protocol : {nat::Protocol::udp, nat::Protocol::tcp}) {
+        for (const char* const named : {"10.0.0.9:1610", "10.0.0.5:1610"})
+          static_cast<void>(bench.host.external_of(protocol, test::endpoint(named)));
+      }
+      const auto known = bench.out(message).text;
+      CHECK(known.find("203.0.113.") != std::string::npos);
+      CHECK(known.find("10.0.0.") == std::string::npos);
+      CHECK(bench.in(known).text == message);
+    }
+  }
+}
+
+TEST_CASE("a message that is sent again finds no more than the first one", "[alg][sip][AC-23]") {
+  for (const std::string name : {"Record-Route", "Route"}) {
+    DYNAMIC_SECTION(name) {
+      SipBench bench;
+      bench.host.knows_repeated = false;
+      const auto message = with_header(name + ": <sip:10.0.0.6:5070;lr>\r\nContact: <sip:x@10.0.0.6:5070>",
+                                       name == "Route" ? "BYE sip:a SIP/2.0" : "SIP/2.0 200 OK");
+      const auto first = bench.out(message).text;
+      CHECK(first.find("10.0.0.6") == std::string::npos);
+      CHECK(bench.out(message).text == first);
+    }
+  }
+}
+
+TEST_CASE("how an endpoint is written is not learnt from what a response repeats, but of a proxy's own",
+          "[alg][sip][AC-10][AC-23]") {
+  const std::string ok = "SIP/2.0 200 OK";
+  SipBench bench;
+  bench.host.knows_repeated = false;
+  const auto known = with_header("Via: SIP/2.0/UDP 10.0.0.5");
+  const auto outside = bench.out(known).text;
+  static_cast<void>(bench.out(with_header("Via: SIP/2.0/UDP 10.0.0.5:5060", ok)));
+  CHECK(bench.in(outside).text == known);
+  const auto routed = with_header("Record-Route: <sip:10.0.0.5;lr>", ok);
+  const auto told = bench.out(routed).text;
+  CHECK(bench.in(told).text == routed);
+}
+
 TEST_CASE("a mapped port that is the default is written when a port was", "[alg][sip][AC-10]") {
   SipBench bench;
   bench.host.forced[test::endpoint("10.0.0.7:5070")] = test::endpoint("203.0.113.10:5060");
