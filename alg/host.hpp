@@ -78,9 +78,10 @@ class Host {
   /// The inside endpoint that an external endpoint of ours stands for; never makes a mapping.
   [[nodiscard]] virtual Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept = 0;
 
-  /// Says what the message is. Called once an inspection, before open_media(), so that media belongs to its
-  /// call.
-  virtual void announce(const sip::Summary& summary) noexcept = 0;
+  /// Says what the message is. Called once an inspection, before anything is asked that may open something,
+  /// so that media belongs to its call.
+  /// \return false when the message is none of the gateway's: it is to pass as it came
+  [[nodiscard]] virtual bool announce(const sip::Summary& summary) noexcept = 0;
   /// Says what an offer or answer wants of one of its streams; called for each, in order, before its media is
   /// opened or expected. Descriptions that set nothing up are not told of.
   virtual void describe(const MediaStream& stream) noexcept = 0;

@@ -33,9 +33,10 @@ void write_start(ipc::Text<Capacity>& start, const alg::sip::Summary& summary) n
 
 // One message.
 
-void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm) noexcept {
+void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm, Concern concern) noexcept {
   assert(message_ == nullptr);
   realm_ = realm;
+  concern_ = concern;
   message_ = &message;
   now_ = now;
   ticket_ = kNoTicket;
@@ -219,14 +220,16 @@ const PeerMessage* AlgHost::ask(PeerMessage& question) noexcept {
 
 // Calls.
 
-void AlgHost::announce(const alg::sip::Summary& summary) noexcept {
+bool AlgHost::announce(const alg::sip::Summary& summary) noexcept {
   auto& work = transaction_;
   work.summary = summary;
   work.announced = true;
-  if (summary.method == Method::register_ || summary.call_id.empty()) return;
+  if (summary.method == Method::register_ || summary.call_id.empty()) return is_concerned();
   work.call_hash = text_hash(summary.call_id);
   work.card = parts_.calls.find(call_key());
+  if (!is_concerned()) return false;
   if (work.card == kNoCard && summary.method == Method::invite && summary.is_request()) open_on_commit();
+  return true;
 }
 
 void AlgHost::open_on_commit() noexcept {

@@ -49,6 +49,9 @@ class Zones {
   ~Zones() = default;
 };
 
+/// Which messages the gateway is for. Where it is switched off, calls that live are seen through.
+enum class Concern : std::uint8_t { all, known_calls };
+
 /// What an AlgHost works with; all of it outlives it.
 struct AlgHostParts {
   std::uint8_t worker = 0;
@@ -74,15 +77,17 @@ class AlgHost final : public alg::Host {
 
   /// \param message lives until commit() or abandon()
   /// \param realm of the message's mapping, and so of all that it opens
-  void begin(const alg::Message& message, nat::Tick now, nat::Realm realm = nat::Realm::translated) noexcept;
+  /// \param concern which messages are the gateway's
+  void begin(const alg::Message& message, nat::Tick now, nat::Realm realm = nat::Realm::translated,
+             Concern concern = Concern::all) noexcept;
   /// The message goes on. To be called while its bytes are still as they were inspected: before the edits are
   /// applied, and after it is known that they fit.
   void commit(const alg::EditList& edits) noexcept;
   /// The message waits or was dropped.
   void abandon() noexcept;
-  /// Whether the message that is looked at belongs to a call that there was before it.
-  [[nodiscard]] bool is_of_known_call() const noexcept {
-    return transaction_.card != kNoCard && !transaction_.opens;
+  /// Whether the message that is looked at is the gateway's, as far as it was read.
+  [[nodiscard]] bool is_concerned() const noexcept {
+    return concern_ == Concern::all || (transaction_.card != kNoCard && !transaction_.opens);
   }
   /// After Verdict::wait: the answer that the message waits for; kNoTicket when nobody could be asked.
   [[nodiscard]] Ticket ticket() const noexcept { return ticket_; }
@@ -96,7 +101,7 @@ class AlgHost final : public alg::Host {
                                         alg::Claim claim = alg::Claim::own) noexcept override;
   [[nodiscard]] alg::Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override;
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override;
-  void announce(const alg::sip::Summary& summary) noexcept override;
+  [[nodiscard]] bool announce(const alg::sip::Summary& summary) noexcept override;
   void describe(const alg::MediaStream& stream) noexcept override;
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override;
   void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept override;
@@ -200,6 +205,7 @@ class AlgHost final : public alg::Host {
   const alg::Message* message_ = nullptr;
   nat::Tick now_ = 0;
   nat::Realm realm_ = nat::Realm::translated;
+  Concern concern_ = Concern::all;
   Ticket ticket_ = kNoTicket;
   Transaction transaction_;
 };

@@ -88,13 +88,12 @@ bool leave_alone(rte_mbuf* message, WorkerContext& worker) noexcept {
   return false;
 }
 
-/// Shows a message to its gateway, and does what it says. Where the gateway is switched off, it still sees
-/// the calls through that began before.
+/// Shows a message to its gateway, and does what it says.
 /// \param message  the packet, or the fragments of the message as a list
 /// \param packet   of the message, which begins at `frame`
 /// \return true when the packet goes on with its burst
 bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packet& packet,
-                     const std::byte* frame, Direction direction, bool switched_on,
+                     const std::byte* frame, Direction direction, Concern concern,
                      WorkerContext& worker) noexcept {
   auto& mapping = worker.translator[burst.mappings[place]];
   const bool is_packet = message->next == nullptr;
@@ -104,9 +103,9 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
   const alg::Message shown{
       payload, direction, {packet.protocol, mapping.inside, mapping.external, remote, portless(mapping)}};
   worker.edits.clear();
-  worker.host.begin(shown, worker.clock.tick(), mapping.realm);
+  worker.host.begin(shown, worker.clock.tick(), mapping.realm, concern);
   auto answer = worker.sip.inspect(shown, worker.host, worker.edits);
-  if (!switched_on && !worker.host.is_of_known_call()) {
+  if (!worker.host.is_concerned()) {
     worker.host.abandon();
     return leave_alone(message, worker);
   }
@@ -159,7 +158,8 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
     drop_message(message, DropReason::drop_bad_udp_checksum, worker);
     return false;
   }
-  return inspect_message(burst, place, message, packet, frame, direction, switched_on, worker);
+  const auto concern = switched_on ? Concern::all : Concern::known_calls;
+  return inspect_message(burst, place, message, packet, frame, direction, concern, worker);
 }
 
 void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {

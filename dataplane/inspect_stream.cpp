@@ -134,7 +134,7 @@ StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote,
 
 }  // namespace
 
-bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool may_begin,
+bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool switched_on,
                      WorkerContext& worker) noexcept {
   auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
@@ -143,7 +143,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool may
     return false;
   };
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  StreamEntry* const entry = entry_for(burst, place, remote, may_begin, worker);
+  StreamEntry* const entry = entry_for(burst, place, remote, switched_on, worker);
   if (entry == nullptr) return true;
   if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
   if (is_damaged(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);
@@ -165,6 +165,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool may
   entry->type_of_service[static_cast<std::size_t>(from)] =
       nat::header_at<nat::Ipv4Header>(bytes_of(mbuf), packet.l3_offset).type_of_service;
   entry->last_seen = worker.clock.tick();
+  entry->switched_on = switched_on;
   StreamCarrier carrier(*entry, worker);
   auto segment = segment_of(bytes_of(mbuf), packet);
   const auto taken = worker.stream_engine.take(entry->stream, from, segment, worker.clock.tick(), carrier);

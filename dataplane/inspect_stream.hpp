@@ -14,9 +14,10 @@
 namespace pinhole::dataplane {
 
 /// \param place  of a TCP packet that SIP is looked for in
-/// \param may_begin  a connection that begins now is to be read; one that is being read goes on anyhow
+/// \param switched_on  whether the gateway is: otherwise a connection that begins now is not read, and of one
+/// that is being read only what belongs to calls that live
 /// \return whether the packet goes on in the burst; otherwise it was taken
-bool inspect_segment(Burst& burst, unsigned place, alg::Direction direction, bool may_begin,
+bool inspect_segment(Burst& burst, unsigned place, alg::Direction direction, bool switched_on,
                      WorkerContext& worker) noexcept;
 
 /// Goes on with the connections that waited for an answer of another worker.

@@ -111,8 +111,16 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
       direction,
       {nat::Protocol::tcp, mapping.inside, mapping.external, entry_.remote, portless(mapping)}};
   worker_.edits.clear();
-  worker_.host.begin(message, worker_.clock.tick(), mapping.realm);
+  worker_.host.begin(message, worker_.clock.tick(), mapping.realm,
+                     entry_.switched_on ? Concern::all : Concern::known_calls);
   const auto answer = worker_.sip.inspect(message, worker_.host, worker_.edits);
+  if (!worker_.host.is_concerned()) {
+    worker_.host.abandon();
+    worker_.stats.worker.add(WorkerCounter::sip_switched_off);
+    worker_.edits.clear();
+    entry_.waits_until = 0;
+    return {Verdict::forward, &worker_.edits};
+  }
   if (answer.recognised) nat::keep_to_regular_path(mapping, MappingFlags::kSip);
   auto reason = answer.reason;
   switch (answer.verdict) {

@@ -81,7 +81,7 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
   auto summary = view.summary();
   summary.has_sdp = body.has_description();
   summary.call_id = call_id_.of(summary.call_id, translator);
-  host.announce(summary);
+  if (!host.announce(summary)) return {};
 
   rewrite_headers(view, translator);
   const auto opened = rewrite_body(view, body, translator);

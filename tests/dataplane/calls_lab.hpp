@@ -156,19 +156,19 @@ class Lab {
     const alg::Message message{
         "abc", test.direction, {nat::Protocol::udp, test.phone, at.translator[index].external, kProvider}};
     at.host.begin(message, now);
-    at.host.announce({.method = test.method,
-                      .status = test.status,
-                      .cseq = test.cseq,
-                      .has_sdp = !test.media.empty(),
-                      .session_expires_s = test.session_expires_s,
-                      .expires_s = test.expires_s,
-                      .method_text = "INVITE",
-                      .reason = "OK",
-                      .call_id = test.call_id,
-                      .from_tag = test.from_tag,
-                      .to_tag = test.to_tag,
-                      .from_uri = "sip:alice@example.com",
-                      .to_uri = "sip:bob@example.com"});
+    REQUIRE(at.host.announce({.method = test.method,
+                              .status = test.status,
+                              .cseq = test.cseq,
+                              .has_sdp = !test.media.empty(),
+                              .session_expires_s = test.session_expires_s,
+                              .expires_s = test.expires_s,
+                              .method_text = "INVITE",
+                              .reason = "OK",
+                              .call_id = test.call_id,
+                              .from_tag = test.from_tag,
+                              .to_tag = test.to_tag,
+                              .from_uri = "sip:alice@example.com",
+                              .to_uri = "sip:bob@example.com"}));
     for (const auto& binding : test.bindings) at.host.grant(binding);
     for (const auto& request : test.media) at.host.describe({.section = request.section, .held = test.held});
     for (const auto section : test.rejected) at.host.describe({.section = section, .rejected = true});

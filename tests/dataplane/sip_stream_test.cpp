@@ -232,6 +232,37 @@ TEST_CASE("over TCP nothing is opened for another host or a port below 1024",
   }
 }
 
+TEST_CASE("while the gateway is off, messages of a connection pass as they came, but for calls that live",
+          "[dataplane][sip][stream][AC-24]") {
+  Connection connection(true);
+  auto& lab = connection.lab();
+  auto at = kFirst;
+  const auto is_translated = [&](const std::string& call_id) {
+    auto text = connection.invite();
+    text.replace(text.find("one@"), 3, call_id);
+    const auto out = connection.from_phone(at, kProxyFirst, text);
+    at += size_of(text);
+    REQUIRE(out.size() == 1);
+    CHECK((out[0].text == text || out[0].text.find(connection.phone()) == std::string::npos));
+    return out[0].text != text;
+  };
+  const auto turn = [&](bool on) {
+    lab.context(0).sip_card.write([on](ipc::SipCard& card) {
+      card.current = *card.current.after({.scope = ipc::SipScope::all, .on = on});
+    });
+  };
+  CHECK(is_translated("one"));
+  turn(false);
+  const auto pinholes = lab.count(WorkerCounter::pinhole_opened);
+  CHECK_FALSE(is_translated("two"));
+  CHECK(lab.count(WorkerCounter::pinhole_opened) == pinholes);
+  CHECK(lab.count(WorkerCounter::call_live) == 1);
+  CHECK(lab.count(WorkerCounter::sip_switched_off) == 1);
+  CHECK(is_translated("one"));
+  turn(true);
+  CHECK(is_translated("two"));
+}
+
 TEST_CASE("without sip.tcp a connection on a SIP port is one like any other", "[dataplane][sip][stream]") {
   Connection connection(false);
   CHECK(connection.lab().context(0).streams.size() == 0);

@@ -207,6 +207,46 @@ TEST_CASE("the switch is turned at run time for all workers, and calls that live
   }
 }
 
+TEST_CASE("while the gateway is off, a message of no call that lives leaves no trace",
+          "[dataplane][sip_switch][AC-24]") {
+  Scene scene(lab_config(2));
+  auto& lab = scene.lab;
+  const Endpoint phone{lab.host_of(0), Be16{5060}};
+  const Endpoint stranger{lab.host_of(0, 1), Be16{5060}};
+  CHECK(scene.is_translated(phone, "living"));
+  const auto& media = lab.mapping(Protocol::udp, {phone.address, Be16{4000}});
+  const auto generation = media.generation.load();
+  const auto parent = media.parent;
+  scene.turn({.scope = ipc::SipScope::all, .on = false});
+  const auto live = lab.count(nat::Counter::mapping_live);
+  const auto pinholes = lab.count(WorkerCounter::pinhole_live);
+
+  // It names the media of the call that lives, its own port, and hosts of both workers.
+  for (const Endpoint named :
+       {phone, Endpoint{lab.host_of(0, 2), Be16{5070}}, Endpoint{lab.host_of(1), Be16{5070}}}) {
+    CHECK_FALSE(scene.is_translated(kInside, phone, kProxy, first_invite(named, "new")));
+    CHECK_FALSE(scene.is_translated(kInside, phone, kProxy, invite(named, "other", "SIP/2.0 200 OK")));
+  }
+  CHECK(lab.count(nat::Counter::mapping_live) == live);
+  CHECK(lab.count(WorkerCounter::pinhole_live) == pinholes);
+  CHECK(lab.count(WorkerCounter::call_live) == 1);
+  const auto& after = lab.mapping(Protocol::udp, {phone.address, Be16{4000}});
+  CHECK(after.generation.load() == generation);
+  CHECK(after.parent == parent);
+
+  // The first packet of a host makes its mapping, as any packet does.
+  CHECK_FALSE(scene.is_translated(kInside, stranger, kProxy, first_invite(stranger, "of a stranger")));
+  CHECK(lab.count(nat::Counter::mapping_live) == live + 1);
+  CHECK((lab.mapping(Protocol::udp, stranger).flags &
+         (nat::MappingFlags::kSip | nat::MappingFlags::kPinhole)) == 0);
+  CHECK(lab.count(WorkerCounter::pinhole_live) == pinholes);
+  CHECK(lab.drops().empty());
+
+  // The call that lives is translated on, and may open what it needs.
+  CHECK(scene.is_translated(kInside, phone, kProxy,
+                            invite(phone, "living", "INVITE sip:bob@example.com SIP/2.0", 2, ";tag=2")));
+}
+
 TEST_CASE("a change that was not prepared, or is not the last one, is not taken",
           "[dataplane][sip_switch][AC-24]") {
   Scene scene;

@@ -43,6 +43,7 @@ class FakeAlgHost final : public alg::Host {
   std::map<nat::Endpoint, nat::Endpoint> forced;  // the external endpoint that an inside one will get
   bool waits = false;                             // every question is answered by `wait`
   bool exhausted = false;                         // nothing new can be mapped
+  bool switched_off = false;                      // no message is the gateway's
   bool knows_repeated = true;                     // what a message repeats has been mapped before
 
   // What a test may read.
@@ -89,10 +90,11 @@ class FakeAlgHost final : public alg::Host {
             written == portless_.end() ? alg::Portless{} : written->second};
   }
 
-  void announce(const alg::sip::Summary& summary) noexcept override {
+  [[nodiscard]] bool announce(const alg::sip::Summary& summary) noexcept override {
     announced.push_back({summary.method, summary.status, summary.has_sdp, std::string(summary.call_id),
                          std::string(summary.from_tag), std::string(summary.to_tag),
                          std::string(summary.from_uri), std::string(summary.to_uri)});
+    return !switched_off;
   }
 
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override {

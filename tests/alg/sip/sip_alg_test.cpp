@@ -165,6 +165,19 @@ TEST_CASE("how an endpoint is written is not learnt from what a response repeats
   CHECK(bench.in(told).text == routed);
 }
 
+TEST_CASE("a message that is none of the gateway's passes as it came, and nothing is asked for it",
+          "[alg][sip][AC-24]") {
+  SipBench bench;
+  bench.host.switched_off = true;
+  const auto mappings = bench.host.mappings();
+  const auto passed = bench.out(invite());
+  CHECK(passed.answer.verdict == Verdict::forward);
+  CHECK_FALSE(passed.answer.recognised);
+  CHECK(passed.text == invite());
+  CHECK(bench.host.mappings() == mappings);
+  CHECK(bench.host.opened.empty());
+}
+
 TEST_CASE("a mapped port that is the default is written when a port was", "[alg][sip][AC-10]") {
   SipBench bench;
   bench.host.forced[test::endpoint("10.0.0.7:5070")] = test::endpoint("203.0.113.10:5060");
