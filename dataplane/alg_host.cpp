@@ -59,6 +59,7 @@ void AlgHost::commit(const alg::EditList& edits) noexcept {
     parts_.calls.step(work.card, work.summary, now_);
   }
   if (work.card != kNoCard) {
+    take_over();
     settle_media();
     for (std::size_t i = 0; i < work.evicted_count; ++i) close_pinhole(work.evicted[i]);
     tell_message(edits);

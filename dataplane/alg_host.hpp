@@ -4,8 +4,9 @@
 //
 // A message is one transaction. begin() says which message is looked at; the gateway asks and announces; then
 // commit() writes the call and the registrations down and tells control, or abandon() takes back what the
-// message alone had opened. So a message that has to wait is inspected again as if for the first time, a
-// message that is dropped leaves nothing behind, and a retransmission finds all that the first one opened.
+// message alone had opened; what other calls have changes hands with the commit. So a message that has to
+// wait is inspected again as if for the first time, a message that is dropped leaves nothing behind, and a
+// retransmission finds all that the first one opened.
 //
 // Endpoints of own hosts and ports come from the worker's translator; those of others are asked for
 // (dataplane/foreign.hpp), and the gateway is told to wait. Owned by one worker, which alone calls it.
@@ -172,6 +173,7 @@ class AlgHost final : public alg::Host {
   void load_refs() noexcept;
   static void name_again(ipc::PinholeRef& known, const ipc::PinholeRef& named, bool in_this_message) noexcept;
   [[nodiscard]] bool add_ref(const ipc::PinholeRef& added) noexcept;
+  void take_over() noexcept;
   [[nodiscard]] MediaMessage media_message() const noexcept;
   void settle_media() noexcept;
   void update(ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept;

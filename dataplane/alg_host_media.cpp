@@ -217,6 +217,19 @@ void AlgHost::expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::En
   work.sources[work.source_count++] = {.rtp = rtp, .rtcp = rtcp, .section = section};
 }
 
+/// The pinholes that the message names become its call's, also those of other calls.
+void AlgHost::take_over() noexcept {
+  auto& work = transaction_;
+  for (std::size_t i = 0; i < work.ref_count; ++i) {
+    auto& pinhole = work.refs[i];
+    if ((work.in_use >> i & 1U) == 0 || pinhole.worker != parts_.worker || is_gone(pinhole)) continue;
+    const auto parent = parts_.endpoints.parent_of(pinhole.mapping);
+    if (parent == kNobodysParent || parent == work.card) continue;
+    const auto ref = parts_.endpoints.hand_over(ref_of(pinhole), work.card, now_);
+    pinhole.generation = ref.generation;
+  }
+}
+
 /// What the message in hand says of its call's media.
 MediaMessage AlgHost::media_message() const noexcept {
   const auto& work = transaction_;

@@ -14,11 +14,19 @@ void answer_with(PeerMessage& message, alg::Lookup lookup) noexcept {
 }
 
 void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {
-  const auto ports = endpoints.open_media({.rtp = message.first,
-                                           .rtcp = message.second,
-                                           .protocol = message.protocol,
-                                           .follows = message.follows},
-                                          guest_parent(message.call_hash), now, message.realm);
+  const auto parent = guest_parent(message.call_hash);
+  auto ports = endpoints.open_media({.rtp = message.first,
+                                     .rtcp = message.second,
+                                     .protocol = message.protocol,
+                                     .follows = message.follows},
+                                    parent, now, message.realm);
+  const bool is_one = ports.rtcp.ref == ports.rtp.ref;
+  for (auto* const port : {&ports.rtp, &ports.rtcp}) {
+    const bool has_former = port->former != kNobodysParent && port->former != parent;
+    if (has_former && (port == &ports.rtp || !is_one))
+      port->ref = endpoints.hand_over(port->ref, parent, now);
+  }
+  if (is_one) ports.rtcp = ports.rtp;
   message.state = ports.state;
   message.first = ports.rtp.external;
   message.second = ports.rtcp.external;

@@ -201,9 +201,7 @@ MappingRef LocalEndpoints::shut(MappingRef pinhole) noexcept {
 
 MappingRef LocalEndpoints::hand_over(MappingRef pinhole, std::uint32_t parent, nat::Tick now) noexcept {
   if (!is_open(pinhole)) return {};
-  const auto inside = translator_[pinhole.mapping].inside;
-  const auto realm = translator_[pinhole.mapping].realm;
-  static_cast<void>(translator_.create_pair(inside, inside, parent, now, realm));
+  translator_.hand_over(pinhole.mapping, parent, now);
   return {pinhole.mapping, translator_[pinhole.mapping].generation.load(std::memory_order_relaxed)};
 }
 

@@ -39,7 +39,7 @@ struct MediaPort {
   nat::Endpoint external;
   MappingRef ref;
   bool fresh = false;                     // nothing stood for the inside endpoint before
-  std::uint32_t former = kNobodysParent;  // the parent that had it as a pinhole before
+  std::uint32_t former = kNobodysParent;  // the parent that had it as a pinhole before, and has it still
 };
 
 struct MediaPorts {
@@ -80,7 +80,8 @@ class LocalEndpoints {
                                          nat::Tick now, nat::Realm realm = nat::Realm::translated) noexcept;
   /// The inside endpoint behind an external port that this worker owns.
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept;
-  /// Opens a stream of an own host, or keeps what is open. \param parent see nat::Mapping
+  /// Opens a stream of an own host, or keeps what is open; what another parent has stays with it until it is
+  /// handed over. \param parent see nat::Mapping
   [[nodiscard]] MediaPorts open_media(const alg::MediaRequest& request, std::uint32_t parent, nat::Tick now,
                                       nat::Realm realm = nat::Realm::translated) noexcept;
 

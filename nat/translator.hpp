@@ -241,9 +241,9 @@ class Translator {
   [[nodiscard]] Created create_inbound(Protocol protocol, Endpoint external, Tick now,
                                        Realm realm = Realm::translated) noexcept;
   /// Media pinholes for a call. An inside endpoint that has a mapping keeps it: an ordinary one is turned
-  /// into a pinhole, another call's passes over to this one (and gets a new generation, so that the end of
-  /// the former call no longer closes it), a static one is left as it is. What is missing gets an even port
-  /// and the next one; when no pair is free, two ports of the right parity. All or nothing.
+  /// into a pinhole, another call's stays with that one until hand_over(), a static one is left as it is.
+  /// What is missing gets an even port and the next one; when no pair is free, two ports of the right parity.
+  /// All or nothing.
   /// \param inside_rtcp  equals `inside_rtp` when there is no RTCP
   /// \param parent       index of the call
   /// \param follows      what is missing gets the ports after that of the inside port before `inside_rtp`, if
@@ -251,7 +251,11 @@ class Translator {
   [[nodiscard]] CreatedPair create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent,
                                         Tick now, Realm realm = Realm::translated,
                                         bool follows = false) noexcept;
-  /// The same for one port of a stream over TCP, which is timed like any connection; its end is the call's.
+  /// A pinhole of another call becomes that of `parent`, and expects nobody yet. It gets a new generation, so
+  /// that the end of the former call no longer closes it.
+  void hand_over(MappingIndex index, std::uint32_t parent, Tick now) noexcept;
+  /// What create_pair() does, for one port of a stream over TCP, which is timed like any connection; its end
+  /// is the call's.
   [[nodiscard]] Created create_tcp_pinhole(const Endpoint& inside, Tick now,
                                            Realm realm = Realm::translated) noexcept;
   /// Says where the media of a pinhole comes from; without a remote, that this is not known yet.

@@ -181,14 +181,24 @@ void Translator::take_back(std::span<const Endpoint> inside, std::span<const Med
 void Translator::make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept {
   Mapping& mapping = table_[index];
   if (is_static(mapping)) return;
-  const bool was_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
-  const bool changes_hands = was_pinhole && mapping.parent != parent;
-  if (changes_hands) table_.renew(index);
-  mapping.flags |= MappingFlags::kPinhole | MappingFlags::kRefreshIn;
-  mapping.parent = parent;
-  mapping.timeout_class = TimeoutClass::media;
+  if ((mapping.flags & MappingFlags::kPinhole) == 0) {
+    mapping.flags |= MappingFlags::kPinhole | MappingFlags::kRefreshIn;
+    mapping.parent = parent;
+    mapping.timeout_class = TimeoutClass::media;
+    listen(mapping);
+  }
   mapping.last_seen = now;
-  if (!was_pinhole || changes_hands) listen(mapping);
+  wheel_.set(index, deadline_of(mapping, timeouts_));
+}
+
+void Translator::hand_over(MappingIndex index, std::uint32_t parent, Tick now) noexcept {
+  Mapping& mapping = table_[index];
+  const bool has_parent = (mapping.flags & MappingFlags::kPinhole) != 0 && mapping.protocol == Protocol::udp;
+  if (is_static(mapping) || !has_parent || mapping.parent == parent) return;
+  table_.renew(index);
+  mapping.parent = parent;
+  mapping.last_seen = now;
+  listen(mapping);
   wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 

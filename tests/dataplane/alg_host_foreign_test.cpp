@@ -233,6 +233,30 @@ TEST_CASE("a message with more streams of another worker than a card holds is re
   CHECK(lab.asker().calls.size() == 0);
 }
 
+TEST_CASE("a message that waits takes nothing of another call, and knows whose it was when it goes on",
+          "[dataplane][alg_host][foreign][AC-14]") {
+  TwoWorkers lab;
+  const alg::MediaRequest own = {endpoint(lab.proxy.address, 6000), endpoint(lab.proxy.address, 6001)};
+  auto first = lab.invite();
+  first.media = {own};
+  first.call_id = "first";
+  REQUIRE(lab.inspect(0, first).verdict == Verdict::forward);
+  const auto before = only_call(lab.asker()).pinholes[0];
+  auto second = lab.invite();
+  second.call_id = "second";
+  second.media.push_back(own);
+  CHECK(lab.inspect(0, second).verdict == Verdict::wait);
+  CHECK(lab.asker().endpoints.is_open(ref_of(before)));
+  lab.deliver();
+  REQUIRE(lab.inspect(0, second).verdict == Verdict::forward);
+  CHECK_FALSE(lab.asker().endpoints.is_open(ref_of(before)));
+  const auto& event = lab.asker().events.back();
+  REQUIRE(lab.asker().host.close_call(event.sip.card, event.sip.card_generation, EndReason::none));
+  const auto after = only_call(lab.asker()).pinholes[0];
+  CHECK(after.external == before.external);
+  CHECK(lab.asker().endpoints.is_open(ref_of(after)));
+}
+
 TEST_CASE("what a message repeats is looked up with its owner, and not made there",
           "[dataplane][alg_host][foreign][AC-23]") {
   TwoWorkers lab;

@@ -154,6 +154,28 @@ TEST_CASE("a message dropped for want of ports leaves nothing behind", "[datapla
   CHECK(lab[0].stats.worker.read(WorkerCounter::call_opened) == 0);
 }
 
+TEST_CASE("a message dropped for want of ports takes none of another call", "[dataplane][alg_host][AC-14]") {
+  Lab lab({.mappings = 4});
+  const auto phone = lab.phone_of(0);
+  establish(lab, invite(phone, "one"));
+  const auto before = only_call(lab[0]);
+  auto second = invite(phone, "two");
+  second.media.push_back(media(phone, 4002));
+  CHECK(lab.inspect(0, second).verdict == Verdict::drop);
+  const auto& after = only_call(lab[0]);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(ref_of(after.pinholes[i]) == ref_of(before.pinholes[i]));
+    CHECK(lab[0].endpoints.is_open(ref_of(after.pinholes[i])));
+    CHECK(lab[0].endpoints.parent_of(after.pinholes[i].mapping) == lab[0].events.back().sip.card);
+  }
+  // A call that gets its ports has them, and gives them back.
+  REQUIRE(lab.inspect(0, invite(phone, "two")).verdict == Verdict::forward);
+  CHECK_FALSE(lab[0].endpoints.is_open(ref_of(before.pinholes[0])));
+  const auto& event = lab[0].events.back();
+  REQUIRE(lab[0].host.close_call(event.sip.card, event.sip.card_generation, EndReason::none));
+  CHECK(lab[0].endpoints.is_open(ref_of(only_call(lab[0]).pinholes[0])));
+}
+
 TEST_CASE("a re-INVITE dropped for want of ports leaves the call as it was", "[dataplane][alg_host]") {
   Lab lab({.mappings = 4});
   const auto phone = lab.phone_of(0);

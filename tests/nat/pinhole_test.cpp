@@ -24,7 +24,8 @@ TEST_CASE("a media pair gets an even port and the next one, open to all", "[nat]
   CHECK(n.nat.ports_in_use() == 0);
 }
 
-TEST_CASE("media announced again keeps its ports; another call takes it over", "[nat][translator]") {
+TEST_CASE("media announced again keeps its ports and its call, until it is handed over",
+          "[nat][translator]") {
   TestNat n;
   const CreatedPair first = n.nat.create_pair(inside(1, 40000), inside(1, 40001), 7, 0);
   const std::uint32_t generation = n.generation(first.rtp);
@@ -34,6 +35,9 @@ TEST_CASE("media announced again keeps its ports; another call takes it over", "
   CHECK(n.generation(first.rtp) == generation);
   const CreatedPair other = n.nat.create_pair(inside(1, 40000), inside(1, 40001), 8, 20);
   CHECK(other.rtp == first.rtp);
+  CHECK(n.nat[other.rtp].parent == 7);
+  CHECK(n.generation(first.rtp) == generation);
+  n.nat.hand_over(other.rtp, 8, 20);
   CHECK(n.nat[other.rtp].parent == 8);
   CHECK_FALSE(n.nat.close(first.rtp, generation));  // the end of the former call
   CHECK(n.nat.close(other.rtp, n.generation(other.rtp)));
