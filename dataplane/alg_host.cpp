@@ -190,7 +190,7 @@ alg::Lookup AlgHost::ask_endpoint(PeerMessageType type, unsigned owner, nat::Pro
   question.second = message_->flow.remote;
   const auto* const answer = ask(question);
   if (answer == nullptr) return {alg::LookupState::wait, {}, {}};
-  return {answer->state, answer->first, answer->portless};
+  return {answer->state, answer->first, answer->portless, answer->is_pinhole};
 }
 
 PeerMessage AlgHost::question_to(unsigned owner, PeerMessageType type) const noexcept {

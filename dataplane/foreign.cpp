@@ -11,6 +11,7 @@ void answer_with(PeerMessage& message, alg::Lookup lookup) noexcept {
   message.state = lookup.state;
   message.first = lookup.endpoint;
   message.portless = lookup.portless;
+  message.is_pinhole = lookup.is_pinhole;
 }
 
 void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noexcept {

@@ -54,6 +54,7 @@ struct PeerMessage {
   bool first_fresh : 1 = false;                     // of an answer: see MediaPort
   bool second_fresh : 1 = false;
   bool follows : 1 = false;     // open_media: see MediaRequest
+  bool is_pinhole : 1 = false;  // the answer to inside_of
   bool is_echoed : 1 = false;   // external_of: by alg::Claim
   nat::Protocol protocol = nat::Protocol::udp;
   std::uint8_t asker = 0;  // worker

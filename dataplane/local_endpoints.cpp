@@ -80,7 +80,8 @@ alg::Lookup LocalEndpoints::inside_of(nat::Protocol protocol, nat::Endpoint exte
   if (!pool_index) return {};
   const auto index = translator_.find_inbound({*pool_index, external.port.host(), protocol});
   if (index == nat::kNoMapping) return {};
-  return {alg::LookupState::found, translator_[index].inside, portless(translator_[index])};
+  const auto& mapping = translator_[index];
+  return {alg::LookupState::found, mapping.inside, portless(mapping), has(mapping, MappingFlags::kPinhole)};
 }
 
 MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uint32_t parent, nat::Tick now,

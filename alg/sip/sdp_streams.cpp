@@ -220,9 +220,11 @@ bool SdpStreams::is_ours(nat::Ipv4Address address) noexcept {
 }
 
 // The receiver's own endpoints are put back to it anyhow; those of another host only where media of local
-// calls are to go from host to host.
-bool SdpStreams::may_be_told(nat::Endpoint endpoint) const noexcept {
-  return outbound_ || restores_all_ || endpoint.address == translator_.flow().inside.address;
+// calls are to go from host to host, and only its media: the description may be anybody's, and would send the
+// receiver to whatever else the inside has mappings for.
+bool SdpStreams::may_be_told(const Lookup& counterpart) const noexcept {
+  return outbound_ || (restores_all_ && counterpart.is_pinhole) ||
+         counterpart.endpoint.address == translator_.flow().inside.address;
 }
 
 std::optional<nat::Endpoint> SdpStreams::counterpart(nat::Protocol protocol,
@@ -235,7 +237,7 @@ std::optional<nat::Endpoint> SdpStreams::counterpart(nat::Protocol protocol,
   auto& host = translator_.host();
   const auto lookup = outbound_ ? host.candidate_of(protocol, endpoint) : host.inside_of(protocol, endpoint);
   std::optional<nat::Endpoint> after;
-  if (translator_.note(lookup.state) && may_be_told(lookup.endpoint)) after = lookup.endpoint;
+  if (translator_.note(lookup.state) && may_be_told(lookup)) after = lookup.endpoint;
   (void)known_.add(protocol, endpoint, after);
   return after;
 }

@@ -96,7 +96,7 @@ class SdpStreams {
   void open_learnt(const MediaSection& section, const Stream& stream) noexcept;
   void expect(const MediaSection& section, const Stream& stream) noexcept;
   void expect_candidates() noexcept;
-  [[nodiscard]] bool may_be_told(nat::Endpoint endpoint) const noexcept;
+  [[nodiscard]] bool may_be_told(const Lookup& counterpart) const noexcept;
   [[nodiscard]] nat::Endpoint rtcp_of(const MediaSection& section, nat::Endpoint rtp) noexcept;
   [[nodiscard]] const Connection& connection_of(const MediaSection& section) const noexcept {
     return section.has_connection ? section.connection : description_.connection;
@@ -106,7 +106,7 @@ class SdpStreams {
   const SessionDescription& description_;
   SdpPurpose purpose_;
   bool outbound_;
-  bool restores_all_;  // inbound: endpoints of other hosts, too
+  bool restores_all_;  // inbound: media of other hosts, too
   std::uint32_t opened_ = 0;
   BoundedList<Stream, SessionDescription::kMaxMedia> streams_;
   BoundedList<Known, kMaxKnown> known_;

@@ -134,6 +134,23 @@ TEST_CASE("media of a call between two phones inside hairpin", "[dataplane][hair
   }
 }
 
+TEST_CASE("only media is put back to the inside endpoints of another host", "[dataplane][AC-09][AC-23]") {
+  for (const unsigned workers : {1U, 2U}) {
+    DYNAMIC_SECTION(workers << " workers") {
+      House house(workers, LocalMedia::direct);
+      const Endpoint plain{house.alice.address, nat::Be16{7000}};
+      static_cast<void>(house.out(house.alice, message("OPTIONS sip:e SIP/2.0", house.alice, "")));
+      static_cast<void>(house.out(house.bob, message("OPTIONS sip:e SIP/2.0", house.bob, "")));
+      house.lab.send(kInside, {.source = plain, .destination = endpoint("198.51.100.9", 53)});
+      for (const auto& named : {house.alice, plain}) {
+        const auto offer = description(house.external_of(named));
+        CHECK(body_of(house.in(house.bob, message("INVITE sip:b@e SIP/2.0", kProxy, offer))) == offer);
+      }
+      CHECK(house.lab.drops().empty());
+    }
+  }
+}
+
 TEST_CASE("by policy two phones inside are told each other's inside endpoints",
           "[dataplane][rfc4787-req9][AC-09]") {
   for (const unsigned workers : {1U, 2U}) {

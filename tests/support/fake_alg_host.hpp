@@ -6,6 +6,7 @@
 // RTP and RTCP are mapped alike.
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,7 @@ class FakeAlgHost final : public alg::Host {
   bool exhausted = false;                         // nothing new can be mapped
   bool switched_off = false;                      // no message is the gateway's
   bool knows_repeated = true;                     // what a message repeats has been mapped before
+  std::set<nat::Endpoint> no_media;               // inside endpoints that are no pinholes; all others are
 
   // What a test may read.
   std::vector<Announced> announced;
@@ -87,7 +89,8 @@ class FakeAlgHost final : public alg::Host {
     if (found == inside_.end()) return {};
     const auto written = portless_.find({protocol, found->second});
     return {alg::LookupState::found, found->second,
-            written == portless_.end() ? alg::Portless{} : written->second};
+            written == portless_.end() ? alg::Portless{} : written->second,
+            !no_media.contains(found->second)};
   }
 
   [[nodiscard]] bool announce(const alg::sip::Summary& summary) noexcept override {

@@ -405,6 +405,12 @@ TEST_CASE("by policy two phones inside are given each other's inside endpoints",
   CHECK(outside.find("10.0.0.") == std::string::npos);
   CHECK(pass(bench, Direction::inbound, outside) == offer);
 
+  SECTION("but none that is no media") {
+    bench.host.no_media = {test::endpoint("10.0.0.6:4012")};
+    const auto kept = offer.find("10.0.0.6 4012");
+    CHECK(pass(bench, Direction::inbound, outside) == offer.replace(kept, 13, "203.0.113.10 10012"));
+  }
+
   SECTION("and what the one chose of the other's is told it by its own name") {
     const auto answer = [](const char* remote) {
       return test::lines({"c=IN IP4 10.0.0.5", "m=video 4002 RTP/AVP 31", remote});
