@@ -126,6 +126,11 @@ bool AlgHost::may_open(nat::Endpoint inside) const noexcept {
   return inside.address == flow.inside.address && inside.port.host() >= kFirstUserPort;
 }
 
+bool AlgHost::may_open_media(nat::Endpoint inside) const noexcept {
+  const bool is_of_sender = inside.address == message_->flow.inside.address;
+  return may_open(inside) && (is_of_sender || !parts_.media_own_host);
+}
+
 alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside, alg::Written written,
                                  alg::Claim claim) noexcept {
   const auto& flow = message_->flow;
@@ -162,10 +167,10 @@ void AlgHost::note_written(alg::Written written) noexcept {
 }
 
 alg::Lookup AlgHost::candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept {
+  if (!may_open_media(inside)) return {};
   const auto owner = parts_.steering.owner_of_inside(inside.address);
-  if (owner == parts_.worker)
-    return parts_.endpoints.candidate_of(protocol, inside, message_->flow.remote, now_, realm_);
-  return ask_endpoint(PeerMessageType::candidate_of, owner, protocol, inside, alg::Written::anyhow);
+  if (owner == parts_.worker) return parts_.endpoints.candidate_of(protocol, inside, now_, realm_);
+  return ask_endpoint(PeerMessageType::candidate_of, owner, protocol, inside);
 }
 
 alg::Lookup AlgHost::inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept {
@@ -177,7 +182,7 @@ alg::Lookup AlgHost::inside_of(nat::Protocol protocol, nat::Endpoint external) n
   if (!pool_index) return {};
   const auto owner = parts_.steering.owner_of_external(*pool_index, protocol, external.port.host());
   if (owner == parts_.worker) return parts_.endpoints.inside_of(protocol, external);
-  return ask_endpoint(PeerMessageType::inside_of, owner, protocol, external, alg::Written::anyhow);
+  return ask_endpoint(PeerMessageType::inside_of, owner, protocol, external);
 }
 
 alg::Lookup AlgHost::ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,

@@ -64,8 +64,9 @@ struct AlgHostParts {
   QuestionTable& questions;
   EventSink& events;
   PeerLink& peers;
-  bool why = false;          // control is told what was done to each message
-  bool tcp_own_host = true;  // on TCP a message speaks for the host that sends it, and for no other
+  bool why = false;             // control is told what was done to each message
+  bool tcp_own_host = true;     // on TCP a message speaks for the host that sends it, and for no other
+  bool media_own_host = false;  // of media it does so anyhow
 };
 
 class AlgHost final : public alg::Host {
@@ -156,6 +157,7 @@ class AlgHost final : public alg::Host {
   };
 
   [[nodiscard]] bool may_open(nat::Endpoint inside) const noexcept;
+  [[nodiscard]] bool may_open_media(nat::Endpoint inside) const noexcept;
   void open_call() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;
   void open_on_commit() noexcept;

@@ -30,7 +30,7 @@ alg::MediaLookup AlgHost::open_media(const alg::MediaRequest& request) noexcept 
     // It may be the first message of its mapping, which must not become one of media.
     parts_.endpoints.note_signalling(flow.protocol, flow.inside, realm_);
   }
-  if (!may_open(request.rtp) || !may_open(request.rtcp)) return {};
+  if (!may_open_media(request.rtp) || !may_open_media(request.rtcp)) return {};
   auto& work = transaction_;
   if (work.card == kNoCard && negotiates_media(work.summary.method)) {
     if (work.summary.method != Method::invite || !work.summary.is_request()) open_on_commit();

@@ -413,6 +413,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                                                              .sip_ports = config.sip.ports,
                                                              .sip_over_tcp = config.sip.tcp,
                                                              .sip_tcp_own_host = config.sip.tcp_own_host,
+                                                             .sip_media_own_host = config.sip.media_own_host,
                                                              .sip_policy = sip_policy_,
                                                              .sip_ignores_df = config.sip.ignore_df,
                                                              .sip_card = *sip_card,

@@ -93,6 +93,7 @@ struct WorkerParts {
   std::span<const std::uint16_t> sip_ports;
   bool sip_over_tcp = true;
   bool sip_tcp_own_host = true;
+  bool sip_media_own_host = false;
   alg::sip::Policy sip_policy;
   bool sip_ignores_df = false;
   ipc::Shared<ipc::SipCard>* sip_card = nullptr;

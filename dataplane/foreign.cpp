@@ -51,8 +51,7 @@ bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noex
                                                        message.realm, message.written));
       break;
     case PeerMessageType::candidate_of:
-      answer_with(message, endpoints.candidate_of(message.protocol, message.first, message.second, now,
-                                                  message.realm));
+      answer_with(message, endpoints.candidate_of(message.protocol, message.first, now, message.realm));
       break;
     case PeerMessageType::inside_of:
       answer_with(message, endpoints.inside_of(message.protocol, message.first));

@@ -33,7 +33,7 @@ inline constexpr Ticket kNoTicket = 0;
 enum class PeerMessageType : std::uint8_t {
   // With an answer that a message waits for:
   external_of,   // `first` inside, `second` remote → `first` external; an echoed one is looked up
-  candidate_of,  // the same, of media that is no pinhole
+  candidate_of,  // `first` inside → `first` external, of media that is no pinhole
   inside_of,     // `first` external → `first` inside
   open_media,    // `first` and `second` inside RTP and RTCP, to be kept until `until` → external, refs
                  // (over TCP: `first` alone)

@@ -67,10 +67,10 @@ void LocalEndpoints::note_written(nat::Protocol protocol, nat::Endpoint inside, 
   if (index != nat::kNoMapping) remember(translator_[index], written);
 }
 
-alg::Lookup LocalEndpoints::candidate_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
-                                         nat::Tick now, nat::Realm realm) noexcept {
+alg::Lookup LocalEndpoints::candidate_of(nat::Protocol protocol, nat::Endpoint inside, nat::Tick now,
+                                         nat::Realm realm) noexcept {
   auto index = translator_.find_outbound({inside, protocol, realm});
-  if (index == nat::kNoMapping) index = translator_.create(protocol, inside, remote, now, realm).index;
+  if (index == nat::kNoMapping) index = translator_.create(protocol, inside, {}, now, realm).index;
   if (index == nat::kNoMapping) return {alg::LookupState::exhausted, {}};
   return {alg::LookupState::found, translator_[index].external};
 }

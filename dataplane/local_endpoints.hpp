@@ -76,8 +76,8 @@ class LocalEndpoints {
                     alg::Written written) noexcept;
   /// The external endpoint of a media endpoint of an own host that is no pinhole; makes the mapping when
   /// there is none. Nothing but the packets of its host lets others in or keeps it.
-  [[nodiscard]] alg::Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
-                                         nat::Tick now, nat::Realm realm = nat::Realm::translated) noexcept;
+  [[nodiscard]] alg::Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside, nat::Tick now,
+                                         nat::Realm realm = nat::Realm::translated) noexcept;
   /// The inside endpoint behind an external port that this worker owns.
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept;
   /// Opens a stream of an own host, or keeps what is open; what another parent has stays with it until it is

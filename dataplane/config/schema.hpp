@@ -124,6 +124,10 @@ struct Schema<Sip> {
           .member = &Sip::tcp_own_host,
           .help = "on TCP, translate and open endpoints of the host that sends a message only; false: of any "
                   "host inside"},
+      Key{.name = "media_own_host",
+          .member = &Sip::media_own_host,
+          .help = "open media ports of the host that sends a message only; false: of any host inside, as it "
+                  "takes with a server inside whose phones or media gateways have the media themselves"},
       Key{.name = "streams_per_worker",
           .member = &Sip::streams_per_worker,
           .help = "how many TCP connections each worker reads at a time; those above it pass unread",

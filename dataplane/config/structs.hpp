@@ -262,6 +262,7 @@ struct Sip {
   std::vector<std::uint16_t> ports = {5060};
   bool tcp = false;
   bool tcp_own_host = true;
+  bool media_own_host = false;
   std::uint32_t streams_per_worker = 4096;
   alg::sip::Malformed malformed = alg::sip::Malformed::forward;
   std::vector<nat::Prefix> transparent;

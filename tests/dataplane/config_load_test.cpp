@@ -116,7 +116,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
       "tcp_sessions_per_worker": 2048,
       "log": {"mappings": true, "file": "/var/log/nat.jsonl", "file_mb": 16, "files": 3,
               "collector": "192.168.1.30:4739", "domain": 7, "template_s": 60}},
-    "sip": {"enabled": false, "ports": [5060, 5070], "malformed": "drop",
+    "sip": {"enabled": false, "ports": [5060, 5070], "media_own_host": true, "malformed": "drop",
             "transparent": ["198.51.100.64/28"], "hide_parties": true, "hide_call_id": true,
             "hide_key": "000102030405060708090a0b0c0d0e0f", "asserted_identity": "strip",
             "media_from": "signalled", "latch_from": ["198.51.100.0/24"], "why": true,
@@ -166,6 +166,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                       .template_s = 60};
   expected.sip = {.enabled = false,
                   .ports = {5060, 5070},
+                  .media_own_host = true,
                   .malformed = alg::sip::Malformed::drop,
                   .transparent = {*nat::Prefix::parse("198.51.100.64/28")},
                   .hide_parties = true,
@@ -507,7 +508,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("tcp":{"mss":"auto","answer_unsolicited":true},)"
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"remotes_per_worker":0,"tcp_sessions_per_worker":65536,)"
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
-      R"("sip":{"enabled":true,"ports":[5060],"tcp":false,"tcp_own_host":true,"streams_per_worker":4096,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
+      R"("sip":{"enabled":true,"ports":[5060],"tcp":false,"tcp_own_host":true,"media_own_host":false,"streams_per_worker":4096,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
       R"("registrations_per_worker":16384,"local_media":"hairpin"},"icmp":{"errors_per_s":100},)"
       R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
 }

@@ -125,7 +125,6 @@ TEST_CASE("an owner answers out of its own translator", "[dataplane][foreign]") 
   PeerMessage candidate;
   candidate.type = PeerMessageType::candidate_of;
   candidate.first = endpoint(lab.phone_of(1).address, 40000);
-  candidate.second = kProvider;
   REQUIRE(answer(candidate, owner.endpoints, lab.now));
   REQUIRE(candidate.state == alg::LookupState::found);
   const auto media =
@@ -133,6 +132,7 @@ TEST_CASE("an owner answers out of its own translator", "[dataplane][foreign]") 
   REQUIRE(media != nat::kNoMapping);
   CHECK(owner.translator[media].external == candidate.first);
   CHECK((owner.translator[media].flags & (nat::MappingFlags::kSip | nat::MappingFlags::kPinhole)) == 0);
+  CHECK_FALSE(owner.translator.admits(media, kProvider, lab.now));
 
   PeerMessage back;
   back.type = PeerMessageType::inside_of;

@@ -215,6 +215,36 @@ TEST_CASE("a response carries back what was put back to inside endpoints in its 
   }
 }
 
+TEST_CASE("by policy media ports are opened for the host that sends a message only",
+          "[dataplane][sip][AC-23]") {
+  for (const unsigned workers : {1U, 2U}) {
+    for (const bool own_host : {false, true}) {
+      DYNAMIC_SECTION(workers << " workers, " << (own_host ? "its own" : "anybody's")) {
+        config::Sip sip;
+        sip.media_own_host = own_host;
+        Lab lab(sip, workers);
+        const auto offer = [&](const std::string& host, const std::string& call_id) {
+          return message("INVITE sip:bob@example.com SIP/2.0", lab.phone() + ":5060", "example.com", call_id,
+                         "Content-Type: application/sdp") +
+                 lines({"v=0", "o=- 1 1 IN IP4 " + host, "s=-", "c=IN IP4 " + host, "t=0 0",
+                        "m=audio 4000 RTP/AVP 0", "a=candidate:1 1 UDP 9 " + host + " 4000 typ host",
+                        "a=candidate:2 1 UDP 8 " + host + " 4008 typ host"});
+        };
+        const auto pinholes = [&] { return lab.pipeline().count(dataplane::WorkerCounter::pinhole_live); };
+        const auto others = lab.out(offer(lab.other(), "others"));
+        REQUIRE(others);
+        CHECK(others->find(lab.other()) == std::string::npos);
+        CHECK((others->find("m=audio 4000 ") != std::string::npos) == own_host);
+        CHECK(pinholes() == (own_host ? 0 : 2));
+        if (own_host) CHECK(lab.pipeline().count(nat::Counter::mapping_live) == 1);
+        const auto before = pinholes();
+        REQUIRE(lab.out(offer(lab.phone(), "own")));
+        CHECK(pinholes() == before + 2);
+      }
+    }
+  }
+}
+
 TEST_CASE("a first message that names its own port for media leaves it to signalling", "[dataplane][AC-09]") {
   Lab lab;
   const auto sdp = lines({"v=0", "o=- 1 1 IN IP4 " + lab.phone(), "s=-", "c=IN IP4 " + lab.phone(), "t=0 0",
