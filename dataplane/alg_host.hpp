@@ -178,7 +178,8 @@ class AlgHost final : public alg::Host {
   void take_over() noexcept;
   [[nodiscard]] MediaMessage media_message() const noexcept;
   void settle_media() noexcept;
-  void update(ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept;
+  void update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept;
+  void shut(CardIndex card, ipc::PinholeRef& pinhole) noexcept;
   void tell(const ipc::PinholeRef& pinhole, nat::Endpoint remote, bool anew) noexcept;
   [[nodiscard]] bool is_current_heir(const ipc::PinholeRef& pinhole) const noexcept;
   [[nodiscard]] bool give_back(CardIndex from, const ipc::PinholeRef& pinhole) noexcept;
@@ -202,7 +203,7 @@ class AlgHost final : public alg::Host {
   void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,
                        nat::Tick until) noexcept;
   void tell_registration(CardIndex card, std::uint32_t expires_s) noexcept;
-  void take_probe(const PeerMessage& message) noexcept;
+  void take_word(const PeerMessage& message) noexcept;
   void release(const PeerMessage& unused) noexcept;
 
   AlgHostParts parts_;

@@ -232,23 +232,29 @@ Ticket AlgHost::take(PeerMessage message, nat::Tick now) noexcept {
     if (answer(message, parts_.endpoints, now)) static_cast<void>(parts_.peers.send(message));
     return kNoTicket;
   }
-  if (message.type == PeerMessageType::probe_media) {
-    take_probe(message);
+  if (message.type == PeerMessageType::probe_media || message.type == PeerMessageType::shut_media) {
+    take_word(message);
     return kNoTicket;
   }
   return parts_.questions.take(message, now) ? message.ticket : kNoTicket;
 }
 
-/// Another worker has said whether it still has a pinhole of a call. The card remembers that there was one:
-/// the call fell silent, which is something else than never having had media.
-void AlgHost::take_probe(const PeerMessage& message) noexcept {
-  if (message.state == alg::LookupState::found) return;
+/// Another worker has said what became of a pinhole of a call: that it is gone, or what it is since it was
+/// shut. The card remembers one that is gone: the call fell silent, which is something else than never having
+/// had media.
+void AlgHost::take_word(const PeerMessage& message) noexcept {
+  const bool is_shut = message.type == PeerMessageType::shut_media;
+  if (!is_shut && message.state == alg::LookupState::found) return;
   if (!parts_.calls.is_current(message.card, message.card_generation)) return;
   const auto& card = parts_.calls.card(message.card);
   auto pinholes = card.pinholes;
   for (auto& pinhole : pinholes) {
-    if (pinhole.worker == message.owner && ref_of(pinhole) == message.first_ref)
+    if (pinhole.worker != message.owner || ref_of(pinhole) != message.first_ref) continue;
+    if (is_shut) {
+      pinhole.generation = message.second_ref.generation;
+    } else {
       pinhole.mapping = nat::kNoMapping;
+    }
   }
   parts_.calls.set_pinholes(message.card, {pinholes.data(), card.pinhole_count});
 }

@@ -261,18 +261,15 @@ void AlgHost::settle_media() noexcept {
   load_refs();
   const auto pinholes = std::span(work.refs).first(work.ref_count);
   negotiate(message, state, pinholes);
-  for (auto& pinhole : pinholes) update(pinhole, state);
+  for (auto& pinhole : pinholes) update(work.card, pinhole, state);
   parts_.calls.set_media(work.card, pinholes, state);
 }
 
 /// Tells a pinhole whom to expect media from, or shuts it, when that has changed.
-void AlgHost::update(ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept {
+void AlgHost::update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept {
   if (is_gone(pinhole) || pinhole.use == PinholeUse::leaving) return;
   if (pinhole.use == PinholeUse::reserved) {
-    // With another worker it stays open to those who were named.
-    if (pinhole.told == kShut || pinhole.worker != parts_.worker) return;
-    pinhole.generation = parts_.endpoints.shut(ref_of(pinhole)).generation;
-    pinhole.told = kShut;
+    if (pinhole.told != kShut) shut(card, pinhole);
     return;
   }
   const auto expected = expected_by(pinhole, state);
@@ -288,6 +285,20 @@ void AlgHost::update(ipc::PinholeRef& pinhole, const ipc::Negotiation& state) no
     anew = false;
   }
   pinhole.told = expected.hash;
+}
+
+/// Shuts a pinhole of a call. Another worker answers what it is called then.
+void AlgHost::shut(CardIndex card, ipc::PinholeRef& pinhole) noexcept {
+  if (pinhole.worker == parts_.worker) {
+    pinhole.generation = parts_.endpoints.shut(ref_of(pinhole)).generation;
+    pinhole.told = kShut;
+    return;
+  }
+  PeerMessage request = question_to(pinhole.worker, PeerMessageType::shut_media);
+  request.first_ref = ref_of(pinhole);
+  request.card = card;
+  request.card_generation = parts_.calls.card(card).generation;
+  if (parts_.peers.send(request)) pinhole.told = kShut;
 }
 
 void AlgHost::tell(const ipc::PinholeRef& pinhole, nat::Endpoint remote, bool anew) noexcept {
@@ -324,7 +335,7 @@ bool AlgHost::give_back(CardIndex from, const ipc::PinholeRef& pinhole) noexcept
     former.generation = ref.generation;
     former.mapping = ref.mapping;
     former.told = 0;
-    update(former, card.media);
+    update(pinhole.heir, former, card.media);
     if (!nat::reached(card.keep_until, now_)) parts_.endpoints.keep(ref, card.keep_until);
     parts_.calls.set_pinholes(pinhole.heir, std::span(pinholes).first(card.pinhole_count));
     return true;

@@ -62,6 +62,9 @@ bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noex
     case PeerMessageType::probe_media:
       message.state = endpoints.is_open(message.first_ref) ? alg::LookupState::found : alg::LookupState::none;
       break;
+    case PeerMessageType::shut_media:
+      message.second_ref = endpoints.shut(message.first_ref);
+      break;
     case PeerMessageType::keep_media:
       endpoints.keep(message.first_ref, message.until);
       return false;

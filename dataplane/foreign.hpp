@@ -39,6 +39,7 @@ enum class PeerMessageType : std::uint8_t {
                  // (over TCP: `first` alone)
   // With an answer that nobody waits for:
   probe_media,  // is the pinhole `first_ref` of the call `card` open?
+  shut_media,   // shut the pinhole `first_ref` of the call `card` → `second_ref`, which it is from now on
   // Without answer:
   keep_media,       // keep the pinhole `first_ref` until `until` at least
   close_media,      // close the pinhole `first_ref`
@@ -65,7 +66,7 @@ struct PeerMessage {
   MappingRef first_ref;
   MappingRef second_ref;
   std::uint64_t call_hash = 0;  // open_media: the call, by its Call-ID
-  CardIndex card = kNoCard;     // probe_media: the asker's card
+  CardIndex card = kNoCard;     // probe_media, shut_media: the asker's card
   std::uint32_t card_generation = 0;
   nat::Tick until = 0;
   nat::Realm realm = nat::Realm::translated;    // external_of, open_media

@@ -222,6 +222,54 @@ TEST_CASE("the owner of another host's media is told whom to expect",
   CHECK_FALSE(translator.admits(index, kStranger, lab.now));
 }
 
+TEST_CASE("a rejected stream of another worker's host is shut, and has the same port when it comes back",
+          "[dataplane][alg_host][foreign][AC-14][rfc3264]") {
+  Lab lab({.workers = 2, .media_from = MediaFrom::signalled});
+  const auto proxy = lab.phone_of(0);
+  const auto phone = lab.host_of(1);
+  auto& translator = lab[1].translator;
+  const auto pass = [&](TestMessage message, Direction direction, std::uint16_t status, std::uint32_t cseq) {
+    message.phone = proxy;
+    message.direction = direction;
+    message.status = status;
+    message.cseq = cseq;
+    message.to_tag = cseq > 1 || status != 0 ? "callee" : "";
+    message.session_expires_s = 1800;
+    for (int i = 0; i < 2 && lab.inspect(0, message).verdict == Verdict::wait; ++i) lab.deliver();
+    lab.deliver();
+  };
+  const auto hears = [&] {
+    const auto index = translator.find_outbound(nat::Protocol::udp, endpoint(phone, 4000));
+    return index != nat::kNoMapping && translator.admits(index, kRemote, lab.now);
+  };
+  TestMessage describes;
+  describes.media = {{.rtp = endpoint(phone, 4000), .rtcp = endpoint(phone, 4001)}};
+  TestMessage expects;
+  expects.sources = {{.rtp = kRemote, .rtcp = next(kRemote)}};
+  TestMessage rejects;
+  rejects.rejected = {0};
+
+  pass(describes, Direction::outbound, 0, 1);
+  pass(expects, Direction::inbound, 200, 1);
+  CHECK(hears());
+  const auto before =
+      translator[translator.find_outbound(nat::Protocol::udp, endpoint(phone, 4000))].external;
+  pass(rejects, Direction::outbound, 0, 2);
+  CHECK(hears());
+  pass(rejects, Direction::inbound, 200, 2);
+  CHECK_FALSE(hears());
+  lab.pass_s(600);  // it is kept under the name that it has since
+  pass(describes, Direction::outbound, 0, 3);
+  pass(expects, Direction::inbound, 200, 3);
+  CHECK(hears());
+  CHECK(translator[translator.find_outbound(nat::Protocol::udp, endpoint(phone, 4000))].external == before);
+  // And it ends with the call.
+  const auto& card = lab[0].calls.card(0);
+  REQUIRE(lab[0].host.close_call(0, card.generation, ipc::EndReason::none));
+  lab.deliver();
+  CHECK(translator.table().size() == 0);
+}
+
 TEST_CASE("a stream over TCP gets a pinhole that a remote may connect to",
           "[dataplane][alg_host][AC-21][rfc4145]") {
   Lab lab({.media_from = MediaFrom::signalled});
