@@ -93,6 +93,9 @@ class Host {
   /// own will come from. Called for the default first, then for each further endpoint of the stream (ICE
   /// candidates). \param rtcp equals `rtp` when there is no RTCP or it shares the port
   virtual void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept = 0;
+  /// An INVITE from outside says where the requests of its dialog will come from. To be let in to the
+  /// signalling of the host that it is for once that host has accepted it, and while the call lives.
+  virtual void expect_signalling_from(nat::Endpoint remote) noexcept = 0;
   /// A registrar granted (expires_s > 0) or ended (0) a binding of an inside contact.
   virtual void grant(const sip::Binding& binding) noexcept = 0;
 

@@ -47,7 +47,10 @@ namespace pinhole::alg {
   X(sdp_rtcp, "SDP a=rtcp")                           \
   X(sdp_candidate, "SDP a=candidate")                 \
   X(sdp_remote_candidates, "SDP a=remote-candidates") \
-  X(sdp_path, "SDP a=path")
+  X(sdp_path, "SDP a=path")                           \
+  X(sdp_alternative, "SDP a=altc")                    \
+  X(sdp_source_filter, "SDP a=source-filter")         \
+  X(event_state, "URI in dialog-info or PIDF")
 
 #define PINHOLE_ALG_RULE_ENUMERATOR(name, text) name,
 enum class Rule : std::uint8_t { PINHOLE_ALG_RULES(PINHOLE_ALG_RULE_ENUMERATOR) };

@@ -49,6 +49,7 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.answer_count = transaction_.binding_count = transaction_.source_count = 0;
   transaction_.described = transaction_.held = false;
   transaction_.rejected = 0;
+  transaction_.peer = {};
 }
 
 void AlgHost::commit(const alg::EditList& edits) noexcept {
@@ -61,6 +62,7 @@ void AlgHost::commit(const alg::EditList& edits) noexcept {
   if (work.card != kNoCard) {
     take_over();
     settle_media();
+    settle_peer();
     for (std::size_t i = 0; i < work.evicted_count; ++i) close_pinhole(work.evicted[i]);
     tell_message(edits);
   }
@@ -241,6 +243,11 @@ bool AlgHost::announce(const alg::sip::Summary& summary) noexcept {
 void AlgHost::open_on_commit() noexcept {
   transaction_.card = parts_.calls.next_free();
   transaction_.opens = transaction_.card != kNoCard;
+}
+
+void AlgHost::expect_signalling_from(nat::Endpoint remote) noexcept {
+  // Over TCP nobody comes in to the port of a connection, and an inside address comes from nowhere outside.
+  if (message_->flow.protocol == nat::Protocol::udp && !is_inside(remote.address)) transaction_.peer = remote;
 }
 
 void AlgHost::grant(const alg::sip::Binding& binding) noexcept {

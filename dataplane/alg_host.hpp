@@ -107,6 +107,7 @@ class AlgHost final : public alg::Host {
   void describe(const alg::MediaStream& stream) noexcept override;
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override;
   void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept override;
+  void expect_signalling_from(nat::Endpoint remote) noexcept override;
   void grant(const alg::sip::Binding& binding) noexcept override;
 
   // Commands of control, messages of other workers, time.
@@ -148,6 +149,7 @@ class AlgHost final : public alg::Host {
     bool held = false;           // see MediaMessage
     std::uint32_t rejected = 0;  // see MediaMessage
     std::uint8_t source_count = 0;
+    nat::Endpoint peer;  // that expect_signalling_from() was told; unspecified: none
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> refs;
     std::array<MappingRef, ipc::kMaxPinholes> fresh;         // to be closed when abandoned
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> evicted;  // to be closed when committed
@@ -178,6 +180,7 @@ class AlgHost final : public alg::Host {
   void take_over() noexcept;
   [[nodiscard]] MediaMessage media_message() const noexcept;
   void settle_media() noexcept;
+  void settle_peer() noexcept;
   void update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept;
   void shut(CardIndex card, ipc::PinholeRef& pinhole) noexcept;
   void tell(const ipc::PinholeRef& pinhole, nat::Endpoint remote, bool anew) noexcept;

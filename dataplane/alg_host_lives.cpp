@@ -10,6 +10,8 @@ namespace pinhole::dataplane {
 
 namespace {
 
+using alg::sip::Method;
+
 /// A binding's way in stays open for longer than the binding: the phone refreshes it at the last moment, and
 /// its request may have to be sent again for 64*T1 (RFC 3261 section 17.1.2).
 constexpr nat::Tick kRegistrationMargin = nat::ticks_from_s(32);
@@ -109,10 +111,29 @@ void AlgHost::look_after(CardIndex index) noexcept {
   const auto& card = parts_.calls.card(index);
   const auto until = now_ + kWayInMargin;
   parts_.endpoints.keep_signalling(card.protocol, card.inside, card.remote, until, now_);
+  if (const auto peer = parts_.calls.accepted_peer(index))
+    parts_.endpoints.keep_signalling(card.protocol, card.inside, *peer, until, now_);
   close_leaving(index);
   const bool is_held = card.media.held && !nat::reached(card.last_message + kHeldLimit, now_);
   if (!is_held && !ipc::is_promised(card, now_)) return;
   for (std::size_t i = 0; i < card.pinhole_count; ++i) keep_pinhole(card.pinholes[i], until);
+}
+
+/// Notes who was named in an INVITE from outside, and lets him in once its host has accepted it: what that
+/// host said yes to is answered from there. Nobody is let in to another host, nor by an INVITE alone.
+void AlgHost::settle_peer() noexcept {
+  const auto& work = transaction_;
+  const auto& summary = work.summary;
+  if (!work.peer.address.is_unspecified())
+    return parts_.calls.invite_peer(work.card, summary.cseq, work.peer);
+  const auto& card = parts_.calls.card(work.card);
+  const bool accepts = message_->direction == alg::Direction::outbound && summary.method == Method::invite &&
+                       summary.status >= 200 && summary.status < 300 &&
+                       message_->flow.inside.address == card.inside.address;
+  if (!accepts) return;
+  if (const auto peer = parts_.calls.accept_peer(work.card, summary.cseq)) {
+    parts_.endpoints.keep_signalling(card.protocol, card.inside, *peer, now_ + kWayInMargin, now_);
+  }
 }
 
 /// Closes what no stream has any more. That is some seconds after the answer, because media may still be on

@@ -92,6 +92,7 @@ CallTable::CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t 
       chains_(static_cast<std::uint32_t>(cards.size()), seed, memory),
       free_(memory.take<CardIndex>(cards.size())),
       watches_(memory.take<Watch>(cards.size())),
+      peers_(memory.take<DialogPeer>(cards.size())),
       counters_(counters),
       free_count_(static_cast<std::uint32_t>(cards.size())) {
   for (std::uint32_t i = 0; i < free_count_; ++i) free_[i] = free_count_ - 1 - i;
@@ -140,6 +141,7 @@ CardIndex CallTable::open(const CallOpening& opening, nat::Tick now) noexcept {
   });
   chains_.add(index, opening.key.hash);
   watches_[index].live = true;
+  peers_[index] = {};
   watch_step(index, ipc::CallState::inviting, opening.step.state, now);
   counters_.add(WorkerCounter::call_opened);
   show_size();
@@ -185,6 +187,25 @@ void CallTable::set_media(CardIndex index, std::span<const ipc::PinholeRef> pinh
 
 void CallTable::keep(CardIndex index, nat::Tick until) noexcept {
   cards_[index].write([until](ipc::CallCard& card) noexcept { card.keep_until = until; });
+}
+
+void CallTable::invite_peer(CardIndex index, std::uint32_t cseq, nat::Endpoint peer) noexcept {
+  auto& known = peers_[index];
+  if (!known.invited.address.is_unspecified() && known.cseq == cseq) return;
+  known.invited = peer;
+  known.cseq = cseq;
+}
+
+std::optional<nat::Endpoint> CallTable::accept_peer(CardIndex index, std::uint32_t cseq) noexcept {
+  auto& known = peers_[index];
+  if (known.invited.address.is_unspecified() || known.cseq != cseq) return std::nullopt;
+  known.accepted = known.invited;
+  return known.accepted;
+}
+
+std::optional<nat::Endpoint> CallTable::accepted_peer(CardIndex index) const noexcept {
+  const auto& accepted = peers_[index].accepted;
+  return accepted.address.is_unspecified() ? std::nullopt : std::optional(accepted);
 }
 
 void CallTable::close(CardIndex index) noexcept {

@@ -54,6 +54,14 @@ struct CallOpening {
   std::string_view to_uri;
 };
 
+/// From where else than its card says the requests of a call come, once it is accepted: a proxy that leaves
+/// the way leaves them to the caller (requirement AC-12).
+struct DialogPeer {
+  nat::Endpoint invited;   // in the INVITE that is not answered yet; unspecified: nobody is named
+  nat::Endpoint accepted;  // in the one that was accepted last
+  std::uint32_t cseq = 0;  // of the former
+};
+
 /// Backstops: how long a worker lets a call be when nobody tells it anything.
 /// 64*T1 (RFC 3261 section 17): nothing of a transaction, hence of an ended call, comes later.
 inline constexpr nat::Tick kEndedLinger = nat::ticks_from_s(32);
@@ -76,7 +84,7 @@ class CallTable {
   /// Bytes of private memory beside the cards.
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
     return nat::HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
-           nat::carved_bytes<Watch>(capacity);
+           nat::carved_bytes<Watch>(capacity) + nat::carved_bytes<DialogPeer>(capacity);
   }
   /// \param cards at least one, none in use
   /// \param memory bytes_needed(cards.size()), aligned to a cache line
@@ -101,6 +109,12 @@ class CallTable {
                  const ipc::Negotiation& media) noexcept;
   /// The call is not to be closed for silence before `until`.
   void keep(CardIndex index, nat::Tick until) noexcept;
+  /// An INVITE from outside names who sends what follows. Of several with one number the first counts.
+  void invite_peer(CardIndex index, std::uint32_t cseq, nat::Endpoint peer) noexcept;
+  /// The inside host has accepted the INVITE with that number. \return who was named in it, if anybody was
+  [[nodiscard]] std::optional<nat::Endpoint> accept_peer(CardIndex index, std::uint32_t cseq) noexcept;
+  /// Who was accepted last.
+  [[nodiscard]] std::optional<nat::Endpoint> accepted_peer(CardIndex index) const noexcept;
   /// Frees a card that is in use.
   void close(CardIndex index) noexcept;
 
@@ -156,6 +170,7 @@ class CallTable {
   nat::HashChains chains_;
   std::span<CardIndex> free_;  // a stack: the first free_count_ are free
   std::span<Watch> watches_;
+  std::span<DialogPeer> peers_;
   nat::CounterBlock<WorkerCounter>& counters_;
   std::uint32_t free_count_;
   CardIndex cursor_ = 0;

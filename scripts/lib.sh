@@ -43,3 +43,13 @@ build() {
 build_product() {
   build build g++ "" -- dataplane/pinhole-dataplane control/pinhole-control control/pinholectl
 }
+
+# build_asan TARGET...: with the sanitizers, the product's own assertions and the fuzz targets; what UBSan finds ends the
+# program.
+build_asan() {
+  build build-asan clang++-19 "-Doptimization=1 -Ddebug=false -Db_ndebug=false -Db_lundef=false -Dfuzz=true \
+    -Db_sanitize=address,undefined -Dcpp_args=['-gline-tables-only','-fno-sanitize-recover=all']" -- "$@"
+}
+
+# What ASan prints is of use only with names in it.
+export ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-19

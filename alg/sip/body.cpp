@@ -38,6 +38,8 @@ void describe(BodyPart& part, std::string_view content_type) noexcept {
     part.kind = BodyKind::trickle_fragment;
   } else if (equals(type, "message/sipfrag")) {
     part.kind = BodyKind::message_fragment;
+  } else if (equals(type, "application/dialog-info+xml") || equals(type, "application/pidf+xml")) {
+    part.kind = BodyKind::event_state;
   } else if (is_multipart(type)) {
     part.boundary = boundary_of(content_type);
     if (!part.boundary.empty()) part.kind = BodyKind::multipart;

@@ -20,6 +20,7 @@ enum class BodyKind : std::uint8_t {
   description,       // application/sdp
   trickle_fragment,  // application/trickle-ice-sdpfrag (RFC 8840)
   message_fragment,  // message/sipfrag (RFC 3420)
+  event_state,       // application/dialog-info+xml (RFC 4235), application/pidf+xml (RFC 3863)
 };
 
 struct BodyPart {

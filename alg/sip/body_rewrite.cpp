@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "alg/sip/chars.hpp"
+#include "alg/sip/event_state.hpp"
 #include "alg/sip/header_rewrite.hpp"
 #include "alg/sip/sdp_rewrite.hpp"
 
@@ -65,6 +66,9 @@ std::uint32_t rewrite_body(const MessageView& message, const Body& body, Transla
         break;
       case BodyKind::message_fragment:
         rewrite_fragment(part.text, translator);
+        break;
+      case BodyKind::event_state:
+        rewrite_event_state(part.text, translator);
         break;
       case BodyKind::multipart:
       case BodyKind::other:

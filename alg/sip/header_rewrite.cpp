@@ -15,6 +15,12 @@ namespace pinhole::alg::sip {
 
 namespace {
 
+// Most values name hosts, and need not be read further. But headers that a URI carries may write an address
+// with escapes, or tell of a Call-ID.
+bool may_be_translated(std::string_view value) noexcept {
+  return may_hold_ipv4(value) || find_mark<'?'>(value) < value.size();
+}
+
 std::optional<nat::Ipv4Address> our_address(std::string_view text, const Translator& translator) noexcept {
   if (text.empty()) return std::nullopt;
   const auto address = nat::Ipv4Address::parse(text);
@@ -34,9 +40,9 @@ void rewrite_maddr(std::string_view maddr, nat::Ipv4Address address, const HostP
     translator.replace_endpoint(host, *target, default_port);
   } else {
     if (host.address && translator.direction() == Direction::outbound && translator.is_ours(*host.address)) {
-      translator.replace(host.host, tokens.name_of(*host.address).view());
-    } else if (const auto hidden = translator.hidden_behind(host.host)) {
-      translator.replace_address(host.host, *hidden);
+      translator.replace(host.host, tokens.name_of({*host.address, 1}).view());
+    } else {
+      (void)pass_name(host.host, translator);
     }
     translator.replace_port(host, *target, default_port);
   }
@@ -51,10 +57,9 @@ void rewrite_escaped_headers(std::string_view headers, Translator& translator) n
     const auto equals_sign = find_mark<'='>(slice(headers, begin, end)) + begin;
     if (equals_sign < end) {
       const auto id = header_id(slice(headers, begin, equals_sign));
-      const Unescaped value(slice(headers, equals_sign + 1, end));
-      translator.look_through(&value);
-      rewrite_header({id, value.view()}, translator);
-      translator.look_through(nullptr);
+      const auto value = translator.look_through(slice(headers, equals_sign + 1, end));
+      rewrite_header({id, value}, translator);
+      translator.look_at_message();
     }
     begin = end + 1;
   }
@@ -82,19 +87,14 @@ void rewrite_uri(std::string_view text, Place place, Translator& translator) noe
 // as what only we can read, since the responses are for a proxy inside, which comes after us.
 void rewrite_lone_received(const Via& via, nat::Ipv4Address address, Translator& translator) noexcept {
   if (translator.direction() == Direction::inbound) return;
-  translator.replace(via.received, translator.policy().tokens.ipv6_of(address).view());
-}
-bool restore_lone_received(const Via& via, Translator& translator) noexcept {
-  const auto address = translator.hidden_behind(via.received);
-  if (address) translator.replace_address(via.received, *address);
-  return address.has_value();
+  translator.replace(via.received, translator.policy().tokens.ipv6_of({address, 1}).view());
 }
 
 // Where answers go: received and rport when they are there, else sent-by (RFC 3261 section 18.2.2, RFC 3581).
 // `received` without a port goes with the port of sent-by, which is translated with it when sent-by is no
 // address; a port without `received` goes with the address of sent-by.
 void rewrite_received(const Via& via, bool sent_by_replaced, Translator& translator) noexcept {
-  if (restore_lone_received(via, translator)) return;
+  if (pass_ipv6(via.received, translator)) return;
   const auto rport = port_number(via.rport);
   const auto received = our_address(via.received, translator);
   const bool implied = via.received.empty() && rport && sent_by_replaced;
@@ -118,8 +118,8 @@ void rewrite_via(std::string_view item, Translator& translator) noexcept {
   if (const auto address = our_address(via.maddr, translator)) {
     rewrite_maddr(via.maddr, *address, via.sent_by, via.protocol, via.default_port, Place::via, translator);
     const auto received = our_address(via.received, translator);
-    if (received) rewrite_lone_received(via, *received, translator);
-    if (!received) restore_lone_received(via, translator);
+    if (received) return rewrite_lone_received(via, *received, translator);
+    (void)pass_ipv6(via.received, translator);
     return;
   }
   bool sent_by_replaced = false;
@@ -184,7 +184,8 @@ enum class Content : std::uint8_t {
   party,
   warnings,
   call_id,
-  call_ids
+  call_ids,
+  dialog
 };
 
 struct Treatment {
@@ -245,11 +246,11 @@ constexpr Treatment treatment_of(HeaderId id) noexcept {
     case HeaderId::call_id:
       return {Content::call_id, Rule::call_id};
     case HeaderId::replaces:
-      return {Content::call_id, Rule::replaces};
+      return {Content::dialog, Rule::replaces};
     case HeaderId::join:
-      return {Content::call_id, Rule::join};
+      return {Content::dialog, Rule::join};
     case HeaderId::target_dialog:
-      return {Content::call_id, Rule::target_dialog};
+      return {Content::dialog, Rule::target_dialog};
     case HeaderId::in_reply_to:
       return {Content::call_ids, Rule::in_reply_to};
     case HeaderId::other:
@@ -326,7 +327,7 @@ void rewrite_echoes(const MessageView& message, Translator& translator) noexcept
 }
 
 void rewrite_request_uri(std::string_view uri, Translator& translator) noexcept {
-  if (!may_hold_ipv4(uri)) return;
+  if (!may_be_translated(uri)) return;
   translator.use(Rule::request_uri);
   rewrite_uri(uri, Place::other_uri, translator);
 }
@@ -343,6 +344,7 @@ void rewrite_header(const Header& header, Translator& translator) noexcept {
       break;
     case Content::call_id:
     case Content::call_ids:
+    case Content::dialog:
       if (!policy.hide_call_id) return;
       break;
     default:
@@ -350,8 +352,7 @@ void rewrite_header(const Header& header, Translator& translator) noexcept {
         translator.use(treatment.rule);
         return strip_header(header, translator);
       }
-      // Most values name hosts, and need not be read further; but a Refer-To may tell of a Call-ID.
-      if (!may_hold_ipv4(header.value) && !policy.hide_call_id) return;
+      if (!may_be_translated(header.value)) return;
   }
   translator.use(treatment.rule);
   switch (treatment.content) {
@@ -371,6 +372,8 @@ void rewrite_header(const Header& header, Translator& translator) noexcept {
       return hide_call_id(header.value, translator);
     case Content::call_ids:
       return hide_call_ids(header.value, translator);
+    case Content::dialog:
+      return hide_dialog(header.value, translator);
   }
 }
 

@@ -19,16 +19,14 @@ void put_hex(std::uint32_t value, std::size_t digits, char*& to) noexcept {
   for (std::size_t i = digits; i-- > 0;) *to++ = kDigits[value >> (4 * i) & 0xfU];
 }
 
-// A number of hexadecimal digits in small letters, as they are written above; names may come back in
-// capitals.
+// A number of hexadecimal digits in small letters, as they are written above.
 std::optional<std::uint32_t> read_hex(std::string_view text) noexcept {
   std::uint32_t value = 0;
   for (const char c : text) {
-    const char small = lower(c);
     if (is(c, chars::kDigit)) {
       value = value << 4U | static_cast<std::uint32_t>(c - '0');
-    } else if (small >= 'a' && small <= 'f') {
-      value = value << 4U | static_cast<std::uint32_t>(small - 'a' + 10);
+    } else if (c >= 'a' && c <= 'f') {
+      value = value << 4U | static_cast<std::uint32_t>(c - 'a' + 10);
     } else {
       return std::nullopt;
     }
@@ -63,8 +61,8 @@ HostTokens::Block HostTokens::decrypt(Block block) const noexcept {
   return block;
 }
 
-HostTokenText HostTokens::name_of(nat::Ipv4Address address) const noexcept {
-  const auto block = encrypt({address.host(), 0});
+HostTokenText HostTokens::name_of(HiddenHost host) const noexcept {
+  const auto block = seal(host);
   HostTokenText token;
   char* to = token.text_.data();
   put_hex(block.high, kWordDigits, to);
@@ -74,8 +72,8 @@ HostTokenText HostTokens::name_of(nat::Ipv4Address address) const noexcept {
   return token;
 }
 
-HostTokenText HostTokens::ipv6_of(nat::Ipv4Address address) const noexcept {
-  const auto block = encrypt({address.host(), 0});
+HostTokenText HostTokens::ipv6_of(HiddenHost host) const noexcept {
+  const auto block = seal(host);
   HostTokenText token;
   char* to = std::copy(kDiscarded.begin(), kDiscarded.end(), token.text_.data());
   put_hex(block.high >> 16U, 4, to);
@@ -88,27 +86,36 @@ HostTokenText HostTokens::ipv6_of(nat::Ipv4Address address) const noexcept {
   return token;
 }
 
-std::optional<nat::Ipv4Address> HostTokens::read(std::string_view token) const noexcept {
-  constexpr std::size_t kGroupsEnd = 15;  // "100::0123:4567:"
-  if (token.size() == kNameSize && equals(slice(token, 2 * kWordDigits), kTopLevel)) {
-    const auto high = read_hex(slice(token, 0, kWordDigits));
-    const auto low = read_hex(slice(token, kWordDigits, 2 * kWordDigits));
-    if (high && low) return address_of({*high, *low});
-  } else if (token.size() > kGroupsEnd && token.starts_with(kDiscarded) && token[9] == ':' &&
-             token[14] == ':') {
-    const auto first = read_hex(slice(token, 5, 9));
-    const auto second = read_hex(slice(token, 10, 14));
-    const auto low = nat::Ipv4Address::parse(slice(token, kGroupsEnd));
-    if (first && second && low) return address_of({*first << 16U | *second, low->host()});
-  }
-  return std::nullopt;
+std::optional<HiddenHost> HostTokens::read_name(std::string_view token) const noexcept {
+  if (token.size() != kNameSize || !token.ends_with(kTopLevel)) return std::nullopt;
+  const auto high = read_hex(slice(token, 0, kWordDigits));
+  const auto low = read_hex(slice(token, kWordDigits, 2 * kWordDigits));
+  if (!high || !low) return std::nullopt;
+  return unseal({*high, *low});
 }
 
-// A block of another key, or of none, has something else than zero in its second half, but for once in 2^32.
-std::optional<nat::Ipv4Address> HostTokens::address_of(Block token) const noexcept {
+std::optional<HiddenHost> HostTokens::read_ipv6(std::string_view token) const noexcept {
+  constexpr std::size_t kGroupsEnd = 15;  // "100::0123:4567:"
+  if (token.size() <= kGroupsEnd || !token.starts_with(kDiscarded) || token[9] != ':' || token[14] != ':') {
+    return std::nullopt;
+  }
+  const auto first = read_hex(slice(token, 5, 9));
+  const auto second = read_hex(slice(token, 10, 14));
+  const auto low = nat::Ipv4Address::parse(slice(token, kGroupsEnd));
+  if (!first || !second || !low) return std::nullopt;
+  return unseal({*first << 16U | *second, low->host()});
+}
+
+HostTokens::Block HostTokens::seal(HiddenHost host) const noexcept {
+  return encrypt({host.address.host(), static_cast<std::uint8_t>(host.steps)});
+}
+
+// A block of another key, or of none, has something else in its second half, but for once in 2^24.
+std::optional<HiddenHost> HostTokens::unseal(Block token) const noexcept {
   const auto block = decrypt(token);
-  if (block.low != 0) return std::nullopt;
-  return nat::Ipv4Address::from_host(block.high);
+  if (block.low == 0 || block.low > 0xFF) return std::nullopt;
+  return HiddenHost{nat::Ipv4Address::from_host(block.high),
+                    static_cast<std::int8_t>(static_cast<std::uint8_t>(block.low))};
 }
 
 }  // namespace pinhole::alg::sip

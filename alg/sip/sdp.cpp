@@ -151,6 +151,8 @@ bool SdpParser::read_connection_line(std::string_view value) noexcept {
 bool SdpParser::read_attribute(std::string_view value) noexcept {
   if (value.size() < 5) return true;
   switch (value.front()) {
+    case 'a':
+      return !take(value, "altc:") || note(Kind::alternative, value);
     case 'c':
       return !take(value, "candidate:") || note(Kind::candidate, value);
     case 'r':
@@ -162,6 +164,9 @@ bool SdpParser::read_attribute(std::string_view value) noexcept {
       break;
     case 'p':
       return !take(value, "path:") || note(Kind::path, value);
+    case 's':
+      if (take(value, "source-filter:")) return note(Kind::source_filter, value);
+      break;
     default:
       break;
   }
@@ -280,6 +285,26 @@ std::optional<Candidate> parse_candidate(std::string_view value) noexcept {
     if (equals(name, "tcptype")) result.connects = equals(text, "active");
   }
   return result;
+}
+
+std::optional<Alternative> parse_alternative(std::string_view value) noexcept {
+  WordReader words(value);
+  (void)words.next();  // its number
+  if (!equals(words.next(), "ip4")) return std::nullopt;
+  const auto address = parse_ip4(words.next());
+  const auto ports = words.next();
+  const auto slash = std::min(ports.find('/'), ports.size());
+  const auto port = parse_port(slice(ports, 0, slash));
+  if (!address || !port) return std::nullopt;
+  Alternative result{.address = *address, .port = *port, .rtcp_port = {}};
+  if (slash < ports.size()) result.rtcp_port = parse_port(slice(ports, slash + 1));
+  return result;
+}
+
+std::optional<SdpAddress> parse_filter_destination(std::string_view value) noexcept {
+  WordReader words(value);
+  (void)words.next();  // incl or excl
+  return parse_typed_address(words).address;
 }
 
 std::optional<MsrpUri> parse_msrp_uri(std::string_view word) noexcept {

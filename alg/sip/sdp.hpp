@@ -3,7 +3,7 @@
 // A session description taken apart without a copy: only what says where media goes. Views point into the
 // message, so that they are places to edit. One pass over the lines notes all that will be looked at again,
 // within bounds. Source: RFC 8866, RFC 3605 (a=rtcp), RFC 8839 and 6544 (candidates), RFC 4145 (a=setup),
-// RFC 4975 and 6714 (MSRP).
+// RFC 4975 and 6714 (MSRP), RFC 6947 (a=altc), RFC 4570 (a=source-filter).
 
 #include <algorithm>
 #include <cstddef>
@@ -110,6 +110,20 @@ struct Candidate {
 };
 [[nodiscard]] std::optional<Candidate> parse_candidate(std::string_view value) noexcept;
 
+/// After "altc:", an alternative to c= and m= (RFC 6947 section 4.1): "2 IP4 192.0.2.1 45678/45680".
+struct Alternative {
+  SdpAddress address;
+  SdpPort port;
+  std::optional<SdpPort> rtcp_port;
+};
+/// \return none for another kind of address.
+[[nodiscard]] std::optional<Alternative> parse_alternative(std::string_view value) noexcept;
+
+/// The destination after "source-filter:", where its sender wants media (RFC 4570 section 3):
+/// " incl IN IP4 192.0.2.1 198.51.100.1".
+/// \return none for another kind of address.
+[[nodiscard]] std::optional<SdpAddress> parse_filter_destination(std::string_view value) noexcept;
+
 /// An MSRP URI of a=path (RFC 4975 section 9): "msrp://alice@192.0.2.1:2855/s8723;tcp".
 struct MsrpUri {
   std::optional<SdpAddress> address;  // none for a name or IPv6
@@ -149,7 +163,16 @@ struct MediaSection {
 
 /// A line that names addresses: what is to be looked at when the description is rewritten.
 struct SdpNote {
-  enum class Kind : std::uint8_t { origin, connection, rtcp, candidate, remote_candidates, path };
+  enum class Kind : std::uint8_t {
+    origin,
+    connection,
+    rtcp,
+    candidate,
+    remote_candidates,
+    path,
+    alternative,
+    source_filter
+  };
 
   Kind kind = Kind::connection;
   std::uint8_t section = 0;           // index of its m= line, or kNoSection

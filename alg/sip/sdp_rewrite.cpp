@@ -26,13 +26,14 @@ class SdpRewriter {
   void write_media(const MediaSection& section, const Stream& stream) noexcept;
   void write_note(const SdpNote& note) noexcept;
   void write_origin(const SdpAddress& origin) noexcept;
-  void write_connection(const SdpAddress& connection, const Stream* stream) noexcept;
+  void write_connection(const SdpAddress& connection, const Stream* stream, Rule rule) noexcept;
   void write_rtcp(const RtcpAttribute& rtcp, const Stream* stream) noexcept;
   void write_candidate(const Candidate& candidate, const Stream* stream) noexcept;
   void write_candidate_endpoint(const Candidate& candidate, const SdpAddress& address, const SdpPort& port,
                                 const Stream* stream) noexcept;
   void write_remote_candidates(std::string_view value) noexcept;
   void write_path(std::string_view value, const Stream& stream) noexcept;
+  void write_alternative(const Alternative& alternative, const Stream* stream) noexcept;
   void write_new_lines(std::size_t index) noexcept;
   void insert_lines(const char* place, std::string_view line_end, std::string_view first,
                     std::string_view second) noexcept;
@@ -91,7 +92,7 @@ void SdpRewriter::write_note(const SdpNote& note) noexcept {
       if (note.address) write_origin(*note.address);
       return;
     case SdpNote::Kind::connection:
-      if (note.address) write_connection(*note.address, stream);
+      if (note.address) write_connection(*note.address, stream, Rule::sdp_connection);
       return;
     case SdpNote::Kind::rtcp:
       if (const auto rtcp = parse_rtcp(note.value)) write_rtcp(*rtcp, stream);
@@ -105,6 +106,14 @@ void SdpRewriter::write_note(const SdpNote& note) noexcept {
       return;
     case SdpNote::Kind::remote_candidates:
       return write_remote_candidates(note.value);
+    case SdpNote::Kind::alternative:
+      if (const auto alternative = parse_alternative(note.value)) write_alternative(*alternative, stream);
+      return;
+    case SdpNote::Kind::source_filter:
+      // It has to name the address of c=, or it filters something else (RFC 4570 section 3).
+      if (const auto to = parse_filter_destination(note.value))
+        write_connection(*to, stream, Rule::sdp_source_filter);
+      return;
   }
 }
 
@@ -115,10 +124,10 @@ void SdpRewriter::write_origin(const SdpAddress& origin) noexcept {
                                                                 : streams_.address_after(origin.value));
 }
 
-void SdpRewriter::write_connection(const SdpAddress& connection, const Stream* stream) noexcept {
+void SdpRewriter::write_connection(const SdpAddress& connection, const Stream* stream, Rule rule) noexcept {
   // A stream of another host that stays outside keeps its address with its port.
   if (!streams_.outbound() && stream != nullptr && stream->fate == Fate::left) return;
-  translator_.use(Rule::sdp_connection);
+  translator_.use(rule);
   const bool own = stream != nullptr && stream->fate != Fate::left && connection.value == *stream->address;
   const auto& session = description_.connection.address;
   auto after = streams_.address_after(connection.value);
@@ -220,6 +229,30 @@ void SdpRewriter::write_path(std::string_view value, const Stream& stream) noexc
     } else {
       translator_.replace_number(uri->port.token, after->port.host());
     }
+  }
+}
+
+// An alternative to c= and m=, which has to agree with them where it is the same endpoint (RFC 6947
+// section 4.2).
+void SdpRewriter::write_alternative(const Alternative& alternative, const Stream* stream) noexcept {
+  if (!streams_.is_ours(alternative.address.value)) return;
+  translator_.use(Rule::sdp_alternative);
+  const auto after = streams_.alternative_after(alternative, stream);
+  if (!after) {
+    // On the way in, a port that stays is that of another host, and so is its address.
+    if (streams_.outbound())
+      translator_.replace_address(alternative.address.token,
+                                  streams_.address_after(alternative.address.value));
+    return;
+  }
+  translator_.replace_address(alternative.address.token, after->rtp.address);
+  const auto& port = alternative.port.token;
+  translator_.replace_number(port, after->rtp.port.host());
+  if (alternative.rtcp_port) {
+    translator_.replace_number(alternative.rtcp_port->token, after->rtcp.port.host());
+  } else if (after->rtcp != after->rtp && after->rtcp != next_port(after->rtp)) {
+    translator_.insert(port.data() + port.size(),
+                       LineBuilder<6>().text("/").number(after->rtcp.port.host()).view());
   }
 }
 

@@ -193,13 +193,29 @@ void SdpStreams::expect(const MediaSection& section, const Stream& stream) noexc
 
 void SdpStreams::expect_candidates() noexcept {
   for (const auto& note : description_.notes) {
-    const bool of_stream = note.kind == SdpNote::Kind::candidate && note.section != SdpNote::kNoSection;
-    if (!of_stream || translator_.given_up()) continue;
+    if (note.section == SdpNote::kNoSection || translator_.given_up()) continue;
+    if (note.kind == SdpNote::Kind::alternative) {
+      if (const auto alternative = parse_alternative(note.value)) expect_from(note.section, *alternative);
+    }
+    if (note.kind != SdpNote::Kind::candidate) continue;
     const auto candidate = parse_candidate(note.value);
     if (!candidate || !candidate->address) continue;
     const nat::Endpoint endpoint{candidate->address->value, nat::Be16{candidate->port.value}};
     translator_.host().expect_media_from(note.section, endpoint, endpoint);
   }
+}
+
+void SdpStreams::expect_from(std::uint8_t section, const Alternative& alternative) noexcept {
+  if (alternative.port.value == 0 || alternative.address.value.is_unspecified()) return;
+  const auto [rtp, rtcp] = endpoints_of(alternative, description_.media[section]);
+  translator_.host().expect_media_from(section, rtp, rtcp);
+}
+
+MediaEndpoints SdpStreams::endpoints_of(const Alternative& alternative,
+                                        const MediaSection& section) const noexcept {
+  const nat::Endpoint rtp{alternative.address.value, nat::Be16{alternative.port.value}};
+  if (alternative.rtcp_port) return {rtp, {rtp.address, nat::Be16{alternative.rtcp_port->value}}};
+  return {rtp, section.has_rtcp ? next_port(rtp) : rtp};
 }
 
 nat::Endpoint SdpStreams::rtcp_of(const MediaSection& section, nat::Endpoint rtp) noexcept {
@@ -259,6 +275,33 @@ std::optional<nat::Endpoint> SdpStreams::candidate_after(const Candidate& candid
       {.rtp = endpoint, .rtcp = endpoint, .section = stream->section, .protocol = nat::Protocol::tcp});
   if (!translator_.note(lookup.state)) return std::nullopt;
   return lookup.rtp;
+}
+
+// No checks open a way to an alternative, and media comes to it at once when the other side takes it. Who
+// prefers IPv6 has its only IPv4 endpoint here.
+std::optional<MediaEndpoints> SdpStreams::alternative_after(const Alternative& alternative,
+                                                            const Stream* stream) noexcept {
+  if (stream == nullptr || translator_.given_up()) return std::nullopt;
+  const auto& section = description_.media[stream->section];
+  const auto [rtp, rtcp] = endpoints_of(alternative, section);
+  const bool is_default = stream->fate == Fate::mapped && rtp == stream->rtp_before;
+  if (is_default && rtcp == stream->rtcp_before) return MediaEndpoints{stream->rtp, stream->rtcp};
+  const bool connects = stream->protocol == nat::Protocol::tcp && section.connects;
+  if (!outbound_ || connects) {
+    const auto after = counterpart(stream->protocol, rtp);
+    if (!after) return std::nullopt;
+    if (rtcp == rtp) return MediaEndpoints{*after, *after};
+    return MediaEndpoints{*after, counterpart(stream->protocol, rtcp).value_or(next_port(*after))};
+  }
+  const bool may_open = purpose_ == SdpPurpose::session && section.transport != Transport::unknown &&
+                        section.line.port.value != 0 && rtp.port.host() >= kFirstMediaPort &&
+                        rtcp.port.host() >= kFirstMediaPort && is_ours(rtp.address);
+  if (!may_open) return std::nullopt;
+  const auto lookup = translator_.host().open_media(
+      {.rtp = rtp, .rtcp = rtcp, .section = stream->section, .protocol = stream->protocol});
+  if (!translator_.note(lookup.state)) return std::nullopt;
+  ++opened_;
+  return MediaEndpoints{lookup.rtp, lookup.rtcp};
 }
 
 // The attribute does not say of which protocol they are.

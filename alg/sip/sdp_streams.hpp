@@ -44,6 +44,12 @@ struct Stream {
   nat::Endpoint rtcp;
 };
 
+/// RTP and RTCP of one stream.
+struct MediaEndpoints {
+  nat::Endpoint rtp;
+  nat::Endpoint rtcp;
+};
+
 class SdpStreams {
  public:
   SdpStreams(SdpPurpose purpose, const SessionDescription& description, Translator& translator) noexcept;
@@ -65,6 +71,11 @@ class SdpStreams {
   [[nodiscard]] std::optional<nat::Endpoint> candidate_after(const Candidate& candidate,
                                                              nat::Endpoint endpoint,
                                                              const Stream* stream) noexcept;
+  /// What stands for an alternative to the default of a stream; outbound it is opened as that is. RTP and
+  /// RTCP are one endpoint where the stream has no RTCP of its own.
+  /// \param stream that it is for, or nullptr \return none when nothing does
+  [[nodiscard]] std::optional<MediaEndpoints> alternative_after(const Alternative& alternative,
+                                                                const Stream* stream) noexcept;
   /// What a candidate of the side that receives this description is called there.
   [[nodiscard]] std::optional<nat::Endpoint> remote_candidate_after(nat::Endpoint endpoint) noexcept;
 
@@ -96,6 +107,9 @@ class SdpStreams {
   void open_learnt(const MediaSection& section, const Stream& stream) noexcept;
   void expect(const MediaSection& section, const Stream& stream) noexcept;
   void expect_candidates() noexcept;
+  void expect_from(std::uint8_t section, const Alternative& alternative) noexcept;
+  [[nodiscard]] MediaEndpoints endpoints_of(const Alternative& alternative,
+                                            const MediaSection& section) const noexcept;
   [[nodiscard]] bool may_be_told(const Lookup& counterpart) const noexcept;
   [[nodiscard]] nat::Endpoint rtcp_of(const MediaSection& section, nat::Endpoint rtp) noexcept;
   [[nodiscard]] const Connection& connection_of(const MediaSection& section) const noexcept {

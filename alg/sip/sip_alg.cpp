@@ -6,6 +6,7 @@
 #include "alg/host.hpp"
 #include "alg/sip/body.hpp"
 #include "alg/sip/body_rewrite.hpp"
+#include "alg/sip/dialog_peer.hpp"
 #include "alg/sip/header_rewrite.hpp"
 #include "alg/sip/registration.hpp"
 #include "alg/sip/translator.hpp"
@@ -77,7 +78,7 @@ Answer SipAlg::malformed() noexcept {
 Answer SipAlg::translate(const MessageView& view, const Message& message, Host& host,
                          EditList& edits) noexcept {
   const Body body(view);
-  Translator translator(message, host, edits, policy_);
+  Translator translator(message, host, edits, policy_, unescaped_);
   auto summary = view.summary();
   summary.has_sdp = body.has_description();
   summary.call_id = call_id_.of(summary.call_id, translator);
@@ -86,7 +87,10 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
   rewrite_headers(view, translator);
   const auto opened = rewrite_body(view, body, translator);
   rewrite_echoes(view, translator);
-  if (translator.outcome() == Outcome::fine) grant_bindings(view, translator);
+  if (translator.outcome() == Outcome::fine) {
+    grant_bindings(view, translator);
+    tell_dialog_peer(view, translator);
+  }
 
   auto answer = answer_of(translator.outcome());
   answer.recognised = true;

@@ -9,6 +9,7 @@
 #include "alg/sip/hiding.hpp"
 #include "alg/sip/message.hpp"
 #include "alg/sip/policy.hpp"
+#include "alg/sip/unescaped.hpp"
 #include "nat/counters.hpp"
 
 namespace pinhole::alg::sip {
@@ -33,6 +34,7 @@ class SipAlg final : public Alg {
   nat::CounterBlock<Counter>& counters_;
   Policy policy_;
   InsideCallId call_id_;
+  Unescaped unescaped_;
 };
 
 }  // namespace pinhole::alg::sip

@@ -38,12 +38,6 @@ bool leaves_port_out(Counterpart after, std::uint16_t default_port) noexcept {
 
 }  // namespace
 
-std::optional<nat::Ipv4Address> Translator::hidden_behind(std::string_view token) const noexcept {
-  if (direction() == Direction::outbound || token.empty()) return std::nullopt;
-  const auto address = policy_.tokens.read(token);
-  return address && host_.is_inside(*address) ? address : std::nullopt;
-}
-
 std::optional<nat::Endpoint> Translator::counterpart(nat::Protocol protocol,
                                                      nat::Endpoint endpoint) noexcept {
   if (given_up() || !is_ours(endpoint.address)) return std::nullopt;
@@ -89,9 +83,15 @@ bool Translator::note(LookupState state) noexcept {
   return false;
 }
 
+std::string_view Translator::look_through(std::string_view escaped) noexcept {
+  looks_through_ = true;
+  unescaped_.read(escaped);
+  return unescaped_.view();
+}
+
 void Translator::replace(std::string_view token, std::string_view text) noexcept {
   if (token == text) return;
-  if (unescaped_ != nullptr) token = unescaped_->origin(token);
+  if (looks_through_) token = unescaped_.origin(token);
   const auto offset = static_cast<std::size_t>(token.data() - message_.bytes.data());
   if (!edits_.replace(offset, token.size(), text, rule_)) refuse();
 }

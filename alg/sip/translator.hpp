@@ -30,8 +30,10 @@ struct Counterpart {
 
 class Translator {
  public:
-  Translator(const Message& message, Host& host, EditList& edits, const Policy& policy) noexcept
-      : message_(message), host_(host), edits_(edits), policy_(policy) {}
+  /// \param unescaped room for look_through()
+  Translator(const Message& message, Host& host, EditList& edits, const Policy& policy,
+             Unescaped& unescaped) noexcept
+      : message_(message), host_(host), edits_(edits), policy_(policy), unescaped_(unescaped) {}
 
   [[nodiscard]] std::string_view message() const noexcept { return message_.bytes; }
   [[nodiscard]] Direction direction() const noexcept { return message_.direction; }
@@ -51,9 +53,6 @@ class Translator {
   }
 
   [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept { return host_.is_inside(address); }
-
-  /// The inside address that a token stands for, in a message that comes in.
-  [[nodiscard]] std::optional<nat::Ipv4Address> hidden_behind(std::string_view token) const noexcept;
 
   /// The endpoint on the other side that stands for one on this side.
   /// \return none when it is not ours or stands for nothing: the token stays as it is.
@@ -80,10 +79,12 @@ class Translator {
   /// True once the message cannot go on whatever follows: nothing more is to be asked or opened for it.
   [[nodiscard]] bool given_up() const noexcept { return outcome_ > Outcome::wait; }
 
-  /// What is replaced from now on is seen in a text without its escapes, and written in the message. \param
-  /// text outlives its use; nullptr: seen in the message itself
-  void look_through(const Unescaped* text) noexcept { unescaped_ = text; }
-  [[nodiscard]] bool looks_through() const noexcept { return unescaped_ != nullptr; }
+  /// What is replaced from now on is seen in a text without its escapes, and written in the message.
+  /// \return that text, until the next call; empty when it is too long
+  [[nodiscard]] std::string_view look_through(std::string_view escaped) noexcept;
+  /// What is replaced from now on is seen in the message itself, as in the beginning.
+  void look_at_message() noexcept { looks_through_ = false; }
+  [[nodiscard]] bool looks_through() const noexcept { return looks_through_; }
 
   /// Replaces a view into the message; the same text again is no edit.
   void replace(std::string_view token, std::string_view text) noexcept;
@@ -109,7 +110,8 @@ class Translator {
   Host& host_;
   EditList& edits_;
   const Policy& policy_;
-  const Unescaped* unescaped_ = nullptr;
+  Unescaped& unescaped_;
+  bool looks_through_ = false;
   mutable std::optional<Asked> asked_;
   Outcome outcome_ = Outcome::fine;
   Rule rule_ = Rule::other;

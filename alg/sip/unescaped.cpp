@@ -16,7 +16,9 @@ unsigned hex_value(char c) noexcept {
 
 }  // namespace
 
-Unescaped::Unescaped(std::string_view escaped) noexcept : escaped_(escaped) {
+void Unescaped::read(std::string_view escaped) noexcept {
+  escaped_ = escaped;
+  size_ = 0;
   if (escaped.size() > kMaxSize) return;
   std::size_t at = 0;
   while (at < escaped.size()) {

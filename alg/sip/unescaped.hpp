@@ -2,7 +2,7 @@
 #pragma once
 // The text that an escaped text stands for ("%40" for "@", RFC 3261 section 19.1.2), with the place that each
 // of its characters came from, so that what is found in it can be edited where it is written. Invariant:
-// bounded; a text that is longer than kMaxSize is not read at all.
+// bounded; a text that is longer than kMaxSize, and so than any message, is not read at all.
 
 #include <array>
 #include <cstdint>
@@ -10,11 +10,13 @@
 
 namespace pinhole::alg::sip {
 
+/// Large, since a message is: one object is read into again and again.
 class Unescaped {
  public:
-  static constexpr std::size_t kMaxSize = 1024;
+  static constexpr std::size_t kMaxSize = 65535;
 
-  explicit Unescaped(std::string_view escaped) noexcept;
+  /// Reads another text, in place of the last one.
+  void read(std::string_view escaped) noexcept;
   /// The text without escapes; empty when it was too long.
   [[nodiscard]] std::string_view view() const noexcept { return {text_.data(), size_}; }
   /// Where a part of view() is written. \param part a view into view()

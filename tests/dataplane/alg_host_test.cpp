@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <initializer_list>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -290,6 +291,123 @@ TEST_CASE("the BYE of a long and quiet call gets in", "[dataplane][alg_host][AC-
   REQUIRE(lab[0].host.close_call(0, card.generation, EndReason::none));
   lab.pass_s(130);
   CHECK(lab[0].translator.table().size() == 0);
+}
+
+namespace {
+
+constexpr nat::Endpoint kCaller = {nat::Ipv4Address::from_host(0xc633641e), nat::Be16{5060}};
+constexpr nat::Endpoint kOtherCaller = {nat::Ipv4Address::from_host(0xc633641f), nat::Be16{5060}};
+
+bool gets_in(Lab& lab, nat::Endpoint phone, nat::Endpoint remote) {
+  const auto index = lab[0].translator.find_outbound(nat::Protocol::udp, phone);
+  return index != nat::kNoMapping && lab[0].translator.admits(index, remote, lab.now);
+}
+
+TestMessage invite_from(nat::Endpoint caller, nat::Endpoint phone, std::uint32_t cseq = 1) {
+  TestMessage message;
+  message.phone = phone;
+  message.direction = alg::Direction::inbound;
+  message.peer = caller;
+  message.cseq = cseq;
+  return message;
+}
+
+TestMessage answer_to(const TestMessage& invite, std::uint16_t status) {
+  auto message = follow(invite, Method::invite, status);
+  message.direction = alg::Direction::outbound;
+  message.cseq = invite.cseq;
+  message.peer = {};
+  return message;
+}
+
+}  // namespace
+
+TEST_CASE("the caller gets in past his proxy once the phone has accepted him, and while the call lives",
+          "[dataplane][alg_host][AC-12]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  const auto other_phone = lab.phone_of(0, 1);
+  static_cast<void>(lab.inspect(0, invite(other_phone, "other")));
+  const auto call = invite_from(kCaller, phone);
+  static_cast<void>(lab.inspect(0, call));
+  CHECK_FALSE(gets_in(lab, phone, kCaller));
+  for (const auto status : std::initializer_list<std::uint16_t>{100, 180, 183}) {
+    static_cast<void>(lab.inspect(0, answer_to(call, status)));
+    CHECK_FALSE(gets_in(lab, phone, kCaller));
+  }
+  static_cast<void>(lab.inspect(0, answer_to(call, 200)));
+  CHECK(gets_in(lab, phone, kCaller));
+  CHECK_FALSE(gets_in(lab, phone, kOtherCaller));
+  CHECK_FALSE(gets_in(lab, other_phone, kCaller));
+
+  // For as long as the call lives, and some minutes: he may say BYE after an hour.
+  static_cast<void>(lab.inspect(0, follow(call, Method::ack)));
+  lab.pass_s(3600);
+  CHECK(gets_in(lab, phone, kCaller));
+  const auto card = lab[0].calls.find({.hash = text_hash(call.call_id),
+                                       .call_id = call.call_id,
+                                       .inside = phone.address,
+                                       .from_tag = {},
+                                       .to_tag = {}});
+  REQUIRE(card != kNoCard);
+  REQUIRE(lab[0].host.close_call(card, lab[0].calls.card(card).generation, EndReason::bye));
+  lab.pass_s(600);
+  CHECK_FALSE(gets_in(lab, phone, kCaller));
+}
+
+TEST_CASE(
+    "nobody gets in by an INVITE that is refused, answers another one, or was repeated with another name",
+    "[dataplane][alg_host][AC-12][AC-23]") {
+  Lab lab;
+  const auto phone = lab.phone_of(0);
+  const auto call = invite_from(kCaller, phone, 7);
+  static_cast<void>(lab.inspect(0, call));
+  SECTION("refused") {
+    static_cast<void>(lab.inspect(0, answer_to(call, 486)));
+    CHECK_FALSE(gets_in(lab, phone, kCaller));
+  }
+  SECTION("an answer to another INVITE, or to another request") {
+    auto answer = answer_to(call, 200);
+    answer.cseq = 8;
+    static_cast<void>(lab.inspect(0, answer));
+    answer.cseq = 7;
+    answer.method = Method::update;
+    static_cast<void>(lab.inspect(0, answer));
+    CHECK_FALSE(gets_in(lab, phone, kCaller));
+  }
+  SECTION("an answer that comes from outside") {
+    auto answer = answer_to(call, 200);
+    answer.direction = alg::Direction::inbound;
+    static_cast<void>(lab.inspect(0, answer));
+    CHECK_FALSE(gets_in(lab, phone, kCaller));
+  }
+  SECTION("an answer of another host") {
+    auto answer = answer_to(call, 200);
+    answer.phone = lab.phone_of(0, 1);
+    static_cast<void>(lab.inspect(0, answer));
+    CHECK_FALSE(gets_in(lab, phone, kCaller));
+    CHECK_FALSE(gets_in(lab, answer.phone, kCaller));
+  }
+  SECTION("the same INVITE with another name") {
+    static_cast<void>(lab.inspect(0, invite_from(kOtherCaller, phone, 7)));
+    static_cast<void>(lab.inspect(0, answer_to(call, 200)));
+    CHECK(gets_in(lab, phone, kCaller));
+    CHECK_FALSE(gets_in(lab, phone, kOtherCaller));
+  }
+  SECTION("a caller who moves is let in where he is next") {
+    static_cast<void>(lab.inspect(0, answer_to(call, 200)));
+    const auto next = invite_from(kOtherCaller, phone, 8);
+    static_cast<void>(lab.inspect(0, next));
+    CHECK_FALSE(gets_in(lab, phone, kOtherCaller));
+    static_cast<void>(lab.inspect(0, answer_to(next, 200)));
+    CHECK(gets_in(lab, phone, kOtherCaller));
+  }
+  SECTION("an inside address") {
+    const auto inside = invite_from(lab.phone_of(0, 1), phone, 8);
+    static_cast<void>(lab.inspect(0, inside));
+    static_cast<void>(lab.inspect(0, answer_to(inside, 200)));
+    CHECK_FALSE(gets_in(lab, phone, inside.peer));
+  }
 }
 
 TEST_CASE("ports opened later share in a promise that control has given", "[dataplane][alg_host][AC-14]") {

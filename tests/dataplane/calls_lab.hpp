@@ -115,6 +115,7 @@ struct TestMessage {
   std::uint32_t cseq = 1;
   std::uint32_t session_expires_s = 0;
   std::uint32_t expires_s = 0;
+  nat::Endpoint peer = {};  // from where the requests of the dialog will come
 };
 
 struct Inspected {
@@ -170,6 +171,7 @@ class Lab {
                               .from_uri = "sip:alice@example.com",
                               .to_uri = "sip:bob@example.com"}));
     for (const auto& binding : test.bindings) at.host.grant(binding);
+    if (!test.peer.address.is_unspecified()) at.host.expect_signalling_from(test.peer);
     for (const auto& request : test.media) at.host.describe({.section = request.section, .held = test.held});
     for (const auto section : test.rejected) at.host.describe({.section = section, .rejected = true});
     for (const auto& source : test.sources) {

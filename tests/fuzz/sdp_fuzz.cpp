@@ -23,8 +23,9 @@ struct Rewritten {
 
 Rewritten rewrite(const alg::Message& message, SdpPurpose purpose, const alg::sip::Policy& policy,
                   test::FakeAlgHost& host) {
+  static alg::sip::Unescaped unescaped;  // of headers in URIs, which a description has not
   alg::EditList edits;
-  alg::sip::Translator translator(message, host, edits, policy);
+  alg::sip::Translator translator(message, host, edits, policy, unescaped);
   const auto before = host.opened.size();
   const auto opened = alg::sip::rewrite_sdp(message.bytes, purpose, translator);
   test::require(opened <= host.opened.size() - before);
@@ -39,6 +40,11 @@ void require_nothing_left(std::string_view text, const test::FakeAlgHost& host) 
     std::optional<alg::sip::SdpAddress> address;
     if (note.kind == alg::sip::SdpNote::Kind::origin) address = alg::sip::parse_origin(note.value);
     if (note.kind == alg::sip::SdpNote::Kind::connection) address = alg::sip::parse_connection(note.value);
+    if (note.kind == alg::sip::SdpNote::Kind::source_filter)
+      address = alg::sip::parse_filter_destination(note.value);
+    if (note.kind == alg::sip::SdpNote::Kind::alternative) {
+      if (const auto alternative = alg::sip::parse_alternative(note.value)) address = alternative->address;
+    }
     test::require(!address || !host.is_inside(address->value));
   }
 }

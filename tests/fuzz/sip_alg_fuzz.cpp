@@ -2,6 +2,7 @@
 // Any datagram goes out and comes in again through a whole gateway. Whatever is not forwarded has no edits; a
 // message that is sent again is translated alike; and what comes back and goes out once more is what went out
 // first, so that tokens are restored to what they stood for: by default, and with every policy.
+#include "alg/sip/unescaped.hpp"
 #include "tests/support/sip_bench.hpp"
 #include "tests/support/sip_invariants.hpp"
 
@@ -13,26 +14,47 @@ namespace {
 
 using namespace pinhole;
 
+using alg::Direction;
 using test::checked_pass;
+
+// What names endpoints of the outside is put back to those that it never came from.
+bool names_external_endpoints(const std::string& message) {
+  static alg::sip::Unescaped unescaped;
+  unescaped.read(message);
+  return unescaped.view().find("203.0.113.") != std::string_view::npos;
+}
+
+// A line ends with LF, CR or both.
+std::ptrdiff_t line_ends(const std::string& text) {
+  return std::count(text.begin(), text.end(), '\n') + std::count(text.begin(), text.end(), '\r');
+}
+
+void require_same_outside(test::SipBench& bench, const std::string& out) {
+  const auto in = checked_pass(bench, Direction::inbound, out);
+  if (!in) return;
+  const auto again = checked_pass(bench, Direction::outbound, *in);
+  if (!again || again == out) return;
+  // Two streams behind one address need a c= each on the way in, which stays when it goes out again; and what
+  // a policy takes out on the way in does not go out. After that, nothing changes any more.
+  test::require(line_ends(*in) != line_ends(out));
+  const auto back = checked_pass(bench, Direction::inbound, *again);
+  if (!back) return;
+  const auto third = checked_pass(bench, Direction::outbound, *back);
+  test::require(!third || third == again);
+}
 
 void go_round(const std::string& message, const alg::sip::Policy& policy) {
   {
     test::SipBench bench(policy);
-    static_cast<void>(checked_pass(bench, alg::Direction::inbound, message));
+    static_cast<void>(checked_pass(bench, Direction::inbound, message));
   }
   test::SipBench bench(policy);
-  const auto out = checked_pass(bench, alg::Direction::outbound, message);
-  test::require(checked_pass(bench, alg::Direction::outbound, message) == out);
-  if (!out || message.find("203.0.113.") != std::string::npos) return;
-  const auto in = checked_pass(bench, alg::Direction::inbound, *out);
-  if (!in) return;
-  // Two phones behind one address need a c= each on the way in, which stays when it goes out again.
-  const auto line_count = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
-  if (line_count(*in) != line_count(*out)) return;
-  const auto again = checked_pass(bench, alg::Direction::outbound, *in);
-  test::require(!again || again == out);
+  const auto out = checked_pass(bench, Direction::outbound, message);
+  test::require(checked_pass(bench, Direction::outbound, message) == out);
+  if (!out || names_external_endpoints(message)) return;
+  require_same_outside(bench, *out);
   bench.host.waits = true;
-  static_cast<void>(checked_pass(bench, alg::Direction::outbound, message));
+  static_cast<void>(checked_pass(bench, Direction::outbound, message));
 }
 
 }  // namespace

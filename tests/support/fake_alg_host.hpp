@@ -54,6 +54,7 @@ class FakeAlgHost final : public alg::Host {
   std::vector<alg::MediaRequest> opened;
   std::vector<Expected> expected;
   std::vector<Granted> granted;
+  std::vector<nat::Endpoint> peers;  // from where the requests of dialogs will come
   [[nodiscard]] std::size_t mappings() const { return external_.size(); }
 
   [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept override {
@@ -113,6 +114,8 @@ class FakeAlgHost final : public alg::Host {
   void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept override {
     expected.push_back({section, rtp, rtcp});
   }
+
+  void expect_signalling_from(nat::Endpoint remote) noexcept override { peers.push_back(remote); }
 
   void grant(const alg::sip::Binding& binding) noexcept override {
     granted.push_back({std::string(binding.aor), binding.inside, binding.external, binding.registrar,

@@ -44,9 +44,9 @@ std::vector<std::string> opened(const test::SipBench& bench) {
 
 }  // namespace
 
-TEST_CASE(
-    "offers of all kinds are opened and rewritten",
-    "[alg][sdp][AC-09][AC-14][AC-21][AC-26][rfc3362][rfc4145][rfc4568][rfc4975][rfc5761][rfc6714][rfc8843]") {
+TEST_CASE("offers of all kinds are opened and rewritten",
+          "[alg][sdp][AC-09][AC-14][AC-21][AC-26][rfc3362][rfc4145][rfc4568][rfc4570][rfc4975][rfc5761]["
+          "rfc6714][rfc6947][rfc8843]") {
   struct Row {
     const char* name;
     std::string before;
@@ -129,6 +129,34 @@ TEST_CASE(
        lines({"c=IN IP4 198.51.100.9", "m=message 2855 TCP/MSRP *",
               "a=path:msrp://198.51.100.9:2855/r;tcp msrp://10.0.0.5:2855/s8723;tcp"}),
        {}},
+      {"an alternative that is the default goes with it",
+       lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/AVP 0", "a=rtcp:4007", "a=altc:1 IP6 2001:db8::5 4000",
+              "a=altc:2 IP4 10.0.0.5 4000/4007"}),
+       lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "a=rtcp:9007",
+              "a=altc:1 IP6 2001:db8::5 4000", "a=altc:2 IP4 203.0.113.10 9000/9007"}),
+       {"10.0.0.5:4000 10.0.0.5:4007"}},
+      {"an alternative to IPv6 is opened as the default would be",
+       lines({"c=IN IP6 2001:db8::5", "m=audio 4000 RTP/AVP 0", "a=altc:1 IP6 2001:db8::5 4000",
+              "a=altc:2 IP4 10.0.0.5 4002", "m=image 4004 udptl t38", "a=altc:1 IP4 10.0.0.6 4004"}),
+       lines({"c=IN IP6 2001:db8::5", "m=audio 4000 RTP/AVP 0", "a=altc:1 IP6 2001:db8::5 4000",
+              "a=altc:2 IP4 203.0.113.10 9002", "m=image 4004 udptl t38", "a=altc:1 IP4 203.0.113.10 10004"}),
+       {"10.0.0.5:4002 10.0.0.5:4003", "10.0.0.6:4004 10.0.0.6:4004"}},
+      {"an alternative of a rejected stream, below 1024, or of no stream is hidden",
+       lines({"a=altc:1 IP4 10.0.0.5 4000", "c=IN IP4 10.0.0.5", "m=audio 0 RTP/AVP 0",
+              "a=altc:1 IP4 10.0.0.5 4002", "m=audio 4000 RTP/AVP 0", "a=altc:1 IP4 10.0.0.6 1023",
+              "a=altc:2 IP4 198.51.100.9 4000"}),
+       lines({"a=altc:1 IP4 203.0.113.10 4000", "c=IN IP4 203.0.113.10", "m=audio 0 RTP/AVP 0",
+              "a=altc:1 IP4 203.0.113.10 4002", "m=audio 9000 RTP/AVP 0", "a=altc:1 IP4 203.0.113.10 1023",
+              "a=altc:2 IP4 198.51.100.9 4000"}),
+       {"10.0.0.5:4000 10.0.0.5:4001"}},
+      {"a filter names the address of c=, whose sources are those of others",
+       lines({"c=IN IP4 10.0.0.5", "a=source-filter: incl IN IP4 10.0.0.5 198.51.100.9",
+              "m=audio 4000 RTP/AVP 0", "a=source-filter: excl IN IP4 10.0.0.5 198.51.100.9",
+              "a=source-filter: incl IN IP4 * 10.99.0.5"}),
+       lines({"c=IN IP4 203.0.113.10", "a=source-filter: incl IN IP4 203.0.113.10 198.51.100.9",
+              "m=audio 9000 RTP/AVP 0", "a=source-filter: excl IN IP4 203.0.113.10 198.51.100.9",
+              "a=source-filter: incl IN IP4 * 10.99.0.5"}),
+       {"10.0.0.5:4000 10.0.0.5:4001"}},
       {"a transport that is not known: hidden, not opened",
        lines({"c=IN IP4 10.0.0.5", "m=audio 4000 DCCP/RTP/AVP 0", "m=application 4002 SCTP x"}),
        lines({"c=IN IP4 203.0.113.10", "m=audio 4000 DCCP/RTP/AVP 0", "m=application 4002 SCTP x"}),
@@ -428,6 +456,48 @@ TEST_CASE("media of strangers that come in are left alone", "[alg][sdp][AC-04]")
                              "m=video 4002 RTP/AVP 31", "c=IN IP4 203.0.113.12"});
   CHECK(pass(bench, Direction::inbound, answer) == answer);
   CHECK(bench.host.opened.empty());
+}
+
+TEST_CASE("a c= that a stream needs on the way in is the last change, whatever lines end with",
+          "[alg][sdp][AC-04]") {
+  // The second stream is left, so that it cannot do with the c= of the session any more. Found by
+  // sip_alg_fuzz, where the lines of the second stream end with CR alone.
+  for (const std::string end : {"\r\n", "\n", "\r"}) {
+    test::SipBench bench;
+    const auto own = "c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0\r\nm=video 5 RTP/AVP 31" + end;
+    const auto out = pass(bench, Direction::outbound, own);
+    CHECK(out == "c=IN IP4 203.0.113.10\r\nm=audio 9000 RTP/AVP 0\r\nm=video 5 RTP/AVP 31" + end);
+    const auto in = pass(bench, Direction::inbound, out);
+    CHECK(in == own + "c=IN IP4 203.0.113.10" + end);
+    const auto again = pass(bench, Direction::outbound, in);
+    CHECK(again == out + "c=IN IP4 203.0.113.10" + end);
+    CHECK(pass(bench, Direction::inbound, again) == in);
+  }
+}
+
+TEST_CASE("alternatives come back as they were, and media is expected from those of others",
+          "[alg][sdp][AC-04][rfc6947]") {
+  test::SipBench bench;
+  bench.host.forced[test::endpoint("10.0.0.5:4001")] = test::endpoint("203.0.113.10:20001");
+  const std::string own = test::lines({"c=IN IP6 2001:db8::5", "m=audio 4000 RTP/AVP 0",
+                                       "a=altc:1 IP6 2001:db8::5 4000", "a=altc:2 IP4 10.0.0.5 4000"});
+  const auto out = pass(bench, Direction::outbound, own);
+  // RTCP did not get the port after RTP, so that it is told.
+  CHECK(out.find("a=altc:2 IP4 203.0.113.10 9000/20001\r\n") != std::string::npos);
+  const auto in = pass(bench, Direction::inbound, out);
+  CHECK(in.find("a=altc:2 IP4 10.0.0.5 4000/4001\r\n") != std::string::npos);
+  CHECK(pass(bench, Direction::outbound, in) == out);
+
+  bench.host.expected.clear();
+  const std::string theirs =
+      test::lines({"c=IN IP4 198.51.100.9", "m=audio 4000 RTP/AVP 0", "a=altc:1 IP4 198.51.100.10 5000",
+                   "a=altc:2 IP4 198.51.100.11 6000/6007", "a=altc:3 IP4 198.51.100.12 0",
+                   "a=altc:4 IP6 2001:db8::9 4000"});
+  CHECK(pass(bench, Direction::inbound, theirs) == theirs);
+  REQUIRE(bench.host.expected.size() == 3);
+  CHECK(bench.host.expected[1].rtp == test::endpoint("198.51.100.10:5000"));
+  CHECK(bench.host.expected[1].rtcp == test::endpoint("198.51.100.10:5001"));
+  CHECK(bench.host.expected[2].rtcp == test::endpoint("198.51.100.11:6007"));
 }
 
 TEST_CASE("candidates go with the default, or all are left", "[alg][sdp][AC-05][rfc6544][rfc8445][rfc8839]") {

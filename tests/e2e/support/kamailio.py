@@ -11,7 +11,8 @@ from support.phone import DOMAIN
 PASSWORD = "secret"
 
 # No nathelper, no rport of its own, no media proxy: what comes back is sent to where Via says, calls to where Contact
-# says. Bindings are in memory. A request that begins a dialog is record-routed. One process for each
+# says. Bindings are in memory. A request that begins a dialog is record-routed, unless
+# a test has it otherwise. One process for each
 # transport: with two, a 200 may overtake the 180 before it.
 _CONFIG = """#!KAMAILIO
 debug=1
@@ -96,7 +97,7 @@ request_route {{
     sl_send_reply("200", "OK");
     exit;
   }}
-  if (is_method("INVITE|SUBSCRIBE|REFER")) record_route();
+  if ({record_route} && is_method("INVITE|SUBSCRIBE|REFER")) record_route();
   if (uri == myself && !lookup("location")) {{
     sl_send_reply("404", "Not Registered");
     exit;
@@ -113,13 +114,15 @@ def _condition(value):
 class Kamailio:
     """One Kamailio in a namespace of a lab, up when the constructor returns."""
 
-    def __init__(self, lab, namespace, address, port=5060, auth=False, max_expires=3600):
+    def __init__(self, lab, namespace, address, port=5060, auth=False, max_expires=3600,
+                 record_route=True):
         self.directory = lab.directory / "kamailio"
         self.directory.mkdir()
         self._socket = self.directory / "rpc.sock"
         config = self.directory / "kamailio.cfg"
         config.write_text(_CONFIG.format(domain=DOMAIN, password=PASSWORD, address=address, port=port,
-                                         auth=_condition(auth), socket=self._socket, max_expires=max_expires),
+                                         auth=_condition(auth), socket=self._socket, max_expires=max_expires,
+                                         record_route=_condition(record_route)),
                           encoding="utf-8")
         # In the foreground it still forks its workers; it ends them when it is told to end.
         self._process = Process(namespace, "kamailio",

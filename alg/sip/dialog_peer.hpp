@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Tells who speaks next in a dialog that begins outside: a proxy that does not stay on the way leaves ACK,
+// BYE and all that follows to the caller itself, whom nobody inside has spoken to (requirement AC-12).
+
+#include "alg/sip/message.hpp"
+#include "alg/sip/translator.hpp"
+
+namespace pinhole::alg::sip {
+
+/// Tells the host where the requests of a dialog will come from, of an INVITE that comes in: from the nearest
+/// proxy that put itself on the way, else from who made it. Names say nothing. Source: RFC 3261 sections
+/// 12.1.1, 12.2.1.1 and 16.6 item 4.
+void tell_dialog_peer(const MessageView& view, Translator& translator) noexcept;
+
+}  // namespace pinhole::alg::sip

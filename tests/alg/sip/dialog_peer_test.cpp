@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "alg/sip/dialog_peer.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/sip_bench.hpp"
+
+namespace pinhole::alg::sip {
+
+namespace {
+
+std::string message(const std::string& start, const std::string& method, const std::string& headers) {
+  return start + "\r\n" +
+         test::lines({"Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1", "From: <sip:c@d>;tag=1",
+                      "To: <sip:a@b>", "Call-ID: 1", "CSeq: 1 " + method}) +
+         headers + "\r\n";
+}
+
+std::string request(const std::string& method, const std::string& headers) {
+  return message(method + " sip:alice@203.0.113.10:10060 SIP/2.0", method, headers);
+}
+
+const std::string kContact = "Contact: <sip:c@198.51.100.30:5070>\r\n";
+
+}  // namespace
+
+TEST_CASE("a dialog from outside goes on from its nearest proxy, or from the caller", "[alg][sip][AC-12]") {
+  struct Row {
+    const char* name;
+    const char* method;
+    std::string headers;
+    const char* peer;  // nullptr: nobody is told of
+  };
+  const Row rows[] = {
+      {"the caller", "INVITE", kContact, "198.51.100.30:5070"},
+      {"without a port", "INVITE", "m: sip:c@198.51.100.30\r\n", "198.51.100.30:5060"},
+      {"a proxy", "INVITE", "Record-Route: <sip:198.51.100.40;lr>\r\n" + kContact, "198.51.100.40:5060"},
+      {"the nearest of two", "INVITE",
+       "Record-Route: <sip:198.51.100.41:5080;lr>, <sip:198.51.100.40;lr>\r\n" + kContact,
+       "198.51.100.41:5080"},
+      {"another phone of the same inside", "INVITE", "Contact: <sip:c@203.0.113.10:7060>\r\n",
+       "203.0.113.10:7060"},
+      {"names", "INVITE", "Contact: <sip:c@host.example.com>\r\n", nullptr},
+      {"a proxy with a name", "INVITE", "Record-Route: <sip:proxy.example.com;lr>\r\n" + kContact, nullptr},
+      {"IPv6", "INVITE", "Contact: <sip:c@[2001:db8::1]>\r\n", nullptr},
+      {"another scheme", "INVITE", "Contact: <tel:+123>\r\n", nullptr},
+      {"nothing", "INVITE", "", nullptr},
+      {"no dialog", "OPTIONS", kContact, nullptr},
+      {"a change that is not answered by an ACK", "UPDATE", kContact, nullptr},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      test::SipBench bench;
+      CHECK(bench.in(request(row.method, row.headers)).answer.verdict == Verdict::forward);
+      std::vector<nat::Endpoint> peers;
+      if (row.peer != nullptr) peers.push_back(test::endpoint(row.peer));
+      CHECK(bench.host.peers == peers);
+    }
+  }
+}
+
+TEST_CASE("what goes out, and what answers, tells of nobody: who is spoken to is let in",
+          "[alg][sip][AC-12]") {
+  test::SipBench bench;
+  CHECK(bench.out(request("INVITE", kContact)).answer.verdict == Verdict::forward);
+  CHECK(bench.in(message("SIP/2.0 200 OK", "INVITE", kContact)).answer.verdict == Verdict::forward);
+  CHECK(bench.host.peers.empty());
+}
+
+}  // namespace pinhole::alg::sip

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "alg/sip/event_state.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "tests/support/sip_bench.hpp"
+
+namespace pinhole::alg::sip {
+
+namespace {
+
+std::string notify(const std::string& type, const std::string& body) {
+  return test::lines({"NOTIFY sip:bob@example.com SIP/2.0",
+                      "Via: SIP/2.0/UDP phone.example.com;branch=z9hG4bK1", "From: <sip:a@b>;tag=1",
+                      "To: <sip:c@d>;tag=2", "Call-ID: 1", "CSeq: 1 NOTIFY", "Event: dialog",
+                      "Content-Type: " + type, "Content-Length: " + std::to_string(body.size()), ""}) +
+         body;
+}
+
+}  // namespace
+
+TEST_CASE("URIs of the sender in dialog-info and PIDF are translated, and come back as they were",
+          "[alg][sip][AC-02][rfc3863][rfc4235]") {
+  struct Row {
+    const char* type;
+    const char* before;
+    const char* after;
+  };
+  const Row rows[] = {
+      {"application/dialog-info+xml",
+       "<local><identity>sip:alice@10.0.0.5:5060</identity>\r\n<target "
+       "uri=\"sip:alice@10.0.0.5:5060\"/></local>",
+       "<local><identity>sip:alice@203.0.113.10:10060</identity>\r\n"
+       "<target uri=\"sip:alice@203.0.113.10:10060\"/></local>"},
+      {"application/dialog-info+xml;charset=UTF-8",
+       "<target uri='SIP:10.0.0.5:5060;ob?a=b&amp;c=sip:10.0.0.5:5060'/>",
+       "<target uri='SIP:203.0.113.10:10060;ob?a=b&amp;c=sip:203.0.113.10:10060'/>"},
+      {"application/pidf+xml", "<contact priority=\"0.8\">sip:alice@10.0.0.5:5060</contact>",
+       "<contact priority=\"0.8\">sip:alice@203.0.113.10:10060</contact>"},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.before) {
+      test::SipBench bench;
+      const auto out = bench.out(notify(row.type, row.before));
+      CHECK(out.text == notify(row.type, row.after));
+      CHECK(out.rules.find("URI in dialog-info or PIDF") != std::string::npos);
+      CHECK(bench.in(out.text).text == notify(row.type, row.before));
+    }
+  }
+}
+
+TEST_CASE("what is no sip URI of the sender stays in dialog-info, and opens nothing",
+          "[alg][sip][AC-03][AC-23][rfc4235]") {
+  test::SipBench bench;
+  for (const std::string body :
+       {"<target uri=\"sip:bob@10.0.0.6:5060\"/>", "<target uri=\"sip:alice@10.0.0.5:5062\"/>",
+        "<target uri=\"sips:alice@10.0.0.5\"/>", "<target uri=\"sip:alice@10.0.0.5:5060;transport=tcp\"/>",
+        "<note>gossip:10.0.0.5:5060 x-sip:10.0.0.5:5060 10.0.0.5:5060 http://10.0.0.5:5060/</note>",
+        "<target uri=\"sip:\"/><target uri=\"sip:10.0.0.5.:5060\"/>sip:",
+        "sip:203.0.113.9:5060 sip:192.0.2.1", ":"}) {
+    CAPTURE(body);
+    const auto text = notify("application/dialog-info+xml", body);
+    CHECK(bench.out(text).text == text);
+    CHECK(bench.in(text).text == text);
+  }
+  const auto other = notify("application/watcherinfo+xml", "<watcher>sip:alice@10.0.0.5:5060</watcher>");
+  CHECK(bench.out(other).text == other);
+  CHECK(bench.host.mappings() == 1);
+}
+
+}  // namespace pinhole::alg::sip
