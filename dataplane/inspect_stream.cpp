@@ -9,6 +9,7 @@
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/stream_carrier.hpp"
 #include "nat/checksum.hpp"
+#include "nat/rewrite.hpp"
 #include "nat/tcp_segment.hpp"
 
 namespace pinhole::dataplane {
@@ -52,10 +53,22 @@ Segment segment_of(std::byte* frame, const nat::Packet& packet) noexcept {
           .payload = {frame + packet.payload_offset, packet.payload_size()}};
 }
 
+/// A sender is told of a smaller MTU on the way by the number of its segment, which it would not know again.
+void let_be_fragmented(std::byte* frame, const nat::Packet& packet, WorkerContext& worker) noexcept {
+  if (may_be_fragmented(frame, packet)) return;
+  auto& ip = nat::header_at<nat::Ipv4Header>(frame, packet.l3_offset);
+  const nat::Be16 fragment{};
+  ip.checksum = nat::Be16::from_raw(nat::apply(ip.checksum.raw(), nat::delta(ip.fragment, fragment)));
+  ip.fragment = fragment;
+  nat::renumber(frame, packet.l3_offset, worker.datagram_ids.next(packet.destination.address));
+}
+
 /// Writes what the engine changed. Bytes of the payload are only ever left out at its end.
-void write_back(rte_mbuf* mbuf, nat::Packet& packet, const Segment& segment) noexcept {
+void write_back(rte_mbuf* mbuf, nat::Packet& packet, const Segment& segment, WorkerContext& worker) noexcept {
   std::byte* const frame = bytes_of(mbuf);
   auto& tcp = nat::header_at<TcpHeader>(frame, packet.l4_offset);
+  if (!segment.payload.empty() && tcp.sequence.host() != segment.sequence)
+    let_be_fragmented(frame, packet, worker);
   tcp.sequence = nat::Be32{segment.sequence};
   tcp.acknowledgement = nat::Be32{segment.acknowledgement};
   tcp.window = nat::Be16{segment.window};
@@ -171,7 +184,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool swi
   const auto taken = worker.stream_engine.take(entry->stream, from, segment, worker.clock.tick(), carrier);
   switch (taken.fate) {
     case Fate::forward:
-      write_back(mbuf, packet, segment);
+      write_back(mbuf, packet, segment, worker);
       carrier.send_on(mbuf, packet, from, burst.hops[place]);
       break;
     case Fate::consumed:

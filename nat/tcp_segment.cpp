@@ -2,38 +2,18 @@
 #include "nat/tcp_segment.hpp"
 
 #include "nat/checksum.hpp"
+#include "nat/tcp_options.hpp"
 
 namespace pinhole::nat {
-namespace {
-
-// Kinds and sizes: RFC 9293 section 3.1, RFC 7323 section 2.2.
-constexpr std::uint8_t kEnd = 0;
-constexpr std::uint8_t kNoOperation = 1;
-constexpr std::uint8_t kMaximumSegmentSize = 2;
-constexpr std::uint8_t kWindowScale = 3;
-constexpr std::size_t kMssSize = 4;
-constexpr std::size_t kScaleSize = 3;
-
-}  // namespace
 
 TcpOptions read_tcp_options(std::span<const std::byte> options) noexcept {
   TcpOptions found;
-  for (std::size_t at = 0; at < options.size();) {
-    const auto kind = std::to_integer<std::uint8_t>(options[at]);
-    if (kind == kEnd) break;
-    if (kind == kNoOperation) {
-      ++at;
-      continue;
+  walk_tcp_options(options, [&](const TcpOption& option) noexcept {
+    if (option.kind == TcpOption::kMss && option.size == sizeof(Be16)) found.mss_at = option.at;
+    if (option.kind == TcpOption::kScale && option.size == 1) {
+      found.scale = std::min(std::to_integer<std::uint8_t>(options[option.at]), TcpOption::kMaxScale);
     }
-    if (at + 1 == options.size()) break;
-    const auto size = std::to_integer<std::size_t>(options[at + 1]);
-    if (size < 2 || size > options.size() - at) break;
-    if (kind == kMaximumSegmentSize && size == kMssSize) found.mss_at = at + 2;
-    if (kind == kWindowScale && size == kScaleSize) {
-      found.scale = std::min(std::to_integer<std::uint8_t>(options[at + 2]), TcpSegment::kMaxScale);
-    }
-    at += size;
-  }
+  });
   return found;
 }
 

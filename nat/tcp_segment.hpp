@@ -23,7 +23,6 @@ struct TcpSegment {
   std::uint8_t scale = kNoScale;  // of a SYN: the window scale option
 
   static constexpr std::uint8_t kNoScale = 15;
-  static constexpr std::uint8_t kMaxScale = 14;  // RFC 7323 section 2.3: more is taken as that
 
   [[nodiscard]] constexpr bool has(std::uint8_t flag) const noexcept { return (flags & flag) != 0; }
   /// A SYN that answers nothing: it asks for a connection.
@@ -34,7 +33,7 @@ struct TcpSegment {
 };
 
 struct TcpOptions {
-  std::optional<std::uint8_t> scale;  // RFC 7323, at most TcpSegment::kMaxScale
+  std::optional<std::uint8_t> scale;  // RFC 7323, at most TcpOption::kMaxScale
   std::optional<std::size_t> mss_at;  // where the 16 bits of the maximum segment size are (RFC 9293)
 };
 

@@ -82,6 +82,7 @@ void Engine::settle(Stream& stream, Side from, bool owes_ack, nat::Tick now, Str
 }
 
 Taken Engine::take_syn(Stream& stream, Side from, Segment& segment, const TcpOptions& options) noexcept {
+  leave_out_multipath(segment.options);
   Way& forth = stream.way(from);
   if (forth.known) {
     // Sent again; or it is of another connection, and its receiver says so.

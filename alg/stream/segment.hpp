@@ -82,6 +82,10 @@ struct TcpOptions {
 /// Reads options up to the first that makes no sense.
 [[nodiscard]] TcpOptions read_options(std::span<std::byte> options) noexcept;
 
+/// Makes padding of what offers MPTCP: it numbers bytes in options of its own, which nobody translates. Hosts
+/// go on without it (RFC 8684 section 3.7).
+void leave_out_multipath(std::span<std::byte> options) noexcept;
+
 /// Turns the receiver's blocks into the sender's: what is claimed is what was received whole, and lies
 /// between what the sender was acknowledged and what it has sent. Blocks of which nothing is left become
 /// padding.

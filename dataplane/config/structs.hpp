@@ -260,10 +260,10 @@ struct Nat {
 struct Sip {
   bool enabled = true;
   std::vector<std::uint16_t> ports = {5060};
-  bool tcp = false;
+  bool tcp = true;
   bool tcp_own_host = true;
   bool media_own_host = false;
-  std::uint32_t streams_per_worker = 4096;
+  std::uint32_t streams_per_worker = 1024;
   alg::sip::Malformed malformed = alg::sip::Malformed::forward;
   std::vector<nat::Prefix> transparent;
   bool hide_parties = false;

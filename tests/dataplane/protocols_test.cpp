@@ -87,8 +87,11 @@ TEST_CASE("a remote that was spoken to by one protocol is let in by no other, an
   }
 }
 
-TEST_CASE("SIP over TCP passes as it is: no gateway reads TCP", "[dataplane][rfc5382-req6]") {
-  PipelineLab lab(lab_config());
+TEST_CASE("with sip.tcp off SIP over TCP passes as it is: no gateway reads TCP",
+          "[dataplane][rfc5382-req6][AC-24]") {
+  auto config = lab_config();
+  config.sip.tcp = false;
+  PipelineLab lab(config);
   const Endpoint phone{lab.host_of(0), Be16{5060}};
   auto invite = outward(Protocol::tcp, phone, kServer);
   invite.payload = invite_of(phone);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dataplane/context.hpp"
-#include "tests/support/pipeline_lab.hpp"
+#include "tests/dataplane/tcp_talk.hpp"
 
 using namespace pinhole;
 using namespace pinhole::test;
@@ -25,29 +25,7 @@ constexpr std::uint32_t kPhoneStart = 0xfffffe00;  // its numbers wrap within th
 constexpr std::uint32_t kProxyStart = 7000;
 const Endpoint kProxy = endpoint("198.51.100.7", 5060);
 
-std::uint32_t number_at(const Frame& frame, std::size_t at) {
-  std::uint32_t number = 0;
-  for (std::size_t i = 0; i < 4; ++i) number = number << 8U | std::to_integer<std::uint32_t>(frame[at + i]);
-  return number;
-}
-
-/// A segment that left.
-struct Segment {
-  unsigned interface = 0;
-  std::uint32_t sequence = 0;
-  std::uint32_t acknowledgement = 0;
-  std::string text;
-};
-
-Segment segment_of(const Sent& sent) {
-  constexpr std::size_t kTcp = 14 + 20;
-  const auto& frame = sent.frame;
-  CHECK(checksums_right(frame));
-  const auto payload = kTcp + (std::to_integer<std::size_t>(frame[kTcp + 12]) >> 4U) * 4;
-  const auto end = 14 + (number_at(frame, 14) & 0xffffU);
-  return {sent.interface, number_at(frame, kTcp + 4), number_at(frame, kTcp + 8),
-          std::string(reinterpret_cast<const char*>(frame.data()) + payload, end - payload)};
-}
+using Segment = SentSegment;
 
 /// A connection of a phone with a proxy.
 class Connection {
@@ -70,6 +48,7 @@ class Connection {
     return pass(kOutside, kProxy, external_, sequence, acknowledgement, text, flags);
   }
 
+  [[nodiscard]] Endpoint inside() const { return phone_; }
   [[nodiscard]] std::string phone() const { return std::string(nat::EndpointText(phone_.address).view()); }
   [[nodiscard]] std::string invite() const { return invite(phone(), 40000); }
   /// \param media  where media is wanted
@@ -102,7 +81,7 @@ class Connection {
     spec.payload.resize(text.size());
     if (!text.empty()) std::memcpy(spec.payload.data(), text.data(), text.size());
     std::vector<Segment> segments;
-    for (const auto& sent : lab_.send(interface, spec)) segments.push_back(segment_of(sent));
+    for (const auto& sent : lab_.send(interface, spec)) segments.push_back(Segment::of(sent));
     return segments;
   }
 
@@ -169,6 +148,34 @@ TEST_CASE("a message in one segment is edited, and numbers are translated both w
   CHECK(alive[0].text == "\r\n\r\n");
   CHECK(connection.lab().count(WorkerCounter::pinhole_opened) > 0);
   CHECK(connection.lab().drops().empty());
+}
+
+TEST_CASE("a segment whose number was changed may be fragmented on its way",
+          "[dataplane][sip][stream][rfc1191]") {
+  Connection connection(true);
+  const auto field = [](const Frame& frame, std::size_t at) {
+    return std::to_integer<unsigned>(frame[at]) << 8U | std::to_integer<unsigned>(frame[at + 1]);
+  };
+  constexpr std::size_t kFragment = 14 + 6;
+  constexpr std::size_t kIdentification = 14 + 4;
+  FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = connection.inside(), .destination = kProxy};
+  spec.identification = 0;
+  spec.fragment = nat::Ipv4Header::kDontFragment;
+  spec.tcp_acknowledgement = kProxyFirst;
+  const std::string alive = "\r\n\r\n";
+  const auto invite = connection.invite();
+  std::uint32_t next = kFirst;
+  for (const auto& [text, keeps_df] : {std::pair{alive, true}, {invite, false}, {alive, false}}) {
+    spec.tcp_sequence = next;
+    spec.payload.resize(text.size());
+    std::memcpy(spec.payload.data(), text.data(), text.size());
+    const auto sent = connection.lab().send(kInside, spec);
+    REQUIRE(sent.size() == 1);
+    CHECK(checksums_right(sent[0].frame));
+    CHECK((field(sent[0].frame, kFragment) == nat::Ipv4Header::kDontFragment) == keeps_df);
+    CHECK((field(sent[0].frame, kIdentification) == 0) == keeps_df);
+    next += size_of(text);
+  }
 }
 
 TEST_CASE("a message that is cut in two goes out whole", "[dataplane][sip][stream][AC-07]") {

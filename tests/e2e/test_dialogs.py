@@ -3,17 +3,19 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import queue
 import unittest
 
 from support import capture
 from support.ladder import Ladder, Party
 from support.kamailio import Kamailio
-from support.lab import OUTSIDE, Lab, wait_for
+from support.lab import OUTSIDE, PINHOLE, Lab, wait_for
 from support.phone import DOMAIN, Phone, StreamPhone
 from support.play import Leg, Play
 
-AT_ONCE = 4
+AT_ONCE = 8
+TCP = ";transport=tcp"
 REPLACED = "Replaces: other@voice.example;to-tag=t;from-tag=f"
 REPLACES = "Replaces=other%40voice.example%3Bto-tag%3Dt%3Bfrom-tag%3Df"
 
@@ -318,13 +320,19 @@ class Dialogs(unittest.TestCase):
             self.assertFalse(failures, "\n".join(failures))
             wait_for("the last ports to shut", lambda: lab.gauges()["pinholes"] == 0)
             self.assertEqual(capture.problems(link.stop())[:5], [])
+            counters = lab.counters()
+            for name in ("sip_malformed", "stream_not_sip", "stream_given_up", "stream_table_full"):
+                self.assertEqual(counters[name], 0, name)
 
-    def _out(self, lab, ladder, key, slot, port):
+    def _out(self, lab, ladder, key, slot, port, tcp=False):
         inside = Leg(lab.inside, f"10.77.0.{11 + slot}", port, True)
         outside = Leg(lab.outside, f"203.0.113.{11 + slot}", 5060, False)
-        caller, callee = Party("A", "caller", 20000), Party("B", "callee", 30000, f"sip:callee@{outside.address}:5060")
-        Play(self, lab, ladder, caller, callee, (inside, outside), key).run(
-            {"A": f"{outside.address}:5060", "B": self._external(inside, outside)}, 9000 + 2 * slot)
+        # Over TCP answers go back on the connection, wherever SIPp is told that they go.
+        source = f"{PINHOLE}:9" if tcp else self._external(inside, outside)
+        caller = Party("A", "caller", 20000)
+        callee = Party("B", "callee", 30000, f"sip:callee@{outside.address}:5060{TCP if tcp else ''}")
+        Play(self, lab, ladder, caller, callee, (inside, outside), key, tcp).run(
+            {"A": f"{outside.address}:5060", "B": source}, 9000 + 2 * slot)
 
     @staticmethod
     def _external(inside, outside):
@@ -334,22 +342,21 @@ class Dialogs(unittest.TestCase):
             phone.send("\r\n", (outside.address, outside.port))
             return "%s:%d" % peer.recvfrom(100)[1]
 
-    def _in(self, lab, ladder, key, slot, port, transport="u1"):
+    def _in(self, lab, ladder, key, slot, port, tcp=False):
         """Who is called has registered with who calls."""
         inside = Leg(lab.inside, f"10.77.0.{11 + slot}", port, True)
         outside = Leg(lab.outside, f"203.0.113.{11 + slot}", 5060, False)
-        host, external = self._registered(inside, outside, transport)
-        suffix = ";transport=tcp" if transport == "t1" else ""
+        host, external = self._registered(inside, outside, tcp)
         caller = Party("A", "caller", 30000)
-        callee = Party("B", "phone", 20000, f"sip:phone@{host}:{external}{suffix}")
-        Play(self, lab, ladder, caller, callee, (outside, inside), key, transport).run(
+        callee = Party("B", "phone", 20000, f"sip:phone@{host}:{external}{TCP if tcp else ''}")
+        Play(self, lab, ladder, caller, callee, (outside, inside), key, tcp).run(
             {"A": f"{host}:{external}", "B": f"{outside.address}:5060"}, 9000 + 2 * slot)
 
     @staticmethod
-    def _registered(inside, outside, transport):
+    def _registered(inside, outside, tcp):
         """Registers the inside leg with the outside one. Returns the contact that is learnt there."""
         with contextlib.ExitStack() as stack:
-            if transport == "t1":
+            if tcp:
                 registrar = StreamPhone(outside.namespace, outside.address, outside.port, listens=True)
                 phone = StreamPhone(inside.namespace, inside.address, inside.port)
             else:
@@ -383,6 +390,16 @@ class Dialogs(unittest.TestCase):
     def test_in(self):
         """dialogs: calls in, to registered phones, through two workers"""
         self._play_all(Lab(2, soon_over), self._in)
+
+    # [AC-07][AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
+    def test_out_over_tcp(self):
+        """dialogs: calls out over TCP, through two workers"""
+        self._play_all(Lab(2, soon_over), functools.partial(self._out, tcp=True))
+
+    # [AC-01][AC-07][AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
+    def test_in_over_tcp(self):
+        """dialogs: calls in over TCP, to phones that registered by another connection, through one worker"""
+        self._play_all(Lab(1, soon_over), functools.partial(self._in, tcp=True))
 
     # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
     def test_local(self):

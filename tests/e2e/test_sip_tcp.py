@@ -19,10 +19,6 @@ SMALL_MSS = 120
 TLS_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 
-def over_tcp(config):
-    config.setdefault("sip", {})["tcp"] = True
-
-
 class SipOverTcp(unittest.TestCase):
 
     @staticmethod
@@ -50,7 +46,7 @@ class SipOverTcp(unittest.TestCase):
     def test_calls(self):
         """sip over tcp: calls over one connection, and over one for each, with media; the inside is not seen outside"""
         for transport in TRANSPORTS:
-            with self.subTest(transport=transport), Lab(workers=2, configure=over_tcp) as lab:
+            with self.subTest(transport=transport), Lab(workers=2) as lab:
                 lab.start()
                 link = capture.Capture(lab, lab.outside, "outside")
                 hears = Media(lab, lab.inside, INSIDE, CALLER_MEDIA, CALLS, MEDIA_STEP)
@@ -63,7 +59,7 @@ class SipOverTcp(unittest.TestCase):
 
     def test_registrations(self):
         """sip over tcp: a phone sees its Contact as it wrote it, and the registrar an external one"""
-        with Lab(workers=2, configure=over_tcp) as lab:
+        with Lab(workers=2) as lab:
             lab.start()
             registrar = Sipp(lab, lab.outside, "registrar", OUTSIDE, 5060, calls=1, transport="t1")
             self._listens(lab)
@@ -77,7 +73,7 @@ class SipOverTcp(unittest.TestCase):
 
     def test_cut_messages(self):
         """sip over tcp: messages that come in many small segments"""
-        with Lab(workers=2, configure=over_tcp) as lab:
+        with Lab(workers=2) as lab:
             lab.start()
             lab.inside.run("ip", "route", "add", OUTSIDE, "via", INSIDE_GATEWAY, "advmss", SMALL_MSS)
             lab.outside.run("ip", "route", "add", PINHOLE, "dev", "eth0", "advmss", SMALL_MSS)
@@ -92,7 +88,7 @@ class SipOverTcp(unittest.TestCase):
 
     def test_transfer(self):
         """sip over tcp: bytes behind messages whose lengths were changed arrive whole, either way"""
-        with Lab(workers=2, configure=over_tcp) as lab:
+        with Lab(workers=2) as lab:
             lab.start()
             with self._listen(lab) as listener, lab.inside.socket(address=INSIDE, kind=socket.SOCK_STREAM) as phone:
                 phone.settimeout(20)
@@ -140,7 +136,7 @@ class SipOverTcp(unittest.TestCase):
     def test_not_sip(self):
         """sip over tcp: TLS and HTTP on a SIP port pass untouched, though they name the inside"""
         names = f"\r\nVia: SIP/2.0/TCP {INSIDE}:5060\r\n".encode()
-        with Lab(workers=2, configure=over_tcp) as lab:
+        with Lab(workers=2) as lab:
             lab.start()
             for first in (TLS_HELLO, b"POST /upload HTTP/1.1\r\nHost: voice.example\r\n"):
                 with self.subTest(first=first[:4]), self._listen(lab) as listener, \

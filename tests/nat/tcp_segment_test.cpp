@@ -77,7 +77,7 @@ TEST_CASE("options of any bytes are read within their bounds", "[nat][tcp_segmen
     }();
     const auto found = read_tcp_options(options);
     if (found.mss_at) REQUIRE(*found.mss_at + 2 <= options.size());
-    if (found.scale) REQUIRE(*found.scale <= TcpSegment::kMaxScale);
+    if (found.scale) REQUIRE(*found.scale <= TcpOption::kMaxScale);
   }
 }
 

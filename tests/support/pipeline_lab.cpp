@@ -86,7 +86,8 @@ config::Config lab_config(unsigned workers) {
   return config;
 }
 
-PipelineLab::PipelineLab(config::Config config) : workers_(config.workers.count) {
+PipelineLab::PipelineLab(config::Config config)
+    : workers_(config.workers.count), standing_(config.workers.count) {
   start_eal_once();
   for (unsigned i = 0; i < config.interfaces.size(); ++i) make_wire(config.interfaces[i], i);
   if (const auto valid = config::validate(config); !valid) throw std::runtime_error(valid.error().message);
@@ -183,11 +184,17 @@ void PipelineLab::receive_frame(unsigned interface, const Frame& frame, unsigned
   if (rte_ring_enqueue(wires_[interface].rx[queue], mbuf) != 0) throw std::runtime_error("the wire is full");
 }
 
+unsigned PipelineLab::take_turn() {
+  unsigned done = 0;
+  for (unsigned worker = 0; worker < workers_; ++worker) {
+    if (!standing_[worker]) done += appliance_->workers()[worker]->turn();
+  }
+  return done;
+}
+
 void PipelineLab::take_turns() {
   for (unsigned quiet = 0; quiet < kQuietTurns; ++quiet) {
-    for (const auto& worker : appliance_->workers()) {
-      if (worker->turn() > 0) quiet = 0;
-    }
+    if (take_turn() > 0) quiet = 0;
   }
 }
 
@@ -230,9 +237,7 @@ void PipelineLab::pass_s(unsigned seconds) {
   }
   // A turn has a budget for what expires, and the wheel catches up with the time that was left out.
   constexpr unsigned kTurns = 2000;
-  for (unsigned turn = 0; turn < kTurns; ++turn) {
-    for (const auto& worker : appliance_->workers()) worker->turn();
-  }
+  for (unsigned turn = 0; turn < kTurns; ++turn) take_turn();
   for (const auto& [interface, address] : std::vector(neighbors_)) add_neighbor(interface, address);
 }
 

@@ -68,6 +68,9 @@ class PipelineLab {
   /// specified.
   [[nodiscard]] Sent leaves(unsigned interface, const FrameSpec& spec, nat::Ipv4Address neighbor) const;
 
+  /// A worker that stands takes no turns: it answers nobody, and time does nothing for it.
+  void stand(unsigned worker, bool stands) { standing_[worker] = stands; }
+
   /// Lets time pass for the workers, and what is overdue then happen. Neighbours stay known.
   void pass_s(unsigned seconds);
 
@@ -94,9 +97,12 @@ class PipelineLab {
     std::vector<rte_ring*> tx;
   };
   void make_wire(config::Interface& interface, unsigned number);
+  /// A turn of each worker. \return what they did
+  unsigned take_turn();
   void take_turns();
 
   unsigned workers_;
+  std::vector<bool> standing_;
   std::uint64_t start_tsc_;
   std::vector<Wire> wires_;  // by interface
   std::vector<std::pair<unsigned, nat::Ipv4Address>> neighbors_;

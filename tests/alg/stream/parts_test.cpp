@@ -161,6 +161,18 @@ TEST_CASE("SACK blocks claim what was received whole, and nothing beyond what wa
   for (std::size_t i = 0; i < 4; ++i) CHECK(nothing[i] == std::byte{1});
 }
 
+TEST_CASE("MPTCP is left out of a SYN, and nothing else", "[alg][stream][rfc8684]") {
+  const std::array<unsigned, 24> syn = {2, 4, 5, 180, 30, 12, 1, 1, 2, 3, 4,  5,
+                                        6, 7, 8, 9,   1,  3,  3, 7, 4, 2, 30, 2};
+  std::array<std::byte, syn.size()> options;
+  std::transform(syn.begin(), syn.end(), options.begin(), [](unsigned byte) { return std::byte(byte); });
+  auto expected = options;
+  std::fill(expected.begin() + 4, expected.begin() + 16, std::byte{1});
+  std::fill(expected.begin() + 22, expected.end(), std::byte{1});
+  leave_out_multipath(options);
+  CHECK((options == expected));
+}
+
 TEST_CASE("options are written as they are read", "[alg][stream][rfc7323]") {
   OutSegment segment;
   segment.timestamps = Timestamps{0x01020304, 0xf0f1f2f3};

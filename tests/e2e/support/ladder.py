@@ -82,7 +82,7 @@ class Check:
     words: list
     ports: dict
     kind: str
-    listener: str = ""  # who hears the next message, and so goes on first; it says so
+    listener: str = ""  # who goes on first, because it hears the next message or ends first; it says so
 
 
 class Script:
@@ -125,6 +125,7 @@ class Compiler:
         self._stopped = False
         for line in filter(None, map(str.strip, ladder.text.splitlines())):
             self._step(*line.split())
+        self._end()
 
     def scenario(self, side):
         return self._scripts[side].text()
@@ -173,6 +174,12 @@ class Compiler:
         listener = self._other(who)
         listener.tell("listening")
         self.checks[-1].listener = listener.party.side
+
+    def _end(self):
+        """Who is called ends its call first, and says so: over TCP the caller then closes the connection."""
+        callee = self._scripts["B"]
+        callee.tell("over")
+        self.checks[-1].listener = callee.party.side
 
     # --- messages
 

@@ -33,15 +33,16 @@ class Leg:
 class Partner:
     """One SIPp and the connection over which it waits for the test."""
 
-    def __init__(self, lab, leg, script, call_id, name, *, remote, control_port, transport="u1"):
+    def __init__(self, lab, leg, script, call_id, name, *, remote, control_port, stays, transport):
         self._call_id = call_id
         with leg.namespace.socket(socket.SOCK_STREAM, "127.0.0.1", control_port) as listener:
             listener.listen()
             listener.settimeout(PATIENCE_S)
-            self.sipp = Sipp(lab, leg.namespace, None, leg.address, leg.port, text=script, calls=1, name=name,
+            # With another call to come, SIPp stays when its call is over, and with it the connection of its peer.
+            self.sipp = Sipp(lab, leg.namespace, None, leg.address, leg.port, text=script, calls=2 if stays else 1,
+                             name=name, remote=remote,
                              more=["-3pcc", f"127.0.0.1:{control_port}", "-cid_str", call_id, "-t", transport,
-                                   "-trace_msg", "-message_file", "messages.log"],
-                             remote=remote)
+                                   "-max_socket", 100, "-trace_msg", "-message_file", "messages.log"])
             try:
                 self._connection, _ = listener.accept()
             except TimeoutError:
@@ -82,8 +83,10 @@ class Partner:
 class Play:
     """One ladder, played."""
 
-    def __init__(self, test, lab, ladder, caller, callee, legs, key, transport="u1"):
-        self._test, self._lab, self._ladder, self._transport = test, lab, ladder, transport
+    def __init__(self, test, lab, ladder, caller, callee, legs, key, tcp=False):
+        self._test, self._lab, self._ladder = test, lab, ladder
+        # Who calls has a connection for each call, who is called takes what comes.
+        self._transports = {"A": "tn", "B": "t1"} if tcp else {"A": "u1", "B": "u1"}
         self._parties = {"A": caller, "B": callee}
         self._legs = dict(zip("AB", legs))
         self._key = key
@@ -98,15 +101,17 @@ class Play:
             for number, side in enumerate("BA"):  # who is called is there first
                 partner = Partner(self._lab, self._legs[side], compiled.scenario(side), f"{self._key}@ladder.example",
                                   f"{self._key}-{side}", remote=remotes[side], control_port=control_port + number,
-                                  transport=self._transport)
+                                  stays=side == "B", transport=self._transports[side])
                 self._partners[side] = stack.enter_context(contextlib.closing(partner))
             for check in compiled.checks:
                 self._wait()
                 self._look(check)
                 for side in sorted(self._partners, key=lambda side: side != check.listener):
                     self._partners[side].go_on(side == check.listener)
+            self._partners["A"].sipp.wait(PATIENCE_S)
+            self._partners["B"].sipp.stop()
             for partner in self._partners.values():
-                statistics = partner.sipp.wait(PATIENCE_S)
+                statistics = partner.sipp.statistics()
                 self._test.assertEqual((statistics["SuccessfulCall"], statistics["FailedCall"]), (1, 0),
                                        f"{self._title}: {partner.sipp.errors()}")
 
