@@ -6,26 +6,30 @@
 
 namespace pinhole::alg {
 
-bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view text, Rule rule) noexcept {
-  if (size_ == kMaxEdits || text.size() > kMaxText - text_size_) return false;
+Edit* EditList::make_room(std::size_t offset, std::size_t removed) noexcept {
   auto* const begin = edits_.data();
   auto* const end = begin + size_;
-  auto* place = end;
   // Whoever reads a message from front to back adds edits in their order.
-  if (size_ > 0 && offset <= end[-1].offset) {
-    place = std::upper_bound(begin, end, offset,
-                             [](std::size_t value, const Edit& edit) { return value < edit.offset; });
-  }
-  if (place != begin && place[-1].offset + place[-1].removed > offset) return false;
-  if (place != begin && place[-1].offset == offset) return false;
-  if (place != end && offset + removed > place->offset) return false;
-  if (place != end) std::move_backward(place, end, end + 1);
+  if (size_ == 0 || (offset > end[-1].offset && offset >= end[-1].offset + end[-1].removed)) return end;
+  auto* const place = std::upper_bound(
+      begin, end, offset, [](std::size_t value, const Edit& edit) { return value < edit.offset; });
+  if (place != begin && (place[-1].offset + place[-1].removed > offset || place[-1].offset == offset))
+    return nullptr;
+  if (place != end && offset + removed > place->offset) return nullptr;
+  std::move_backward(place, end, end + 1);
+  return place;
+}
+
+bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view text, Rule rule) noexcept {
+  if (size_ == kMaxEdits || text.size() > kMaxText - text_size_) return false;
+  Edit* const place = make_room(offset, removed);
+  if (place == nullptr) return false;
   *place = {.offset = static_cast<std::uint32_t>(offset),
             .removed = static_cast<std::uint32_t>(removed),
             .text_offset = static_cast<std::uint16_t>(text_size_),
             .text_size = static_cast<std::uint16_t>(text.size()),
             .rule = rule};
-  std::copy(text.begin(), text.end(), text_.begin() + static_cast<std::ptrdiff_t>(text_size_));
+  std::copy_n(text.data(), text.size(), text_.data() + text_size_);
   text_size_ += text.size();
   growth_ += static_cast<std::ptrdiff_t>(text.size()) - static_cast<std::ptrdiff_t>(removed);
   ++size_;

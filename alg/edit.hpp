@@ -50,6 +50,9 @@ class EditList {
   [[nodiscard]] std::optional<std::size_t> apply(std::span<char> buffer, std::size_t size) const noexcept;
 
  private:
+  /// \return where an edit has its place, with those behind it moved; nullptr when it overlaps another
+  [[nodiscard]] Edit* make_room(std::size_t offset, std::size_t removed) noexcept;
+
   std::array<Edit, kMaxEdits> edits_;
   std::array<char, kMaxText> text_;
   std::size_t size_ = 0;

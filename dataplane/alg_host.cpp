@@ -8,6 +8,7 @@
 #include <cassert>
 #include <charconv>
 
+#include "alg/sip/uri.hpp"
 #include "dataplane/text_hash.hpp"
 
 namespace pinhole::dataplane {
@@ -92,8 +93,8 @@ void AlgHost::open_call() noexcept {
                                          .inside = flow.inside,
                                          .external = flow.external,
                                          .remote = flow.remote,
-                                         .from_uri = summary.from_uri,
-                                         .to_uri = summary.to_uri},
+                                         .from_uri = alg::sip::without_params(summary.from_uri),
+                                         .to_uri = alg::sip::without_params(summary.to_uri)},
                                         now_);
   assert(opened == transaction_.card);
   static_cast<void>(opened);
@@ -237,7 +238,18 @@ bool AlgHost::announce(const alg::sip::Summary& summary) noexcept {
   work.card = parts_.calls.find(call_key());
   if (!is_concerned()) return false;
   if (work.card == kNoCard && summary.method == Method::invite && summary.is_request()) open_on_commit();
+  if (work.card != kNoCard && !work.opens && summary.has_sdp) fetch_media();
   return true;
+}
+
+/// A description mostly names what the one before it named: that is on its way while the headers are read.
+void AlgHost::fetch_media() const noexcept {
+  parts_.calls.fetch_media(transaction_.card);
+  const auto& card = parts_.calls.card(transaction_.card);
+  for (const auto& pinhole : std::span(card.pinholes).first(card.pinhole_count)) {
+    if (pinhole.worker != parts_.worker || pinhole.mapping == nat::kNoMapping) continue;
+    parts_.endpoints.fetch({pinhole.inside, pinhole.protocol, realm_}, ref_of(pinhole));
+  }
 }
 
 void AlgHost::open_on_commit() noexcept {

@@ -163,6 +163,7 @@ class AlgHost final : public alg::Host {
   void open_call() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;
   void open_on_commit() noexcept;
+  void fetch_media() const noexcept;
   [[nodiscard]] alg::Lookup ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
                                          nat::Endpoint endpoint, alg::Written written = alg::Written::anyhow,
                                          alg::Claim claim = alg::Claim::own) noexcept;
@@ -173,7 +174,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] nat::Tick promised_until() const noexcept;
   [[nodiscard]] bool use_answer(Ticket ticket) noexcept;
   [[nodiscard]] std::uint8_t next_description() const noexcept;
-  [[nodiscard]] bool note_port(ipc::PinholeRef pinhole, const MediaPort& port) noexcept;
+  [[nodiscard]] bool note_port(ipc::PinholeRef& pinhole, const MediaPort& port) noexcept;
   void load_refs() noexcept;
   static void name_again(ipc::PinholeRef& known, const ipc::PinholeRef& named, bool in_this_message) noexcept;
   [[nodiscard]] bool add_ref(const ipc::PinholeRef& added) noexcept;

@@ -114,17 +114,18 @@ std::uint8_t AlgHost::next_description() const noexcept {
   return static_cast<std::uint8_t>((is_new ? 0 : parts_.calls.card(work.card).media.descriptions) + 1);
 }
 
-/// Writes down a port that was opened for the message in hand. \return false when its call has too many
-bool AlgHost::note_port(ipc::PinholeRef pinhole, const MediaPort& port) noexcept {
+/// Writes down a port that was opened for the message in hand. \param pinhole what was asked for; filled in
+/// \return false when its call has too many
+bool AlgHost::note_port(ipc::PinholeRef& pinhole, const MediaPort& port) noexcept {
   auto& work = transaction_;
   if (port.ref.mapping == nat::kNoMapping) return true;
   pinhole.external = port.external;
   pinhole.mapping = port.ref.mapping;
   pinhole.generation = port.ref.generation;
-  if (port.former != kNobodysParent && port.former != work.card && port.former < parts_.calls.capacity()) {
-    pinhole.heir = port.former;
-    pinhole.heir_generation = parts_.calls.card(port.former).generation;
-  }
+  const bool has_heir =
+      port.former != kNobodysParent && port.former != work.card && port.former < parts_.calls.capacity();
+  pinhole.heir = has_heir ? port.former : kNoCard;
+  pinhole.heir_generation = has_heir ? parts_.calls.card(port.former).generation : 0;
   const bool is_own = work.card == kNoCard || add_ref(pinhole);
   if (!port.fresh) return is_own;
   if (!is_own || work.fresh_count == work.fresh.size()) {
@@ -151,15 +152,20 @@ void AlgHost::name_again(ipc::PinholeRef& known, const ipc::PinholeRef& named,
                          bool in_this_message) noexcept {
   const bool same = known.mapping == named.mapping && known.generation == named.generation;
   const bool lives = same && (known.use == PinholeUse::offered || known.use == PinholeUse::agreed);
-  ipc::PinholeRef pinhole = named;
-  if (in_this_message) pinhole.section = known.section;  // of streams in one bundle, the first
-  if (lives) pinhole.told = known.told;
-  if (known.use == PinholeUse::agreed) pinhole.use = PinholeUse::agreed;
-  if (pinhole.heir == kNoCard) {
-    pinhole.heir = known.heir;
-    pinhole.heir_generation = known.heir_generation;
+  // Field by field: a copy of the whole would wait until all that it is made of has been stored.
+  known.external = named.external;
+  known.mapping = named.mapping;
+  known.generation = named.generation;
+  known.told = lives ? known.told : named.told;
+  if (named.heir != kNoCard) {
+    known.heir = named.heir;
+    known.heir_generation = named.heir_generation;
   }
-  known = pinhole;
+  known.worker = named.worker;
+  if (!in_this_message) known.section = named.section;  // of streams in one bundle, the first
+  known.description = named.description;
+  if (known.use != PinholeUse::agreed) known.use = named.use;
+  known.is_rtcp = named.is_rtcp;
 }
 
 /// Adds a pinhole to the call's list. When that is full, pinholes that are gone make room, then the oldest

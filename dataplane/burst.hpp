@@ -35,9 +35,16 @@ class Lane {
   /// Keeps the places for which `stays` is true.
   template <typename Predicate>
   void keep_if(Predicate&& stays) noexcept {
+    keep_if(stays, [](unsigned) noexcept {});
+  }
+  /// The same, with a look ahead. \param ahead `void(unsigned place)`, noexcept: called for a place before
+  /// `stays` is called for the one in front of it
+  template <typename Predicate, typename Ahead>
+  void keep_if(Predicate&& stays, Ahead&& ahead) noexcept {
     unsigned kept = 0;
     for (unsigned i = 0; i < size_; ++i) {
       const auto place = places_[i];
+      if (i + 1 < size_) ahead(static_cast<unsigned>(places_[i + 1]));
       if (stays(static_cast<unsigned>(place))) places_[kept++] = place;
     }
     size_ = kept;

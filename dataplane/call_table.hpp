@@ -24,6 +24,7 @@
 #include "nat/endpoint.hpp"
 #include "nat/hash_chains.hpp"
 #include "nat/memory.hpp"
+#include "nat/prefetch.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::dataplane {
@@ -123,6 +124,12 @@ class CallTable {
     return index < capacity() && watches_[index].live && card(index).generation == generation;
   }
   [[nodiscard]] const ipc::CallCard& card(CardIndex index) const noexcept { return cards_[index].own(); }
+  /// Fetches what a description will be compared with.
+  void fetch_media(CardIndex index) const noexcept {
+    constexpr std::size_t kLine = 64;
+    const auto* const media = reinterpret_cast<const std::byte*>(&card(index).media);
+    for (std::size_t at = 0; at < sizeof(ipc::Negotiation); at += kLine) nat::prefetch(media + at);
+  }
   [[nodiscard]] std::uint32_t size() const noexcept { return capacity() - free_count_; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(cards_.size()); }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage inspect of dataplane/pipeline.hpp.
+#include <algorithm>
 #include <cstddef>
 #include <string_view>
 
@@ -12,6 +13,7 @@
 #include "dataplane/pipeline.hpp"
 #include "nat/checksum.hpp"
 #include "nat/headers.hpp"
+#include "nat/prefetch.hpp"
 #include "nat/rewrite.hpp"
 
 namespace pinhole::dataplane {
@@ -162,17 +164,35 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   return inspect_message(burst, place, message, packet, frame, direction, concern, worker);
 }
 
+/// Asks for the beginning of a message that comes next: its rest is fetched by the processor, which sees how
+/// it is read.
+void fetch_message(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
+  constexpr unsigned kLine = 64;
+  constexpr unsigned kMostBytes = 12 * kLine;  // a core waits for some twenty lines at a time
+  const unsigned end = std::min<unsigned>(packet.payload_end, packet.payload_offset + kMostBytes);
+  for (unsigned at = packet.payload_offset; at < end; at += kLine) nat::prefetch(bytes_of(mbuf) + at);
+  nat::prefetch(&mbuf->next);  // the mbuf's second line
+}
+
 void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
-  lane.keep_if([&](unsigned place) noexcept {
+  const auto concerns_gateway = [&](unsigned place) noexcept {
     const auto& mapping = worker.translator[burst.mappings[place]];
-    if (!wants_inspection(burst.packets[place], mapping, direction, worker)) [[likely]]
+    return wants_inspection(burst.packets[place], mapping, direction, worker);
+  };
+  const auto stays = [&](unsigned place) noexcept {
+    if (!concerns_gateway(place)) [[likely]]
       return true;
     if (burst.packets[place].protocol == nat::Protocol::tcp) {
+      const auto& mapping = worker.translator[burst.mappings[place]];
       return inspect_segment(burst, place, direction, is_switched_on(burst, place, mapping, worker), worker);
     }
     if (is_inspected(burst.mbufs[place])) return true;
     return inspect_one(burst, place, direction, worker);
-  });
+  };
+  const auto ahead = [&](unsigned place) noexcept {
+    if (concerns_gateway(place)) fetch_message(burst.mbufs[place], burst.packets[place]);
+  };
+  lane.keep_if(stays, ahead);
 }
 
 /// A message may have closed a mapping that a packet behind it in the burst was found to have, and another

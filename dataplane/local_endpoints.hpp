@@ -85,6 +85,12 @@ class LocalEndpoints {
   [[nodiscard]] MediaPorts open_media(const alg::MediaRequest& request, std::uint32_t parent, nat::Tick now,
                                       nat::Realm realm = nat::Realm::translated) noexcept;
 
+  /// Fetches what open_media() will read of an endpoint that has a pinhole.
+  void fetch(nat::OutboundKey key, MappingRef pinhole) const noexcept {
+    const auto& table = translator_.table();
+    table.prefetch(table.hash(key.word()));
+    table.prefetch_mapping(pinhole.mapping);
+  }
   [[nodiscard]] bool is_open(MappingRef pinhole) const noexcept;
   /// Keeps a pinhole until `tick` at least; nothing happens when it is gone.
   void keep(MappingRef pinhole, nat::Tick tick) noexcept;

@@ -22,6 +22,10 @@ struct Ipv4Address {
 
   /// Shape: dotted quad, four decimal octets without leading zeros, nothing before or after.
   [[nodiscard]] static std::optional<Ipv4Address> parse(std::string_view text) noexcept;
+  /// Reads one at the beginning of a text; what follows is not looked at.
+  /// \return its size, as far as three digits of the last octet go; 0: there is none, and `address` is as it
+  /// was
+  [[nodiscard]] static std::size_t read(std::string_view text, Ipv4Address& address) noexcept;
   [[nodiscard]] static constexpr Ipv4Address from_host(std::uint32_t host) noexcept { return {Be32{host}}; }
   [[nodiscard]] constexpr std::uint32_t host() const noexcept { return value.host(); }
   [[nodiscard]] constexpr bool is_unspecified() const noexcept { return value.raw() == 0; }
@@ -81,8 +85,8 @@ class EndpointText {
 
  private:
   void append(Ipv4Address address) noexcept;
-  void append(std::uint32_t number) noexcept;  // of up to five digits
-  std::array<char, 24> text_;                  // "255.255.255.255:65535" is 21
+  void append(Be16 port) noexcept;
+  std::array<char, 24> text_;  // "255.255.255.255:65535" is 21
   std::uint8_t size_ = 0;
 };
 

@@ -4,11 +4,14 @@
 // std::string_view::substr, which may throw; whoever cuts has checked the bounds.
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 namespace pinhole::alg::sip {
 
@@ -49,7 +52,51 @@ inline constexpr auto kClasses = classes();
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-/// \param lower_case the text to compare with, in lower case.
+namespace chars_detail {
+
+template <typename Word>
+[[nodiscard]] inline std::uint64_t load(const char* text) noexcept {
+  Word word;
+  std::memcpy(&word, text, sizeof word);
+  return word;
+}
+
+// Up to eight characters of a text as a word. It is put together in registers: what is stored in parts and
+// loaded as a whole waits for the stores.
+template <std::size_t kSize>
+[[nodiscard, gnu::always_inline]] inline std::uint64_t word_of(const char* text) noexcept {
+  static_assert(kSize > 0 && kSize <= 8 && std::endian::native == std::endian::little);
+  if constexpr (kSize == 8) return load<std::uint64_t>(text);
+  constexpr std::size_t kHalf = kSize >= 4 ? 4 : kSize >= 2 ? 2 : 1;
+  using Half = std::conditional_t<kHalf == 4, std::uint32_t,
+                                  std::conditional_t<kHalf == 2, std::uint16_t, std::uint8_t>>;
+  return load<Half>(text) | load<Half>(text + kSize - kHalf) << (8 * (kSize - kHalf));
+}
+
+template <std::size_t kSize>
+[[nodiscard, gnu::always_inline]] inline bool equals(const char* text, const char* lower_case) noexcept {
+  constexpr std::size_t kPart = kSize < 8 ? kSize : 8;
+  std::uint64_t word = 0;
+  std::uint64_t may_be_set = 0;  // in a small letter, and not in its large one
+  for (std::size_t i = 0; i < kPart; ++i) {
+    word |= std::uint64_t{static_cast<unsigned char>(lower_case[i])} << (8 * i);
+    if (is(lower_case[i], chars::kAlpha)) may_be_set |= std::uint64_t{0x20} << (8 * i);
+  }
+  if ((word_of<kPart>(text) | may_be_set) != word) return false;
+  if constexpr (kSize > 8) return equals<kSize - 8>(text + 8, lower_case + 8);
+  return true;
+}
+
+}  // namespace chars_detail
+
+/// \param lower_case a literal to compare with, in lower case. Cost: a compare for each eight characters.
+template <std::size_t kSize>
+[[nodiscard, gnu::always_inline]] inline bool equals(std::string_view text,
+                                                     const char (&lower_case)[kSize]) noexcept {
+  return text.size() == kSize - 1 && chars_detail::equals<kSize - 1>(text.data(), lower_case);
+}
+
+/// The same with another text.
 [[nodiscard]] constexpr bool equals(std::string_view text, std::string_view lower_case) noexcept {
   if (text.size() != lower_case.size()) return false;
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -103,7 +103,12 @@ void rewrite_received(const Via& via, bool sent_by_replaced, Translator& transla
   if (!rport && sent_by_replaced && *address != *via.sent_by.address) {
     return rewrite_lone_received(via, *address, translator);
   }
-  const HostPort port{.host = via.sent_by.host, .port = rport ? via.rport : via.sent_by.port, .address = {}};
+  HostPort port{
+      .host = via.sent_by.host, .port = via.sent_by.port, .number = via.sent_by.number, .address = {}};
+  if (rport) {
+    port.port = via.rport;
+    port.number = *rport;
+  }
   const auto target = translator.counterpart(via.protocol, *address, port, via.default_port,
                                              rport ? Place::other_uri : Place::via);
   if (!target) return;

@@ -72,7 +72,7 @@ void hide_warning_agents(std::string_view value, Translator& translator) noexcep
     const auto code_end = skip(*item, 0, chars::kDigit);
     const auto begin = skip(*item, code_end, chars::kSpace);
     std::size_t size = 0;
-    // A name may begin with a digit: without a space it would be another one with its address before it.
+    // Without a space the digits of a code and those that a token begins with are not to be told apart.
     const auto agent = begin > code_end ? parse_host_port(slice(*item, begin), size) : std::nullopt;
     if (agent) hide_host(agent->host, translator);
   }

@@ -147,7 +147,7 @@ consteval NameTable make_name_table() {
 }
 constexpr NameTable kNameTable = make_name_table();
 
-HeaderId look_up_name(const NameWords& name, std::size_t size) noexcept {
+[[gnu::always_inline]] inline HeaderId look_up_name(const NameWords& name, std::size_t size) noexcept {
   const auto& pattern = kNameTable.patterns[kNameTable.places[place_of(name[0], size, kNameFactor)]];
   return pattern.fits(name, size) ? pattern.id : HeaderId::other;
 }
@@ -223,29 +223,49 @@ bool is_sip_version(std::string_view text) noexcept {
 void read_party(std::string_view value, std::string_view& uri, std::string_view& tag) noexcept {
   NameAddr address;
   if (!read_name_addr(value, address)) return;
-  uri = without_params(address.uri);
-  if (address.params.empty()) return;
-  if (const auto param = find_param(address.params, "tag")) tag = param->value;
+  uri = address.uri;
+  ParamReader params(address.params);
+  Param param;
+  while (params.next(param)) {
+    if (!equals(param.name, "tag")) continue;
+    tag = param.value;
+    return;
+  }
+}
+
+// What stands between a colon and the end of its line, without white space around.
+std::string_view value_behind(const char* colon, const char* end) noexcept {
+  // The colon is no white space, so that it ends the look from behind.
+  while (is(end[-1], chars::kSpace)) --end;
+  const char* begin = colon + 1;
+  while (begin < end && is(*begin, chars::kSpace)) ++begin;
+  return {begin, static_cast<std::size_t>(end - begin)};
+}
+
+[[gnu::noinline]] Header read_unusual_header(std::string_view line) noexcept {
+  const auto colon = find_mark<':'>(line);
+  if (colon == line.size()) return {HeaderId::other, trim(line)};
+  return {header_id(trim(slice(line, 0, colon))), trim(slice(line, colon + 1))};
 }
 
 // \param readable_end of the text that the line is part of
-Header read_header(std::string_view line, const char* readable_end) noexcept {
+[[gnu::always_inline]] inline void read_header(std::string_view line, const char* readable_end,
+                                               Header& header) noexcept {
   constexpr std::size_t kLook = 32;
-  std::size_t colon = 0;
   if (readable_end - line.data() >= static_cast<std::ptrdiff_t>(kLook)) [[likely]] {
     // Nearly every name ends here, and its words are there to be loaded.
-    const auto colons = marks_in<':'>(line.data(), kLook);
-    colon = static_cast<std::size_t>(std::countr_zero(colons));
+    const auto colons = scan_detail::marks_in_32<':'>(line.data());
+    const auto colon = static_cast<std::size_t>(std::countr_zero(colons));
     if (colon <= kLongestName && colon < line.size() && colon > 0 && !is(line[colon - 1], chars::kSpace))
         [[likely]] {
       NameWords words;
       std::memcpy(words.data(), line.data(), sizeof words);
-      return {look_up_name(words, colon), trim(slice(line, colon + 1))};
+      header.id = look_up_name(words, colon);
+      header.value = value_behind(line.data() + colon, line.data() + line.size());
+      return;
     }
   }
-  colon = find_mark<':'>(line);
-  if (colon == line.size()) return {HeaderId::other, trim(line)};
-  return {header_id(trim(slice(line, 0, colon))), trim(slice(line, colon + 1))};
+  header = read_unusual_header(line);
 }
 
 }  // namespace
@@ -257,7 +277,7 @@ HeaderId header_id(std::string_view name) noexcept {
   return look_up_name(words, name.size());
 }
 
-bool HeaderReader::next(Header& header) noexcept {
+inline bool HeaderReader::read(Header& header) noexcept {
   if (terminated_ || offset_ == text_.size()) return false;
   const auto begin = offset_;
   auto end = line_ends_.next();
@@ -272,8 +292,12 @@ bool HeaderReader::next(Header& header) noexcept {
     return false;
   }
   offset_ = end + 1;
-  header = read_header(slice(text_, begin, end), text_.data() + text_.size());
+  read_header(slice(text_, begin, end), text_.data() + text_.size(), header);
   return true;
+}
+
+bool HeaderReader::next(Header& header) noexcept {
+  return read(header);
 }
 
 ParseResult MessageView::parse(std::string_view bytes) noexcept {
@@ -285,11 +309,7 @@ ParseResult MessageView::parse(std::string_view bytes) noexcept {
   if (line_end == bytes.size()) return ParseResult::malformed;
 
   HeaderReader reader(slice(bytes, line_end + 1));
-  for (;;) {
-    auto& header = *::new (headers_.data() + header_count_ * sizeof(Header)) Header;
-    if (!reader.next(header)) break;
-    if (header.id != HeaderId::other && !note_header(header.id)) return ParseResult::malformed;
-  }
+  if (!note_headers(reader)) return ParseResult::malformed;
   const bool whole = reader.terminated() && parse_identity() && parse_body(reader.rest());
   return whole ? ParseResult::message : ParseResult::malformed;
 }
@@ -320,13 +340,22 @@ ParseResult MessageView::parse_start_line(std::string_view line) noexcept {
   return ParseResult::message;
 }
 
-// Keeps the header that was read last.
-bool MessageView::note_header(HeaderId id) noexcept {
-  const auto place = static_cast<std::size_t>(id);
-  if ((present_ & bit(id) & kSingle) != 0 || header_count_ == kMaxHeaders) return false;
-  if ((present_ & bit(id)) == 0) first_[place] = static_cast<std::uint8_t>(header_count_);
-  present_ |= bit(id);
-  ++header_count_;
+// Reads each header to where it stays if it is one of ours, else the next one takes its place.
+bool MessageView::note_headers(HeaderReader& reader) noexcept {
+  std::uint64_t present = 0;
+  std::size_t count = 0;
+  for (;;) {
+    auto& header = *::new (headers_.data() + count * sizeof(Header)) Header;
+    if (!reader.read(header)) break;
+    if (header.id == HeaderId::other) continue;
+    const auto mark = bit(header.id);
+    if ((present & mark & kSingle) != 0 || count == kMaxHeaders) return false;
+    if ((present & mark) == 0) first_[static_cast<std::size_t>(header.id)] = static_cast<std::uint8_t>(count);
+    present |= mark;
+    ++count;
+  }
+  present_ = present;
+  header_count_ = count;
   return true;
 }
 

@@ -83,6 +83,9 @@ class HeaderReader {
   }
 
  private:
+  friend class MessageView;
+  [[gnu::always_inline]] inline bool read(Header& header) noexcept;
+
   std::string_view text_;
   MarkScanner<'\n'> line_ends_;
   std::size_t offset_ = 0;
@@ -120,7 +123,7 @@ class MessageView {
 
  private:
   [[nodiscard]] ParseResult parse_start_line(std::string_view line) noexcept;
-  [[nodiscard]] bool note_header(HeaderId id) noexcept;
+  [[nodiscard]] bool note_headers(HeaderReader& reader) noexcept;
   [[nodiscard]] bool parse_identity() noexcept;
   [[nodiscard]] bool parse_body(std::string_view rest) noexcept;
 

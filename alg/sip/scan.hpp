@@ -106,12 +106,11 @@ constexpr bool has_two_dots(std::uint32_t dots) noexcept {
 /// How many bytes are looked at together.
 inline constexpr std::size_t kScanBlock = 64;
 
-/// The marks among the first bytes of a text: bit i for byte i.
-/// \param size of the text; what is behind kScanBlock bytes is not looked at
+namespace scan_detail {
+
+// The marks in less than a block. Not inlined: the loops that go through long texts are to stay small.
 template <char... kMarks>
-[[nodiscard]] inline std::uint64_t marks_in(const char* text, std::size_t size) noexcept {
-  using namespace scan_detail;
-  if (size >= 64) return marks_in_32<kMarks...>(text) | marks_in_32<kMarks...>(text + 32) << 32U;
+[[gnu::noinline]] std::uint64_t marks_in_rest(const char* text, std::size_t size) noexcept {
   // Two looks that overlap, so that the last one ends with the text.
   if (size >= 32)
     return marks_in_32<kMarks...>(text) | marks_in_32<kMarks...>(text + size - 32) << (size - 32);
@@ -119,6 +118,17 @@ template <char... kMarks>
     return marks_in_16<kMarks...>(text) | marks_in_16<kMarks...>(text + size - 16) << (size - 16);
   if (size >= 8) return marks_in_8<kMarks...>(text) | marks_in_8<kMarks...>(text + size - 8) << (size - 8);
   return marks_by_loop<kMarks...>(text, size);
+}
+
+}  // namespace scan_detail
+
+/// The marks among the first bytes of a text: bit i for byte i.
+/// \param size of the text; what is behind kScanBlock bytes is not looked at
+template <char... kMarks>
+[[nodiscard]] inline std::uint64_t marks_in(const char* text, std::size_t size) noexcept {
+  using namespace scan_detail;
+  if (size < kScanBlock) return marks_in_rest<kMarks...>(text, size);
+  return marks_in_32<kMarks...>(text) | marks_in_32<kMarks...>(text + 32) << 32U;
 }
 
 /// Whether there may be an IPv4 address in a text: two dots between digits, with one to three characters

@@ -17,7 +17,7 @@ std::optional<SdpPort> parse_port(std::string_view token) noexcept {
   return SdpPort{token, *value};
 }
 
-std::optional<SdpAddress> parse_ip4(std::string_view token) noexcept {
+[[gnu::always_inline]] inline std::optional<SdpAddress> parse_ip4(std::string_view token) noexcept {
   const auto value = nat::Ipv4Address::parse(token);
   if (!value) return std::nullopt;
   return SdpAddress{token, *value};
@@ -33,7 +33,8 @@ Connection parse_typed_address(WordReader& words) noexcept {
   return {.address = parse_ip4(slice(word, 0, std::min(word.find('/'), word.size())))};
 }
 
-Connection read_connection(std::string_view value) noexcept {
+// The same of a text that begins there.
+[[gnu::always_inline]] inline Connection read_connection(std::string_view value) noexcept {
   constexpr std::string_view kUsual = "IN IP4 ";
   if (value.starts_with(kUsual)) {
     if (const auto address = parse_ip4(slice(value, kUsual.size()))) return {.address = address};
@@ -206,22 +207,6 @@ bool SdpParser::note(Kind kind, std::string_view value, std::optional<SdpAddress
 
 }  // namespace
 
-bool SdpLineReader::next(SdpLine& line) noexcept {
-  while (at_ < text_.size()) {
-    const auto begin = at_;
-    const auto end = ends_.next();
-    at_ = std::min(end + 1, text_.size());
-    if (at_ < text_.size() && text_[end] == '\r' && text_[at_] == '\n') {
-      ++at_;
-      ends_.skip_to(at_);
-    }
-    if (end - begin < 2 || text_[begin + 1] != '=') continue;
-    line = {text_[begin], slice(text_, begin + 2, end), slice(text_, end, at_)};
-    return true;
-  }
-  return false;
-}
-
 std::optional<SdpAddress> parse_connection(std::string_view value) noexcept {
   return read_connection(value).address;
 }
@@ -229,7 +214,7 @@ std::optional<SdpAddress> parse_connection(std::string_view value) noexcept {
 std::optional<SdpAddress> parse_origin(std::string_view value) noexcept {
   WordReader words(value);
   for (int word = 0; word < 3; ++word) (void)words.next();  // user name, session id, version
-  return parse_typed_address(words).address;
+  return read_connection(words.rest()).address;
 }
 
 std::optional<MediaLine> parse_media(std::string_view value) noexcept {

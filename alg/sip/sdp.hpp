@@ -33,7 +33,21 @@ class SdpLineReader {
  public:
   explicit SdpLineReader(std::string_view text) noexcept : text_(text), ends_(text) {}
   /// Reads the next line of the form "t=value"; others are passed over. \return false at the end
-  [[nodiscard]] bool next(SdpLine& line) noexcept;
+  [[nodiscard]] bool next(SdpLine& line) noexcept {
+    while (at_ < text_.size()) {
+      const auto begin = at_;
+      const auto end = ends_.next();
+      at_ = std::min(end + 1, text_.size());
+      if (at_ < text_.size() && text_[end] == '\r' && text_[at_] == '\n') {
+        ++at_;
+        ends_.skip_to(at_);
+      }
+      if (end - begin < 2 || text_[begin + 1] != '=') continue;
+      line = {text_[begin], slice(text_, begin + 2, end), slice(text_, end, at_)};
+      return true;
+    }
+    return false;
+  }
 
  private:
   std::string_view text_;
@@ -45,6 +59,8 @@ class SdpLineReader {
 class WordReader {
  public:
   explicit WordReader(std::string_view value) noexcept : value_(value), blanks_(value) {}
+  /// What has not been read yet, without the blank behind the last word.
+  [[nodiscard]] std::string_view rest() const noexcept { return slice(value_, at_); }
   /// \return the next word; empty at the end.
   [[nodiscard]] std::string_view next() noexcept {
     for (;;) {

@@ -41,7 +41,7 @@ struct Summary {
   std::string_view call_id;
   std::string_view from_tag;
   std::string_view to_tag;
-  std::string_view from_uri;  // addr-spec without parameters, "sip:alice@example.com"
+  std::string_view from_uri;  // as written, with its parameters
   std::string_view to_uri;
 
   [[nodiscard]] constexpr bool is_request() const noexcept { return status == 0; }

@@ -36,28 +36,14 @@ SchemeRead read_scheme(std::string_view text) noexcept {
 // An IPv4 address at the beginning of a text, with no character of a host behind it. \return its size; 0:
 // none
 std::size_t read_ipv4(std::string_view text, std::optional<nat::Ipv4Address>& address) noexcept {
-  std::size_t end = 0;
-  std::uint32_t value = 0;
-  for (int octet = 0; octet < 4; ++octet) {
-    if (octet > 0 && (end == text.size() || text[end++] != '.')) return 0;
-    const auto begin = end;
-    std::uint32_t number = 0;
-    for (; end < text.size() && end - begin < 3 && is(text[end], chars::kDigit); ++end) {
-      number = number * 10 + static_cast<unsigned>(text[end] - '0');
-    }
-    if (end == begin || number > 255 || (end - begin > 1 && text[begin] == '0')) return 0;
-    value = value << 8U | number;
-  }
-  if (end < text.size() && is(text[end], chars::kHost)) return 0;
-  address = nat::Ipv4Address::from_host(value);
+  nat::Ipv4Address value;
+  const auto end = nat::Ipv4Address::read(text, value);
+  if (end == 0 || (end < text.size() && is(text[end], chars::kHost))) return 0;
+  address = value;
   return end;
 }
 
 }  // namespace
-
-std::uint16_t HostPort::port_or(std::uint16_t default_port) const noexcept {
-  return port_number(port).value_or(default_port);
-}
 
 std::size_t read_host_port(std::string_view text, HostPort& token) noexcept {
   std::size_t end = 0;
@@ -75,8 +61,11 @@ std::size_t read_host_port(std::string_view text, HostPort& token) noexcept {
   if (colon == text.size() || text[colon] != ':') return end;
   const auto begin = skip(text, colon + 1, chars::kSpace);
   end = skip(text, begin, chars::kDigit);
+  const auto number = port_number(slice(text, begin, end));
+  if (!number) return 0;
   token.port = slice(text, begin, end);
-  return port_number(token.port) ? end : 0;
+  token.number = *number;
+  return end;
 }
 
 std::optional<HostPort> parse_host_port(std::string_view text, std::size_t& end) noexcept {
@@ -114,9 +103,10 @@ void read_params(Uri& uri) noexcept {
   std::string_view transport;
   if (!uri.params.empty()) {
     ParamReader params(uri.params);
-    while (const auto param = params.next()) {
-      if (transport.empty() && equals(param->name, "transport")) transport = param->value;
-      if (uri.maddr.empty() && equals(param->name, "maddr")) uri.maddr = param->value;
+    Param param;
+    while (params.next(param)) {
+      if (transport.empty() && equals(param.name, "transport")) transport = param.value;
+      if (uri.maddr.empty() && equals(param.name, "maddr")) uri.maddr = param.value;
     }
   }
   const bool tls = uri.scheme == Scheme::sips || equals(transport, "tls");

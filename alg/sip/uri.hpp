@@ -17,10 +17,13 @@ inline constexpr std::uint16_t kSipsPort = 5061;  // sips: and TLS
 struct HostPort {
   std::string_view host;                    // an IPv6 reference with its brackets
   std::string_view port;                    // digits; empty when absent
+  std::uint16_t number = 0;                 // of the port; means something when that is written
   std::optional<nat::Ipv4Address> address;  // when the host is an IPv4 address
 
   /// The port that is meant: the one written, or the default.
-  [[nodiscard]] std::uint16_t port_or(std::uint16_t default_port) const noexcept;
+  [[nodiscard]] std::uint16_t port_or(std::uint16_t default_port) const noexcept {
+    return port.empty() ? default_port : number;
+  }
 };
 
 /// Reads host[:port] at the beginning of a text; white space may stand around the colon (sent-by of Via).

@@ -9,19 +9,25 @@ namespace pinhole::alg::sip {
 
 std::optional<Param> find_param(std::string_view params, std::string_view lower_case_name) noexcept {
   ParamReader reader(params);
-  while (const auto param = reader.next()) {
-    if (equals(param->name, lower_case_name)) return param;
+  Param param;
+  while (reader.next(param)) {
+    if (equals(param.name, lower_case_name)) return param;
   }
   return std::nullopt;
 }
 
 bool read_name_addr(std::string_view item, NameAddr& address) noexcept {
   // Outside of quotes a display name has neither "<" nor ":", so the first "<" begins the URI.
-  auto open = find_mark<'<', '"'>(item);
-  while (open < item.size() && item[open] == '"') open = find_mark<'<', '"'>(item, skip_quoted(item, open));
+  MarkScanner<'<', '>', '"'> marks(item);
+  auto open = marks.next();
+  while (open < item.size() && item[open] != '<') {
+    if (item[open] == '"') marks.skip_to(skip_quoted(item, open));
+    open = marks.next();
+  }
   std::string_view rest;
   if (open < item.size()) {
-    const auto close = find_mark<'>'>(item, open);
+    auto close = marks.next();
+    while (close < item.size() && item[close] != '>') close = marks.next();
     if (close == item.size()) return false;
     address.uri = trim(slice(item, open + 1, close));
     rest = trim(slice(item, close + 1));
@@ -31,7 +37,9 @@ bool read_name_addr(std::string_view item, NameAddr& address) noexcept {
     rest = trim(slice(item, end));
   }
   if (!rest.empty() && rest.front() == ';') address.params = slice(rest, 1);
-  return find_mark<':'>(address.uri) < address.uri.size();
+  // "sip:" is what it mostly is.
+  return (address.uri.size() > 3 && address.uri[3] == ':') ||
+         find_mark<':'>(address.uri) < address.uri.size();
 }
 
 std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept {
@@ -87,10 +95,11 @@ bool read_via(std::string_view item, Via& via) noexcept {
   if (semicolon == item.size()) return true;
   if (item[semicolon] != ';') return false;
   ParamReader params(slice(item, semicolon + 1));
-  while (const auto param = params.next()) {
-    if (equals(param->name, "received")) via.received = param->value;
-    if (equals(param->name, "rport")) via.rport = param->value;
-    if (equals(param->name, "maddr")) via.maddr = param->value;
+  Param param;
+  while (params.next(param)) {
+    if (equals(param.name, "received")) via.received = param.value;
+    if (equals(param.name, "rport")) via.rport = param.value;
+    if (equals(param.name, "maddr")) via.maddr = param.value;
   }
   return true;
 }

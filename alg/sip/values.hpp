@@ -3,6 +3,7 @@
 // The values of SIP headers: comma lists, parameters, name-addr and addr-spec, Via, CSeq. White space may
 // stand wherever the grammar lets it, folded lines included. Views point into the message.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -60,20 +61,56 @@ struct Param {
   std::string_view value;  // a quoted string keeps its quotes; empty when there is no "="
 };
 
-/// Reads `name [= value]` separated by semicolons.
+/// Reads `name [= value]` separated by semicolons; those in quoted strings and angle brackets do not count.
 class ParamReader {
  public:
-  explicit ParamReader(std::string_view params) noexcept : pieces_(params) {}
-  [[nodiscard]] std::optional<Param> next() noexcept {
-    const auto piece = pieces_.next();
-    if (!piece) return std::nullopt;
-    const auto equals_sign = find_mark<'='>(*piece);
-    if (equals_sign == piece->size()) return Param{*piece, {piece->data() + piece->size(), 0}};
-    return Param{trim(slice(*piece, 0, equals_sign)), trim(slice(*piece, equals_sign + 1))};
+  explicit ParamReader(std::string_view params) noexcept : text_(params), marks_(params) {}
+  /// \return false at the end.
+  [[nodiscard]] bool next(Param& param) noexcept {
+    while (begin_ < text_.size()) {
+      const auto [equals_sign, end] = find_ends();
+      const auto begin = begin_;
+      begin_ = end + 1;
+      if (equals_sign < end) {
+        param = {trim(slice(text_, begin, equals_sign)), trim(slice(text_, equals_sign + 1, end))};
+        return true;
+      }
+      const auto name = trim(slice(text_, begin, end));
+      if (name.empty()) continue;
+      param = {name, {name.data() + name.size(), 0}};
+      return true;
+    }
+    return false;
   }
 
  private:
-  PieceReader<';'> pieces_;
+  struct Ends {
+    std::size_t name;  // where the first "=" stands; that of the parameter when there is none
+    std::size_t param;
+  };
+  [[nodiscard]] Ends find_ends() noexcept {
+    bool in_brackets = false;
+    auto name_end = text_.size();
+    for (auto at = marks_.next(); at < text_.size(); at = marks_.next()) {
+      const char c = text_[at];
+      if (c == '=') {
+        name_end = std::min(name_end, at);
+      } else if (in_brackets) {
+        in_brackets = c != '>';
+      } else if (c == ';') {
+        return {std::min(name_end, at), at};
+      } else if (c == '"') {
+        marks_.skip_to(skip_quoted(text_, at));
+      } else {
+        in_brackets = c == '<';
+      }
+    }
+    return {name_end, text_.size()};
+  }
+
+  std::string_view text_;
+  MarkScanner<';', '=', '"', '<', '>'> marks_;
+  std::size_t begin_ = 0;
 };
 
 /// \param lower_case_name of the parameter.

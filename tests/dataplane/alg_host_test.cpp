@@ -97,6 +97,8 @@ TEST_CASE("an INVITE with SDP opens a call and a pair of ports before it leaves"
   CHECK(card.outbound);
   CHECK(card.inside == phone);
   CHECK(card.remote == kProvider);
+  CHECK(card.from_uri.view() == "sip:alice@example.com");
+  CHECK(card.to_uri.view() == "sip:bob@example.com");  // without its parameters
   REQUIRE(card.pinhole_count == 2);
   CHECK(card.pinholes[0].inside == endpoint(phone.address, 4000));
   CHECK(card.pinholes[0].external == ports.rtp);

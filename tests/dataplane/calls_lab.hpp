@@ -169,7 +169,7 @@ class Lab {
                               .from_tag = test.from_tag,
                               .to_tag = test.to_tag,
                               .from_uri = "sip:alice@example.com",
-                              .to_uri = "sip:bob@example.com"}));
+                              .to_uri = "sip:bob@example.com;user=phone"}));
     for (const auto& binding : test.bindings) at.host.grant(binding);
     if (!test.peer.address.is_unspecified()) at.host.expect_signalling_from(test.peer);
     for (const auto& request : test.media) at.host.describe({.section = request.section, .held = test.held});

@@ -41,9 +41,10 @@ void check_uri(std::string_view bytes, std::string_view text) {
 
 void check_params(std::string_view bytes, std::string_view params) {
   ParamReader reader(params);
-  while (const auto param = reader.next()) {
-    check_within(bytes, param->name);
-    check_within(bytes, param->value);
+  Param param;
+  while (reader.next(param)) {
+    check_within(bytes, param.name);
+    check_within(bytes, param.value);
   }
 }
 

@@ -36,6 +36,38 @@ TEST_CASE("an IPv4 address is read only when it is a dotted quad and nothing els
   }
 }
 
+TEST_CASE("an IPv4 address is read at the beginning of a text", "[nat][endpoint]") {
+  struct Row {
+    const char* text;
+    std::size_t size;
+  };
+  const Row rows[] = {
+      {"192.0.2.1:5060", 9}, {"192.0.2.1", 9}, {"192.0.2.1.5", 9},  {"192.0.2.1000", 11},
+      {"192.0.2.01", 0},     {"192.0.2.", 0},  {"192.0.2.256;", 0}, {"example.com", 0},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION("\"" << row.text << "\"") {
+      auto address = Ipv4Address::from_host(7);
+      REQUIRE(Ipv4Address::read(row.text, address) == row.size);
+      if (row.size == 0) CHECK(address.host() == 7);
+    }
+  }
+}
+
+TEST_CASE("an address prints with each value of each octet, and is read back", "[nat][endpoint]") {
+  for (unsigned octet = 0; octet < 4; ++octet) {
+    for (std::uint32_t value = 0; value < 256; ++value) {
+      const auto address = Ipv4Address::from_host(0x0A6405FFU ^ value << (8 * octet));
+      std::string text;
+      for (unsigned i = 4; i-- > 0;) {
+        text += std::to_string(address.host() >> (8 * i) & 0xffU) + (i > 0 ? "." : "");
+      }
+      REQUIRE(std::string(EndpointText(address).view()) == text);
+      REQUIRE(Ipv4Address::parse(text) == address);
+    }
+  }
+}
+
 TEST_CASE("a prefix contains exactly its addresses", "[nat][endpoint]") {
   const auto prefix = Prefix::parse("192.0.2.130/25");
   REQUIRE(prefix);

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "nat/tcp_options.hpp"
 #include "tests/support/frame.hpp"
 
 using namespace pinhole;

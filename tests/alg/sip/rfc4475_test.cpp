@@ -5,6 +5,7 @@
 #include <string>
 
 #include "alg/sip/message.hpp"
+#include "alg/sip/uri.hpp"
 #include "tests/support/sip_vectors.hpp"
 
 namespace pinhole::alg::sip {
@@ -57,7 +58,7 @@ TEST_CASE("the valid torture messages are read for what they say", "[alg][sip][A
       CHECK(summary.status == row.status);
       CHECK(summary.cseq == row.cseq);
       if (row.from_tag != nullptr) CHECK(summary.from_tag == row.from_tag);
-      CHECK(summary.to_uri == row.to_uri);
+      CHECK(without_params(summary.to_uri) == row.to_uri);
       CHECK(summary.call_id.starts_with(row.name) == (std::string_view("mpart01") != row.name));
       CHECK(count(view, HeaderId::via) == row.vias);
       CHECK(count(view, HeaderId::contact) == row.contacts);

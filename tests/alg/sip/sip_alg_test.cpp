@@ -325,7 +325,7 @@ TEST_CASE("a message is announced once, before its media are opened", "[alg][sip
   CHECK(announced.from_tag == "from");
   CHECK(announced.to_tag.empty());
   CHECK(announced.from_uri == "sip:alice@example.com");
-  CHECK(announced.to_uri == "sip:bob@example.com");
+  CHECK(announced.to_uri == "sip:bob@example.com;user=phone");
   CHECK(bench.host.opened.size() == 1);
   CHECK(bench.counters.read(Counter::sip_request) == 1);
   CHECK(bench.counters.read(Counter::sip_edited) == 1);

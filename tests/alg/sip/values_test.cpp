@@ -112,6 +112,14 @@ TEST_CASE("a parameter is found by its name in any case", "[alg][values]") {
   CHECK_FALSE(find_param(params, "y").has_value());
 }
 
+TEST_CASE("what is quoted or in angle brackets ends no parameter", "[alg][values]") {
+  ParamReader params("a=<b;c=d>;e=\"f;g=h\"; =i;;j = ;k");
+  std::string seen;
+  Param param;
+  while (params.next(param)) seen.append(param.name).append("|").append(param.value).append(" ");
+  CHECK(seen == "a|<b;c=d> e|\"f;g=h\" |i j| k| ");
+}
+
 TEST_CASE("a CSeq is a number and a method", "[alg][values]") {
   REQUIRE(parse_cseq("0009\r\n  INVITE").has_value());
   CHECK(parse_cseq("0009\r\n  INVITE")->number == 9);
