@@ -120,13 +120,20 @@ bool AlgHost::is_external(nat::Ipv4Address address) const noexcept {
   return parts_.steering.pool_index(address).has_value();
 }
 
-/// Whether the message in hand may have an endpoint opened. A browser can be made to send what looks like SIP
-/// over TCP, and to name another host or a service of its own (requirement AC-23).
+/// Whether the message in hand may name an endpoint of this host. A browser can be made to send what looks
+/// like SIP over TCP, and to name another host or a service of its own (requirement AC-23).
+bool AlgHost::may_name(nat::Ipv4Address inside) const noexcept {
+  return !is_own_host_only() || inside == message_->flow.inside.address;
+}
+
+/// Whether it may have an endpoint opened.
 bool AlgHost::may_open(nat::Endpoint inside) const noexcept {
   constexpr std::uint16_t kFirstUserPort = 1024;
-  const auto& flow = message_->flow;
-  if (flow.protocol != nat::Protocol::tcp || !parts_.tcp_own_host) return true;
-  return inside.address == flow.inside.address && inside.port.host() >= kFirstUserPort;
+  return may_name(inside.address) && (!is_own_host_only() || inside.port.host() >= kFirstUserPort);
+}
+
+bool AlgHost::is_own_host_only() const noexcept {
+  return message_->flow.protocol == nat::Protocol::tcp && parts_.tcp_own_host;
 }
 
 bool AlgHost::may_open_media(nat::Endpoint inside) const noexcept {
@@ -142,7 +149,7 @@ alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside, a
     if (!is_echoed) note_written(written);
     return {alg::LookupState::found, flow.external, {}};
   }
-  if (!is_echoed && !may_open(inside)) return {};
+  if (is_echoed ? !may_name(inside.address) : !may_open(inside)) return {};
   const auto owner = parts_.steering.owner_of_inside(inside.address);
   if (owner != parts_.worker)
     return ask_endpoint(PeerMessageType::external_of, owner, protocol, inside, written, claim);

@@ -158,7 +158,9 @@ class AlgHost final : public alg::Host {
     std::array<ipc::MediaSource, ipc::kMaxSources> sources;
   };
 
+  [[nodiscard]] bool may_name(nat::Ipv4Address inside) const noexcept;
   [[nodiscard]] bool may_open(nat::Endpoint inside) const noexcept;
+  [[nodiscard]] bool is_own_host_only() const noexcept;
   [[nodiscard]] bool may_open_media(nat::Endpoint inside) const noexcept;
   void open_call() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;

@@ -171,7 +171,7 @@ void fetch_message(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
   constexpr unsigned kMostBytes = 12 * kLine;  // a core waits for some twenty lines at a time
   const unsigned end = std::min<unsigned>(packet.payload_end, packet.payload_offset + kMostBytes);
   for (unsigned at = packet.payload_offset; at < end; at += kLine) nat::prefetch(bytes_of(mbuf) + at);
-  nat::prefetch(&mbuf->next);  // the mbuf's second line
+  nat::prefetch(static_cast<const void*>(&mbuf->next));  // the second line of the mbuf
 }
 
 void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {

@@ -51,7 +51,7 @@ alg::Lookup LocalEndpoints::external_of(nat::Protocol protocol, nat::Endpoint in
 alg::Lookup LocalEndpoints::find_external(nat::Protocol protocol, nat::Endpoint inside,
                                           nat::Realm realm) const noexcept {
   const auto index = translator_.find_outbound({inside, protocol, realm});
-  if (index == nat::kNoMapping) return {};
+  if (index == nat::kNoMapping || !has(translator_[index], MappingFlags::kSip)) return {};
   return {alg::LookupState::found, translator_[index].external, {}};
 }
 

@@ -66,7 +66,7 @@ class LocalEndpoints {
                                         nat::Tick now, nat::Realm realm = nat::Realm::translated,
                                         alg::Written written = alg::Written::anyhow) noexcept;
   /// The external endpoint of a signalling endpoint of an own host as it stands: nothing is made, refreshed
-  /// or let in. \return none when nothing stands for it
+  /// or let in. \return none when nothing stands for it, or when what does carries no signalling
   [[nodiscard]] alg::Lookup find_external(nat::Protocol protocol, nat::Endpoint inside,
                                           nat::Realm realm) const noexcept;
   /// A message of an own host was read: from now on its mapping carries signalling.

@@ -35,9 +35,8 @@ class HashChains {
   [[nodiscard]] std::uint32_t first(std::uint64_t hash) const noexcept { return heads_[bucket_of(hash)]; }
   [[nodiscard]] std::uint32_t next(std::uint32_t place) const noexcept { return links_[place].next; }
 
-  // Fetches what first() and next() will read.
+  /// Fetches what first() will read.
   void prefetch(std::uint64_t hash) const noexcept { nat::prefetch(&heads_[bucket_of(hash)]); }
-  void prefetch_next(std::uint32_t place) const noexcept { nat::prefetch(&links_[place]); }
 
   /// Puts a place that is in no chain into the one of its hash.
   void add(std::uint32_t place, std::uint64_t hash) noexcept {

@@ -116,11 +116,10 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
 void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
   assert(keys.size() <= kLookupBurst && kLookupBurst <= PortPool::kAhead);
   std::array<PortPool::Guess, kLookupBurst> guesses;
-  for (std::size_t i = 0; i < keys.size(); ++i) guesses[i].draw = ports_.draw_number(i);
   for (std::size_t at = 0; at < keys.size() + (kNewSteps - 1) * kLookupAhead; ++at) {
     const auto step = [&]<std::size_t kStep>() noexcept {
       const std::size_t i = at - kStep * kLookupAhead;
-      if (i < keys.size()) fetch_for_new<kStep>(keys[i], guesses[i]);
+      if (i < keys.size()) fetch_for_new<kStep>(keys[i], i, guesses[i]);
     };
     step.template operator()<0>();
     step.template operator()<1>();

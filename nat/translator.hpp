@@ -327,7 +327,7 @@ class Translator {
   // Steps of prefetch_new(): each reads what the one before it asked for.
   static constexpr std::size_t kNewSteps = 4;
   template <std::size_t kStep>
-  void fetch_for_new(OutboundKey key, PortPool::Guess& guess) const noexcept;
+  void fetch_for_new(OutboundKey key, std::size_t unmade, PortPool::Guess& guess) const noexcept;
 
   [[nodiscard]] Created create_by_rule(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
                                        Tick now, Realm realm, const PortPool::Guess& guess) noexcept;
@@ -407,9 +407,11 @@ class Translator {
   Refusals refusals_;
 };
 
-/// \param guess  with its draw; grows from step to step
+/// \param unmade  how many of the flows before this one are still to be made: none of them may take a port, so
+///                that whose turn it is shows late
+/// \param guess   grows from step to step
 template <std::size_t kStep>
-[[gnu::always_inline]] inline void Translator::fetch_for_new(OutboundKey key,
+[[gnu::always_inline]] inline void Translator::fetch_for_new(OutboundKey key, std::size_t unmade,
                                                              PortPool::Guess& guess) const noexcept {
   const Endpoint inside = key.inside();
   const Protocol protocol = key.protocol();
@@ -418,6 +420,7 @@ template <std::size_t kStep>
   } else if constexpr (kStep == 1) {
     hosts_.prefetch_further(inside.address);
   } else if constexpr (kStep == 2) {
+    guess.draw = ports_.draw_number(unmade);
     guess.pool_index = ports_.pool_index_of(inside.address);
     ports_.prefetch(protocol, guess);
   } else {
@@ -433,11 +436,11 @@ void Translator::for_each_new(std::span<const OutboundKey> keys, Make&& make) no
   constexpr std::size_t kAhead = 3;
   std::array<PortPool::Guess, kLookupBurst> guesses;
   const std::size_t size = std::min(keys.size(), kLookupBurst);
-  for (std::size_t i = 0; i < size; ++i) guesses[i].draw = ports_.draw_number(i);
   for (std::size_t at = 0; at < size + kNewSteps * kAhead; ++at) {
+    const std::size_t made = at < kNewSteps * kAhead ? 0 : at - kNewSteps * kAhead;
     const auto step = [&]<std::size_t kStep>() noexcept {
       const std::size_t i = at - kStep * kAhead;
-      if (i < size) fetch_for_new<kStep>(keys[i], guesses[i]);
+      if (i < size) fetch_for_new<kStep>(keys[i], i - made, guesses[i]);
     };
     step.template operator()<0>();
     step.template operator()<1>();

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include "nat/ownership.hpp"
+
 namespace pinhole::config {
 
 /// Both ends are allowed. For a number its value, for a text its length in bytes, for a list its length.
@@ -44,7 +46,7 @@ constexpr void for_each_key(Function&& function) {
 
 // Bounds that another part of the house has set.
 inline constexpr std::uint64_t kMaxInterfaces = 16;     // ipc::Layout
-inline constexpr std::uint64_t kMaxWorkers = 16;        // ipc::Layout
+inline constexpr std::uint64_t kMaxWorkers = nat::kMaxWorkers;
 inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator

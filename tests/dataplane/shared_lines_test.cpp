@@ -45,9 +45,10 @@ struct Line {
   friend bool operator<(const Line& a, const Line& b) { return a.number < b.number; }
 };
 
-/// All that workers have: what the appliance has reserved, the rings, the workers and their contexts. The
-/// pool of packets is left out: a packet is of the worker that has it, and of the pool's caches, one for each
-/// thread, there is but one here.
+/// What the appliance has reserved, the rings, the workers and their contexts, which is all that a worker
+/// writes, but for packets and what drivers keep. The pool of packets is left out: a packet is of the worker
+/// that has it, and of the pool's caches, one for each thread, there is but one here. A line that is written
+/// with what it held is not seen.
 std::vector<Region> regions(PipelineLab& lab) {
   std::vector<Region> all;
   rte_memzone_walk(

@@ -192,6 +192,13 @@ TEST_CASE("what the other side has named is not opened by the messages of a phon
                               "Call-ID: 1", "CSeq: 2 BYE", ""});
       CHECK(lab.out(bye) == bye);
       CHECK(live() == 1);
+
+      // Nor is it told which port stands for what carries no signalling.
+      pipeline.send(PipelineLab::kInside, {.source = {address(lab.other()), nat::Be16{1610}},
+                                           .destination = endpoint("198.51.100.53", 53)});
+      REQUIRE(live() == 2);
+      CHECK(lab.out(answer) == out);
+      CHECK(live() == 2);
     }
   }
 }

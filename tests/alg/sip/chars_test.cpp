@@ -16,7 +16,8 @@ bool is_equal(std::string_view text, const char (&literal)[kSize]) {
   return equals({copy.data(), copy.size()}, literal);
 }
 
-// The literal itself and in capitals is equal; with any one character changed, or one more or less, it is not.
+// The literal itself and in capitals is equal; with any one character changed, or one more or less, it is
+// not.
 template <std::size_t kSize>
 void check(const char (&literal)[kSize]) {
   const std::string text(literal);

@@ -177,6 +177,7 @@ class Compiler:
 
     def _end(self):
         """Who is called ends its call first, and says so: over TCP the caller then closes the connection."""
+        assert self._stopped, "a ladder ends with a line of '='"
         callee = self._scripts["B"]
         callee.tell("over")
         self.checks[-1].listener = callee.party.side

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A wire of a lab that loses, doubles, delays and cuts TCP segments. By hand, because it needs no kernel for that."""
 
+import errno
 import heapq
 import os
 import random
@@ -24,7 +25,7 @@ LATEST_S = 0.012
 
 
 def seed():
-    """PINHOLE_SEED, to see again what was seen once, or a new one. It is printed."""
+    """PINHOLE_SEED, to see again the like of what was seen once, or a new one. It is printed."""
     number = int(os.environ.get("PINHOLE_SEED") or int.from_bytes(os.urandom(4), "big"))
     print(f"       rough wires by PINHOLE_SEED={number}", flush=True)
     return number
@@ -51,7 +52,8 @@ class RoughWire:
             namespace.run("ip", "link", "set", name, "arp", "off", "up")
         ends = [self._open(name) for name in ("near", "far")]
         self._across = dict(zip(ends, reversed(ends)))
-        self._ends = True
+        self._runs = True
+        self.broken = None  # why it carries nothing any more
         self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
 
@@ -63,14 +65,23 @@ class RoughWire:
         return end
 
     def close(self):
-        self._ends = False
+        self._runs = False
         self._thread.join(10)
+        broken = self.broken
         for end in self._across:
             end.close()
         subprocess.run(["ip", "netns", "delete", self._namespace.name], check=False, stderr=subprocess.DEVNULL)
+        if broken is not None:
+            raise RuntimeError("the rough wire broke") from broken
 
     def _carry(self):
-        while self._ends:
+        try:
+            self._carry_frames()
+        except OSError as error:
+            self.broken = error
+
+    def _carry_frames(self):
+        while self._runs:
             wait = max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else 0.1
             for end in select.select(list(self._across), [], [], min(wait, 0.1))[0]:
                 frame, origin = end.recvfrom(65535)
@@ -78,7 +89,16 @@ class RoughWire:
                     self._take(self._across[end], frame)
             while self._waiting and self._waiting[0][0] <= time.monotonic():
                 _, _, end, frame = heapq.heappop(self._waiting)
-                end.send(frame)
+                self._send(end, frame)
+
+    def _send(self, end, frame):
+        """A wire that is full loses a frame more."""
+        try:
+            end.send(frame)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ENOBUFS):
+                raise
+            self.counts["lost"] += 1
 
     def _happens(self, what, percent):
         happens = self._chance.randrange(100) < percent
@@ -87,7 +107,7 @@ class RoughWire:
 
     def _take(self, end, frame):
         if not is_tcp(frame):
-            end.send(frame)
+            self._send(end, frame)
             return
         for segment in self._maybe_cut(frame):
             if self._happens("lost", LOST):
