@@ -69,6 +69,30 @@ struct SipTurn {
   std::optional<nat::Prefix> hosts;  // none: not by host; neither: for all
 };
 
+/// What to capture, and for how long.
+struct CaptureOrder {
+  std::string file;  // an absolute path that does not exist
+  std::uint32_t seconds = 60;
+  std::uint64_t packets = 0;  // 0: any number
+  std::uint32_t megabytes = 100;
+  std::optional<nat::Ipv4Address> host;  // only of this inside host
+  std::string call;                      // only of this call, CallRow::id; empty: of any
+  std::vector<std::string> interfaces;   // by name; empty: all
+  bool attended = false;                 // to be ended when nobody asks after it
+};
+
+/// The capture that runs, or the last one.
+struct CaptureRow {
+  std::string state = "none";  // "starting", "running", "ended"
+  std::string file;
+  Time started;
+  std::optional<Time> ended;
+  std::string ended_by;       // the limit that it came to, or what else; empty: not yet
+  std::uint64_t packets = 0;  // written
+  std::uint64_t lost = 0;     // copies that control did not take in time
+  std::uint64_t bytes = 0;    // of the file
+};
+
 struct Status {
   std::string version;      // of control
   std::string config_path;  // of the file that control was started with
@@ -259,6 +283,12 @@ class Controls {
  public:
   /// Errors: not_found for an interface that there is not, and those of SipSwitchboard::turn().
   virtual Result<SipRow> turn_sip(const SipTurn& turn) = 0;
+
+  /// Errors: not_found for an interface that there is not, and those of Capture::start().
+  virtual Result<CaptureRow> start_capture(const CaptureOrder& order) = 0;
+  /// Ends the capture, if one runs.
+  virtual CaptureRow stop_capture() = 0;
+  virtual CaptureRow capture() = 0;
 
  protected:
   ~Controls() = default;

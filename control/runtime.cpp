@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -79,7 +80,8 @@ Runtime::Attached::Attached(Attachment shared, const Primary& process, const con
       link(attachment, clock, mappings),
       sip(link, attachment.layout->worker_count, std::move(sleep)),
       stats(attachment, counters),
-      heart(attachment.layout->heartbeat.load(std::memory_order_relaxed), moment.steady) {
+      heart(attachment.layout->heartbeat.load(std::memory_order_relaxed), moment.steady),
+      capture(*attachment.layout, clock) {
   for (rte_ring* const ring : attachment.events) workers.push_back({.events = EventReader(ring, counters)});
   clock.sample(rte_rdtsc(), moment.wall);
 }
@@ -94,14 +96,10 @@ class Runtime::Turns final : public Controls {
       change.scope = ipc::SipScope::hosts;
       change.hosts = *turn.hosts;
     } else if (!turn.interface.empty()) {
-      const auto& all = runtime_.facts_.interfaces;
-      const auto found = std::ranges::find(all, turn.interface, &InterfaceRow::name);
-      if (found == all.end()) {
-        return Error{ErrorCode::not_found,
-                     fmt::format("there is no interface \"{}\"; \"status\" lists them", turn.interface)};
-      }
+      const auto number = interface_number(turn.interface);
+      if (!number) return number.error();
       change.scope = ipc::SipScope::interface;
-      change.interface = static_cast<std::uint8_t>(found - all.begin());
+      change.interface = *number;
     }
     const auto state = runtime_.attached_->sip.turn(change);
     if (!state) return state.error();
@@ -109,7 +107,32 @@ class Runtime::Turns final : public Controls {
     return runtime_.sip_row(*state);
   }
 
+  Result<CaptureRow> start_capture(const CaptureOrder& order) override {
+    for (const auto& interface : order.interfaces) {
+      if (const auto number = interface_number(interface); !number) return number.error();
+    }
+    auto& capture = runtime_.attached_->capture;
+    const auto started = capture.start(order, runtime_.refresh_for(order), now());
+    if (!started) return started.error();
+    return capture.row(now());
+  }
+
+  CaptureRow stop_capture() override {
+    runtime_.attached_->capture.stop(now());
+    return capture();
+  }
+
+  CaptureRow capture() override { return runtime_.attached_->capture.row(now()); }
+
  private:
+  Result<std::uint8_t> interface_number(const std::string& name) const {
+    const auto& all = runtime_.facts_.interfaces;
+    const auto found = std::ranges::find(all, name, &InterfaceRow::name);
+    if (found != all.end()) return static_cast<std::uint8_t>(found - all.begin());
+    return Error{ErrorCode::not_found,
+                 fmt::format("there is no interface \"{}\"; \"status\" lists them", name)};
+  }
+
   Runtime& runtime_;
 };
 
@@ -171,6 +194,7 @@ void Runtime::end(Outcome outcome) {
     // What the data plane said until now; it may have said it because it ends as well.
     for (int count = 0; count < kLastDrains; ++count) drain();
     nat_log_.drain_last(attached_->clock, now());
+    attached_->capture.stop(now());
   }
   nat_log_.close(now());
   context_.stop();
@@ -294,6 +318,7 @@ void Runtime::look_at_dataplane() {
   calls_.run(moment);
   registrations_.run(moment);
   attached.sip.run();
+  attached.capture.run(moment);
 }
 
 void Runtime::on_dataplane_gone() {
@@ -327,6 +352,7 @@ bool Runtime::drain() {
     }
     if (worker.events.take_gap()) worker.resync_due = true;
   }
+  attached.capture.drain(moment);
   const bool more = nat_log_.drain(attached.clock, moment);
   resync_where_due(moment);
   return more;
@@ -419,14 +445,49 @@ std::optional<CallDetail> Runtime::call(std::string_view id) const {
   return detail;
 }
 
+std::optional<ipc::CallCard> Runtime::card_of(const CallRecord& call) const {
+  if (!attached_) return std::nullopt;
+  auto card = attached_->link.call_card(call.worker, call.card);
+  if (!card || !card->in_use || card->generation != call.generation) return std::nullopt;
+  return card;
+}
+
 void Runtime::append_pinholes(const CallRecord& call, std::vector<PinholeRow>& rows) const {
-  if (!attached_) return;
-  const auto card = attached_->link.call_card(call.worker, call.card);
-  if (!card || !card->in_use || card->generation != call.generation) return;
+  const auto card = card_of(call);
+  if (!card) return;
   const auto count = std::min<std::size_t>(card->pinhole_count, ipc::kMaxPinholes);
   for (std::size_t i = 0; i < count; ++i) {
     auto row = attached_->mappings.pinhole(card->pinholes[i], call_id(call.hash), attached_->clock.tick());
     if (row) rows.push_back(std::move(*row));
+  }
+}
+
+Capture::Refresh Runtime::refresh_for(const CaptureOrder& order) const {
+  if (order.host) return [this, host = *order.host](CaptureFilter& filter) { want_host(host, filter); };
+  if (!order.call.empty()) return [this, id = order.call](CaptureFilter& filter) { want_call(id, filter); };
+  return nullptr;
+}
+
+void Runtime::want_host(nat::Ipv4Address host, CaptureFilter& filter) const {
+  constexpr Page kAll{.offset = 0, .limit = std::size_t{65536} * nat::kProtocols};
+  filter.want(host);
+  MappingFilter of_host;
+  of_host.inside = EndpointFilter{.prefix = {host, 32}, .port = {}};
+  for (const auto& row : mappings(of_host, kAll).rows) {
+    filter.want(row.protocol, row.external);
+  }
+}
+
+void Runtime::want_call(std::string_view id, CaptureFilter& filter) const {
+  const CallRecord* const call = calls_.by_id(id);
+  const auto card = call == nullptr ? std::nullopt : card_of(*call);
+  if (!card) return;  // over: what it had stays wanted
+  filter.want(card->protocol, card->inside, card->remote);
+  filter.want(card->protocol, card->external, card->remote);
+  const auto count = std::min<std::size_t>(card->pinhole_count, ipc::kMaxPinholes);
+  for (const auto& pinhole : std::span(card->pinholes).first(count)) {
+    filter.want(pinhole.protocol, pinhole.inside);
+    filter.want(pinhole.protocol, pinhole.external);
   }
 }
 

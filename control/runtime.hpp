@@ -19,6 +19,7 @@
 
 #include "control/attach.hpp"
 #include "control/call_store.hpp"
+#include "control/capture/capture.hpp"
 #include "control/counters.hpp"
 #include "control/dataplane_clock.hpp"
 #include "control/event_reader.hpp"
@@ -107,6 +108,7 @@ class Runtime final : public Model {
     SipSwitchboard sip;
     StatsReader stats;
     HeartbeatWatch heart;
+    Capture capture;
     struct Worker {
       EventReader events;
       std::uint64_t lost_seen = 0;  // its `event_lost` when the cards were read last
@@ -136,6 +138,11 @@ class Runtime final : public Model {
   [[nodiscard]] SipRow sip_row(const SipSwitchboard::State& state) const;
   void note_layout();
   void append_pinholes(const CallRecord& call, std::vector<PinholeRow>& rows) const;
+  /// The card of a call that lives.
+  [[nodiscard]] std::optional<ipc::CallCard> card_of(const CallRecord& call) const;
+  [[nodiscard]] Capture::Refresh refresh_for(const CaptureOrder& order) const;
+  void want_host(nat::Ipv4Address host, CaptureFilter& filter) const;
+  void want_call(std::string_view id, CaptureFilter& filter) const;
   void end(Outcome outcome);
   void on_signal();
 

@@ -174,6 +174,7 @@ config::Result<std::unique_ptr<Appliance>> Appliance::build(const config::Config
   if (built) built = appliance->make_network(config);
   if (built) built = appliance->make_layout(config, config_path);
   if (built) built = appliance->make_workers(config);
+  if (built) built = appliance->make_capture();
   if (!built) return built.error();
   return appliance;
 }
@@ -301,6 +302,7 @@ config::Result<void> Appliance::make_layout(const config::Config& config, const 
     share.address = config.interfaces[i].address;
     share.inside = network_->interfaces[i].inside;
     share.port = ports_[network_->interfaces[i].port].id;
+    share.vlan = config.interfaces[i].vlan;
     share.mac = network_->interfaces[i].mac.bytes;
   }
   return {};
@@ -452,13 +454,27 @@ config::Result<void> Appliance::add_forwards(const config::Config& config) {
   return {};
 }
 
+config::Result<void> Appliance::make_capture() {
+  auto wish = reserve_object<ipc::CaptureSwitch>("pinhole_capture");
+  if (!wish) return wish.error();
+  layout_->capture = *wish;
+  for (unsigned worker = 0; worker < layout_->worker_count; ++worker) {
+    auto ring = reserve_object<ipc::CaptureRing>(fmt::format("pinhole_capture_{}", worker));
+    if (!ring) return ring.error();
+    layout_->workers[worker].capture = *ring;
+  }
+  capture_.emplace(*layout_, ports_);
+  return {};
+}
+
 void Appliance::publish() noexcept {
   layout_->ready.store(true, std::memory_order_release);
 }
 
-void Appliance::beat() noexcept {
+void Appliance::beat() {
   layout_->mbufs_in_use.store(rte_mempool_in_use_count(packets_), std::memory_order_relaxed);
   layout_->heartbeat.fetch_add(1, std::memory_order_release);
+  capture_->follow(rte_rdtsc());
 }
 
 }  // namespace pinhole::dataplane

@@ -4,10 +4,12 @@
 // Once built it only moves: nothing is added or taken away while workers run.
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "dataplane/capture_tap.hpp"
 #include "dataplane/config/error.hpp"
 #include "dataplane/config/structs.hpp"
 #include "dataplane/context.hpp"
@@ -41,8 +43,9 @@ class Appliance {
 
   /// Lets control attach. Called when the workers run.
   void publish() noexcept;
-  /// Tells control that the data plane lives. Thread: main, every ipc::kHeartbeatMs.
-  void beat() noexcept;
+  /// Tells control that the data plane lives, and copies frames for it or not, as it wishes. Thread: main,
+  /// every ipc::kHeartbeatMs.
+  void beat();
 
  private:
   Appliance() = default;
@@ -57,6 +60,7 @@ class Appliance {
   void set_sip_policy(const config::Sip& sip);
   config::Result<void> add_forwards(const config::Config& config);
   config::Result<void> make_layout(const config::Config& config, const std::string& config_path);
+  config::Result<void> make_capture();
 
   rte_mempool* packets_ = nullptr;
   std::vector<Port> ports_;
@@ -67,6 +71,7 @@ class Appliance {
   std::vector<std::vector<RxQueue>> rx_queues_;  // by worker
   std::vector<std::unique_ptr<Worker>> workers_;
   ipc::Layout* layout_ = nullptr;
+  std::optional<CaptureTap> capture_;
 };
 
 }  // namespace pinhole::dataplane

@@ -22,6 +22,12 @@ struct RxQueue {
   std::uint16_t queue = 0;
 };
 
+/// The worker that polls a receive queue. \param port its place in the list of ports: spreads the queues of
+/// small devices.
+[[nodiscard]] constexpr unsigned receiver_of(unsigned port, unsigned queue, unsigned workers) noexcept {
+  return (port + queue) % workers;
+}
+
 struct Port {
   std::uint16_t id = 0;  // DPDK's number
   std::string device;

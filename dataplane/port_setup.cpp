@@ -123,7 +123,7 @@ std::vector<RxQueue> rx_queues_of(std::span<const Port> ports, unsigned worker, 
   for (unsigned index = 0; index < ports.size(); ++index) {
     const auto& port = ports[index];
     for (std::uint16_t queue = 0; queue < port.rx_queues; ++queue) {
-      if ((index + queue) % workers == worker) queues.push_back({port.id, queue});
+      if (receiver_of(index, queue, workers) == worker) queues.push_back({port.id, queue});
     }
   }
   return queues;

@@ -407,8 +407,8 @@ class Translator {
   Refusals refusals_;
 };
 
-/// \param unmade  how many of the flows before this one are still to be made: none of them may take a port, so
-///                that whose turn it is shows late
+/// \param unmade  how many of the flows before this one are still to be made; any may turn out to take no
+///                port
 /// \param guess   grows from step to step
 template <std::size_t kStep>
 [[gnu::always_inline]] inline void Translator::fetch_for_new(OutboundKey key, std::size_t unmade,

@@ -68,9 +68,7 @@ Result<Arguments::Value> bind_text(const Argument& argument, const Json& value) 
 }
 
 Result<Arguments::Value> bind_number(const Argument& argument, const Json& value) {
-  const bool is_limit = argument.type == ArgumentType::limit;
-  const std::size_t least = is_limit ? 1 : 0;
-  const std::size_t most = is_limit ? kMaxRows : kMaxOffset;
+  const auto [least, most] = bounds_of(argument);
   const auto allowed = fmt::format("a whole number from {} to {}", least, most);
   if (!value.is_number_integer()) return wrong(argument, ErrorCode::type, value, allowed);
   // A negative number is not unsigned in this library, and so is refused here too.
@@ -87,6 +85,7 @@ Result<Arguments::Value> bind_one(const Argument& argument, const Json& value) {
       return Arguments::Value(value.get<bool>());
     case ArgumentType::offset:
     case ArgumentType::limit:
+    case ArgumentType::count:
       return bind_number(argument, value);
     case ArgumentType::text:
     case ArgumentType::protocol:
@@ -107,6 +106,17 @@ Error unknown_argument(std::string_view name, std::span<const Argument> argument
 }
 
 }  // namespace
+
+Bounds bounds_of(const Argument& argument) noexcept {
+  switch (argument.type) {
+    case ArgumentType::limit:
+      return {1, kMaxRows};
+    case ArgumentType::count:
+      return {argument.least, argument.most};
+    default:
+      return {0, kMaxOffset};
+  }
+}
 
 Result<Arguments> Arguments::bind(std::span<const Argument> arguments, const Json& params) {
   Arguments bound;
@@ -171,6 +181,7 @@ std::string_view name(ArgumentType type) noexcept {
       return "flag";
     case ArgumentType::offset:
     case ArgumentType::limit:
+    case ArgumentType::count:
       return "number";
     case ArgumentType::protocol:
       return "protocol";

@@ -34,6 +34,7 @@ enum class ArgumentType : std::uint8_t {
   flag,      // true or false
   offset,    // how many rows to leave out
   limit,     // how many rows to show, 1 to kMaxRows
+  count,     // a number within the bounds of the argument
   protocol,  // "udp", "tcp", "icmp"
   endpoint,  // "192.0.2.1", "192.0.2.0/24", "192.0.2.1:5060"
 };
@@ -46,8 +47,18 @@ struct Argument {
   ArgumentType type = ArgumentType::text;
   std::string_view help;
   bool required = false;
-  bool selects = false;  // narrows down what is shown: finding nothing is then worth telling
+  bool selects = false;   // narrows down what is shown: finding nothing is then worth telling
+  std::size_t least = 0;  // of a count
+  std::size_t most = 0;
 };
+
+struct Bounds {
+  std::size_t least;
+  std::size_t most;
+};
+
+/// What a number may be. \param argument of type offset, limit or count.
+[[nodiscard]] Bounds bounds_of(const Argument& argument) noexcept;
 
 /// Parameters by name, checked against the arguments of a command.
 class Arguments {

@@ -189,6 +189,18 @@ Json encode(const SipRow& row) {
               {"settled", row.settled}};
 }
 
+Json encode(const CaptureRow& row) {
+  const bool is_known = !row.file.empty();
+  return Json{{"state", row.state},
+              {"file", is_known ? Json(row.file) : Json(nullptr)},
+              {"started", is_known ? Json(utc(row.started)) : Json(nullptr)},
+              {"ended", text(row.ended)},
+              {"ended_by", row.ended_by.empty() ? Json(nullptr) : Json(row.ended_by)},
+              {"packets", row.packets},
+              {"lost", row.lost},
+              {"bytes", row.bytes}};
+}
+
 Json encode(const WorkerRow& row) {
   return Json{{"worker", row.worker},
               {"lcore", row.lcore},

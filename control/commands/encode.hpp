@@ -17,6 +17,7 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string utc(Time time);
 
 [[nodiscard]] Json encode(const Status& status);
+[[nodiscard]] Json encode(const CaptureRow& row);
 [[nodiscard]] Json encode(const SipRow& row);
 [[nodiscard]] Json encode(const WorkerRow& row);
 [[nodiscard]] Json encode(const MappingRow& row);

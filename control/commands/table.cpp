@@ -64,6 +64,19 @@ constexpr std::array kSipArguments = {
              "only what comes in or goes out by this interface, by its name"},
     Argument{"prefix", ArgumentType::endpoint, "only inside hosts of this address or subnet"},
 };
+constexpr std::array kCaptureArguments = {
+    Argument{"file", ArgumentType::text, "where to: an absolute path that does not exist", true},
+    Argument{"seconds", ArgumentType::count, "end after so long (60 unless told, 3600 at most)", false, false,
+             1, 3600},
+    Argument{"packets", ArgumentType::count, "end after so many packets", false, false, 1, 1'000'000'000},
+    Argument{"mb", ArgumentType::count, "end before the file has so many megabytes (100 unless told)", false,
+             false, 1, 10'000},
+    Argument{"host", ArgumentType::endpoint, "only of this inside address, on both sides"},
+    Argument{"call", ArgumentType::text,
+             "only of this call, on both sides: its id or Call-ID, or the beginning of one"},
+    Argument{"interface", ArgumentType::text, "only at these interfaces: names with commas in between"},
+    Argument{"attended", ArgumentType::flag, "end it when \"capture.status\" has not been asked for 10 s"},
+};
 constexpr std::array kStatsArguments = {
     Argument{"drops", ArgumentType::flag, "only the drop reasons"},
     Argument{"nonzero", ArgumentType::flag, "only what has counted anything"},
@@ -179,6 +192,54 @@ Result<Json> turn_sip_off(const Model& model, const Arguments& arguments) {
   return turn_sip(model, arguments, false);
 }
 
+std::vector<std::string> split_at_commas(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const auto comma = std::min(text.find(','), text.size());
+    parts.emplace_back(text.substr(0, comma));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return parts;
+}
+
+Result<CaptureOrder> capture_order(const Model& model, const Arguments& arguments) {
+  CaptureOrder order;
+  order.file = arguments.text("file");
+  if (const auto value = arguments.get<std::size_t>("seconds"))
+    order.seconds = static_cast<std::uint32_t>(*value);
+  if (const auto value = arguments.get<std::size_t>("mb"))
+    order.megabytes = static_cast<std::uint32_t>(*value);
+  order.packets = arguments.get<std::size_t>("packets").value_or(0);
+  order.interfaces = split_at_commas(arguments.text("interface"));
+  order.attended = arguments.flag("attended");
+  if (const auto host = arguments.get<EndpointFilter>("host")) {
+    if (host->port || host->prefix.length != 32)
+      return Error{ErrorCode::range, "host: found a port or a subnet; allowed is an address"};
+    order.host = host->prefix.address;
+  }
+  if (const auto call = arguments.text("call"); !call.empty()) {
+    if (order.host) return Error{ErrorCode::conflict, "host and call are two filters; give one of them"};
+    const auto row = resolve_call(model, call);
+    if (!row) return row.error();
+    order.call = row->id;
+  }
+  return order;
+}
+
+Result<Json> start_capture(const Model& model, const Arguments& arguments) {
+  const auto order = capture_order(model, arguments);
+  if (!order) return order.error();
+  const auto row = model.controls().start_capture(*order);
+  if (!row) return row.error();
+  return encode(*row);
+}
+Result<Json> stop_capture(const Model& model, const Arguments&) {
+  return encode(model.controls().stop_capture());
+}
+Result<Json> show_capture(const Model& model, const Arguments&) {
+  return encode(model.controls().capture());
+}
+
 Result<Json> show_stats(const Model& model, const Arguments& arguments) {
   const auto part = arguments.text("name");
   Json list = Json::array();
@@ -255,6 +316,15 @@ constexpr std::array kCommands = {
             Needs::dataplane, kSipArguments, turn_sip_on},
     Command{"sip.off", "switch the SIP gateway off for new calls; those that live are seen through",
             Access::write, Needs::dataplane, kSipArguments, turn_sip_off},
+    Command{"capture.start", "copy packets of both sides into a pcapng file, for a while", Access::write,
+            Needs::dataplane, kCaptureArguments, start_capture},
+    Command{"capture.stop", "end the capture that runs", Access::write, Needs::dataplane, {}, stop_capture},
+    Command{"capture.status",
+            "the capture that runs, or the last one",
+            Access::read,
+            Needs::dataplane,
+            {},
+            show_capture},
     Command{"stats", "every counter and every drop reason", Access::read, Needs::dataplane, kStatsArguments,
             show_stats},
     Command{"config.show",

@@ -96,17 +96,22 @@ Outcome ask_round(const Invocation& invocation) {
 
 }  // namespace
 
-ExitStatus ask(const Invocation& invocation) {
-  const auto& query = invocation.queries.front();
+ExitStatus ask_for(const Invocation& invocation, Json& result) {
   auto client = Client::connect(invocation.socket, kTimeout);
-  Json result;
-  const auto outcome = client ? ask_one(*client, query, result) : failed(client.error());
-  if (!outcome.error.empty()) {
-    print(stderr, fmt::format("pinholectl: {}\n", outcome.error));
-  } else {
-    print(stdout, text_of(query, result, invocation.json));
-  }
+  const auto outcome = client ? ask_one(*client, invocation.queries.front(), result) : failed(client.error());
+  if (!outcome.error.empty()) print(stderr, fmt::format("pinholectl: {}\n", outcome.error));
   return outcome.status;
+}
+
+void print_result(const Invocation& invocation, const Json& result) {
+  print(stdout, text_of(invocation.queries.front(), result, invocation.json));
+}
+
+ExitStatus ask(const Invocation& invocation) {
+  Json result;
+  const auto status = ask_for(invocation, result);
+  if (!result.is_null()) print_result(invocation, result);
+  return status;
 }
 
 ExitStatus watch(const Invocation& invocation) {

@@ -42,6 +42,8 @@ complete -F _pinholectl pinholectl
 constexpr std::string_view kCallIds =
     "$(pinholectl calls --all --limit 1000 2>/dev/null | grep -oE '^[0-9a-f]{16}')";
 
+constexpr std::string_view kFiles = R"($(compgen -f -- "$word"))";
+
 std::string spaced(std::string_view dotted) {
   std::string out(dotted);
   std::replace(out.begin(), out.end(), '.', ' ');
@@ -56,7 +58,11 @@ std::string words_of(const Command& command) {
   std::string words;
   for (const auto& argument : command.arguments) {
     if (!words.empty()) words += ' ';
-    words += argument.required ? std::string(kCallIds) : fmt::format("--{}", argument.name);
+    if (argument.required) {
+      words += argument.name == "file" ? kFiles : kCallIds;
+    } else {
+      words += fmt::format("--{}", argument.name);
+    }
   }
   return words;
 }
@@ -82,7 +88,7 @@ std::string bash_completion() {
     const auto word = first_word(command.name);
     if (std::find(top.begin(), top.end(), word) == top.end()) top.push_back(word);
     cases += one_case(spaced(command.name), words_of(command));
-    if (command.name != "version" && command.name != "config.show") {
+    if (command.access == Access::read && command.name != "version" && command.name != "config.show") {
       watchable.push_back(word);
       cases += one_case("watch " + word, words_of(command));
     }
@@ -90,6 +96,7 @@ std::string bash_completion() {
   cases += one_case("", fmt::format("{} watch completion help --version", fmt::join(top, " ")));
   cases += one_case("help", fmt::format("{} watch completion", fmt::join(top, " ")));
   cases += one_case("config", "check show");
+  cases += one_case("capture", "start stop status " + words_of(*find_command("capture.start")));
   cases += one_case("watch", fmt::format("{} --interval --rounds", fmt::join(watchable, " ")));
   cases += one_case("completion", "bash");
   return fmt::format(kFrame, fmt::arg("options_with_value", fmt::format("{}", fmt::join(with_value, "|"))),

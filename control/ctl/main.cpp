@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // pinholectl: what people and scripts ask control with.
 #include "control/ctl/ask.hpp"
+#include "control/ctl/capture.hpp"
 #include "control/ctl/completion.hpp"
 #include "control/ctl/options.hpp"
 #include "control/ctl/render.hpp"
@@ -35,6 +36,8 @@ ExitStatus run(int argc, const char* const* argv) {
       return ask(*parsed.invocation);
     case Invocation::Action::watch:
       return watch(*parsed.invocation);
+    case Invocation::Action::capture:
+      return capture(*parsed.invocation);
     case Invocation::Action::check_config:
       return check_config(*parsed.invocation);
     case Invocation::Action::complete:

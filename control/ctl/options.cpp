@@ -16,8 +16,6 @@
 namespace pinhole::control {
 namespace {
 
-constexpr std::size_t kMaxOffset = 0xffff'ffff;
-
 /// An option of a command, and what was written for it.
 struct Given {
   const Argument* argument = nullptr;
@@ -53,10 +51,9 @@ void add_argument(Leaf& leaf, const Argument& argument) {
   given.option->required(argument.required)->type_name(upper(name(argument.type)));
   switch (argument.type) {
     case ArgumentType::offset:
-      given.option->check(CLI::Range(std::size_t{0}, kMaxOffset));
-      break;
     case ArgumentType::limit:
-      given.option->check(CLI::Range(std::size_t{1}, kMaxRows));
+    case ArgumentType::count:
+      given.option->check(CLI::Range(bounds_of(argument).least, bounds_of(argument).most));
       break;
     case ArgumentType::protocol:
       given.option->check(CLI::IsMember({"udp", "tcp", "icmp"}));
@@ -97,7 +94,7 @@ Query query_of(const Leaf& leaf) {
     query.selects = query.selects || given.argument->selects;
     if (given.argument->type == ArgumentType::flag) {
       query.params[key] = given.flag;
-    } else if (given.argument->type == ArgumentType::offset || given.argument->type == ArgumentType::limit) {
+    } else if (name(given.argument->type) == name(ArgumentType::count)) {
       std::size_t number = 0;
       std::from_chars(given.text.data(), given.text.data() + given.text.size(), number);
       query.params[key] = number;
@@ -132,6 +129,7 @@ class CommandLine {
         "the "
         "configuration; 3 control is not reachable.");
     add_leaves(app_, false);
+    add_capture();
     add_own();
   }
 
@@ -145,6 +143,10 @@ class CommandLine {
       return {std::nullopt, ExitStatus::usage};
     }
     if (help_->parsed()) return print_help();
+    if (captures() && capturing_file_->count() == 0) {
+      std::cerr << "pinholectl: FILE is required; --help tells what is allowed\n";
+      return {std::nullopt, ExitStatus::usage};
+    }
     choose();
     return {std::move(invocation_), ExitStatus::ok};
   }
@@ -159,6 +161,25 @@ class CommandLine {
       for (const auto& argument : command.arguments) add_argument(leaf, argument);
     }
   }
+
+  /// `capture FILE` stands beside `capture start FILE`, which does not wait for the end.
+  void add_capture() {
+    capture_ = subcommand(app_, "capture", "");
+    capture_->description("copy packets of both sides into a pcapng file, until it ends or Ctrl-C");
+    capture_->require_subcommand(0, 1);
+    capturing_.app = capture_;
+    capturing_.command = find_command("capture.start");
+    for (const auto& argument : capturing_.command->arguments) {
+      if (argument.name == "attended") continue;
+      add_argument(capturing_, argument);
+      if (!argument.required) continue;
+      // Not of `capture stop` and its like.
+      capturing_file_ = capturing_.given.back().option->required(false);
+      for (auto* const other : capture_->get_subcommands({})) other->excludes(capturing_file_);
+    }
+  }
+
+  [[nodiscard]] bool captures() const { return capture_->parsed() && capture_->get_subcommands().empty(); }
 
   void add_own() {
     auto* const config = subcommand(app_, "config", "");
@@ -215,7 +236,11 @@ class CommandLine {
     for (const auto& leaf : leaves_) {
       if (leaf.app->parsed()) invocation_.queries.push_back(query_of(leaf));
     }
-    if (watch_->parsed()) {
+    if (captures()) {
+      invocation_.action = Invocation::Action::capture;
+      invocation_.queries = {query_of(capturing_)};
+      invocation_.queries.front().params["attended"] = true;
+    } else if (watch_->parsed()) {
       invocation_.action = Invocation::Action::watch;
       invocation_.interval = std::chrono::seconds(interval_);
       if (rounds_ > 0) invocation_.rounds = rounds_;
@@ -232,6 +257,9 @@ class CommandLine {
   CLI::App app_;
   Invocation invocation_;
   std::deque<Leaf> leaves_;
+  Leaf capturing_;
+  CLI::App* capture_ = nullptr;
+  CLI::Option* capturing_file_ = nullptr;
   CLI::App* check_ = nullptr;
   CLI::App* watch_ = nullptr;
   CLI::App* completion_ = nullptr;

@@ -31,11 +31,11 @@ struct Query {
 };
 
 struct Invocation {
-  enum class Action : std::uint8_t { ask, watch, check_config, complete };
+  enum class Action : std::uint8_t { ask, watch, capture, check_config, complete };
   Action action = Action::ask;
   std::string socket = "/run/pinhole/control.sock";
   bool json = false;
-  std::vector<Query> queries;           // ask: one; watch: one or more
+  std::vector<Query> queries;           // ask, capture: one; watch: one or more
   std::chrono::seconds interval{2};     // watch
   std::optional<std::uint32_t> rounds;  // watch; none: until it is interrupted
   std::string file;                     // check_config

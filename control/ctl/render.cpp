@@ -277,6 +277,16 @@ std::string render_subscriber(const Json& result) {
   return fmt::format("{}{} of {}\n", table.text(), shown, total);
 }
 
+std::string render_capture(const Json& result) {
+  const auto state = cell(result, "state");
+  if (state == "none") return "no capture yet\n";
+  auto out = fmt::format("{}: {} written ({}), {} not (ring full)", printable(cell(result, "file")),
+                         plural(result.at("packets").get<std::uint64_t>(), "packet"), bytes(result, "bytes"),
+                         cell(result, "lost"));
+  return out + (state == "ended" ? fmt::format("; ended: {}\n", cell(result, "ended_by"))
+                                 : fmt::format("; {}\n", state));
+}
+
 std::string render_stats(const Json& result) {
   const auto& counters = result.at("counters");
   if (counters.empty()) return "no counters\n";
@@ -328,6 +338,9 @@ constexpr std::array kRenderers = {
     Renderer{"sip.show", render_sip},
     Renderer{"sip.on", render_sip},
     Renderer{"sip.off", render_sip},
+    Renderer{"capture.start", render_capture},
+    Renderer{"capture.stop", render_capture},
+    Renderer{"capture.status", render_capture},
     Renderer{"stats", render_stats},
     Renderer{"config.show", render_config},
     Renderer{"version", render_version},

@@ -45,7 +45,7 @@ constexpr void for_each_key(Function&& function) {
 }
 
 // Bounds that another part of the house has set.
-inline constexpr std::uint64_t kMaxInterfaces = 16;     // ipc::Layout
+inline constexpr std::uint64_t kMaxInterfaces = 16;  // ipc::Layout
 inline constexpr std::uint64_t kMaxWorkers = nat::kMaxWorkers;
 inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // What control finds when it attaches: one block of shared memory under a known name that leads to all else.
-// Invariant: written by the data plane before `ready` is set, then constant, but for the heartbeat. Pointers
-// are valid in both processes, because a DPDK secondary maps the primary's memory at the same addresses.
+// Invariant: written by the data plane before `ready` is set, then constant, but for the heartbeat and what
+// `capture` leads to. Pointers are valid in both processes, because a DPDK secondary maps the primary's
+// memory at the same addresses.
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 
+#include "dataplane/ipc/capture.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/ipc/sip_switch.hpp"
 #include "dataplane/ipc/text.hpp"
@@ -18,7 +20,7 @@
 namespace pinhole::ipc {
 
 /// Grows with every change to a struct in this folder, to nat::Mapping or to a list of counters.
-inline constexpr std::uint16_t kAbiVersion = 5;
+inline constexpr std::uint16_t kAbiVersion = 6;
 inline constexpr std::uint64_t kMagic = 0x50494e484f4c4531;  // "PINHOLE1"
 inline constexpr std::size_t kMaxWorkers = nat::kMaxWorkers;
 inline constexpr std::size_t kMaxInterfaces = 16;
@@ -43,6 +45,7 @@ struct WorkerShare {
   const Shared<RegistrationCard>* registrations = nullptr;
   std::uint32_t registration_capacity = 0;
   const Shared<SipCard>* sip = nullptr;
+  CaptureRing* capture = nullptr;  // control moves its read end
 };
 
 struct InterfaceShare {
@@ -51,6 +54,7 @@ struct InterfaceShare {
   nat::Prefix address;
   bool inside = false;
   std::uint16_t port = 0;  // DPDK port number
+  std::uint16_t vlan = 0;  // 0: untagged
   std::array<std::uint8_t, 6> mac{};
 };
 
@@ -67,6 +71,7 @@ struct Layout {
   std::uint64_t plan_digest = 0;  // config::plan_digest() of the configuration that the data plane runs with
   std::array<WorkerShare, kMaxWorkers> workers{};
   std::array<InterfaceShare, kMaxInterfaces> interfaces{};
+  CaptureSwitch* capture = nullptr;  // written by control
   std::atomic<std::uint64_t> heartbeat{0};
   std::atomic<std::uint64_t> mbufs_in_use{0};  // of the packet pool, refreshed with the heartbeat
   std::atomic<bool> ready{false};

@@ -24,8 +24,9 @@ constexpr double kMostBytes = 128;
 
 /// Sized by something else: the packet buffers, neighbours, the SIP gateway's tables, and what control reads.
 bool grows_with_mappings(std::string_view zone) {
-  constexpr std::array<std::string_view, 7> kFixed = {
-      "pinhole_layout", "pinhole_neighbors", "_stats", "calls", "call_index", "registration", "streams"};
+  constexpr std::array<std::string_view, 8> kFixed = {
+      "pinhole_layout", "pinhole_neighbors", "_stats",       "capture",
+      "calls",          "call_index",        "registration", "streams"};
   if (!zone.starts_with("pinhole")) return false;
   return std::ranges::none_of(kFixed, [&](std::string_view name) { return zone.find(name) != zone.npos; });
 }

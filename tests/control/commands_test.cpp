@@ -77,6 +77,57 @@ TEST_CASE("the switch of the SIP gateway is turned for all, an interface or host
   CHECK_FALSE(model.turns.last.has_value());
 }
 
+TEST_CASE("a capture is ordered with its limits and one filter", "[control][commands][capture][AC-25]") {
+  const auto model = sample_model();
+  SECTION("nothing but a file") {
+    static_cast<void>(run(model, "capture.start", R"({"file": "/tmp/a"})"));
+    const auto& order = *model.turns.ordered;
+    CHECK(order.file == "/tmp/a");
+    CHECK(order.seconds == 60);
+    CHECK(order.packets == 0);
+    CHECK(order.megabytes == 100);
+    CHECK_FALSE(order.host.has_value());
+    CHECK(order.call.empty());
+    CHECK(order.interfaces.empty());
+    CHECK_FALSE(order.attended);
+  }
+  SECTION("everything") {
+    static_cast<void>(run(model, "capture.start",
+                          R"({"file": "/tmp/a", "seconds": 3600, "packets": 7, "mb": 5, "call": "1-4242",
+                              "interface": "lan,wan", "attended": true})"));
+    const auto& order = *model.turns.ordered;
+    CHECK(order.seconds == 3600);
+    CHECK(order.packets == 7);
+    CHECK(order.megabytes == 5);
+    CHECK(order.call == "3f2a91c04de85b76");
+    CHECK(order.interfaces == std::vector<std::string>{"lan", "wan"});
+    CHECK(order.attended);
+  }
+  SECTION("a host") {
+    static_cast<void>(run(model, "capture.start", R"({"file": "/tmp/a", "host": "10.0.0.5"})"));
+    CHECK(model.turns.ordered->host == pinhole::nat::Ipv4Address::parse("10.0.0.5"));
+  }
+  struct Case {
+    const char* params;
+    ErrorCode code;
+  };
+  for (const Case& row :
+       {Case{"{}", ErrorCode::missing}, Case{R"({"file": ""})", ErrorCode::range},
+        Case{R"({"file": "/a", "seconds": 0})", ErrorCode::range},
+        Case{R"({"file": "/a", "seconds": 3601})", ErrorCode::range},
+        Case{R"({"file": "/a", "mb": 0})", ErrorCode::range},
+        Case{R"({"file": "/a", "packets": "many"})", ErrorCode::type},
+        Case{R"({"file": "/a", "host": "10.0.0.0/24"})", ErrorCode::range},
+        Case{R"({"file": "/a", "host": "10.0.0.5:5060"})", ErrorCode::range},
+        Case{R"({"file": "/a", "call": "nobody"})", ErrorCode::not_found},
+        Case{R"({"file": "/a", "call": "3f2a", "host": "10.0.0.5"})", ErrorCode::conflict}}) {
+    INFO(row.params);
+    model.turns.ordered.reset();
+    CHECK(fail(model, "capture.start", row.params).code == row.code);
+    CHECK_FALSE(model.turns.ordered.has_value());
+  }
+}
+
 TEST_CASE("every command has a name, a sentence and a handler, and its arguments too",
           "[control][commands]") {
   std::set<std::string_view> names;

@@ -113,6 +113,34 @@ class FakeModel : public Model {
       return row;
     }
     std::optional<SipTurn> last;
+
+    Result<CaptureRow> start_capture(const CaptureOrder& order) override {
+      ordered = order;
+      return CaptureRow{.state = "starting",
+                        .file = order.file,
+                        .started = at_ms(0),
+                        .ended = {},
+                        .ended_by = {},
+                        .bytes = 256};
+    }
+    CaptureRow stop_capture() override {
+      auto row = capture();
+      row.state = "ended";
+      row.ended = at_ms(0);
+      row.ended_by = "stopped";
+      return row;
+    }
+    CaptureRow capture() override {
+      return {.state = "running",
+              .file = "/tmp/call.pcapng",
+              .started = at_ms(-5'000),
+              .ended = {},
+              .ended_by = {},
+              .packets = 412,
+              .lost = 0,
+              .bytes = 109'000};
+    }
+    std::optional<CaptureOrder> ordered;
   };
   mutable Turns turns;
 
@@ -134,6 +162,7 @@ struct NeededParameter {
 inline NeededParameter needed_parameter(std::string_view command) {
   if (command == "call") return {"id", "3f2a"};
   if (command == "subscriber") return {"endpoint", "10.0.0.5"};
+  if (command == "capture.start") return {"file", "/tmp/call.pcapng"};
   return {};
 }
 

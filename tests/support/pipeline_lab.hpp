@@ -71,6 +71,9 @@ class PipelineLab {
   /// A worker that stands takes no turns: it answers nobody, and time does nothing for it.
   void stand(unsigned worker, bool stands) { standing_[worker] = stands; }
 
+  /// What the main thread does now and then.
+  void beat() { appliance_->beat(); }
+
   /// Lets time pass for the workers, and what is overdue then happen. Neighbours stay known.
   void pass_s(unsigned seconds);
 

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/nat_log/line_file.hpp"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <chrono>
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 
 #include "tests/control/nat_log/temporary_directory.hpp"
+#include "tests/control/size_limit.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -33,24 +32,6 @@ struct Scene {
   Steady now{1h};
 
   [[nodiscard]] fs::path old(int number) const { return path.string() + "." + std::to_string(number); }
-};
-
-/// Files of this process cannot grow beyond a size while this lives.
-class SizeLimit {
- public:
-  explicit SizeLimit(rlim_t bytes) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    REQUIRE(getrlimit(RLIMIT_FSIZE, &before_) == 0);
-    rlimit limit = before_;
-    limit.rlim_cur = bytes;
-    REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-  }
-  SizeLimit(const SizeLimit&) = delete;
-  SizeLimit& operator=(const SizeLimit&) = delete;
-  ~SizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
-
- private:
-  rlimit before_{};
 };
 
 TEST_CASE("lines are added to what the file has", "[control][nat_log][line_file]") {
@@ -173,7 +154,7 @@ TEST_CASE("a full disk takes whole lines only, and is tried again after a second
   LineFile file(scene.path, 0, 1);
   const std::string lines = "first1\nsecond\nthird3\n";
   {
-    const SizeLimit limit(17);
+    const test::SizeLimit limit(17);
     CHECK(file.write(lines, scene.now) == 14);
     CHECK(text_of(scene.path) == "first1\nsecond\n");
     CHECK(file.problem() == "cannot be written: File too large");
@@ -194,7 +175,7 @@ TEST_CASE("a file that others truncated does not grow when the disk is full",
   LineFile file(scene.path, 0, 1);
   CHECK(file.write("an older line\n", scene.now) == 14);
   fs::resize_file(scene.path, 0);
-  const SizeLimit limit(10);
+  const test::SizeLimit limit(10);
   CHECK(file.write("first1\nsecond\n", scene.now) == 7);
   CHECK(text_of(scene.path) == "first1\n");
 }
