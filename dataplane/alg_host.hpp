@@ -4,7 +4,8 @@
 //
 // A message is one transaction. begin() says which message is looked at; the gateway asks and announces; then
 // commit() writes the call and the registrations down and tells control, or abandon() takes back what the
-// message alone had opened; what other calls have changes hands with the commit. So a message that has to
+// message alone had opened; what other calls have changes hands with the commit, and mappings that were there
+// before become pinholes with it. So a message that has to
 // wait is inspected again as if for the first time, a message that is dropped leaves nothing behind, and a
 // retransmission finds all that the first one opened.
 //
@@ -181,6 +182,7 @@ class AlgHost final : public alg::Host {
   static void name_again(ipc::PinholeRef& known, const ipc::PinholeRef& named, bool in_this_message) noexcept;
   [[nodiscard]] bool add_ref(const ipc::PinholeRef& added) noexcept;
   void take_over() noexcept;
+  void take_over_foreign(const ipc::PinholeRef& pinhole) noexcept;
   [[nodiscard]] MediaMessage media_message() const noexcept;
   void settle_media() noexcept;
   void settle_peer() noexcept;

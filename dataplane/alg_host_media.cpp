@@ -56,17 +56,12 @@ alg::MediaLookup AlgHost::open_ports(unsigned owner, const alg::MediaRequest& re
     const auto& work = transaction_;
     const auto parent = work.card != kNoCard ? work.card : guest_parent(work.call_hash);
     ports = parts_.endpoints.open_media(request, parent, now_, realm_);
-    if (const auto until = promised_until(); until != 0) {
-      parts_.endpoints.keep(ports.rtp.ref, until);
-      parts_.endpoints.keep(ports.rtcp.ref, until);
-    }
   } else {
     PeerMessage question = question_to(owner, PeerMessageType::open_media);
     question.protocol = request.protocol;
     question.first = request.rtp;
     question.second = request.rtcp;
     question.call_hash = transaction_.call_hash;
-    question.until = promised_until();
     question.follows = request.follows;
     const auto* const answer = ask(question);
     if (answer == nullptr) return {alg::LookupState::wait, {}, {}};
@@ -223,17 +218,31 @@ void AlgHost::expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::En
   work.sources[work.source_count++] = {.rtp = rtp, .rtcp = rtcp, .section = section};
 }
 
-/// The pinholes that the message names become its call's, also those of other calls.
+/// The ports that the message names become pinholes of its call: ordinary mappings, and what other calls
+/// have.
 void AlgHost::take_over() noexcept {
   auto& work = transaction_;
+  const auto until = promised_until();
   for (std::size_t i = 0; i < work.ref_count; ++i) {
     auto& pinhole = work.refs[i];
-    if ((work.in_use >> i & 1U) == 0 || pinhole.worker != parts_.worker || is_gone(pinhole)) continue;
-    const auto parent = parts_.endpoints.parent_of(pinhole.mapping);
-    if (parent == kNobodysParent || parent == work.card) continue;
-    const auto ref = parts_.endpoints.hand_over(ref_of(pinhole), work.card, now_);
-    pinhole.generation = ref.generation;
+    if ((work.in_use >> i & 1U) == 0 || is_gone(pinhole)) continue;
+    if (pinhole.worker == parts_.worker) {
+      const auto sharing = is_current_heir(pinhole) ? nat::Sharing::with_former : nat::Sharing::none;
+      const auto ref = parts_.endpoints.hand_over(ref_of(pinhole), work.card, sharing, now_);
+      pinhole.generation = ref.generation;
+    } else if (pinhole.told == 0) {
+      take_over_foreign(pinhole);
+    }
+    if (until != 0) keep_pinhole(pinhole, until);
   }
+}
+
+/// Tells the owner of a port that the message which it was asked for goes on.
+void AlgHost::take_over_foreign(const ipc::PinholeRef& pinhole) noexcept {
+  PeerMessage request = question_to(pinhole.worker, PeerMessageType::take_over_media);
+  request.first_ref = ref_of(pinhole);
+  request.call_hash = transaction_.call_hash;
+  static_cast<void>(parts_.peers.send(request));
 }
 
 /// What the message in hand says of its call's media.
@@ -337,7 +346,7 @@ bool AlgHost::give_back(CardIndex from, const ipc::PinholeRef& pinhole) noexcept
   auto pinholes = card.pinholes;
   for (auto& former : std::span(pinholes).first(card.pinhole_count)) {
     if (former.inside != pinhole.inside || former.protocol != pinhole.protocol) continue;
-    const auto ref = parts_.endpoints.hand_over(ref_of(pinhole), pinhole.heir, now_);
+    const auto ref = parts_.endpoints.hand_over(ref_of(pinhole), pinhole.heir, nat::Sharing::none, now_);
     former.generation = ref.generation;
     former.mapping = ref.mapping;
     former.told = 0;

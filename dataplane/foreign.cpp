@@ -23,9 +23,8 @@ void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick n
                                     parent, now, message.realm);
   const bool is_one = ports.rtcp.ref == ports.rtp.ref;
   for (auto* const port : {&ports.rtp, &ports.rtcp}) {
-    const bool has_former = port->former != kNobodysParent && port->former != parent;
-    if (has_former && (port == &ports.rtp || !is_one))
-      port->ref = endpoints.hand_over(port->ref, parent, now);
+    if (port->former != kNobodysParent && (port == &ports.rtp || !is_one))
+      port->ref = endpoints.hand_over(port->ref, parent, nat::Sharing::with_former, now);
   }
   if (is_one) ports.rtcp = ports.rtp;
   message.state = ports.state;
@@ -35,9 +34,6 @@ void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick n
   message.second_ref = ports.rtcp.ref;
   message.first_fresh = ports.rtp.fresh;
   message.second_fresh = ports.rtcp.fresh;
-  if (message.until == 0) return;
-  endpoints.keep(ports.rtp.ref, message.until);
-  endpoints.keep(ports.rtcp.ref, message.until);
 }
 
 }  // namespace
@@ -65,6 +61,10 @@ bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noex
     case PeerMessageType::shut_media:
       message.second_ref = endpoints.shut(message.first_ref);
       break;
+    case PeerMessageType::take_over_media:
+      static_cast<void>(endpoints.hand_over(message.first_ref, guest_parent(message.call_hash),
+                                            nat::Sharing::with_former, now));
+      return false;
     case PeerMessageType::keep_media:
       endpoints.keep(message.first_ref, message.until);
       return false;

@@ -35,12 +35,12 @@ enum class PeerMessageType : std::uint8_t {
   external_of,   // `first` inside, `second` remote → `first` external; an echoed one is looked up
   candidate_of,  // `first` inside → `first` external, of media that is no pinhole
   inside_of,     // `first` external → `first` inside
-  open_media,    // `first` and `second` inside RTP and RTCP, to be kept until `until` → external, refs
-                 // (over TCP: `first` alone)
+  open_media,    // `first` and `second` inside RTP and RTCP → external, refs (over TCP: `first` alone)
   // With an answer that nobody waits for:
   probe_media,  // is the pinhole `first_ref` of the call `card` open?
   shut_media,   // shut the pinhole `first_ref` of the call `card` → `second_ref`, which it is from now on
   // Without answer:
+  take_over_media,  // what open_media answered, `first_ref`, is now a pinhole of the call `call_hash`
   keep_media,       // keep the pinhole `first_ref` until `until` at least
   close_media,      // close the pinhole `first_ref`
   expect_media,     // the pinhole `first_ref` gets media from `first`; `first_fresh`: anew
@@ -65,7 +65,7 @@ struct PeerMessage {
   nat::Endpoint second;
   MappingRef first_ref;
   MappingRef second_ref;
-  std::uint64_t call_hash = 0;  // open_media: the call, by its Call-ID
+  std::uint64_t call_hash = 0;  // open_media, take_over_media: the call, by its Call-ID
   CardIndex card = kNoCard;     // probe_media, shut_media: the asker's card
   std::uint32_t card_generation = 0;
   nat::Tick until = 0;

@@ -94,7 +94,6 @@ MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uin
   if (pair.rtp == nat::kNoMapping) return {};
   MediaPorts ports{alg::LookupState::found, opened(pair.rtp, rtp), {}};
   ports.rtcp = pair.rtcp == pair.rtp ? ports.rtp : opened(pair.rtcp, rtcp);
-  show_live();
   return ports;
 }
 
@@ -121,7 +120,6 @@ MediaPorts LocalEndpoints::open_beside_signalling(const alg::MediaRequest& reque
     if (ports.rtp.fresh) close(ports.rtp.ref);
     return {};
   }
-  show_live();
   return ports;
 }
 
@@ -135,7 +133,6 @@ MediaPorts LocalEndpoints::open_tcp(nat::Endpoint inside, nat::Tick now, nat::Re
     const auto created = translator_.create_tcp_pinhole(inside, now, realm);
     if (created.index == nat::kNoMapping) return {};
     ports.rtp = opened(created.index, was);
-    show_live();
   }
   ports.rtcp = ports.rtp;
   return ports;
@@ -146,7 +143,7 @@ LocalEndpoints::Before LocalEndpoints::before(nat::Endpoint inside, nat::Realm r
   const auto index = translator_.find_outbound({inside, protocol, realm});
   if (index == nat::kNoMapping) return {};
   const auto& mapping = translator_[index];
-  return {index, parent_of(index), has(mapping, MappingFlags::kPinhole), has(mapping, MappingFlags::kSip)};
+  return {index, parent_of(index), has(mapping, MappingFlags::kSip)};
 }
 
 std::uint32_t LocalEndpoints::parent_of(nat::MappingIndex index) const noexcept {
@@ -159,14 +156,16 @@ std::uint32_t LocalEndpoints::parent_of(nat::MappingIndex index) const noexcept 
 MediaPort LocalEndpoints::opened(nat::MappingIndex index, const Before& before) noexcept {
   const auto& mapping = translator_[index];
   if (has(mapping, MappingFlags::kStatic)) return {mapping.external, {}, false};
-  if (!before.is_pinhole) {
-    ++pinholes_live_;
-    counters_.add(WorkerCounter::pinhole_opened);
-  }
-  return {mapping.external,
-          {index, mapping.generation.load(std::memory_order_relaxed)},
-          before.index == nat::kNoMapping,
-          before.parent};
+  const bool is_fresh = before.index == nat::kNoMapping;
+  if (is_fresh) count_pinhole();
+  return {
+      mapping.external, {index, mapping.generation.load(std::memory_order_relaxed)}, is_fresh, before.parent};
+}
+
+void LocalEndpoints::count_pinhole() noexcept {
+  ++pinholes_live_;
+  counters_.add(WorkerCounter::pinhole_opened);
+  show_live();
 }
 
 bool LocalEndpoints::is_open(MappingRef pinhole) const noexcept {
@@ -175,7 +174,8 @@ bool LocalEndpoints::is_open(MappingRef pinhole) const noexcept {
 }
 
 void LocalEndpoints::keep(MappingRef pinhole, nat::Tick tick) noexcept {
-  if (!is_open(pinhole) || nat::reached(tick, translator_[pinhole.mapping].keep_until)) return;
+  if (!is_open(pinhole) || !has(translator_[pinhole.mapping], MappingFlags::kPinhole)) return;
+  if (nat::reached(tick, translator_[pinhole.mapping].keep_until)) return;
   translator_.keep(pinhole.mapping, tick);
 }
 
@@ -200,10 +200,15 @@ MappingRef LocalEndpoints::shut(MappingRef pinhole) noexcept {
   return {pinhole.mapping, translator_[pinhole.mapping].generation.load(std::memory_order_relaxed)};
 }
 
-MappingRef LocalEndpoints::hand_over(MappingRef pinhole, std::uint32_t parent, nat::Tick now) noexcept {
-  if (!is_open(pinhole)) return {};
-  translator_.hand_over(pinhole.mapping, parent, now);
-  return {pinhole.mapping, translator_[pinhole.mapping].generation.load(std::memory_order_relaxed)};
+MappingRef LocalEndpoints::hand_over(MappingRef port, std::uint32_t parent, nat::Sharing sharing,
+                                     nat::Tick now) noexcept {
+  if (!is_open(port)) return {};
+  const auto& mapping = translator_[port.mapping];
+  const bool was_pinhole = has(mapping, MappingFlags::kPinhole);
+  if (!was_pinhole && has(mapping, MappingFlags::kSip)) return port;
+  translator_.hand_over(port.mapping, parent, sharing, now);
+  if (!was_pinhole && has(mapping, MappingFlags::kPinhole)) count_pinhole();
+  return {port.mapping, mapping.generation.load(std::memory_order_relaxed)};
 }
 
 void LocalEndpoints::keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,

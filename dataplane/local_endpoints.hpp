@@ -80,8 +80,9 @@ class LocalEndpoints {
                                          nat::Realm realm = nat::Realm::translated) noexcept;
   /// The inside endpoint behind an external port that this worker owns.
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) const noexcept;
-  /// Opens a stream of an own host, or keeps what is open; what another parent has stays with it until it is
-  /// handed over. \param parent see nat::Mapping
+  /// Ports for a stream of an own host. What is fresh is open when this returns; what was there before stays
+  /// what it is until it is handed over: another parent's pinhole, or an ordinary mapping. \param parent see
+  /// nat::Mapping
   [[nodiscard]] MediaPorts open_media(const alg::MediaRequest& request, std::uint32_t parent, nat::Tick now,
                                       nat::Realm realm = nat::Realm::translated) noexcept;
 
@@ -92,7 +93,7 @@ class LocalEndpoints {
     table.prefetch_mapping(pinhole.mapping);
   }
   [[nodiscard]] bool is_open(MappingRef pinhole) const noexcept;
-  /// Keeps a pinhole until `tick` at least; nothing happens when it is gone.
+  /// Keeps a pinhole until `tick` at least; nothing happens when it is gone, or none yet.
   void keep(MappingRef pinhole, nat::Tick tick) noexcept;
   void close(MappingRef pinhole) noexcept;
   /// How often close() has freed a mapping: whoever holds indexes of mappings sees by it whether one is gone.
@@ -101,8 +102,10 @@ class LocalEndpoints {
   void expect_media(MappingRef pinhole, nat::Endpoint remote, bool anew, nat::Tick now) noexcept;
   /// Shuts a pinhole whose port is to be kept. \return its ref from now on
   [[nodiscard]] MappingRef shut(MappingRef pinhole) noexcept;
-  /// Hands a pinhole over to another call. \return its ref from now on
-  [[nodiscard]] MappingRef hand_over(MappingRef pinhole, std::uint32_t parent, nat::Tick now) noexcept;
+  /// Gives what open_media() answered to a call: an ordinary mapping becomes its pinhole, unless it carries
+  /// signalling by now, and that of another call changes hands. \return its ref from now on
+  [[nodiscard]] MappingRef hand_over(MappingRef port, std::uint32_t parent, nat::Sharing sharing,
+                                     nat::Tick now) noexcept;
   /// The call that a pinhole belongs to; kNobodysParent when it is none.
   [[nodiscard]] std::uint32_t parent_of(nat::MappingIndex index) const noexcept;
   /// Keeps the way in from `remote` to a signalling endpoint until `tick` at least, however idle; a tick that
@@ -117,7 +120,6 @@ class LocalEndpoints {
   struct Before {
     nat::MappingIndex index = nat::kNoMapping;
     std::uint32_t parent = kNobodysParent;  // of a pinhole
-    bool is_pinhole = false;
     bool is_signalling = false;
   };
 
@@ -127,6 +129,7 @@ class LocalEndpoints {
   [[nodiscard]] MediaPorts open_beside_signalling(const alg::MediaRequest& request, std::uint32_t parent,
                                                   nat::Tick now, nat::Realm realm) noexcept;
   [[nodiscard]] MediaPort opened(nat::MappingIndex index, const Before& before) noexcept;
+  void count_pinhole() noexcept;
   void show_live() noexcept;
 
   nat::Translator& translator_;

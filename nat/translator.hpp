@@ -98,6 +98,9 @@ struct CreatedPair {
   DropReason reason = DropReason::none;
 };
 
+/// Whether the call that a pinhole is taken from lives on, with the same port: both are heard then.
+enum class Sharing : std::uint8_t { none, with_former };
+
 enum class ForwardResult : std::uint8_t {
   added,
   reserved,  // the inside host is another worker's: its port is kept out of this worker's pool
@@ -240,8 +243,8 @@ class Translator {
   /// for flows from inside.
   [[nodiscard]] Created create_inbound(Protocol protocol, Endpoint external, Tick now,
                                        Realm realm = Realm::translated) noexcept;
-  /// Media pinholes for a call. An inside endpoint that has a mapping keeps it: an ordinary one is turned
-  /// into a pinhole, another call's stays with that one until hand_over(), a static one is left as it is.
+  /// Media pinholes for a call. An inside endpoint that has a mapping keeps it as it is until hand_over(), so
+  /// that whoever gives up what he asked for has only to close what is new.
   /// What is missing gets an even port and the next one; when no pair is free, two ports of the right parity.
   /// All or nothing.
   /// \param inside_rtcp  equals `inside_rtp` when there is no RTCP
@@ -251,9 +254,11 @@ class Translator {
   [[nodiscard]] CreatedPair create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, std::uint32_t parent,
                                         Tick now, Realm realm = Realm::translated,
                                         bool follows = false) noexcept;
-  /// A pinhole of another call becomes that of `parent`, and expects nobody yet. It gets a new generation, so
-  /// that the end of the former call no longer closes it.
-  void hand_over(MappingIndex index, std::uint32_t parent, Tick now) noexcept;
+  /// A mapping becomes a pinhole of `parent`, or is refreshed as one. An ordinary one is turned into a
+  /// pinhole, and whom it lets in it goes on to. One of another call gets a new generation, so that the end
+  /// of that call no longer closes it, and expects nobody yet, unless both calls share it. A static one is
+  /// left as it is.
+  void hand_over(MappingIndex index, std::uint32_t parent, Sharing sharing, Tick now) noexcept;
   /// What create_pair() does, for one port of a stream over TCP, which is timed like any connection; its end
   /// is the call's.
   [[nodiscard]] Created create_tcp_pinhole(const Endpoint& inside, Tick now,
@@ -324,6 +329,10 @@ class Translator {
     mapping.hop_out = kNoHop;
     mapping.hop_in = kNoHop;
   }
+  static void forget_remote(Mapping& mapping) noexcept {
+    mapping.flags &= static_cast<std::uint8_t>(~MappingFlags::kHasRemote);
+    mapping.hop_in = mapping.hop_out = kNoHop;
+  }
   // Steps of prefetch_new(): each reads what the one before it asked for.
   static constexpr std::size_t kNewSteps = 4;
   template <std::size_t kStep>
@@ -378,7 +387,6 @@ class Translator {
                                           Realm realm) noexcept;
   void take_back(std::span<const Endpoint> inside, std::span<const Media> media) noexcept;
   void record(RecordType type, const Mapping& mapping) noexcept;
-  void make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept;
   void listen(Mapping& mapping) noexcept;
   void hear(MappingIndex index, Endpoint remote, Tick now) noexcept;
   [[nodiscard]] bool may_latch(const Mapping& mapping, Endpoint remote) const noexcept;

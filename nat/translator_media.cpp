@@ -34,8 +34,8 @@ CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, s
     return {.reason = reason};
   }
   for (const Media& side : media) {
-    make_pinhole(side.index, parent, now);
     if (!side.is_new) continue;
+    hand_over(side.index, parent, Sharing::none, now);
     start(side.index);
     record(RecordType::mapping_created, table_[side.index]);
   }
@@ -178,38 +178,33 @@ void Translator::take_back(std::span<const Endpoint> inside, std::span<const Med
   }
 }
 
-void Translator::make_pinhole(MappingIndex index, std::uint32_t parent, Tick now) noexcept {
+void Translator::hand_over(MappingIndex index, std::uint32_t parent, Sharing sharing, Tick now) noexcept {
   Mapping& mapping = table_[index];
   if (is_static(mapping)) return;
-  if ((mapping.flags & MappingFlags::kPinhole) == 0) {
-    mapping.flags |= MappingFlags::kPinhole | MappingFlags::kRefreshIn;
-    mapping.parent = parent;
-    mapping.timeout_class = TimeoutClass::media;
+  const bool is_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
+  if (!is_pinhole) {
+    mapping.flags |= MappingFlags::kPinhole;
     listen(mapping);
   }
-  mapping.last_seen = now;
-  wheel_.set(index, deadline_of(mapping, timeouts_));
-}
-
-void Translator::hand_over(MappingIndex index, std::uint32_t parent, Tick now) noexcept {
-  Mapping& mapping = table_[index];
-  const bool has_parent = (mapping.flags & MappingFlags::kPinhole) != 0 && mapping.protocol == Protocol::udp;
-  if (is_static(mapping) || !has_parent || mapping.parent == parent) return;
-  table_.renew(index);
+  if (mapping.protocol == Protocol::tcp) return;  // timed like any connection, and of no call
+  if (!is_pinhole) {
+    mapping.flags |= MappingFlags::kRefreshIn;
+    mapping.timeout_class = TimeoutClass::media;
+  } else if (mapping.parent != parent) {
+    table_.renew(index);
+    if (sharing == Sharing::none) forget_remote(mapping);
+    listen(mapping);
+  }
   mapping.parent = parent;
   mapping.last_seen = now;
-  listen(mapping);
   wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 
 Created Translator::create_tcp_pinhole(const Endpoint& inside, Tick now, Realm realm) noexcept {
-  Created created = {.index = table_.find({inside, Protocol::tcp, realm})};
-  if (created.index == kNoMapping) created = create(Protocol::tcp, inside, {}, now, realm);
-  if (created.index == kNoMapping) return created;
-  Mapping& mapping = table_[created.index];
-  if (is_static(mapping) || (mapping.flags & MappingFlags::kPinhole) != 0) return created;
-  mapping.flags |= MappingFlags::kPinhole;
-  listen(mapping);
+  const MappingIndex known = table_.find({inside, Protocol::tcp, realm});
+  if (known != kNoMapping) return {.index = known};
+  const Created created = create(Protocol::tcp, inside, {}, now, realm);
+  if (created.index != kNoMapping) hand_over(created.index, 0, Sharing::none, now);
   return created;
 }
 
@@ -239,9 +234,8 @@ void Translator::shut_media(MappingIndex index) noexcept {
   if (is_static(mapping)) return;
   table_.renew(index);  // what is remembered of remotes dies with the generation
   mapping.filter = Filter::address_dependent;
-  mapping.flags &= static_cast<std::uint8_t>(
-      ~(MappingFlags::kHasRemote | MappingFlags::kLatching | MappingFlags::kLatched));
-  mapping.hop_in = mapping.hop_out = kNoHop;
+  mapping.flags &= static_cast<std::uint8_t>(~(MappingFlags::kLatching | MappingFlags::kLatched));
+  forget_remote(mapping);
 }
 
 bool Translator::may_latch(const Mapping& mapping, Endpoint remote) const noexcept {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "alg/sip/body_rewrite.hpp"
 
-#include <array>
 #include <cstddef>
 
 #include "alg/sip/chars.hpp"
@@ -47,42 +46,55 @@ void rewrite_length(std::string_view token, std::ptrdiff_t growth, Translator& t
 
 }  // namespace
 
-std::uint32_t rewrite_body(const MessageView& message, const Body& body, Translator& translator) noexcept {
-  if (!body.is_within_bounds()) {
-    translator.refuse();
+std::uint32_t BodyRewriter::rewrite_own(const MessageView& message) noexcept {
+  if (!body_.is_within_bounds()) {
+    translator_.refuse();
     return 0;
   }
-  std::array<std::ptrdiff_t, Body::kMaxParts> growth{};
   std::uint32_t opened = 0;
-  const auto& parts = body.parts();
+  const auto& parts = body_.parts();
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (translator.given_up()) return 0;
+    if (translator_.given_up()) return 0;
     const auto& part = parts[i];
-    const auto before = translator.growth();
+    const auto before = translator_.growth();
     switch (part.kind) {
       case BodyKind::description:
       case BodyKind::trickle_fragment:
-        opened += rewrite_sdp(part.text, purpose_of(part, message), translator);
-        break;
-      case BodyKind::message_fragment:
-        rewrite_fragment(part.text, translator);
+        opened += rewrite_sdp(part.text, purpose_of(part, message), translator_);
         break;
       case BodyKind::event_state:
-        rewrite_event_state(part.text, translator);
+        rewrite_event_state(part.text, translator_);
         break;
+      case BodyKind::message_fragment:
       case BodyKind::multipart:
       case BodyKind::other:
         break;
     }
-    growth[i] = translator.growth() - before;
-  }
-  // A part comes behind the one that it is inside of. Where its length is written belongs to that one, too.
-  for (std::size_t i = parts.size(); i-- > 0;) {
-    const auto before = translator.growth();
-    rewrite_length(parts[i].content_length, growth[i], translator);
-    if (i > 0) growth[parts[i].parent] += growth[i] + translator.growth() - before;
+    growth_[i] = translator_.growth() - before;
   }
   return opened;
+}
+
+void BodyRewriter::rewrite_quoted() noexcept {
+  if (translator_.given_up()) return;
+  const auto& parts = body_.parts();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].kind != BodyKind::message_fragment) continue;
+    const auto before = translator_.growth();
+    rewrite_fragment(parts[i].text, translator_);
+    growth_[i] = translator_.growth() - before;
+  }
+  rewrite_lengths();
+}
+
+void BodyRewriter::rewrite_lengths() noexcept {
+  const auto& parts = body_.parts();
+  // A part comes behind the one that it is inside of. Where its length is written belongs to that one, too.
+  for (std::size_t i = parts.size(); i-- > 0;) {
+    const auto before = translator_.growth();
+    rewrite_length(parts[i].content_length, growth_[i], translator_);
+    if (i > 0) growth_[parts[i].parent] += growth_[i] + translator_.growth() - before;
+  }
 }
 
 }  // namespace pinhole::alg::sip

@@ -186,7 +186,8 @@ enum class Content : std::uint8_t {
   vias,
   own_addresses,
   addresses,
-  party,
+  parties,  // addresses by which somebody is named
+  party,    // From, To
   warnings,
   call_id,
   call_ids,
@@ -215,25 +216,25 @@ constexpr Treatment treatment_of(HeaderId id) noexcept {
     case HeaderId::refer_to:
       return {Content::addresses, Rule::refer_to};
     case HeaderId::referred_by:
-      return {Content::addresses, Rule::referred_by};
+      return {Content::parties, Rule::referred_by};
     case HeaderId::reply_to:
       return {Content::addresses, Rule::reply_to};
     case HeaderId::p_asserted_identity:
-      return {Content::addresses, Rule::p_asserted_identity};
+      return {Content::parties, Rule::p_asserted_identity};
     case HeaderId::p_preferred_identity:
-      return {Content::addresses, Rule::p_preferred_identity};
+      return {Content::parties, Rule::p_preferred_identity};
     case HeaderId::p_associated_uri:
-      return {Content::addresses, Rule::p_associated_uri};
+      return {Content::parties, Rule::p_associated_uri};
     case HeaderId::p_called_party_id:
-      return {Content::addresses, Rule::p_called_party_id};
+      return {Content::parties, Rule::p_called_party_id};
     case HeaderId::p_served_user:
-      return {Content::addresses, Rule::p_served_user};
+      return {Content::parties, Rule::p_served_user};
     case HeaderId::remote_party_id:
-      return {Content::addresses, Rule::remote_party_id};
+      return {Content::parties, Rule::remote_party_id};
     case HeaderId::diversion:
-      return {Content::addresses, Rule::diversion};
+      return {Content::parties, Rule::diversion};
     case HeaderId::history_info:
-      return {Content::addresses, Rule::history_info};
+      return {Content::parties, Rule::history_info};
     case HeaderId::also:
       return {Content::addresses, Rule::also};
     case HeaderId::alert_info:
@@ -277,6 +278,11 @@ constexpr auto kTreatments = [] {
   return table;
 }();
 
+// Whose addresses may be those of others, copied from a message that came in.
+bool names_parties(HeaderId id) noexcept {
+  return kTreatments[static_cast<std::size_t>(id)].content == Content::parties;
+}
+
 // What a response repeats of its request (RFC 3261 sections 8.2.6.2 and 12.1.1, RFC 3327 section 5.3), and a
 // request of what its sender was told the way by (RFC 3261 section 12.2.1.1, RFC 3608 section 6.1).
 constexpr bool is_echoed(HeaderId id, bool in_request) noexcept {
@@ -296,29 +302,18 @@ std::string_view request_uri_of(std::string_view line) noexcept {
   return is_sip ? trim(slice(line, method_end, version)) : std::string_view{};
 }
 
-// Those headers of a fragment that are one claim. Its start line is no header that is translated.
-void rewrite_fragment_headers(std::string_view text, bool is_response, Claim claim,
-                              Translator& translator) noexcept {
-  translator.take_for(claim);
-  HeaderReader reader(text);
-  Header header;
-  while (reader.next(header)) {
-    const bool is_repeated = is_response && is_echoed(header.id, false);
-    if (is_repeated == (claim == Claim::echoed)) rewrite_header(header, translator);
-  }
-  translator.take_for(Claim::own);
-}
-
-// "SIP/2.0 200 OK"
-bool is_status_line(std::string_view line) noexcept {
-  return equals(slice(line, 0, std::min<std::size_t>(line.size(), 4)), "sip/");
-}
-
 }  // namespace
 
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept {
   for (const auto& header : message.headers()) {
-    if (!is_echoed(header.id, message.is_request())) rewrite_header(header, translator);
+    if (!is_echoed(header.id, message.is_request()) && !names_parties(header.id))
+      rewrite_header(header, translator);
+  }
+}
+
+void rewrite_parties(const MessageView& message, Translator& translator) noexcept {
+  for (const auto& header : message.headers()) {
+    if (names_parties(header.id)) rewrite_header(header, translator);
   }
 }
 
@@ -369,6 +364,8 @@ void rewrite_header(const Header& header, Translator& translator) noexcept {
       return rewrite_addresses(header.value, Place::own_uri, translator);
     case Content::addresses:
       return rewrite_addresses(header.value, Place::other_uri, translator);
+    case Content::parties:
+      return rewrite_addresses(header.value, Place::party_uri, translator);
     case Content::warnings:
       return hide_warning_agents(header.value, translator);
     case Content::party:
@@ -384,12 +381,14 @@ void rewrite_header(const Header& header, Translator& translator) noexcept {
 
 void rewrite_fragment(std::string_view text, Translator& translator) noexcept {
   const auto line_end = std::min(text.find('\n'), text.size());
-  const auto line = trim(slice(text, 0, line_end));
-  const auto uri = request_uri_of(line);
+  const auto uri = request_uri_of(trim(slice(text, 0, line_end)));
+  translator.take_for(Claim::echoed);
   if (!uri.empty()) rewrite_request_uri(uri, translator);
-  const bool is_response = is_status_line(line);
-  rewrite_fragment_headers(text, is_response, Claim::own, translator);
-  if (is_response) rewrite_fragment_headers(text, is_response, Claim::echoed, translator);
+  // The start line is no header that is translated.
+  HeaderReader reader(text);
+  Header header;
+  while (reader.next(header)) rewrite_header(header, translator);
+  translator.take_for(Claim::own);
 }
 
 }  // namespace pinhole::alg::sip

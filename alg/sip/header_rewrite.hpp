@@ -16,6 +16,11 @@ namespace pinhole::alg::sip {
 /// receives it judges it.
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept;
 
+/// For whom the sender says to speak: Referred-By, Diversion, History-Info, identities. Its own word where
+/// that is its own host; what it names of other hosts it may have copied, so that it is looked up, like an
+/// echo.
+void rewrite_parties(const MessageView& message, Translator& translator) noexcept;
+
 /// What the sender repeats of messages that came to it: in a response Via, Record-Route and Path of its
 /// request, in a request the Request-URI and Route. Whoever sent those may have named any inside endpoint
 /// there, so that none is opened for it. To be called when everything else was asked for: a message that is
@@ -28,7 +33,9 @@ void rewrite_header(const Header& header, Translator& translator) noexcept;
 /// A Request-URI.
 void rewrite_request_uri(std::string_view uri, Translator& translator) noexcept;
 
-/// Translates a message/sipfrag: a start line, headers, or both; its body is for others (RFC 3420).
+/// Translates a message/sipfrag: a start line, headers, or both; its body is for others (RFC 3420). It quotes
+/// a message that came to its sender, who answers for none of it: the request it refuses, the response it
+/// tells of. So all of it is echoed, Contact as well.
 void rewrite_fragment(std::string_view text, Translator& translator) noexcept;
 
 }  // namespace pinhole::alg::sip

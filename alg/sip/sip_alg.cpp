@@ -85,8 +85,11 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
   if (!host.announce(summary)) return {};
 
   rewrite_headers(view, translator);
-  const auto opened = rewrite_body(view, body, translator);
+  BodyRewriter body_rewriter(body, translator);
+  const auto opened = body_rewriter.rewrite_own(view);
+  rewrite_parties(view, translator);
   rewrite_echoes(view, translator);
+  body_rewriter.rewrite_quoted();
   if (translator.outcome() == Outcome::fine) {
     grant_bindings(view, translator);
     tell_dialog_peer(view, translator);

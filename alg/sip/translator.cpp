@@ -11,7 +11,8 @@ namespace {
 
 // What the host is to remember of an endpoint that leaves.
 Written written(const HostPort& token, std::uint16_t default_port, Place place) noexcept {
-  if (place == Place::other_uri || token.port_or(default_port) != default_port) return Written::anyhow;
+  const bool is_listener = place == Place::via || place == Place::own_uri;
+  if (!is_listener || token.port_or(default_port) != default_port) return Written::anyhow;
   if (place == Place::via) return token.port.empty() ? Written::in_via_without_port : Written::in_via;
   return token.port.empty() ? Written::in_uri_without_port : Written::in_uri;
 }
@@ -60,8 +61,10 @@ std::optional<Counterpart> Translator::counterpart(nat::Protocol protocol, nat::
   return Counterpart{lookup.endpoint, place == Place::via ? lookup.portless.in_via : lookup.portless.in_uri};
 }
 
-// What a sender repeats it has written itself where it names itself: a proxy, in Record-Route.
+// What a sender repeats it has written itself where it names itself: a proxy, in Record-Route. Who it is that
+// somebody speaks for is the sender's word of its own host alone.
 Claim Translator::claim_of(nat::Protocol protocol, nat::Endpoint endpoint, Place place) const noexcept {
+  if (place == Place::party_uri) return endpoint.address == flow().inside.address ? claim_ : Claim::echoed;
   const bool names_sender =
       place == Place::own_uri && protocol == flow().protocol && endpoint == flow().inside;
   return names_sender ? Claim::own : claim_;

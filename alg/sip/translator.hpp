@@ -19,8 +19,13 @@ namespace pinhole::alg::sip {
 
 enum class Outcome : std::uint8_t { fine, wait, no_port, untranslatable };
 
-/// Where a signalling endpoint stands. An `own_uri` is one by which a host tells where it is to be reached.
-enum class Place : std::uint8_t { via, own_uri, other_uri };
+/// Where a signalling endpoint stands.
+enum class Place : std::uint8_t {
+  via,
+  own_uri,  // by which a host tells where it is to be reached
+  other_uri,
+  party_uri,  // says who somebody is, of whom the sender may have heard from others
+};
 
 /// What stands for a signalling endpoint on the other side.
 struct Counterpart {

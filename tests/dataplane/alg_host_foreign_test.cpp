@@ -233,6 +233,31 @@ TEST_CASE("a message with more streams of another worker than a card holds is re
   CHECK(lab.asker().calls.size() == 0);
 }
 
+TEST_CASE("a mapping of another worker becomes a pinhole when the message goes on that names it",
+          "[dataplane][alg_host][foreign][AC-23]") {
+  TwoWorkers lab;
+  auto& translator = lab.owner().translator;
+  const auto index =
+      translator.create(nat::Protocol::udp, endpoint(lab.phone, 4000), kProvider, lab.now).index;
+  REQUIRE(index != nat::kNoMapping);
+  const auto is_pinhole = [&] { return (translator[index].flags & nat::MappingFlags::kPinhole) != 0; };
+  CHECK(lab.inspect(0, lab.invite()).verdict == Verdict::wait);
+  lab.deliver();
+  CHECK(lab.owner_pinholes() == 1);  // RTCP, which is fresh
+  lab.pass_s(3);                     // the message did not come back
+  CHECK_FALSE(is_pinhole());
+  CHECK(lab.owner_pinholes() == 0);
+  REQUIRE(lab.inspect_twice(lab.invite()).verdict == Verdict::forward);
+  lab.deliver();
+  CHECK(is_pinhole());
+  CHECK(translator[index].parent >= kGuestParent);
+  CHECK(lab.owner_pinholes() == 2);
+  REQUIRE(lab.asker().host.close_call(0, only_call(lab.asker()).generation, EndReason::none));
+  lab.deliver();
+  CHECK(lab.owner_pinholes() == 0);
+  CHECK(translator.table().size() == 0);
+}
+
 TEST_CASE("a message that waits takes nothing of another call, and knows whose it was when it goes on",
           "[dataplane][alg_host][foreign][AC-14]") {
   TwoWorkers lab;

@@ -90,6 +90,51 @@ class Phone {
 
 }  // namespace
 
+TEST_CASE("a message that does not go on leaves the mappings it names as they were",
+          "[dataplane][alg_host][AC-23]") {
+  for (const auto protocol : {nat::Protocol::udp, nat::Protocol::tcp}) {
+    for (const bool waits : {false, true}) {
+      DYNAMIC_SECTION(static_cast<int>(protocol) << (waits ? " waits" : " is dropped")) {
+        Lab lab({.workers = 2, .media_from = MediaFrom::latched});
+        auto& worker = lab[0];
+        const auto phone = lab.phone_of(0);
+        const auto port = endpoint(phone.address, 4000);
+        const auto index = worker.translator.create(protocol, port, kRemote, lab.now).index;
+        REQUIRE(index != nat::kNoMapping);
+        const auto& mapping = worker.translator[index];
+        const auto flags = mapping.flags;
+        const auto parent = mapping.parent;
+        const auto timeout_class = mapping.timeout_class;
+
+        TestMessage good;
+        good.phone = phone;
+        good.media = {{.rtp = port, .rtcp = port, .protocol = protocol}};
+        auto bad = good;
+        if (waits) {
+          bad.media.push_back({endpoint(lab.host_of(1), 4000), endpoint(lab.host_of(1), 4001)});
+        } else {
+          for (unsigned i = 1; i < 9; ++i)
+            bad.media.push_back(
+                {endpoint(phone.address, 5000 + 2 * i), endpoint(phone.address, 5001 + 2 * i)});
+        }
+        CHECK(lab.inspect(0, bad).verdict == (waits ? Verdict::wait : Verdict::drop));
+        CHECK(worker.calls.size() == 0);
+        CHECK(worker.stats.worker.read(WorkerCounter::pinhole_live) == 0);
+        CHECK(mapping.flags == flags);
+        CHECK(mapping.parent == parent);
+        CHECK(mapping.timeout_class == timeout_class);
+        CHECK_FALSE(worker.translator.admits(index, kStranger, lab.now));
+
+        REQUIRE(lab.inspect(0, good).verdict == Verdict::forward);
+        CHECK((mapping.flags & nat::MappingFlags::kPinhole) != 0);
+        CHECK((mapping.flags & nat::MappingFlags::kLatching) != 0);
+        CHECK(worker.stats.worker.read(WorkerCounter::pinhole_live) == 1);
+        CHECK(worker.translator.admits(index, kRemote, lab.now));  // whom the phone has sent to
+      }
+    }
+  }
+}
+
 TEST_CASE("signalled media comes from where the description says, at any port",
           "[dataplane][alg_host][AC-09][AC-23][rfc7362]") {
   Lab lab({.media_from = MediaFrom::signalled});

@@ -203,6 +203,45 @@ TEST_CASE("what the other side has named is not opened by the messages of a phon
   }
 }
 
+TEST_CASE("what a phone quotes of a message in a fragment opens nothing, whoever named it",
+          "[dataplane][sip][AC-23][rfc3420]") {
+  struct Row {
+    std::string start, in_fragment;
+  };
+  for (const unsigned workers : {1U, 2U}) {
+    const Row rows[] = {
+        {"SIP/2.0 200 OK", "INVITE sip:OTHER:22;transport=tcp SIP/2.0"},
+        {"SIP/2.0 420 Bad Extension", "INVITE sip:OTHER:22;transport=tcp SIP/2.0"},
+        {"NOTIFY sip:bob@example.com SIP/2.0", "INVITE sip:OTHER:22;transport=tcp SIP/2.0"},
+        {"NOTIFY sip:bob@example.com SIP/2.0", "SIP/2.0 200 OK"},
+        {"NOTIFY sip:bob@example.com SIP/2.0", "Subject: headers alone"},
+    };
+    for (const auto& row : rows) {
+      DYNAMIC_SECTION(workers << " workers, " << row.start << ": " << row.in_fragment) {
+        Lab lab({}, workers);
+        auto& pipeline = lab.pipeline();
+        const auto fragment =
+            replaced(lines({row.in_fragment, "Via: SIP/2.0/UDP OTHER:1610;branch=z9hG4bK0",
+                            "Via: SIP/2.0/TCP OTHER:1612;branch=z9hG4bK3",
+                            "Via: SIP/2.0/UDP host.example.com;received=OTHER;rport=1611;branch=z9hG4bK9",
+                            "Record-Route: <sip:OTHER:1613;lr>", "Route: <sip:OTHER:1614;lr>",
+                            "Path: <sip:OTHER:1615;lr>", "Contact: <sip:bob@OTHER:1616>",
+                            "Refer-To: <sip:bob@OTHER:1617?Route=%3Csip:OTHER:1618%3E>", ""}),
+                     "OTHER", lab.other());
+        const auto text = lines({row.start, "Via: SIP/2.0/UDP phone.example.com;branch=z9hG4bK1",
+                                 "From: <sip:a@example.com>;tag=a", "To: <sip:b@example.com>;tag=b",
+                                 "Call-ID: 1", "CSeq: 1 NOTIFY", "Content-Type: message/sipfrag",
+                                 "Content-Length: " + std::to_string(fragment.size()), ""}) +
+                          fragment;
+        for (int repeat = 0; repeat < 2; ++repeat) {
+          CHECK(lab.out(text) == text);
+          CHECK(pipeline.count(nat::Counter::mapping_live) == 1);  // that of the phone itself
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("a response carries back what was put back to inside endpoints in its request",
           "[dataplane][sip][AC-10]") {
   for (const unsigned workers : {1U, 2U}) {

@@ -37,10 +37,63 @@ TEST_CASE("media announced again keeps its ports and its call, until it is hande
   CHECK(other.rtp == first.rtp);
   CHECK(n.nat[other.rtp].parent == 7);
   CHECK(n.generation(first.rtp) == generation);
-  n.nat.hand_over(other.rtp, 8, 20);
+  n.nat.hand_over(other.rtp, 8, Sharing::none, 20);
   CHECK(n.nat[other.rtp].parent == 8);
   CHECK_FALSE(n.nat.close(first.rtp, generation));  // the end of the former call
   CHECK(n.nat.close(other.rtp, n.generation(other.rtp)));
+}
+
+TEST_CASE(
+    "a pinhole that changes hands goes on to take the media of a former call that lives, and of no other",
+    "[nat][translator][AC-23]") {
+  for (const auto from : {MediaFrom::signalled, MediaFrom::latched}) {
+    for (const auto sharing : {Sharing::none, Sharing::with_former}) {
+      DYNAMIC_SECTION(static_cast<int>(from) << " " << static_cast<int>(sharing)) {
+        TestNat n({.media_from = from});
+        const MappingIndex rtp = n.nat.create_pair(inside(1, 40000), inside(1, 40000), 7, 0).rtp;
+        n.nat.expect_media(rtp, kServer, true, 0);
+        n.nat[rtp].hop_in = n.nat[rtp].hop_out = 3;
+        REQUIRE(n.nat.admits(rtp, kServer, 0));
+        n.nat.hand_over(rtp, 8, sharing, 10);
+        const bool is_latching = (n.nat[rtp].flags & MappingFlags::kLatching) != 0;
+        CHECK(is_latching == (from == MediaFrom::latched));
+        CHECK(n.nat.admits(rtp, kServer, 10) == (is_latching || sharing == Sharing::with_former));
+        CHECK(((n.nat[rtp].flags & MappingFlags::kHasRemote) != 0) == (sharing == Sharing::with_former));
+        CHECK(n.nat[rtp].hop_in == kNoHop);
+        CHECK((n.nat[rtp].hop_out == kNoHop) == (sharing == Sharing::none));
+        n.nat.expect_media(rtp, kStranger, true, 10);
+        CHECK(n.nat.admits(rtp, kStranger, 10));
+      }
+    }
+  }
+}
+
+TEST_CASE("an ordinary mapping stays what it is until it is handed to a call", "[nat][translator][AC-23]") {
+  TestNat n({.media_from = MediaFrom::latched});
+  for (const auto protocol : {Protocol::udp, Protocol::tcp}) {
+    const MappingIndex index = n.open(protocol, inside(1, 40000));
+    const Mapping& mapping = n.nat[index];
+    const auto before = n.generation(index);
+    const auto flags = mapping.flags;
+    const auto parent = mapping.parent;
+    const auto timeout_class = mapping.timeout_class;
+    const auto asked = [&] {
+      return protocol == Protocol::udp ? n.nat.create_pair(inside(1, 40000), inside(1, 40000), 7, 5).rtp
+                                       : n.nat.create_tcp_pinhole(inside(1, 40000), 5).index;
+    };
+    CHECK(asked() == index);
+    CHECK(mapping.flags == flags);
+    CHECK(mapping.parent == parent);
+    CHECK(mapping.timeout_class == timeout_class);
+    CHECK(mapping.filter == Filter::address_dependent);
+    CHECK(mapping.last_seen == 0);
+    n.nat.hand_over(index, 7, Sharing::none, 5);
+    CHECK((mapping.flags & MappingFlags::kPinhole) != 0);
+    CHECK((mapping.flags & MappingFlags::kLatching) != 0);
+    CHECK(n.generation(index) == before);  // whom the host has sent to may still answer
+    CHECK((mapping.timeout_class == TimeoutClass::media) == (protocol == Protocol::udp));
+    CHECK((protocol == Protocol::udp ? mapping.parent == 7 : mapping.parent == parent));
+  }
 }
 
 TEST_CASE("an ordinary mapping becomes a pinhole where it is, a static one stays as it is",
@@ -48,12 +101,14 @@ TEST_CASE("an ordinary mapping becomes a pinhole where it is, a static one stays
   TestNat n;
   const MappingIndex rtp = n.open(Protocol::udp, inside(1, 40000));
   CHECK(n.nat.create_pair(inside(1, 40000), inside(1, 40000), 7, 0).rtp == rtp);
+  n.nat.hand_over(rtp, 7, Sharing::none, 0);
   CHECK((n.nat[rtp].flags & MappingFlags::kPinhole) != 0);
   CHECK(n.nat[rtp].timeout_class == TimeoutClass::media);
   CHECK(n.expire(ticks_from_s(120)) == Indices{rtp});
   REQUIRE(n.nat.add_forward(Protocol::udp, {n.addresses[0], Be16{9000}}, inside(1, 9000), 0, 0) ==
           ForwardResult::added);
   const CreatedPair pair = n.nat.create_pair(inside(1, 9000), inside(1, 9001), 7, 0);
+  n.nat.hand_over(pair.rtp, 7, Sharing::none, 0);
   CHECK(n.nat[pair.rtp].flags == MappingFlags::kStatic);
   CHECK(n.port(pair.rtp) == 9000);
   CHECK(n.port(pair.rtcp) == 9001);  // beside the port that is there already

@@ -36,6 +36,7 @@ struct TestNat {
     std::uint32_t key = 1;
     std::uint32_t tcp_sessions = 1000;
     Filter filtering = Filter::address_dependent;
+    MediaFrom media_from = MediaFrom::anywhere;
     bool inbound_refresh = false;
     HostQuotas quotas{};
     std::uint32_t hosts = 0;
@@ -61,6 +62,7 @@ struct TestNat {
              .mappings = options.mappings,
              .tcp_sessions = options.tcp_sessions,
              .filtering = {options.filtering, options.filtering, options.filtering},
+             .media_from = options.media_from,
              .inbound_refresh = {options.inbound_refresh, options.inbound_refresh, options.inbound_refresh},
              .statics = {by_inside, by_external},
              .timeouts = timeouts_for(options),

@@ -45,7 +45,7 @@ class FakeAlgHost final : public alg::Host {
   bool waits = false;                             // every question is answered by `wait`
   bool exhausted = false;                         // nothing new can be mapped
   bool switched_off = false;                      // no message is the gateway's
-  bool knows_repeated = true;                     // what a message repeats has been mapped before
+  bool knows_repeated = false;                    // what a message repeats has been mapped before
   std::set<nat::Endpoint> no_media;               // inside endpoints that are no pinholes; all others are
 
   // What a test may read.

@@ -67,6 +67,11 @@ struct SipBench {
     flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint;
   }
 
+  /// An inside endpoint that has been mapped before.
+  void know(std::string_view inside, nat::Protocol protocol = nat::Protocol::udp) {
+    static_cast<void>(host.external_of(protocol, endpoint(inside)));
+  }
+
   Passed pass(alg::Direction direction, std::string_view text) {
     alg::EditList edits;
     Passed passed;

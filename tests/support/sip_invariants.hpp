@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// What must hold of every list of edits, whatever the message was. For fuzz targets: a breach aborts.
+// What must hold of every list of edits and of every message, whatever it was. For fuzz targets: a breach
+// aborts.
 
 #include <cstdlib>
 #include <optional>
@@ -9,6 +10,9 @@
 #include <vector>
 
 #include "alg/edit.hpp"
+#include "alg/sip/body_rewrite.hpp"
+#include "alg/sip/header_rewrite.hpp"
+#include "alg/sip/unescaped.hpp"
 #include "tests/support/sip_bench.hpp"
 
 namespace pinhole::test {
@@ -57,6 +61,22 @@ inline std::optional<std::string> checked_pass(SipBench& bench, alg::Direction d
   require((answer.verdict == alg::Verdict::drop) == (answer.reason != nat::DropReason::none));
   if (answer.verdict != alg::Verdict::forward) return std::nullopt;
   return checked_apply(bytes, edits);
+}
+
+/// Whether what a message repeats and quotes of others, looked at alone, makes a mapping.
+inline bool echoes_make_mappings(std::string_view text, const alg::sip::Policy& policy) {
+  static alg::sip::Unescaped unescaped;
+  alg::sip::MessageView view;
+  if (view.parse(text) != alg::sip::ParseResult::message) return false;
+  SipBench bench(policy);
+  alg::EditList edits;
+  const alg::Message message{text, alg::Direction::outbound, bench.flow};
+  alg::sip::Translator translator(message, bench.host, edits, policy, unescaped);
+  const alg::sip::Body body(view);
+  const auto before = bench.host.mappings();
+  alg::sip::rewrite_echoes(view, translator);
+  alg::sip::BodyRewriter(body, translator).rewrite_quoted();
+  return bench.host.mappings() != before;
 }
 
 }  // namespace pinhole::test

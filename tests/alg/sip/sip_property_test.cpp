@@ -11,6 +11,7 @@
 #include "alg/sip/message.hpp"
 #include "tests/support/sip_bench.hpp"
 #include "tests/support/sip_generator.hpp"
+#include "tests/support/sip_invariants.hpp"
 
 namespace pinhole::alg::sip {
 
@@ -41,6 +42,7 @@ struct Case {
 
   explicit Case(std::uint64_t seed) : message(test::SipGenerator(seed).message()) {
     inside = message.render(as_it_is);
+    bench.host.knows_repeated = true;
   }
 };
 
@@ -68,6 +70,21 @@ TEST_CASE("of a random valid message exactly the tokens of ours are replaced, an
     edited += passed.edits != 0 ? 1 : 0;
   });
   CHECK(edited > kMessages / 2);
+}
+
+TEST_CASE(
+    "what a random valid message repeats of others makes no mapping, and is looked up alike when it is sent "
+    "again",
+    "[alg][sip][property][AC-23]") {
+  for_each_message([](Case& each) {
+    REQUIRE_FALSE(test::echoes_make_mappings(each.inside, test::direct_media()));
+    each.bench.host.knows_repeated = false;
+    const auto passed = each.bench.out(each.inside);
+    REQUIRE(passed.answer.verdict == Verdict::forward);
+    const auto mappings = each.bench.host.mappings();
+    REQUIRE(each.bench.out(each.inside).text == passed.text);
+    REQUIRE(each.bench.host.mappings() == mappings);
+  });
 }
 
 TEST_CASE("no inside address leaves in a random valid message", "[alg][sip][property][AC-02]") {
@@ -116,6 +133,7 @@ TEST_CASE("the length of a random valid message is right after it was translated
 TEST_CASE("hosts with equal ports never get each other's endpoints", "[alg][sip][property][AC-17]") {
   // All messages through one gateway: every phone of the house at once.
   test::SipBench bench(test::direct_media());
+  bench.host.knows_repeated = true;
   std::map<std::pair<nat::Protocol, nat::Endpoint>, nat::Endpoint> owner;  // external to inside
   const auto seed = first_seed();
   for (std::uint64_t i = 0; i < kMessages; ++i) {
