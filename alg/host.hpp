@@ -23,7 +23,7 @@ struct Lookup {
   LookupState state = LookupState::none;
   nat::Endpoint endpoint;
   Portless portless = {};   // of inside_of(): how the host writes it
-  bool is_pinhole = false;  // of inside_of(): it was opened for the media of a call
+  bool is_pinhole = false;  // of inside_of(): opened for the media of a call, or forwarded for anyone
 };
 
 /// How an inside host wrote a signalling endpoint of its own with the default port: what was written without

@@ -47,7 +47,9 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.card = kNoCard;
   transaction_.in_use = transaction_.opened = 0;
   transaction_.ref_count = transaction_.fresh_count = transaction_.evicted_count = 0;
-  transaction_.answer_count = transaction_.binding_count = transaction_.source_count = 0;
+  transaction_.answer_count = transaction_.question_count = 0;
+  transaction_.binding_count = transaction_.source_count = 0;
+  transaction_.asks_too_much = false;
   transaction_.described = transaction_.held = false;
   transaction_.rejected = 0;
   transaction_.peer = {};
@@ -220,18 +222,38 @@ PeerMessage AlgHost::question_to(unsigned owner, PeerMessageType type) const noe
 /// The answer to a question, or none while there is none; it has been asked then, if that was possible.
 const PeerMessage* AlgHost::ask(PeerMessage& question) noexcept {
   const auto found = parts_.questions.find(question, now_);
+  if (!may_ask(found.ticket)) return nullptr;
   if (found.state == QuestionTable::State::answered) return found.answer;
   Ticket waits_for = found.ticket;
   if (found.state == QuestionTable::State::unknown && parts_.questions.add(question, now_)) {
     if (parts_.peers.send(question)) {
       waits_for = question.ticket;
+      note_question(waits_for);
     } else {
       parts_.questions.forget(question.ticket);
     }
   }
-  // A message may ask several questions in one inspection; it is inspected again at the first answer.
-  if (ticket_ == kNoTicket) ticket_ = waits_for;
+  // A message may ask several questions in one inspection; when the last of them is answered, mostly all are.
+  if (waits_for != kNoTicket) ticket_ = waits_for;
   return nullptr;
+}
+
+/// Whether the message in hand may ask one more question. \param ticket of one that was asked before, by
+/// whomever; kNoTicket: a new one
+bool AlgHost::may_ask(Ticket ticket) noexcept {
+  auto& work = transaction_;
+  const auto end = work.questions.begin() + work.question_count;
+  if (ticket != kNoTicket && std::find(work.questions.begin(), end, ticket) != end) return true;
+  if (work.question_count == work.questions.size()) {
+    work.asks_too_much = true;
+    return false;
+  }
+  if (ticket != kNoTicket) note_question(ticket);
+  return true;
+}
+
+void AlgHost::note_question(Ticket ticket) noexcept {
+  transaction_.questions[transaction_.question_count++] = ticket;
 }
 
 // Calls.

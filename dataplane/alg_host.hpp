@@ -5,9 +5,9 @@
 // A message is one transaction. begin() says which message is looked at; the gateway asks and announces; then
 // commit() writes the call and the registrations down and tells control, or abandon() takes back what the
 // message alone had opened; what other calls have changes hands with the commit, and mappings that were there
-// before become pinholes with it. So a message that has to
-// wait is inspected again as if for the first time, a message that is dropped leaves nothing behind, and a
-// retransmission finds all that the first one opened.
+// before become pinholes with it; but those of other workers do when their owner is asked. So a message that
+// has to wait is inspected again as if for the first time, a message that is dropped leaves nothing behind
+// with this worker, and a retransmission finds all that the first one opened.
 //
 // Endpoints of own hosts and ports come from the worker's translator; those of others are asked for
 // (dataplane/foreign.hpp), and the gateway is told to wait. Owned by one worker, which alone calls it.
@@ -92,8 +92,9 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] bool is_concerned() const noexcept {
     return concern_ == Concern::all || (transaction_.card != kNoCard && !transaction_.opens);
   }
-  /// After Verdict::wait: the answer that the message waits for; kNoTicket when nobody could be asked.
-  [[nodiscard]] Ticket ticket() const noexcept { return ticket_; }
+  /// After Verdict::wait: the answer that the message waits for; kNoTicket when nobody could be asked, or the
+  /// message asks too much.
+  [[nodiscard]] Ticket ticket() const noexcept { return transaction_.asks_too_much ? kNoTicket : ticket_; }
 
   // alg::Host, for the gateway.
 
@@ -130,6 +131,9 @@ class AlgHost final : public alg::Host {
  private:
   static constexpr std::size_t kMaxBindings = 16;  // inside contacts in one 2xx to REGISTER
   static constexpr std::size_t kMaxAnswers = ipc::kMaxPinholes;
+  /// What one message may ask other workers, so that none takes all of the question table: a description of
+  /// as many ports as a call may have, each with a candidate or an endpoint in a header.
+  static constexpr std::size_t kMaxQuestions = 2 * ipc::kMaxPinholes;
 
   /// What the message in hand has done so far.
   struct Transaction {
@@ -145,6 +149,8 @@ class AlgHost final : public alg::Host {
     std::uint8_t fresh_count = 0;
     std::uint8_t evicted_count = 0;
     std::uint8_t answer_count = 0;
+    std::uint8_t question_count = 0;
+    bool asks_too_much = false;
     std::uint8_t binding_count = 0;
     bool described = false;      // by a session description
     bool held = false;           // see MediaMessage
@@ -155,6 +161,7 @@ class AlgHost final : public alg::Host {
     std::array<MappingRef, ipc::kMaxPinholes> fresh;         // to be closed when abandoned
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> evicted;  // to be closed when committed
     std::array<Ticket, kMaxAnswers> answers;                 // to be forgotten when committed
+    std::array<Ticket, kMaxQuestions> questions;             // asked or answered, each once
     std::array<alg::sip::Binding, kMaxBindings> bindings;
     std::array<ipc::MediaSource, ipc::kMaxSources> sources;
   };
@@ -173,6 +180,8 @@ class AlgHost final : public alg::Host {
   void note_written(alg::Written written) noexcept;
   [[nodiscard]] PeerMessage question_to(unsigned owner, PeerMessageType type) const noexcept;
   [[nodiscard]] const PeerMessage* ask(PeerMessage& question) noexcept;
+  [[nodiscard]] bool may_ask(Ticket ticket) noexcept;
+  void note_question(Ticket ticket) noexcept;
   [[nodiscard]] alg::MediaLookup open_ports(unsigned owner, const alg::MediaRequest& request) noexcept;
   [[nodiscard]] nat::Tick promised_until() const noexcept;
   [[nodiscard]] bool use_answer(Ticket ticket) noexcept;

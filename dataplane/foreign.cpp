@@ -21,7 +21,8 @@ void open_for_guest(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick n
                                      .protocol = message.protocol,
                                      .follows = message.follows},
                                     parent, now, message.realm);
-  const bool is_one = ports.rtcp.ref == ports.rtp.ref;
+  // By what was asked: ports that are no pinholes have no refs to tell them apart.
+  const bool is_one = message.first == message.second || message.protocol == nat::Protocol::tcp;
   for (auto* const port : {&ports.rtp, &ports.rtcp}) {
     if (port->former != kNobodysParent && (port == &ports.rtp || !is_one))
       port->ref = endpoints.hand_over(port->ref, parent, nat::Sharing::with_former, now);

@@ -11,7 +11,12 @@
 // A media pinhole opened for another worker's call is the owner's, but the call's card, with the asker, names
 // it: the asker keeps it, asks whether it still is open, and closes it, by messages that nobody waits for.
 // Whatever is lost on the way turns into a time-out: a question that is not answered is forgotten and its
-// message dropped; a pinhole that nobody closes falls silent and expires.
+// message dropped; a pinhole that nobody closes falls silent and expires. A pinhole that is shut gets another
+// ref, but is known by the one from before as well: what the asker says of it meanwhile, or without having
+// got the answer, counts.
+//
+// A pinhole that another call has is handed over when it is asked for, not with the commit of the message:
+// the owner does not hear of that.
 
 #include <array>
 #include <cstddef>

@@ -156,7 +156,9 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool swi
     return false;
   };
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  StreamEntry* const entry = entry_for(burst, place, remote, switched_on, worker);
+  // Calls that live are seen through: one of them may come by on a connection that begins now.
+  const bool may_begin = switched_on || worker.calls.size() > 0;
+  StreamEntry* const entry = entry_for(burst, place, remote, may_begin, worker);
   if (entry == nullptr) return true;
   if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
   if (is_damaged(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);

@@ -81,7 +81,11 @@ alg::Lookup LocalEndpoints::inside_of(nat::Protocol protocol, nat::Endpoint exte
   const auto index = translator_.find_inbound({*pool_index, external.port.host(), protocol});
   if (index == nat::kNoMapping) return {};
   const auto& mapping = translator_[index];
-  return {alg::LookupState::found, mapping.inside, portless(mapping), has(mapping, MappingFlags::kPinhole)};
+  // What the configuration forwards becomes no pinhole when media is announced on it, and is open to all
+  // anyhow.
+  const bool is_forward = has(mapping, MappingFlags::kStatic) && !has(mapping, MappingFlags::kSip);
+  const bool is_pinhole = has(mapping, MappingFlags::kPinhole) || is_forward;
+  return {alg::LookupState::found, mapping.inside, portless(mapping), is_pinhole};
 }
 
 MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uint32_t parent, nat::Tick now,
@@ -158,8 +162,7 @@ MediaPort LocalEndpoints::opened(nat::MappingIndex index, const Before& before) 
   if (has(mapping, MappingFlags::kStatic)) return {mapping.external, {}, false};
   const bool is_fresh = before.index == nat::kNoMapping;
   if (is_fresh) count_pinhole();
-  return {
-      mapping.external, {index, mapping.generation.load(std::memory_order_relaxed)}, is_fresh, before.parent};
+  return {mapping.external, current(index), is_fresh, before.parent};
 }
 
 void LocalEndpoints::count_pinhole() noexcept {
@@ -168,9 +171,16 @@ void LocalEndpoints::count_pinhole() noexcept {
   show_live();
 }
 
+MappingRef LocalEndpoints::current(nat::MappingIndex index) const noexcept {
+  return {index, translator_[index].generation.load(std::memory_order_relaxed)};
+}
+
 bool LocalEndpoints::is_open(MappingRef pinhole) const noexcept {
-  return translator_.table().is_live(pinhole.mapping) &&
-         translator_[pinhole.mapping].generation.load(std::memory_order_relaxed) == pinhole.generation;
+  if (!translator_.table().is_live(pinhole.mapping)) return false;
+  constexpr std::uint32_t kStep = 2;  // from one generation to the next
+  const auto& mapping = translator_[pinhole.mapping];
+  const auto generation = current(pinhole.mapping).generation;
+  return generation == pinhole.generation || (mapping.was_shut && generation == pinhole.generation + kStep);
 }
 
 void LocalEndpoints::keep(MappingRef pinhole, nat::Tick tick) noexcept {
@@ -182,7 +192,7 @@ void LocalEndpoints::keep(MappingRef pinhole, nat::Tick tick) noexcept {
 void LocalEndpoints::close(MappingRef pinhole) noexcept {
   if (!is_open(pinhole)) return;
   const bool was_pinhole = has(translator_[pinhole.mapping], MappingFlags::kPinhole);
-  if (!translator_.close(pinhole.mapping, pinhole.generation)) return;
+  if (!translator_.close(pinhole.mapping, current(pinhole.mapping).generation)) return;
   ++closings_;
   if (!was_pinhole) return;
   --pinholes_live_;
@@ -197,7 +207,8 @@ void LocalEndpoints::expect_media(MappingRef pinhole, nat::Endpoint remote, bool
 MappingRef LocalEndpoints::shut(MappingRef pinhole) noexcept {
   if (!is_open(pinhole)) return pinhole;
   translator_.shut_media(pinhole.mapping);
-  return {pinhole.mapping, translator_[pinhole.mapping].generation.load(std::memory_order_relaxed)};
+  translator_[pinhole.mapping].was_shut = true;
+  return current(pinhole.mapping);
 }
 
 MappingRef LocalEndpoints::hand_over(MappingRef port, std::uint32_t parent, nat::Sharing sharing,
@@ -208,7 +219,7 @@ MappingRef LocalEndpoints::hand_over(MappingRef port, std::uint32_t parent, nat:
   if (!was_pinhole && has(mapping, MappingFlags::kSip)) return port;
   translator_.hand_over(port.mapping, parent, sharing, now);
   if (!was_pinhole && has(mapping, MappingFlags::kPinhole)) count_pinhole();
-  return {port.mapping, mapping.generation.load(std::memory_order_relaxed)};
+  return current(port.mapping);
 }
 
 void LocalEndpoints::keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote,

@@ -92,6 +92,8 @@ class LocalEndpoints {
     table.prefetch(table.hash(key.word()));
     table.prefetch_mapping(pinhole.mapping);
   }
+  /// Whether a pinhole is still whose it was. Until it is handed over or shut again, the ref from before it
+  /// was shut means it too (dataplane/foreign.hpp).
   [[nodiscard]] bool is_open(MappingRef pinhole) const noexcept;
   /// Keeps a pinhole until `tick` at least; nothing happens when it is gone, or none yet.
   void keep(MappingRef pinhole, nat::Tick tick) noexcept;
@@ -130,6 +132,7 @@ class LocalEndpoints {
                                                   nat::Tick now, nat::Realm realm) noexcept;
   [[nodiscard]] MediaPort opened(nat::MappingIndex index, const Before& before) noexcept;
   void count_pinhole() noexcept;
+  [[nodiscard]] MappingRef current(nat::MappingIndex index) const noexcept;
   void show_live() noexcept;
 
   nat::Translator& translator_;

@@ -72,6 +72,7 @@ struct alignas(64) Mapping {
   // Signalling: the host writes its endpoint without the port there (alg::Portless).
   bool portless_uri : 1 = false;
   bool portless_via : 1 = false;
+  bool was_shut : 1 = false;  // by what gave it its generation; see LocalEndpoints::shut()
 
   Endpoint external;
   std::uint16_t pool_index = 0;  // which external address

@@ -92,6 +92,7 @@ void MappingTable::find_burst(std::span<const OutboundKey> keys,
 void MappingTable::renew(MappingIndex index) noexcept {
   std::atomic<std::uint32_t>& generation = mappings_[index].generation;
   assert((generation.load(std::memory_order_relaxed) & 1U) == 0);
+  mappings_[index].was_shut = false;
   generation.store(generation.load(std::memory_order_relaxed) + 2, std::memory_order_release);
 }
 

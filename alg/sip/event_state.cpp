@@ -26,8 +26,9 @@ void rewrite_uri(std::string_view text, Translator& translator) noexcept {
   read_params(uri);
   const nat::Endpoint endpoint{*host.address, nat::Be16{host.port_or(uri.default_port)}};
   const auto& flow = translator.flow();
-  const bool is_sender = uri.protocol == flow.protocol && endpoint == flow.inside;
-  if (translator.direction() == Direction::outbound && !is_sender) return;
+  const auto& own = translator.direction() == Direction::outbound ? flow.inside : flow.external;
+  // All others pass unasked: a body has room for thousands of URIs, each of which another worker might own.
+  if (uri.protocol != flow.protocol || endpoint != own) return;
   const auto target =
       translator.counterpart(uri.protocol, *host.address, host, uri.default_port, Place::other_uri);
   if (target) translator.replace_endpoint(host, *target, uri.default_port);

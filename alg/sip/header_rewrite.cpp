@@ -284,10 +284,13 @@ bool names_parties(HeaderId id) noexcept {
 }
 
 // What a response repeats of its request (RFC 3261 sections 8.2.6.2 and 12.1.1, RFC 3327 section 5.3), and a
-// request of what its sender was told the way by (RFC 3261 section 12.2.1.1, RFC 3608 section 6.1).
-constexpr bool is_echoed(HeaderId id, bool in_request) noexcept {
-  if (in_request) return id == HeaderId::route;
-  return id == HeaderId::via || id == HeaderId::record_route || id == HeaderId::path;
+// request of what its sender was told the way by (RFC 3261 section 12.2.1.1, RFC 3608 section 6.1). The
+// contacts that a registrar or a redirect server answers with are what others have told it.
+bool is_echoed(HeaderId id, const MessageView& message) noexcept {
+  if (message.is_request()) return id == HeaderId::route;
+  const bool lists_contacts = message.method() == Method::register_ || message.status() / 100 == 3;
+  return id == HeaderId::via || id == HeaderId::record_route || id == HeaderId::path ||
+         (id == HeaderId::contact && lists_contacts);
 }
 
 // "INVITE sip:bob@example.com SIP/2.0"; empty when the line is none of these.
@@ -306,8 +309,7 @@ std::string_view request_uri_of(std::string_view line) noexcept {
 
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept {
   for (const auto& header : message.headers()) {
-    if (!is_echoed(header.id, message.is_request()) && !names_parties(header.id))
-      rewrite_header(header, translator);
+    if (!is_echoed(header.id, message) && !names_parties(header.id)) rewrite_header(header, translator);
   }
 }
 
@@ -321,7 +323,7 @@ void rewrite_echoes(const MessageView& message, Translator& translator) noexcept
   translator.take_for(Claim::echoed);
   if (message.is_request()) rewrite_request_uri(message.request_uri(), translator);
   for (const auto& header : message.headers()) {
-    if (is_echoed(header.id, message.is_request())) rewrite_header(header, translator);
+    if (is_echoed(header.id, message)) rewrite_header(header, translator);
   }
   translator.take_for(Claim::own);
 }

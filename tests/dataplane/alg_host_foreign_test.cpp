@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Calls that name endpoints of another worker's hosts.
 #include <catch2/catch.hpp>
+#include <utility>
 #include <vector>
 
 #include "dataplane/parking.hpp"
@@ -17,7 +18,8 @@ namespace {
 
 /// A proxy of worker 0 that announces the media of a phone of worker 1.
 struct TwoWorkers : Lab {
-  TwoWorkers() : Lab({.workers = 2}) {}
+  explicit TwoWorkers(std::vector<config::PortForward> forwards = {})
+      : Lab({.workers = 2, .forwards = std::move(forwards)}) {}
 
   nat::Endpoint proxy = phone_of(0);
   nat::Ipv4Address phone = host_of(1);
@@ -198,6 +200,32 @@ TEST_CASE("a call whose media with another worker fell silent is closed", "[data
   CHECK(lab.asker().events.back().closed.reason == EndReason::media_silence);
 }
 
+TEST_CASE("RTP and RTCP on forwarded ports of another worker's host keep their own ports",
+          "[dataplane][alg_host][foreign][AC-06]") {
+  const auto host = TwoWorkers().phone;
+  TwoWorkers lab({{nat::Protocol::udp, endpoint(kPoolAddress, 4000), endpoint(host, 4000)},
+                  {nat::Protocol::udp, endpoint(kPoolAddress, 4001), endpoint(host, 4001)}});
+  const auto seen = lab.inspect_twice(lab.invite());
+  REQUIRE(seen.verdict == Verdict::forward);
+  CHECK(seen.media[0].rtp == endpoint(kPoolAddress, 4000));
+  CHECK(seen.media[0].rtcp == endpoint(kPoolAddress, 4001));
+  CHECK(only_call(lab.asker()).pinhole_count == 0);
+}
+
+TEST_CASE("RTP on a signalling endpoint of another worker's host leaves RTCP its own port",
+          "[dataplane][alg_host][foreign][AC-06]") {
+  TwoWorkers lab;
+  PeerMessage make;
+  make.first = endpoint(lab.phone, 4000);
+  make.second = kProvider;
+  REQUIRE(answer(make, lab.owner().endpoints, lab.now));
+  const auto seen = lab.inspect_twice(lab.invite());
+  REQUIRE(seen.verdict == Verdict::forward);
+  CHECK(seen.media[0].rtp == make.first);
+  CHECK(seen.media[0].rtcp != make.first);
+  CHECK(only_call(lab.asker()).pinhole_count == 1);
+}
+
 TEST_CASE("RTP and RTCP of hosts with two owners are opened by both", "[dataplane][alg_host][foreign]") {
   TwoWorkers lab;
   const auto own_host = lab.host_of(0, 1);
@@ -353,4 +381,46 @@ TEST_CASE("a registration made through a proxy keeps the way in to the phone",
   CHECK(lab.owner().translator.find_outbound(nat::Protocol::udp, contact) != nat::kNoMapping);
   lab.pass_s(2);
   CHECK(lab.owner().translator.find_outbound(nat::Protocol::udp, contact) == nat::kNoMapping);
+}
+
+TEST_CASE("a message may ask other workers so much, and one that asks more waits for nobody",
+          "[dataplane][alg_host][foreign][AC-23]") {
+  constexpr unsigned kMost = 32;
+  TwoWorkers lab;
+  const alg::Message message{"", alg::Direction::inbound, {nat::Protocol::udp, lab.proxy, {}, kProvider}};
+  auto& host = lab.asker().host;
+  std::vector<nat::Endpoint> externals;
+  for (std::uint16_t port = 1024; externals.size() < 3 * kMost; ++port) {
+    if (lab.steering.owner_of_external(0, nat::Protocol::udp, port) == 1)
+      externals.push_back(endpoint(kPoolAddress, port));
+  }
+  const auto ask = [&](unsigned from, unsigned questions) {
+    host.begin(message, lab.now);
+    unsigned waits = 0;
+    // Named twice is asked once.
+    for (unsigned i = 0; i < 2 * questions; ++i)
+      waits += host.inside_of(nat::Protocol::udp, externals[from + i % questions]).state == LookupState::wait;
+    host.abandon();
+    return waits;
+  };
+  SECTION("as much as it may") {
+    CHECK(ask(0, kMost) == 2 * kMost);
+    CHECK(lab.asker().sent.size() == kMost);
+    CHECK(host.ticket() != kNoTicket);
+    // With the answer that it waits for all are there.
+    CHECK(lab.deliver().back() == host.ticket());
+    CHECK(ask(0, kMost) == 0);
+  }
+  SECTION("more") {
+    CHECK(ask(0, 3 * kMost) == 6 * kMost);
+    CHECK(lab.asker().sent.size() == kMost);
+    CHECK(host.ticket() == kNoTicket);
+    // The answers to what it asked do not make room for the rest, and others may ask.
+    lab.deliver();
+    ask(0, 3 * kMost);
+    CHECK(lab.asker().sent.empty());
+    CHECK(host.ticket() == kNoTicket);
+    CHECK(ask(2 * kMost, 1) == 2);
+    CHECK(host.ticket() != kNoTicket);
+  }
 }

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/support/pipeline_lab.hpp"
@@ -49,14 +50,17 @@ std::string body_of(const std::string& text) {
 
 /// Two phones, their owners as given, and the proxy that they call each other by.
 struct House {
-  House(unsigned workers, LocalMedia policy) : lab(config(workers, policy)) {
+  House(unsigned workers, LocalMedia policy, std::vector<config::PortForward> forwards = {})
+      : lab(config(workers, policy, std::move(forwards))) {
     alice.address = lab.host_of(0);
     bob.address = lab.host_of(workers - 1, 1);
     lab.add_neighbor(kOutside, address("203.0.113.254"));
   }
-  static config::Config config(unsigned workers, LocalMedia policy) {
+  static config::Config config(unsigned workers, LocalMedia policy,
+                               std::vector<config::PortForward> forwards) {
     auto config = lab_config(workers);
     config.sip.local_media = policy;
+    config.nat.forwards = std::move(forwards);
     return config;
   }
 
@@ -163,6 +167,28 @@ TEST_CASE("by policy two phones inside are told each other's inside endpoints",
       CHECK(told.alice == description(bob_media));
       CHECK(house.lab.drops().empty());
       CHECK(house.lab.buffers_in_use() == 0);
+    }
+  }
+}
+
+TEST_CASE("by policy phones inside are told each other's inside endpoints on forwarded ports, too",
+          "[dataplane][rfc4787-req9][AC-09]") {
+  for (const unsigned workers : {1U, 2U}) {
+    DYNAMIC_SECTION(workers << " workers") {
+      const auto bob = House(workers, LocalMedia::direct).bob.address;
+      const Endpoint bob_media{bob, nat::Be16{50000}};
+      const Endpoint bob_rtcp{bob, nat::Be16{50001}};
+      House house(workers, LocalMedia::direct,
+                  {{Protocol::udp, endpoint("203.0.113.1", 50000), bob_media},
+                   {Protocol::udp, endpoint("203.0.113.1", 50001), bob_rtcp},
+                   {Protocol::udp, endpoint("203.0.113.1", 5060), {bob, nat::Be16{5060}}}});
+      const auto told = call(house, {house.alice.address, nat::Be16{40000}}, bob_media);
+      CHECK(told.alice == description(bob_media));
+      // Where a forward carries signalling, it is not media.
+      const auto names_signalling = description(house.external_of(house.bob));
+      CHECK(body_of(house.in(house.alice, message("INVITE sip:a@e SIP/2.0", kProxy, names_signalling))) ==
+            names_signalling);
+      CHECK(house.lab.drops().empty());
     }
   }
 }

@@ -315,6 +315,114 @@ TEST_CASE("a rejected stream of another worker's host is shut, and has the same 
   CHECK(translator.table().size() == 0);
 }
 
+TEST_CASE("a pinhole of another worker's host is known by the name from before it was shut, too",
+          "[dataplane][alg_host][foreign][AC-14][rfc3264]") {
+  Lab lab({.workers = 2, .media_from = MediaFrom::signalled});
+  const auto proxy = lab.phone_of(0);
+  const auto phone = lab.host_of(1);
+  auto& translator = lab[1].translator;
+  const auto inspect = [&](TestMessage message, Direction direction, std::uint16_t status,
+                           std::uint32_t cseq) {
+    message.phone = proxy;
+    message.direction = direction;
+    message.status = status;
+    message.cseq = cseq;
+    message.to_tag = cseq > 1 || status != 0 ? "callee" : "";
+    message.session_expires_s = 1800;
+    return lab.inspect(0, message).verdict;
+  };
+  const auto pass = [&](const TestMessage& message, Direction direction, std::uint16_t status,
+                        std::uint32_t cseq) {
+    for (int i = 0; i < 2 && inspect(message, direction, status, cseq) == Verdict::wait; ++i) lab.deliver();
+    lab.deliver();
+  };
+  const auto hears = [&] {
+    const auto index = translator.find_outbound(nat::Protocol::udp, endpoint(phone, 4000));
+    return index != nat::kNoMapping && translator.admits(index, kRemote, lab.now);
+  };
+  const auto hang_up = [&] {
+    REQUIRE(lab[0].host.close_call(0, lab[0].calls.card(0).generation, ipc::EndReason::none));
+    lab.deliver();
+    CHECK(translator.table().size() == 0);
+  };
+  TestMessage describes;
+  describes.media = {{.rtp = endpoint(phone, 4000), .rtcp = endpoint(phone, 4001)}};
+  TestMessage expects;
+  expects.sources = {{.rtp = kRemote, .rtcp = next(kRemote)}};
+  TestMessage rejects;
+  rejects.rejected = {0};
+  pass(describes, Direction::outbound, 0, 1);
+  pass(expects, Direction::inbound, 200, 1);
+  pass(rejects, Direction::outbound, 0, 2);
+  CHECK(hears());
+
+  SECTION("a stream that comes back before the answer is heard") {
+    REQUIRE(inspect(describes, Direction::outbound, 0, 3) == Verdict::wait);
+    lab.deliver();  // the answer has the name from before
+    inspect(rejects, Direction::inbound, 200, 2);
+    REQUIRE(inspect(describes, Direction::outbound, 0, 3) == Verdict::forward);
+    lab.deliver();
+    pass(expects, Direction::inbound, 200, 3);
+    CHECK(hears());
+    hang_up();
+  }
+  SECTION("a call that ends before the answer leaves nothing behind") {
+    inspect(rejects, Direction::inbound, 200, 2);
+    hang_up();
+  }
+  SECTION("an answer that is lost costs nothing") {
+    inspect(rejects, Direction::inbound, 200, 2);
+    lab[1].ring_full = true;
+    lab.deliver();
+    lab[1].ring_full = false;
+    CHECK_FALSE(hears());
+    lab.pass_s(600);
+    CHECK(translator.table().size() == 2);
+    pass(describes, Direction::outbound, 0, 3);
+    pass(expects, Direction::inbound, 200, 3);
+    CHECK(hears());
+    hang_up();
+  }
+  SECTION("a call that ends after its answer was lost leaves nothing behind") {
+    inspect(rejects, Direction::inbound, 200, 2);
+    lab[1].ring_full = true;
+    lab.deliver();
+    lab[1].ring_full = false;
+    hang_up();
+  }
+}
+
+TEST_CASE("the name of a pinhole from before it was handed over, or shut twice, is nobody's",
+          "[dataplane][alg_host][AC-14]") {
+  Lab lab;
+  auto& endpoints = lab[0].endpoints;
+  const auto inside = endpoint(lab.host_of(0), 4000);
+  const auto first = endpoints.open_media({.rtp = inside, .rtcp = inside}, 1, lab.now).rtp.ref;
+  const auto second = endpoints.shut(first);
+  CHECK(second != first);
+  CHECK(endpoints.is_open(first));
+  CHECK(endpoints.is_open(second));
+  SECTION("shut again") {
+    static_cast<void>(endpoints.shut(first));
+    CHECK_FALSE(endpoints.is_open(first));
+    CHECK(endpoints.is_open(second));
+  }
+  SECTION("handed over") {
+    const auto other = endpoints.hand_over(first, 2, nat::Sharing::with_former, lab.now);
+    CHECK_FALSE(endpoints.is_open(first));
+    CHECK_FALSE(endpoints.is_open(second));
+    CHECK(endpoints.is_open(other));
+  }
+  SECTION("closed, and another in its place") {
+    endpoints.close(first);
+    CHECK_FALSE(endpoints.is_open(second));
+    const auto next = endpoints.open_media({.rtp = inside, .rtcp = inside}, 1, lab.now).rtp.ref;
+    CHECK(next.mapping == first.mapping);
+    CHECK_FALSE(endpoints.is_open(first));
+    CHECK_FALSE(endpoints.is_open(second));
+  }
+}
+
 TEST_CASE("a stream over TCP gets a pinhole that a remote may connect to",
           "[dataplane][alg_host][AC-21][rfc4145]") {
   Lab lab({.media_from = MediaFrom::signalled});

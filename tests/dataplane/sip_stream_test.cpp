@@ -32,7 +32,12 @@ class Connection {
  public:
   explicit Connection(bool reads) : lab_(with(reads)) {
     lab_.add_neighbor(kOutside, address("203.0.113.254"));
-    phone_ = {lab_.host_of(0), nat::Be16{5060}};
+    connect(5060);
+  }
+
+  /// Goes on by a connection from another port of the phone.
+  void connect(unsigned port) {
+    phone_ = {lab_.host_of(0), nat::Be16{static_cast<std::uint16_t>(port)}};
     CHECK(from_phone(kPhoneStart, 0, "", TcpHeader::kSyn).size() == 1);
     external_ = lab_.mapping(Protocol::tcp, phone_).external;
     CHECK(from_proxy(kProxyStart, kPhoneStart + 1, "", TcpHeader::kSyn | kAck).size() == 1);
@@ -268,6 +273,36 @@ TEST_CASE("while the gateway is off, messages of a connection pass as they came,
   CHECK(is_translated("one"));
   turn(true);
   CHECK(is_translated("two"));
+}
+
+TEST_CASE("while the gateway is off, a call that lives is seen through on a connection that begins then",
+          "[dataplane][sip][stream][AC-24]") {
+  Connection connection(true);
+  auto& lab = connection.lab();
+  const auto invite = connection.invite();
+  check_invite(connection, connection.from_phone(kFirst, kProxyFirst, invite).at(0).text);
+  lab.context(0).sip_card.write([](ipc::SipCard& card) {
+    card.current = *card.current.after({.scope = ipc::SipScope::all, .on = false});
+  });
+  connection.connect(5070);
+  auto other = invite;
+  other.replace(other.find("one@"), 3, "two");
+  CHECK(connection.from_phone(kFirst, kProxyFirst, other).at(0).text == other);
+  check_invite(connection, connection.from_phone(kFirst + size_of(invite), kProxyFirst, invite).at(0).text);
+  CHECK(lab.count(WorkerCounter::call_live) == 1);
+}
+
+TEST_CASE("while the gateway is off and no call lives, a connection that begins is not read",
+          "[dataplane][sip][stream][AC-24]") {
+  Connection connection(true);
+  auto& lab = connection.lab();
+  lab.context(0).sip_card.write([](ipc::SipCard& card) {
+    card.current = *card.current.after({.scope = ipc::SipScope::all, .on = false});
+  });
+  const auto streams = lab.context(0).streams.size();
+  connection.connect(5070);
+  CHECK(lab.context(0).streams.size() == streams);
+  CHECK(connection.from_phone(kFirst, kProxyFirst, connection.invite()).at(0).text == connection.invite());
 }
 
 TEST_CASE("without sip.tcp a connection on a SIP port is one like any other", "[dataplane][sip][stream]") {

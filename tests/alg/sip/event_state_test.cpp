@@ -64,9 +64,15 @@ TEST_CASE("what is no sip URI of the sender stays in dialog-info, and opens noth
     CHECK(bench.out(text).text == text);
     CHECK(bench.in(text).text == text);
   }
+  // Nor what comes in and stands for another endpoint: it is reached by what it says.
+  const auto neighbor = bench.host.external_of(nat::Protocol::udp, test::endpoint("10.0.0.6:5060")).endpoint;
+  const auto names_neighbor =
+      notify("application/pidf+xml",
+             "<contact>sip:bob@" + std::string(nat::EndpointText(neighbor).view()) + "</contact>");
+  CHECK(bench.in(names_neighbor).text == names_neighbor);
   const auto other = notify("application/watcherinfo+xml", "<watcher>sip:alice@10.0.0.5:5060</watcher>");
   CHECK(bench.out(other).text == other);
-  CHECK(bench.host.mappings() == 1);
+  CHECK(bench.host.mappings() == 2);
 }
 
 }  // namespace pinhole::alg::sip

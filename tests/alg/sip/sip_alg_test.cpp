@@ -113,6 +113,8 @@ TEST_CASE("what a message repeats is looked up, and opens nothing", "[alg][sip][
       {ok, "Record-Route: <sip:10.0.0.9:1610;transport=tcp;lr>"},
       {ok, "Record-Route: <sip:10.0.0.5:1610;lr>"},
       {ok, "Path: <sip:host:1610;maddr=10.0.0.9>"},
+      {"SIP/2.0 302 Moved Temporarily",
+       "Contact: <sip:x@10.0.0.9:1610>, <sip:y@10.0.0.9:1610;transport=tcp>"},
       {bye, "Route: <sip:198.51.100.9;lr>, <sip:10.0.0.9:1610;lr>"},
       {bye, "Referred-By: <sip:x@10.0.0.9:1610>"},
       {bye, "Diversion: <sip:x@10.0.0.9:1610>;reason=busy"},
@@ -145,6 +147,15 @@ TEST_CASE("what a message repeats is looked up, and opens nothing", "[alg][sip][
       CHECK(bench.in(known).text == message);
     }
   }
+}
+
+TEST_CASE("what a registrar inside lists is what others have told it", "[alg][sip][AC-23][rfc3261]") {
+  SipBench bench;
+  auto listed = with_header("Contact: <sip:x@10.0.0.9:22;transport=tcp>;expires=60", "SIP/2.0 200 OK");
+  listed.replace(listed.find("OPTIONS"), 7, "REGISTER");
+  const auto mappings = bench.host.mappings();
+  CHECK(bench.out(listed).text == listed);
+  CHECK(bench.host.mappings() == mappings);
 }
 
 TEST_CASE("who a phone says it is is its own word of its own host", "[alg][sip][AC-10][AC-23]") {
