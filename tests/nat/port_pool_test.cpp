@@ -354,8 +354,8 @@ TEST_CASE("the ports that will be given are guessed, and guessing changes nothin
 }
 
 TEST_CASE("a port may be taken by a guess, which is as good as a choice at its time", "[nat][port_pool]") {
-  Pool guessed(1, 1, 1);
-  Pool plain(1, 1, 1);
+  Pool guessed(0, 1, 1);
+  Pool plain(0, 1, 1);
   constexpr std::uint16_t kInside = 4000;
   PortPool::Guess guess;
   guess.draw = guessed.pool.draw_number(0);
