@@ -75,9 +75,17 @@ void SdpStreams::resolve_one(const MediaSection& section, Stream& stream) noexce
 // stream is held by c=0.0.0.0, or its candidates are still to come. What else it names goes with them.
 void SdpStreams::resolve_without_default(const MediaSection& section, Stream& stream) noexcept {
   stream.moves_candidates = true;
-  if (!outbound_ || purpose_ != SdpPurpose::session || !section.rtcp || !section.rtcp->address) return;
+  if (purpose_ != SdpPurpose::session || !section.rtcp || !section.rtcp->address) return;
   const nat::Endpoint rtcp{section.rtcp->address->value, nat::Be16{section.rtcp->port.value}};
   if (section.rtcp->port.value < kFirstMediaPort || !is_ours(rtcp.address)) return;
+  if (!outbound_) {
+    const auto inside = counterpart(stream.protocol, rtcp);
+    if (!inside) return;
+    stream.rtcp_before = rtcp;
+    stream.rtcp = *inside;
+    stream.has_rtcp = true;
+    return;
+  }
   const auto lookup = translator_.host().open_media(
       {.rtp = rtcp, .rtcp = rtcp, .section = stream.section, .protocol = stream.protocol});
   if (!translator_.note(lookup.state)) return;

@@ -7,6 +7,7 @@
 #include "tests/support/sip_bench.hpp"
 #include "tests/support/sip_invariants.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,14 +26,36 @@ bool names_external_endpoints(const std::string& message) {
   return unescaped.view().find("203.0.113.") != std::string_view::npos;
 }
 
-/// A message may differ when it goes out for the second time: two streams behind one address need a c= each
-/// on the way in, which stays, and a policy takes identities out on the way in. After that nothing changes
-/// any more.
+bool begins_with(std::string_view line, std::string_view name) {
+  return line.size() >= name.size() && std::equal(name.begin(), name.end(), line.begin(), [](char a, char b) {
+           return a == (b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b);
+         });
+}
+
+/// How many lines begin like this; a line ends with LF, CR or both.
+std::size_t count_lines(std::string_view text, std::string_view beginning) {
+  std::size_t count = 0;
+  while (!text.empty()) {
+    count += begins_with(text, beginning) ? 1 : 0;
+    text.remove_prefix(std::min(text.find_first_of("\r\n"), text.size() - 1) + 1);
+  }
+  return count;
+}
+
+/// Whether a message that came in has got or lost a line that stays so when it goes out again: two streams
+/// behind one address need a c= each, and a policy takes identities out.
+bool has_other_lines(std::string_view in, std::string_view out) {
+  return count_lines(in, "c=") != count_lines(out, "c=") ||
+         count_lines(in, "p-asserted-identity") != count_lines(out, "p-asserted-identity");
+}
+
+/// What comes back goes out as it did, or differs once by such a line and not after that.
 void require_same_outside(test::SipBench& bench, const std::string& out) {
   const auto in = checked_pass(bench, Direction::inbound, out);
   if (!in) return;
   const auto again = checked_pass(bench, Direction::outbound, *in);
   if (!again || again == out) return;
+  test::require(has_other_lines(*in, out));
   const auto back = checked_pass(bench, Direction::inbound, *again);
   if (!back) return;
   const auto third = checked_pass(bench, Direction::outbound, *back);
