@@ -52,8 +52,8 @@ Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, n
   const auto size = static_cast<std::uint32_t>(segment.payload.size());
   const Sequence end = begin + size;
   const bool fin = segment.has(TcpFlags::kFin);
-  const bool is_old = size > 0 ? !after(end, way.answered) : before(begin, way.answered);
-  if (is_old || (size == 0 && !fin)) return take_old(stream, from, segment, now, host);
+  const bool brings = size > 0 || fin;
+  if (!brings || !after(end + (fin ? 1 : 0), way.answered)) return take_old(stream, from, segment, now, host);
   if (!agrees(way, begin, segment.payload) || passes_end(way, end, fin))
     return {.drop = nat::DropReason::drop_stream_overlap};
   if (end - way.input.begin() > kCapacity) return {.drop = nat::DropReason::drop_stream_full};
@@ -119,7 +119,11 @@ Engine::Outcome Engine::take_old(Stream& stream, Side from, Segment& segment, na
     static_cast<void>(pump(stream, from, now, host));
     return {.owes_ack = true};
   }
+  // The receiver has these bytes as they went out, and as they came nobody is to see them: it is only asked
+  // to say again what it has.
   segment.sequence = way.out_acked - (way.answered - begin);
+  segment.payload = {};
+  segment.flags = static_cast<std::uint8_t>(segment.flags & ~(TcpFlags::kFin | TcpFlags::kPsh));
   return {.sent = Sent::in_place};
 }
 
@@ -129,14 +133,14 @@ Engine::Outcome Engine::take_passing(Stream& stream, Side from, Segment& segment
   Way& way = stream.way(from);
   const Sequence begin = segment.sequence;
   const Sequence end = begin + static_cast<std::uint32_t>(segment.payload.size());
+  const bool fin = segment.has(TcpFlags::kFin);
   if (!segment.payload.empty() && before(begin, way.pass_from)) {
-    if (!after(end, way.answered)) return take_old(stream, from, segment, now, host);
+    if (!after(end + (fin ? 1 : 0), way.answered)) return take_old(stream, from, segment, now, host);
     unsigned sent = resend(stream, from, {later(begin, way.answered), earlier(end, way.in_start)}, host);
     sent += pump(stream, from, now, host);
     if (sent == 0) sent = probe(stream, from, host);
     return {.sent = sent > 0 ? Sent::emitted : Sent::nothing, .owes_ack = before(begin, way.answered)};
   }
-  const bool fin = segment.has(TcpFlags::kFin);
   segment.sequence = segment.payload.empty() && !fin && before(begin, way.answered)
                          ? way.out_acked - (way.answered - begin)
                          : way.map.out_floor(begin);

@@ -64,16 +64,20 @@ class Host final : public StreamHost {
   }
   void send(Side from, const OutSegment& segment) noexcept override {
     require(segment.payload.size() <= kMss);
-    auto& sent = sent_[static_cast<std::size_t>(from)];
     Sequence at = segment.sequence;
     for (std::size_t i = 0; i < segment.payload.count; ++i) {
-      for (const std::byte byte : segment.payload.pieces[i]) {
-        const auto [known, fresh] = sent.emplace(at++, byte);
-        require(fresh || known->second == byte);
-      }
+      note_sent(from, at, segment.payload.pieces[i]);
+      at += static_cast<Sequence>(segment.payload.pieces[i].size());
     }
     std::array<std::byte, OutSegment::kMaxOptions> options;
     require(segment.write_options(options) <= options.size());
+  }
+  void note_sent(Side from, Sequence at, std::span<const std::byte> bytes) {
+    auto& sent = sent_[static_cast<std::size_t>(from)];
+    for (const std::byte byte : bytes) {
+      const auto [known, fresh] = sent.emplace(at++, byte);
+      require(fresh || known->second == byte);
+    }
   }
 
  private:
@@ -113,7 +117,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     Segment segment{sequence, acknowledgement, input.word(),
                     flags,    options,         std::as_bytes(std::span(payload))};
-    static_cast<void>(engine.take(stream, from, segment, now, host));
+    const auto taken = engine.take(stream, from, segment, now, host);
+    // Once a way passes unread its sender may say what it likes.
+    if (taken.fate == Fate::forward && !stream.way(from).passing)
+      host.note_sent(from, segment.sequence, segment.payload);
   };
   for (auto& talker : talkers) talker.next = static_cast<Sequence>(input.word()) << 16U;
   take(Side::inside, talkers[0].next++, 0, TcpFlags::kSyn, {});

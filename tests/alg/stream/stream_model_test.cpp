@@ -107,6 +107,7 @@ class Connection final : public StreamHost {
              Weather weather, std::mt19937_64& chance)
       : peers_{TcpPeer(inside, out.sent, chance), TcpPeer(outside, in.sent, chance)},
         expected_{in.arrives, out.arrives},
+        first_{outside.first + 1, inside.first + 1},
         weather_(weather),
         chance_(chance),
         pool_memory_(ChunkPool::bytes_needed(kChunks)),
@@ -168,6 +169,8 @@ class Connection final : public StreamHost {
 
   bool waits = false;
   unsigned dropped = 0;
+  /// Segments, old ones and repetitions too, with a byte that is not the receiver's at that number.
+  unsigned foreign = 0;
 
  private:
   struct Flying {
@@ -182,6 +185,11 @@ class Connection final : public StreamHost {
   }
   /// \param side  where it goes, or comes from when it goes to the engine
   void put_on_wire(Side side, const Wire& wire, bool to_engine) {
+    if (!to_engine && !wire.payload.empty()) {
+      const auto at = wire.sequence - first_[static_cast<std::size_t>(side)];
+      const auto& all = expected(side);
+      if (at > all.size() || all.compare(at, wire.payload.size(), wire.payload) != 0) ++foreign;
+    }
     if (chance_() % 100 < weather_.lost) return;
     for (unsigned copies = chance_() % 100 < weather_.repeated ? 2 : 1; copies > 0; --copies) {
       wires_.push_back({now_ + (weather_.delay == 0 ? 0 : static_cast<unsigned>(chance_() % weather_.delay)),
@@ -218,6 +226,7 @@ class Connection final : public StreamHost {
 
   std::array<TcpPeer, 2> peers_;
   std::array<std::string, 2> expected_;
+  std::array<Sequence, 2> first_;  // of the bytes that a side gets
   Weather weather_;
   std::mt19937_64& chance_;
   alg::sip::SipFramer framer_;
@@ -242,6 +251,7 @@ std::size_t first_difference(const std::string& a, const std::string& b) {
 
 void check(Connection& connection, unsigned limit) {
   const unsigned ticks = connection.run(limit);
+  CHECK(connection.foreign == 0);
   for (const Side side : {Side::inside, Side::outside}) {
     INFO((side == Side::inside ? "inside" : "outside"));
     auto& peer = connection.peer(side);
