@@ -42,18 +42,22 @@ struct Message {
   std::string_view bytes;
   Direction direction = Direction::outbound;
   Flow flow;
+  bool again = false;  // it was inspected before, and has waited since
 };
 
 enum class Verdict : std::uint8_t {
   forward,  // apply the edits (there may be none) and send it on
   drop,     // Answer::reason says why
   wait,     // the host answered `wait`: park the message, and inspect it again when the answer is there
+  refuse,   // a request: drop it, and answer it with Answer::status in the name of who it was for
 };
 
 struct Answer {
   Verdict verdict = Verdict::forward;
   nat::DropReason reason = nat::DropReason::none;
-  bool recognised = false;  // the message was of the gateway's protocol
+  bool recognised = false;          // the message was of the gateway's protocol
+  std::uint16_t status = 0;         // with `refuse`: of the response
+  std::uint16_t retry_after_s = 0;  // with `refuse`: 0: the response does not say
 };
 
 class Alg {

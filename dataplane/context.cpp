@@ -57,7 +57,7 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
             .why = parts.sip_why,
             .tcp_own_host = parts.sip_tcp_own_host,
             .media_own_host = parts.sip_media_own_host}),
-      sip(parts.stats.alg, parts.sip_policy),
+      sip(parts.stats.alg, parts.sip_policy, screens),
       sip_ports(parts.sip_ports),
       sip_card(*parts.sip_card),
       sip_over_tcp(parts.sip_over_tcp),

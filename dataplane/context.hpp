@@ -134,6 +134,7 @@ struct WorkerContext {
   RouteZones zones;
   AlgHost host;
 
+  std::array<alg::sip::Screen*, 0> screens;  // in the order in which they are asked
   alg::sip::SipAlg sip;
   SipPorts sip_ports;
   ipc::Shared<ipc::SipCard>& sip_card;

@@ -102,8 +102,10 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
   const std::string_view payload(reinterpret_cast<const char*>(frame) + packet.payload_offset,
                                  packet.payload_size());
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  const alg::Message shown{
-      payload, direction, {packet.protocol, mapping.inside, mapping.external, remote, portless(mapping)}};
+  const alg::Message shown{payload,
+                           direction,
+                           {packet.protocol, mapping.inside, mapping.external, remote, portless(mapping)},
+                           worker.resumed_deadline.has_value()};
   worker.edits.clear();
   worker.host.begin(shown, worker.clock.tick(), mapping.realm, concern);
   auto answer = worker.sip.inspect(shown, worker.host, worker.edits);
@@ -130,6 +132,7 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
       }
       answer.reason = DropReason::drop_sip_parked_full;
       break;
+    case Verdict::refuse:
     case Verdict::drop:
       break;
   }

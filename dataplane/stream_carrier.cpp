@@ -109,7 +109,8 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
   const alg::Message message{
       bytes,
       direction,
-      {nat::Protocol::tcp, mapping.inside, mapping.external, entry_.remote, portless(mapping)}};
+      {nat::Protocol::tcp, mapping.inside, mapping.external, entry_.remote, portless(mapping)},
+      entry_.waits_until != 0};
   worker_.edits.clear();
   worker_.host.begin(message, worker_.clock.tick(), mapping.realm,
                      entry_.switched_on ? Concern::all : Concern::known_calls);
@@ -135,6 +136,7 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
       reason = DropReason::drop_sip_parked_full;
       break;
     }
+    case Verdict::refuse:
     case Verdict::drop:
       worker_.host.abandon();
       break;

@@ -49,18 +49,18 @@ Answer SipAlg::inspect(const Message& message, Host& host, EditList& edits) noex
     return {};
   }
   MessageView view;
-  switch (view.parse(message.bytes)) {
+  const auto result = view.parse(message.bytes);
+  switch (result) {
     case ParseResult::keepalive:
       counters_.add(Counter::sip_keepalive);
       return {};
     case ParseResult::not_sip:
-      counters_.add(Counter::sip_not_sip);
-      return {};
     case ParseResult::malformed:
-      return malformed();
+      return unread(result, message);
     case ParseResult::message:
       break;
   }
+  if (const auto ruling = judge(view, message); ruling.verdict != Verdict::forward) return ruling;
   return translate(view, message, host, edits);
 }
 
@@ -69,7 +69,21 @@ bool SipAlg::is_transparent(nat::Ipv4Address peer) const noexcept {
                      [peer](nat::Prefix prefix) { return prefix.contains(peer); });
 }
 
-Answer SipAlg::malformed() noexcept {
+Answer SipAlg::judge(const MessageView& view, const Message& message) noexcept {
+  for (Screen* const screen : screens_) {
+    if (const auto ruling = screen->judge(view, message); ruling.verdict != Verdict::forward) return ruling;
+  }
+  return {};
+}
+
+Answer SipAlg::unread(ParseResult what, const Message& message) noexcept {
+  for (Screen* const screen : screens_) {
+    if (const auto ruling = screen->judge_unread(what, message)) return *ruling;
+  }
+  if (what == ParseResult::not_sip) {
+    counters_.add(Counter::sip_not_sip);
+    return {};
+  }
   if (policy_.malformed == Malformed::drop) return answer_of(Outcome::untranslatable);
   counters_.add(Counter::sip_malformed);
   return {};

@@ -4,11 +4,14 @@
 // no state of a call; the same inside endpoint has the same mapping, so retransmissions, forks and later
 // offers agree by construction.
 
+#include <span>
+
 #include "alg/alg.hpp"
 #include "alg/counters.hpp"
 #include "alg/sip/hiding.hpp"
 #include "alg/sip/message.hpp"
 #include "alg/sip/policy.hpp"
+#include "alg/sip/screen.hpp"
 #include "alg/sip/unescaped.hpp"
 #include "nat/counters.hpp"
 
@@ -17,8 +20,10 @@ namespace pinhole::alg::sip {
 class SipAlg final : public Alg {
  public:
   /// \param counters written by this object's worker; outlives it.
-  explicit SipAlg(nat::CounterBlock<Counter>& counters, const Policy& policy = {}) noexcept
-      : counters_(counters), policy_(policy) {}
+  /// \param screens  asked in this order; they outlive the gateway
+  explicit SipAlg(nat::CounterBlock<Counter>& counters, const Policy& policy = {},
+                  std::span<Screen* const> screens = {}) noexcept
+      : counters_(counters), policy_(policy), screens_(screens) {}
 
   /// What is not SIP is forwarded untouched, and so is what begins like SIP but cannot be read, unless the
   /// policy says to drop it. With `wait` and `drop` the list of edits is empty. What the host was told by
@@ -29,10 +34,12 @@ class SipAlg final : public Alg {
   Answer translate(const MessageView& view, const Message& message, Host& host, EditList& edits) noexcept;
 
   [[nodiscard]] bool is_transparent(nat::Ipv4Address peer) const noexcept;
-  [[nodiscard]] Answer malformed() noexcept;
+  [[nodiscard]] Answer unread(ParseResult what, const Message& message) noexcept;
+  [[nodiscard]] Answer judge(const MessageView& view, const Message& message) noexcept;
 
   nat::CounterBlock<Counter>& counters_;
   Policy policy_;
+  std::span<Screen* const> screens_;
   InsideCallId call_id_;
   Unescaped unescaped_;
 };
