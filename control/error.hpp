@@ -21,7 +21,7 @@ enum class RpcCode : int {
   internal_error = -32603,
   not_found = -32001,    // what was named does not exist
   unavailable = -32002,  // the data plane is not there to be asked
-  forbidden = -32003,    // the peer may not use the socket
+  forbidden = -32003,    // the peer may not use the socket, or not give this command
   busy = -32004,         // too many connections
 };
 
@@ -40,6 +40,8 @@ enum class RpcCode : int {
       return RpcCode::not_found;
     case ErrorCode::unavailable:
       return RpcCode::unavailable;
+    case ErrorCode::forbidden:
+      return RpcCode::forbidden;
     case ErrorCode::file:
     case ErrorCode::syntax:
     case ErrorCode::device:

@@ -68,15 +68,32 @@ Level level_of(config::LogLevel level) noexcept {
   return level_from(config::name(level)).value_or(Level::info);
 }
 
+/// Who changed what, or tried to, is in the log.
+void note_change(const Client& client, std::string_view method, const Json& params, bool done) {
+  const Command* const command = find_command(method);
+  if (command == nullptr || command->access == Access::read) return;
+  log_info("command", {{"method", method},
+                       {"params", params.dump(-1, ' ', true, Json::error_handler_t::replace)},
+                       {"uid", client.peer.uid},
+                       {"pid", client.peer.pid},
+                       {"done", done}});
+}
+
 /// What one program image does. \return whether the next one is to follow.
 Result<bool> serve(config::Config config, const config::CommandLine& line, Handover& handover) {
   boost::asio::io_context context;
-  const ServerOptions options{
-      .path = config.control.socket, .group = config.control.group, .max_connections = 64, .connection = {}};
+  const ServerOptions options{.path = config.control.socket,
+                              .group = config.control.group,
+                              .read_group = config.control.read_group,
+                              .max_connections = 64,
+                              .connection = {}};
   auto runtime = std::make_unique<Runtime>(context, std::move(config), line.config_path, take());
-  auto server = UnixServer::open(context, options, [&](std::string_view method, const Json& params) {
-    return run_command(*runtime, method, params);
-  });
+  auto server = UnixServer::open(context, options,
+                                 [&](const Client& client, std::string_view method, const Json& params) {
+                                   auto result = run_command(*runtime, method, params, client.access);
+                                   note_change(client, method, params, result.has_value());
+                                   return result;
+                                 });
   if (!server) return server.error();
   runtime->start();
   hold_signals(false);

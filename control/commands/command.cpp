@@ -149,11 +149,17 @@ const Command* find_command(std::string_view name) noexcept {
   return found == all.end() ? nullptr : &*found;
 }
 
-Result<Json> run_command(const Model& model, std::string_view method, const Json& params) {
+Result<Json> run_command(const Model& model, std::string_view method, const Json& params, Access granted) {
   const Command* const command = find_command(method);
   if (command == nullptr) {
     return Error{ErrorCode::usage,
                  fmt::format("there is no method \"{}\"; \"help\" lists those there are", method)};
+  }
+  if (!permits(granted, command->access)) {
+    return Error{ErrorCode::forbidden,
+                 fmt::format("\"{}\" changes something, and this user may only read: use root, or join the "
+                             "group of the configuration's control.group",
+                             method)};
   }
   const auto arguments = Arguments::bind(command->arguments, params);
   if (!arguments) return arguments.error();

@@ -5,6 +5,7 @@
 // from it. Invariant: a handler is called with parameters that were checked, and only while what it needs is
 // there.
 
+#include "control/access.hpp"
 #include "control/error.hpp"
 #include "control/model.hpp"
 
@@ -22,9 +23,6 @@
 namespace pinhole::control {
 
 using Json = nlohmann::ordered_json;
-
-/// Whether a command only shows or also changes.
-enum class Access : std::uint8_t { read, write };
 
 /// What the data plane has to be for a command to answer.
 enum class Needs : std::uint8_t { nothing, dataplane };
@@ -103,8 +101,11 @@ struct Command {
 [[nodiscard]] const Command* find_command(std::string_view name) noexcept;
 
 /// Carries out a method: the one place where a command is looked up, its parameters checked and its handler
-/// called. Errors: usage (no such command), those of Arguments::bind(), unavailable, and the handler's own.
-[[nodiscard]] Result<Json> run_command(const Model& model, std::string_view method, const Json& params);
+/// called. \param granted to who asks
+/// Errors: usage (no such command), forbidden, those of Arguments::bind(), unavailable, and the handler's
+/// own.
+[[nodiscard]] Result<Json> run_command(const Model& model, std::string_view method, const Json& params,
+                                       Access granted = Access::write);
 
 [[nodiscard]] std::string_view name(Access access) noexcept;
 [[nodiscard]] std::string_view name(ArgumentType type) noexcept;

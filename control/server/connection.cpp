@@ -8,9 +8,17 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 
+#include <sys/socket.h>
+
 namespace pinhole::control {
 
 using boost::system::error_code;
+
+void say_last(int socket, std::string_view line) {
+  std::string bytes(line);
+  bytes += '\n';
+  static_cast<void>(::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+}
 
 Connection::Connection(Socket socket, ConnectionLimits limits, Call call, Closed closed)
     : socket_(std::move(socket)),
@@ -34,6 +42,11 @@ void Connection::close() {
   closed_(*this);
 }
 
+void Connection::dismiss(std::string_view last_line) {
+  say_last(socket_.native_handle(), last_line);
+  close();
+}
+
 void Connection::read() {
   input_ = Input::reading;
   socket_.async_read_some(boost::asio::buffer(chunk_),
@@ -55,6 +68,7 @@ void Connection::take_next() {
   }
   input_ = Input::taking;
   if (const auto line = lines_.next()) {
+    silent_since_ = std::chrono::steady_clock::now();
     send(answer(*line, call_));
     if (replies_.empty()) set_deadline(limits_.idle_timeout);
     boost::asio::post(socket_.get_executor(), [self = shared_from_this()] { self->take_next(); });

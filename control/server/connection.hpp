@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace pinhole::control {
 
@@ -26,6 +27,9 @@ struct ConnectionLimits {
   std::chrono::milliseconds write_timeout = std::chrono::seconds(10);  // for a client to take one reply
   std::chrono::milliseconds idle_timeout = std::chrono::minutes(10);   // between requests
 };
+
+/// Writes a line to a socket that is closed then, as far as that goes in without waiting.
+void say_last(int socket, std::string_view line);
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -38,6 +42,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start();
   /// Closes at once; replies that wait are lost.
   void close();
+  /// Closes an idle connection with a last word, if that goes in without waiting.
+  void dismiss(std::string_view last_line);
+
+  /// Whether it waits for its client, and the client for nothing. A request that is not whole is none.
+  [[nodiscard]] bool is_idle() const noexcept { return input_ == Input::reading && replies_.empty(); }
+  /// Since when there was no whole request.
+  [[nodiscard]] std::chrono::steady_clock::time_point silent_since() const noexcept { return silent_since_; }
 
  private:
   enum class Input : std::uint8_t {
@@ -66,6 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::deque<std::string> replies_;  // the first is being written
   std::size_t reply_bytes_ = 0;
   Input input_ = Input::reading;
+  std::chrono::steady_clock::time_point silent_since_ = std::chrono::steady_clock::now();
   bool at_end_ = false;  // the client sends no more
 };
 

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@ namespace pinhole::control {
 namespace {
 
 constexpr mode_t kSocketMode = 0660;
+constexpr mode_t kOpenSocketMode = 0666;  // who connects is then told apart by the kernel's word alone
 constexpr int kBacklog = 64;
 // After accept() failed for want of descriptors or memory: trying at once would spin.
 constexpr std::chrono::seconds kAcceptPause{1};
@@ -61,16 +63,31 @@ Result<sockaddr_un> address_of(const std::string& path) {
   return address;
 }
 
-Result<gid_t> group_id(const std::string& name) {
-  if (name.empty()) return ::getegid();
+/// \param key of the configuration
+Result<gid_t> group_id(std::string_view key, const std::string& name) {
   // Thread: start-up has one thread, so the static buffer of getgrnam() is ours.
   const group* const entry = ::getgrnam(name.c_str());
   if (entry == nullptr) {
-    return Error{ErrorCode::conflict,
-                 fmt::format("control.group: there is no group \"{}\"; make it (groupadd {}) or name another",
-                             name, name)};
+    return Error{
+        ErrorCode::conflict,
+        fmt::format("{}: there is no group \"{}\"; make it (groupadd {}) or name another", key, name, name)};
   }
   return entry->gr_gid;
+}
+
+Result<AccessRules> rules_of(const ServerOptions& options) {
+  AccessRules rules{.own_user = ::geteuid(), .group = ::getegid(), .read_group = {}};
+  if (!options.group.empty()) {
+    const auto group = group_id("control.group", options.group);
+    if (!group) return group.error();
+    rules.group = *group;
+  }
+  if (!options.read_group.empty()) {
+    const auto group = group_id("control.read_group", options.read_group);
+    if (!group) return group.error();
+    rules.read_group = *group;
+  }
+  return rules;
 }
 
 Result<void> make_directory(const std::string& path) {
@@ -108,7 +125,7 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
   return {};
 }
 
-Result<int> listen_on(const std::string& path, const sockaddr_un& address, gid_t group) {
+Result<int> listen_on(const std::string& path, const sockaddr_un& address, const AccessRules& rules) {
   Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (listener.get() < 0) return system_error("make a socket for", path);
   // On Linux the file takes its mode from the socket's, so it is never open to others, not for a moment.
@@ -116,7 +133,8 @@ Result<int> listen_on(const std::string& path, const sockaddr_un& address, gid_t
   if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return system_error("bind", path);
   }
-  if (::chown(path.c_str(), static_cast<uid_t>(-1), group) != 0 || ::chmod(path.c_str(), kSocketMode) != 0) {
+  const mode_t mode = rules.read_group ? kOpenSocketMode : kSocketMode;
+  if (::chown(path.c_str(), static_cast<uid_t>(-1), rules.group) != 0 || ::chmod(path.c_str(), mode) != 0) {
     const auto error = system_error("set group and mode of", path);
     ::unlink(path.c_str());
     return error;
@@ -151,39 +169,42 @@ std::vector<gid_t> groups_of(int socket) {
 
 /// Says why, as far as that goes in without waiting. The socket closes when it goes out of scope.
 void refuse(int socket, RpcCode code, std::string_view why) {
-  const auto line = error_line(code, why) + '\n';
-  static_cast<void>(::send(socket, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+  say_last(socket, error_line(code, why));
 }
 
 }  // namespace
 
-bool may_connect(const Peer& peer, std::span<const gid_t> groups, uid_t own_user,
-                 gid_t socket_group) noexcept {
-  return peer.uid == 0 || peer.uid == own_user || peer.gid == socket_group ||
-         std::find(groups.begin(), groups.end(), socket_group) != groups.end();
+std::optional<Access> access_of(const Peer& peer, std::span<const gid_t> groups,
+                                const AccessRules& rules) noexcept {
+  const auto is_in = [&](gid_t group) {
+    return peer.gid == group || std::find(groups.begin(), groups.end(), group) != groups.end();
+  };
+  if (peer.uid == 0 || peer.uid == rules.own_user || is_in(rules.group)) return Access::write;
+  if (rules.read_group && is_in(*rules.read_group)) return Access::read;
+  return std::nullopt;
 }
 
 Result<std::unique_ptr<UnixServer>> UnixServer::open(boost::asio::io_context& context, ServerOptions options,
-                                                     Call call) {
+                                                     ClientCall call) {
   const auto address = address_of(options.path);
   if (!address) return address.error();
-  const auto group = group_id(options.group);
-  if (!group) return group.error();
+  const auto rules = rules_of(options);
+  if (!rules) return rules.error();
   if (const auto made = make_directory(options.path); !made) return made.error();
   if (const auto removed = remove_stale(options.path, *address); !removed) return removed.error();
-  const auto listener = listen_on(options.path, *address, *group);
+  const auto listener = listen_on(options.path, *address, *rules);
   if (!listener) return listener.error();
   std::unique_ptr<UnixServer> server(
-      new UnixServer(context, std::move(options), std::move(call), *listener, *group));
+      new UnixServer(context, std::move(options), std::move(call), *listener, *rules));
   server->accept();
   return server;
 }
 
-UnixServer::UnixServer(boost::asio::io_context& context, ServerOptions options, Call call, int listener,
-                       gid_t group)
+UnixServer::UnixServer(boost::asio::io_context& context, ServerOptions options, ClientCall call, int listener,
+                       const AccessRules& rules)
     : options_(std::move(options)),
       call_(std::move(call)),
-      group_(group),
+      rules_(rules),
       acceptor_(context, Protocol(), listener),
       retry_(context) {
 }
@@ -192,7 +213,7 @@ UnixServer::~UnixServer() {
   boost::system::error_code ignored;
   acceptor_.close(ignored);
   retry_.cancel();
-  for (const auto& connection : std::exchange(connections_, {})) connection->close();
+  for (const auto& served : std::exchange(connections_, {})) served.connection->close();
   ::unlink(options_.path.c_str());
 }
 
@@ -216,21 +237,47 @@ void UnixServer::accept() {
 void UnixServer::admit(Protocol::socket socket) {
   const int descriptor = socket.native_handle();
   const auto peer = peer_of(descriptor);
-  if (!peer || !may_connect(*peer, groups_of(descriptor), ::geteuid(), group_)) {
+  const auto access = peer ? access_of(*peer, groups_of(descriptor), rules_) : std::nullopt;
+  if (!access) {
     if (peer) log_warning("client_refused", {{"uid", peer->uid}, {"pid", peer->pid}});
     return refuse(descriptor, RpcCode::forbidden,
                   "this user may not use the control socket; use root or join the group of the socket");
   }
-  if (connections_.size() >= options_.max_connections) {
+  if (connections_.size() >= options_.max_connections && !make_room()) {
     log_warning("too_many_clients", {{"limit", options_.max_connections}, {"pid", peer->pid}});
     return refuse(descriptor, RpcCode::busy, "too many clients are connected; try again later");
   }
   auto connection = std::make_shared<Connection>(
-      std::move(socket), options_.connection, call_, [this](const Connection& closed) {
-        std::erase_if(connections_, [&](const auto& c) { return c.get() == &closed; });
+      std::move(socket), options_.connection,
+      [this, client = Client{*peer, *access}](std::string_view method, const Json& params) {
+        return call_(client, method, params);
+      },
+      [this](const Connection& closed) {
+        std::erase_if(connections_, [&](const Served& s) { return s.connection.get() == &closed; });
       });
-  connections_.insert(connection);
+  connections_.push_back({connection, peer->pid});
   connection->start();
+}
+
+/// Closes the connection that was silent for the longest, of the process that has the most: a client that
+/// takes all there are, or leaves them behind, keeps nobody else out. \return false when none is idle
+bool UnixServer::make_room() {
+  std::map<pid_t, std::size_t> counts;
+  for (const auto& served : connections_) ++counts[served.pid];
+  const Served* victim = nullptr;
+  const auto goes_before = [&](const Served& a, const Served& b) {
+    if (counts[a.pid] != counts[b.pid]) return counts[a.pid] > counts[b.pid];
+    return a.connection->silent_since() < b.connection->silent_since();
+  };
+  for (const auto& served : connections_) {
+    if (!served.connection->is_idle()) continue;
+    if (victim == nullptr || goes_before(served, *victim)) victim = &served;
+  }
+  if (victim == nullptr) return false;
+  const auto connection = victim->connection;  // closing it takes it out of the list
+  log_warning("client_closed", {{"reason", "others wait for its place"}, {"pid", victim->pid}});
+  connection->dismiss(error_line(RpcCode::busy, "too many clients are connected, and this one was silent"));
+  return true;
 }
 
 }  // namespace pinhole::control

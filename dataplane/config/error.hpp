@@ -29,6 +29,7 @@ enum class ErrorCode : std::uint8_t {
   memory,       // hugepages or memory that the configuration needs and the machine has not
   unavailable,  // the other process, or what it should have made, is not there
   not_found,    // a command names something that does not exist
+  forbidden,    // a command that who gives it may not give
   system,       // the operating system refused
   internal,     // a bug
 };

@@ -292,6 +292,7 @@ struct Icmp {
 struct Control {
   std::string socket = "/run/pinhole/control.sock";
   std::string group;           // of the socket; empty: that of control
+  std::string read_group;      // may only read; empty: none
   std::uint32_t linger_s = 4;  // a call's media ports stay open this long after its end
 
   friend bool operator==(const Control&, const Control&) = default;

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -45,7 +46,8 @@ Result<std::unique_ptr<UnixServer>> open(boost::asio::io_context& context, const
   ServerOptions options;
   options.path = path;
   options.group = group;
-  return UnixServer::open(context, options, [](std::string_view, const Json&) { return Json(1); });
+  return UnixServer::open(context, options,
+                          [](const Client&, std::string_view, const Json&) { return Json(1); });
 }
 
 mode_t mode_of(const std::string& path) {
@@ -159,7 +161,7 @@ TEST_CASE("a client that says nothing is closed", "[control][server]") {
   CHECK(client.line() == "<closed>");
 }
 
-TEST_CASE("more clients than allowed are told so, and there is room again when one leaves",
+TEST_CASE("the client that was silent for the longest makes room for one more, and is told so",
           "[control][server]") {
   ServerOptions options;
   options.max_connections = 3;
@@ -170,11 +172,62 @@ TEST_CASE("more clients than allowed are told so, and there is room again when o
     REQUIRE(client.send(request(id)));
     REQUIRE(client.line() == reply(id));
   }
+  REQUIRE(clients[0].send(request(7) + "{\"half a requ"));
+  REQUIRE(clients[0].line() == reply(7));
+  TestClient late(server.path());
+  REQUIRE(late.send(request(9)));
+  CHECK(late.line() == reply(9));
+  CHECK(clients[1].line().find("-32004") != std::string::npos);
+  CHECK(clients[1].line() == "<closed>");
+  CHECK(server.connections() == 3);
+  REQUIRE(clients[2].send(request(4)));
+  CHECK(clients[2].line() == reply(4));
+}
+
+TEST_CASE("the process with the most connections makes room, however silent others are",
+          "[control][server]") {
+  ServerOptions options;
+  options.max_connections = 4;
+  TestServer server(options);
+  const auto path = server.path();
+  TestClient quiet(path);
+  REQUIRE(quiet.send(request(1)));
+  REQUIRE(quiet.line() == reply(1));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // Takes all that is left and goes on: each of its connections pushes out another one of its own.
+    std::vector<TestClient> many;
+    for (int id = 0; id < 20; ++id) {
+      auto& client = many.emplace_back(path);
+      if (!client.send(request(id)) || client.line() != reply(id)) ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  REQUIRE(quiet.send(request(2)));
+  CHECK(quiet.line() == reply(2));
+}
+
+TEST_CASE("a client is refused when all the others wait for something", "[control][server]") {
+  ServerOptions options;
+  options.max_connections = 2;
+  options.connection.waiting_reply_bytes = 64 * 1024;
+  TestServer server(options);
+  std::vector<TestClient> slow;
+  const auto many = request(1, "stats");
+  for (int count = 0; count < 2; ++count) {
+    auto& client = slow.emplace_back(server.path(), 100ms);
+    for (int sent = 0; sent < 200'000 && client.send(many); ++sent) {
+    }
+  }
   TestClient refused(server.path());
   CHECK(refused.line().find("-32004") != std::string::npos);
   CHECK(refused.line() == "<closed>");
-  clients.pop_back();
-  REQUIRE(comes_to(server, 2));
+  slow.clear();
+  REQUIRE(comes_to(server, 0));
   TestClient late(server.path());
   REQUIRE(late.send(request(9)));
   CHECK(late.line() == reply(9));
@@ -194,6 +247,14 @@ TEST_CASE("the server ends while clients are connected", "[control][server]") {
 TEST_CASE("the socket has mode 0660 whatever the umask, in a directory that is made", "[control][server]") {
   const TemporaryDirectory directory;
   const auto path = directory / "a/b/control.sock";
+  {
+    boost::asio::io_context context;
+    ServerOptions options{.path = path, .group = {}, .read_group = "daemon", .connection = {}};
+    const auto server = UnixServer::open(
+        context, options, [](const Client&, std::string_view, const Json&) { return Json(1); });
+    REQUIRE(server.has_value());
+    CHECK(mode_of(path) == 0666);
+  }
   for (const mode_t mask : {0000U, 0022U, 0077U}) {
     boost::asio::io_context context;
     const auto before = ::umask(mask);
@@ -278,26 +339,43 @@ TEST_CASE("what cannot be served is one sentence that names the place", "[contro
   }
 }
 
-TEST_CASE("root, the own user and the socket's group may connect", "[control][server]") {
+TEST_CASE("root, the own user and the socket's group may write, another group may read",
+          "[control][server]") {
   struct Case {
     const char* name;
     Peer peer;
     std::vector<gid_t> groups;
-    bool allowed;
+    std::optional<Access> access;
+    std::optional<Access> without_read_group;
   };
-  constexpr uid_t kOwn = 500;
-  constexpr gid_t kGroup = 600;
+  constexpr AccessRules kRules{.own_user = 500, .group = 600, .read_group = 700};
+  constexpr AccessRules kOneGroup{.own_user = 500, .group = 600, .read_group = {}};
   const std::vector<Case> cases = {
-      {"root", {1, 0, 0}, {}, true},
-      {"the own user", {1, kOwn, 7}, {}, true},
-      {"the group by primary group", {1, 501, kGroup}, {}, true},
-      {"the group by membership", {1, 501, 7}, {7, 8, kGroup}, true},
-      {"somebody else", {1, 501, 7}, {7, 8}, false},
-      {"somebody in the group root", {1, 501, 0}, {0}, false},
+      {"root", {1, 0, 0}, {}, Access::write, Access::write},
+      {"the own user", {1, 500, 7}, {}, Access::write, Access::write},
+      {"the group by primary group", {1, 501, 600}, {}, Access::write, Access::write},
+      {"the group by membership", {1, 501, 7}, {7, 8, 600}, Access::write, Access::write},
+      {"both groups", {1, 501, 700}, {600, 700}, Access::write, Access::write},
+      {"the group that reads", {1, 501, 700}, {}, Access::read, {}},
+      {"the group that reads by membership", {1, 501, 7}, {700}, Access::read, {}},
+      {"somebody else", {1, 501, 7}, {7, 8}, {}, {}},
+      {"somebody in the group root", {1, 501, 0}, {0}, {}, {}},
   };
-  for (const auto& [name, peer, groups, allowed] : cases) {
-    DYNAMIC_SECTION(name) {
-      CHECK(may_connect(peer, groups, kOwn, kGroup) == allowed);
+  for (const auto& each : cases) {
+    DYNAMIC_SECTION(each.name) {
+      CHECK(access_of(each.peer, each.groups, kRules) == each.access);
+      CHECK(access_of(each.peer, each.groups, kOneGroup) == each.without_read_group);
+    }
+  }
+}
+
+TEST_CASE("who may only read changes nothing", "[control][commands]") {
+  const auto model = sample_model();
+  for (const auto& command : commands()) {
+    DYNAMIC_SECTION(command.name) {
+      const auto result = run_command(model, command.name, Json::object(), Access::read);
+      const bool forbidden = result.has_error() && result.error().code == ErrorCode::forbidden;
+      CHECK(forbidden == (command.access == Access::write));
     }
   }
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -54,9 +55,10 @@ class TestServer {
   explicit TestServer(ServerOptions options = {}, FakeModel model = sample_model())
       : model_(std::move(model)) {
     options.path = path();
-    auto server = UnixServer::open(
-        context_, std::move(options),
-        [this](std::string_view method, const Json& params) { return run_command(model_, method, params); });
+    auto server = UnixServer::open(context_, std::move(options),
+                                   [this](const Client& client, std::string_view method, const Json& params) {
+                                     return run_command(model_, method, params, client.access);
+                                   });
     if (!server) throw std::runtime_error(server.error().message);
     server_ = *std::move(server);
     thread_ = std::thread([this] { context_.run(); });
@@ -99,11 +101,13 @@ class TestServer {
 
 class TestClient {
  public:
-  explicit TestClient(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  /// \param patience for what is sent to be taken, and for a reply
+  explicit TestClient(const std::string& path, std::chrono::milliseconds patience = std::chrono::seconds(10))
+      : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
-    const timeval limit{10, 0};
+    const timeval limit{patience.count() / 1000, patience.count() % 1000 * 1000};
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     connected_ = ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;

@@ -510,7 +510,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
       R"("sip":{"enabled":true,"ports":[5060],"tcp":true,"tcp_own_host":true,"media_own_host":false,"streams_per_worker":1024,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
       R"("registrations_per_worker":16384,"local_media":"hairpin"},"icmp":{"errors_per_s":100},)"
-      R"("control":{"socket":"/run/pinhole/control.sock","group":"","linger_s":4}})");
+      R"("control":{"socket":"/run/pinhole/control.sock","group":"","read_group":"","linger_s":4}})");
 }
 
 TEST_CASE("a secret is not shown, but whether it is set", "[config][render][AC-15]") {
