@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Either process may die: the other goes on, and the pair finds together again."""
 
+import datetime
+import os
+import random
 import time
 import unittest
 
@@ -10,6 +13,10 @@ from support.phone import Dialog, Phone
 from support.sipp import MEDIA_STEP, RTP_PACKETS, Sipp
 
 CALLS = 40
+KILLS = 50
+LONG_CALLS = 20  # live through all kills
+TICKS = datetime.timedelta(milliseconds=250)  # workers write moments down in tenths of a second
+SHORT_CALLS = 1000  # begin and end all the time; more than there is time for
 
 
 class Restart(unittest.TestCase):
@@ -46,6 +53,52 @@ class Restart(unittest.TestCase):
         """The ids of the live calls, when there are that many."""
         rows = lab.ctl("calls", "--limit", 1000)["calls"]
         return {row["id"] for row in rows} if len(rows) >= count else None
+
+    def test_kills(self):
+        """restart: control is killed at 50 random moments while calls begin and end; each time it has all that live"""
+        seed = int(os.environ.get("PINHOLE_SEED") or random.SystemRandom().getrandbits(32))
+        chance = random.Random(seed)
+        with self.subTest(f"PINHOLE_SEED={seed}"), Lab(workers=2) as lab:
+            lab.start()
+            Sipp(lab, lab.outside, "answerer", OUTSIDE, 5060, calls=LONG_CALLS + SHORT_CALLS)
+            steady = Sipp(lab, lab.inside, "caller", "10.77.0.12", 5060, remote=f"{OUTSIDE}:5060", calls=LONG_CALLS,
+                          rate=LONG_CALLS, hold_ms=600_000, media_port=20000)
+            known = self._facts(wait_for("the long calls", lambda: self._confirmed(lab, LONG_CALLS)))
+            busy = Sipp(lab, lab.inside, "caller", "10.77.0.11", 5060, remote=f"{OUTSIDE}:5060", calls=SHORT_CALLS,
+                        rate=15, hold_ms=500, media_port=40000)
+            for kill in range(KILLS):
+                time.sleep(chance.uniform(0, 0.4))
+                lab.control.kill()
+                time.sleep(chance.uniform(0, 0.2))
+                lab.start_control()
+                lab.wait_up(10)
+                rows = lab.ctl("calls", "--limit", 1000)["calls"]
+                again = self._facts(row for row in rows if row["inside"].startswith("10.77.0.12:"))
+                self.assertEqual(again.keys(), known.keys(), f"after kill {kill}")
+                for call, facts in again.items():
+                    self.assertEqual(facts[0], known[call][0], f"after kill {kill}")
+                    for moment, before in zip(facts[1], known[call][1]):
+                        self.assertLess(abs(moment - before), TICKS, f"after kill {kill}")
+            self.assertTrue(busy.running())
+            busy.stop()
+            self.assertEqual(busy.statistics()["FailedCall"], 0, busy.errors())
+            self.assertEqual(steady.statistics()["FailedCall"], 0, steady.errors())
+            wait_for("the short calls to be over and the long ones to be left",
+                     lambda: len(lab.ctl("calls", "--limit", 1000)["calls"]) == LONG_CALLS == lab.gauges()["calls"])
+            wait_for("the ports of the short calls to shut", lambda: lab.gauges()["pinholes"] == 2 * LONG_CALLS)
+
+    @staticmethod
+    def _facts(rows):
+        """What control must say of a call again, whenever it is asked, and its moments, by the call's id."""
+        return {row["id"]: ([row[name] for name in ("call_id", "state", "inside", "external", "remote", "pinholes")],
+                            [datetime.datetime.fromisoformat(row[name].replace("Z", "+00:00"))
+                             for name in ("started", "answered")]) for row in rows}
+
+    @staticmethod
+    def _confirmed(lab, count):
+        """The live calls, when there are that many and all are confirmed."""
+        rows = lab.ctl("calls", "--limit", 1000)["calls"]
+        return rows if len(rows) == count and all(row["state"] == "confirmed" for row in rows) else None
 
     def test_dataplane(self):
         """restart: the data plane is killed; control says so within 2 s, and both are a pair again by themselves"""
