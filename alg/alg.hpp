@@ -11,6 +11,7 @@
 #include "alg/edit.hpp"
 #include "nat/drop_reason.hpp"
 #include "nat/endpoint.hpp"
+#include "nat/mapping.hpp"
 
 namespace pinhole::alg {
 
@@ -43,6 +44,9 @@ struct Message {
   Direction direction = Direction::outbound;
   Flow flow;
   bool again = false;  // it was inspected before, and has waited since
+  bool judged = true;  // screens are asked; not where the gateway is switched off and only sees calls through
+  nat::Realm realm = nat::Realm::translated;
+  std::uint16_t interfaces = 0;  // a bit for each that it comes in or goes out by
 };
 
 enum class Verdict : std::uint8_t {

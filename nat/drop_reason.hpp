@@ -76,6 +76,7 @@ namespace pinhole::nat {
   X(drop_sip_parked_full, "a SIP message that had to wait for another worker, and no place to wait")      \
   X(drop_sip_parked_timeout, "a SIP message that waited for another worker for too long")                 \
   X(drop_sip_refused, "a SIP request that the policy refuses, answered in the name of who it was for")    \
+  X(drop_sip_rule, "a message on a SIP port that a rule of the policy drops")                             \
   X(drop_stream_overlap, "a TCP segment with other bytes than those that it says to send again, for SIP") \
   X(drop_stream_full, "a TCP segment for SIP that found no room; it is sent again")                       \
   X(drop_stream_broken, "a TCP segment of a connection for SIP that was given up")

@@ -304,17 +304,25 @@ ParseResult MessageView::parse(std::string_view bytes) noexcept {
   if (is_keepalive(bytes)) return ParseResult::keepalive;
   const auto begin = skip(bytes, 0, chars::kLineEnd);
   const auto line_end = find_mark<'\n'>(bytes, begin);
-  const auto result = parse_start_line(trim(slice(bytes, begin, line_end)));
-  if (result != ParseResult::message) return result;
-  if (line_end == bytes.size()) return ParseResult::malformed;
-
-  HeaderReader reader(slice(bytes, line_end + 1));
-  if (!note_headers(reader)) return ParseResult::malformed;
-  const bool whole = reader.terminated() && parse_identity() && parse_body(reader.rest());
-  return whole ? ParseResult::message : ParseResult::malformed;
+  defect_ = parse_start_line(trim(slice(bytes, begin, line_end)));
+  if (defect_ == Defect::none) {
+    defect_ = line_end == bytes.size() ? Defect::unterminated : parse_rest(slice(bytes, line_end + 1));
+  }
+  if (defect_ == Defect::none) [[likely]]
+    return ParseResult::message;
+  return defect_ == Defect::not_sip ? ParseResult::not_sip : ParseResult::malformed;
 }
 
-ParseResult MessageView::parse_start_line(std::string_view line) noexcept {
+// What follows the start line.
+Defect MessageView::parse_rest(std::string_view text) noexcept {
+  HeaderReader reader(text);
+  auto defect = note_headers(reader);
+  if (defect == Defect::none && !reader.terminated()) defect = Defect::unterminated;
+  if (defect == Defect::none) defect = parse_identity();
+  return defect == Defect::none ? parse_body(reader.rest()) : defect;
+}
+
+Defect MessageView::parse_start_line(std::string_view line) noexcept {
   header_count_ = 0;
   present_ = 0;
   status_ = 0;
@@ -324,24 +332,24 @@ ParseResult MessageView::parse_start_line(std::string_view line) noexcept {
   if (is_sip_version(first)) {
     const auto second_end = skip_to(line, second, chars::kBlank);
     const auto status = number(slice(line, second, second_end), 699);
-    if (!status || *status < 100) return ParseResult::malformed;
+    if (!status || *status < 100) return Defect::start_line;
     status_ = static_cast<std::uint16_t>(*status);
     reason_ = trim(slice(line, second_end));
-    return ParseResult::message;
+    return Defect::none;
   }
-  if (first.empty() || skip(first, 0, chars::kToken) != first.size()) return ParseResult::not_sip;
+  if (first.empty() || skip(first, 0, chars::kToken) != first.size()) return Defect::not_sip;
   auto last = line.size();
   while (last > second && !is(line[last - 1], chars::kBlank)) --last;
-  if (last <= second || !is_sip_version(slice(line, last))) return ParseResult::not_sip;
+  if (last <= second || !is_sip_version(slice(line, last))) return Defect::not_sip;
   method_text_ = first;
   method_ = method_of(first);
   request_uri_ = trim(slice(line, second, last));
   reason_ = {};
-  return ParseResult::message;
+  return Defect::none;
 }
 
 // Reads each header to where it stays if it is one of ours, else the next one takes its place.
-bool MessageView::note_headers(HeaderReader& reader) noexcept {
+Defect MessageView::note_headers(HeaderReader& reader) noexcept {
   std::uint64_t present = 0;
   std::size_t count = 0;
   for (;;) {
@@ -349,37 +357,40 @@ bool MessageView::note_headers(HeaderReader& reader) noexcept {
     if (!reader.read(header)) break;
     if (header.id == HeaderId::other) continue;
     const auto mark = bit(header.id);
-    if ((present & mark & kSingle) != 0 || count == kMaxHeaders) return false;
+    if ((present & mark & kSingle) != 0) return Defect::duplicate_header;
+    if (count == kMaxHeaders) return Defect::too_many_headers;
     if ((present & mark) == 0) first_[static_cast<std::size_t>(header.id)] = static_cast<std::uint8_t>(count);
     present |= mark;
     ++count;
   }
   present_ = present;
   header_count_ = count;
-  return true;
+  return Defect::none;
 }
 
-bool MessageView::parse_identity() noexcept {
-  if ((present_ & kMandatory) != kMandatory || value(HeaderId::call_id).empty()) return false;
+Defect MessageView::parse_identity() noexcept {
+  if ((present_ & kMandatory) != kMandatory || value(HeaderId::call_id).empty())
+    return Defect::missing_header;
   const auto cseq = parse_cseq(value(HeaderId::cseq));
-  if (!cseq) return false;
+  if (!cseq) return Defect::cseq;
   cseq_ = cseq->number;
   if (!is_request()) {
     method_text_ = cseq->method;
     method_ = method_of(cseq->method);
   }
-  return true;
+  return Defect::none;
 }
 
-bool MessageView::parse_body(std::string_view rest) noexcept {
+Defect MessageView::parse_body(std::string_view rest) noexcept {
   body_ = rest;
-  if ((present_ & bit(HeaderId::content_length)) == 0) return true;
+  if ((present_ & bit(HeaderId::content_length)) == 0) return Defect::none;
   // A datagram that ends before its Content-Length is an error; what follows it is to be ignored (RFC
   // 3261 18.3).
   const auto length = number(value(HeaderId::content_length));
-  if (!length || *length > rest.size()) return false;
+  if (!length) return Defect::content_length;
+  if (*length > rest.size()) return Defect::short_body;
   body_ = slice(rest, 0, *length);
-  return true;
+  return Defect::none;
 }
 
 std::string_view MessageView::value(HeaderId id) const noexcept {

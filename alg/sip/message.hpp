@@ -75,6 +75,8 @@ class HeaderReader {
 
   /// \return false at the empty line, or at the end of the text when there is none.
   [[nodiscard]] bool next(Header& header) noexcept;
+  /// How much of the text has been read: whole headers.
+  [[nodiscard]] std::size_t offset() const noexcept { return offset_; }
   /// True once the empty line has been read.
   [[nodiscard]] bool terminated() const noexcept { return terminated_; }
   /// Once terminated: what follows the empty line.
@@ -107,6 +109,9 @@ class MessageView {
   /// Source: RFC 3261 sections 7 and 18.3; lines may end with LF alone, which endpoints accept.
   [[nodiscard]] ParseResult parse(std::string_view bytes) noexcept;
 
+  /// Why parse() said `not_sip` or `malformed`.
+  [[nodiscard]] Defect defect() const noexcept { return defect_; }
+
   [[nodiscard]] bool is_request() const noexcept { return status_ == 0; }
   /// Of a response: the method that it answers.
   [[nodiscard]] Method method() const noexcept { return method_; }
@@ -122,10 +127,11 @@ class MessageView {
   [[nodiscard]] Summary summary() const noexcept;
 
  private:
-  [[nodiscard]] ParseResult parse_start_line(std::string_view line) noexcept;
-  [[nodiscard]] bool note_headers(HeaderReader& reader) noexcept;
-  [[nodiscard]] bool parse_identity() noexcept;
-  [[nodiscard]] bool parse_body(std::string_view rest) noexcept;
+  [[nodiscard]] Defect parse_start_line(std::string_view line) noexcept;
+  [[nodiscard]] Defect parse_rest(std::string_view text) noexcept;
+  [[nodiscard]] Defect note_headers(HeaderReader& reader) noexcept;
+  [[nodiscard]] Defect parse_identity() noexcept;
+  [[nodiscard]] Defect parse_body(std::string_view rest) noexcept;
 
   [[nodiscard]] const Header* noted() const noexcept {
     return std::launder(reinterpret_cast<const Header*>(headers_.data()));
@@ -139,6 +145,7 @@ class MessageView {
   std::size_t header_count_ = 0;
   std::uint64_t present_ = 0;  // a bit for each HeaderId
   Method method_ = Method::other;
+  Defect defect_ = Defect::none;
   std::uint16_t status_ = 0;
   std::uint32_t cseq_ = 0;
   std::string_view method_text_;

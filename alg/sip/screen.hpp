@@ -16,9 +16,9 @@ class Screen {
  public:
   /// Judges a message that was read. \return `forward`, `drop` with its reason, or `refuse` with its status
   [[nodiscard]] virtual Answer judge(const MessageView& view, const Message& message) noexcept = 0;
-  /// Judges what could not be read. \param what  `not_sip` or `malformed`
+  /// Judges what could not be read. \param defect  why; not `none`
   /// \return none: what the gateway's own policy says
-  [[nodiscard]] virtual std::optional<Answer> judge_unread(ParseResult what,
+  [[nodiscard]] virtual std::optional<Answer> judge_unread(Defect defect,
                                                            const Message& message) noexcept = 0;
 
  protected:

@@ -56,7 +56,7 @@ Answer SipAlg::inspect(const Message& message, Host& host, EditList& edits) noex
       return {};
     case ParseResult::not_sip:
     case ParseResult::malformed:
-      return unread(result, message);
+      return unread(view.defect(), message);
     case ParseResult::message:
       break;
   }
@@ -70,21 +70,26 @@ bool SipAlg::is_transparent(nat::Ipv4Address peer) const noexcept {
 }
 
 Answer SipAlg::judge(const MessageView& view, const Message& message) noexcept {
+  if (!message.judged) return {};
   for (Screen* const screen : screens_) {
     if (const auto ruling = screen->judge(view, message); ruling.verdict != Verdict::forward) return ruling;
   }
   return {};
 }
 
-Answer SipAlg::unread(ParseResult what, const Message& message) noexcept {
+Answer SipAlg::unread(Defect defect, const Message& message) noexcept {
+  bool passes = false;  // a screen says so
   for (Screen* const screen : screens_) {
-    if (const auto ruling = screen->judge_unread(what, message)) return *ruling;
+    if (!message.judged) break;
+    const auto ruling = screen->judge_unread(defect, message);
+    if (ruling && ruling->verdict != Verdict::forward) return *ruling;
+    passes |= ruling.has_value();
   }
-  if (what == ParseResult::not_sip) {
+  if (defect == Defect::not_sip) {
     counters_.add(Counter::sip_not_sip);
     return {};
   }
-  if (policy_.malformed == Malformed::drop) return answer_of(Outcome::untranslatable);
+  if (policy_.malformed == Malformed::drop && !passes) return answer_of(Outcome::untranslatable);
   counters_.add(Counter::sip_malformed);
   return {};
 }

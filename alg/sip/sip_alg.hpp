@@ -34,7 +34,7 @@ class SipAlg final : public Alg {
   Answer translate(const MessageView& view, const Message& message, Host& host, EditList& edits) noexcept;
 
   [[nodiscard]] bool is_transparent(nat::Ipv4Address peer) const noexcept;
-  [[nodiscard]] Answer unread(ParseResult what, const Message& message) noexcept;
+  [[nodiscard]] Answer unread(Defect defect, const Message& message) noexcept;
   [[nodiscard]] Answer judge(const MessageView& view, const Message& message) noexcept;
 
   nat::CounterBlock<Counter>& counters_;

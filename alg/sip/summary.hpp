@@ -3,6 +3,7 @@
 // What the rest of the house needs to know of a SIP message: the identity of its call and what it does to it.
 // Views point into the message and live as long as its bytes.
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -27,6 +28,21 @@ enum class Method : std::uint8_t {
   message,
   publish
 };
+
+/// Why a message cannot be read.
+enum class Defect : std::uint8_t {
+  none,
+  not_sip,           // does not begin like SIP
+  start_line,        // a status that there is not
+  unterminated,      // no empty line after the headers
+  duplicate_header,  // From, To, Call-ID, CSeq or Content-Length stands twice
+  too_many_headers,  // more than MessageView notes
+  missing_header,    // no Via, From, To, Call-ID or CSeq
+  cseq,              // neither a number nor a method
+  content_length,    // no number
+  short_body,        // it ends before its Content-Length
+};
+inline constexpr std::size_t kDefects = static_cast<std::size_t>(Defect::short_body) + 1;
 
 /// A request has status 0. In a response `method` is the one of its CSeq.
 struct Summary {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Asks the rules of the administrator of each message: the first that matches decides. Invariant: a set was
+// found sound before it is used, and does not change while it is.
+
+#include <cstddef>
+#include <optional>
+
+#include "alg/sip/rule_set.hpp"
+#include "alg/sip/screen.hpp"
+
+namespace pinhole::alg::sip {
+
+/// Whether every offset, count and enumerator of a set is within its bounds, whoever wrote it.
+[[nodiscard]] bool is_sound(const RuleSet& set) noexcept;
+
+/// The hits of a set that follows another: a rule that is the same in both goes on counting.
+void carry_over(const RuleSet& from, const RuleHits& hits, const RuleSet& to, RuleHits& next) noexcept;
+
+/// Who hears of messages that a rule logs.
+class RuleLog {
+ public:
+  virtual void note(std::string_view rule, const Message& message) noexcept = 0;
+
+ protected:
+  ~RuleLog() = default;
+};
+
+class Rules final : public Screen {
+ public:
+  /// Without rules. \param log  outlives the screen
+  explicit Rules(RuleLog& log) noexcept : log_(log) {}
+
+  /// From now on. \param set  sound; it and `hits` outlive the screen, or the next call
+  void use(const RuleSet& set, RuleHits& hits) noexcept {
+    set_ = &set;
+    hits_ = &hits;
+  }
+
+  /// Cost: a branch when there are no rules. What a rule asks for is looked up from the cheap to the dear;
+  /// headers and the body are read once a message, when the first rule asks for them.
+  [[nodiscard]] Answer judge(const MessageView& view, const Message& message) noexcept override;
+  /// Only rules that ask for nothing of what is in a message can match.
+  [[nodiscard]] std::optional<Answer> judge_unread(Defect defect, const Message& message) noexcept override;
+
+ private:
+  [[nodiscard]] Answer act(std::size_t rule, bool is_answerable, const Message& message) noexcept;
+
+  const RuleSet* set_ = nullptr;
+  RuleHits* hits_ = nullptr;
+  RuleLog& log_;
+};
+
+}  // namespace pinhole::alg::sip
