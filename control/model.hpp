@@ -6,6 +6,7 @@
 // Thread: the one that runs the server.
 
 #include "alg/alg.hpp"
+#include "alg/sip/rule_set.hpp"
 #include "control/error.hpp"
 #include "dataplane/config/structs.hpp"
 #include "dataplane/ipc/call_state.hpp"
@@ -67,6 +68,21 @@ struct SipTurn {
   bool on = true;
   std::string interface;             // by name; empty: not by interface
   std::optional<nat::Prefix> hosts;  // none: not by host; neither: for all
+};
+
+/// A rule for messages, in the order in which they are asked.
+struct RuleRow {
+  std::string name;
+  alg::sip::RuleAction action = alg::sip::RuleAction::pass;
+  std::uint64_t hits = 0;  // messages that it decided about
+  std::vector<std::uint64_t> per_worker;
+};
+
+/// What reading the configuration again has changed.
+struct ReloadRow {
+  std::vector<std::string> changed;  // keys
+  std::uint32_t generation = 0;
+  bool settled = true;  // all workers have it
 };
 
 /// What to capture, and for how long.
@@ -281,8 +297,13 @@ struct CounterRow {
 /// What can be changed at run time.
 class Controls {
  public:
-  /// Errors: not_found for an interface that there is not, and those of SipSwitchboard::turn().
+  /// Errors: not_found for an interface that there is not, and those of PolicyBoard::turn().
   virtual Result<SipRow> turn_sip(const SipTurn& turn) = 0;
+
+  /// Reads the configuration file again, and puts in force what of it can change at run time.
+  /// Errors: those of config::load(); conflict, when something else has changed; those of PolicyBoard::put().
+  /// Nothing has changed then.
+  virtual Result<ReloadRow> reload() = 0;
 
   /// Errors: not_found for an interface that there is not, and those of Capture::start().
   virtual Result<CaptureRow> start_capture(const CaptureOrder& order) = 0;
@@ -315,7 +336,9 @@ class Model {
   [[nodiscard]] virtual Paged<RegistrationRow> registrations(std::string_view aor, Page page) const = 0;
   /// Every counter of every module, drop reasons among them, in the order of their lists.
   [[nodiscard]] virtual std::vector<CounterRow> counters() const = 0;
-  /// The configuration that control was started with; valid as long as the model.
+  /// None while a worker's card cannot be read.
+  [[nodiscard]] virtual std::optional<std::vector<RuleRow>> rules() const = 0;
+  /// The configuration that control was started with or read again since; valid as long as the model.
   [[nodiscard]] virtual const config::Config& config() const = 0;
   /// The same with every default filled in and without secrets, as a JSON document.
   [[nodiscard]] virtual std::string configuration() const = 0;

@@ -11,12 +11,16 @@
 #include <utility>
 
 #include "control/log.hpp"
+#include "dataplane/config/difference.hpp"
+#include "dataplane/config/load.hpp"
+#include "dataplane/config/policy.hpp"
 #include "dataplane/config/render.hpp"
 #include "dataplane/config/subscribers.hpp"
 
 #include <rte_cycles.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <boost/asio/post.hpp>
 
 namespace pinhole::control {
@@ -78,7 +82,7 @@ Runtime::Attached::Attached(Attachment shared, const Primary& process, const con
       clock(attachment.layout->start_tsc, attachment.layout->tsc_hz),
       mappings(*attachment.layout, timeouts),
       link(attachment, clock, mappings),
-      sip(link, attachment.layout->worker_count, std::move(sleep)),
+      policy(link, attachment.layout->worker_count, std::move(sleep)),
       stats(attachment, counters),
       heart(attachment.layout->heartbeat.load(std::memory_order_relaxed), moment.steady),
       capture(*attachment.layout, clock) {
@@ -101,10 +105,37 @@ class Runtime::Turns final : public Controls {
       change.scope = ipc::SipScope::interface;
       change.interface = *number;
     }
-    const auto state = runtime_.attached_->sip.turn(change);
+    const auto state = runtime_.attached_->policy.turn(change);
     if (!state) return state.error();
     log_info("sip_switched", {{"on", turn.on}, {"for", scope_text(turn)}, {"generation", state->generation}});
     return runtime_.sip_row(*state);
+  }
+
+  Result<ReloadRow> reload() override {
+    auto read = config::load(runtime_.config_path_);
+    if (!read) return read.error();
+    ReloadRow row;
+    row.changed = config::differences(runtime_.config_, *read);
+    std::vector<std::string_view> fixed;
+    for (const auto& key : row.changed) {
+      if (!config::changes_at_run_time(key)) fixed.push_back(key);
+    }
+    if (!fixed.empty()) {
+      return Error{ErrorCode::conflict,
+                   fmt::format("{}: {} found changed, which takes a restart of both processes, and nothing "
+                               "was changed; restart them, or change it back",
+                               runtime_.config_path_, fmt::join(fixed, ", "))};
+    }
+    const auto image = std::make_unique<ipc::PolicyImage>();
+    if (const auto written = config::write_policy(*read, *image); !written) return written.error();
+    const auto state = runtime_.attached_->policy.put(*image);
+    if (!state) return state.error();
+    runtime_.config_ = std::move(*read);
+    row.generation = state->generation;
+    row.settled = state->settled;
+    log_info("config_reloaded",
+             {{"changed", fmt::format("{}", fmt::join(row.changed, ","))}, {"generation", row.generation}});
+    return row;
   }
 
   Result<CaptureRow> start_capture(const CaptureOrder& order) override {
@@ -317,7 +348,7 @@ void Runtime::look_at_dataplane() {
   drain();
   calls_.run(moment);
   registrations_.run(moment);
-  attached.sip.run();
+  attached.policy.run();
   attached.capture.run(moment);
 }
 
@@ -348,6 +379,7 @@ bool Runtime::drain() {
       for (const auto& event : events) {
         calls_.on_event(event, attached.clock.at_tsc(event.tsc), moment);
         registrations_.on_event(event, moment);
+        if (event.type == ipc::EventType::rule) log_rule(event);
       }
     }
     if (worker.events.take_gap()) worker.resync_due = true;
@@ -359,7 +391,7 @@ bool Runtime::drain() {
 }
 
 void Runtime::sleep_draining(std::chrono::milliseconds time) {
-  static_assert(SipSwitchboard::kLookEvery <= kDrainEvery);
+  static_assert(PolicyBoard::kLookEvery <= kDrainEvery);
   const auto until = std::chrono::steady_clock::now() + time;
   drain();
   std::this_thread::sleep_until(until);
@@ -396,23 +428,23 @@ void Runtime::fill_in(Status& status) const {
   status.mbufs_in_use = layout.mbufs_in_use.load(std::memory_order_relaxed);
   status.events_received = counters_.read(ControlCounter::event_received);
   status.events_lost = attached_->stats.total(dataplane::WorkerCounter::event_lost);
-  if (const auto state = attached_->sip.state()) status.sip = sip_row(*state);
+  if (const auto state = attached_->policy.state()) status.sip = sip_row(*state);
   // Holes in the numbers are seen by the next record only; the workers know at once.
   if (status.nat_log) {
     status.nat_log->lost = attached_->stats.total(dataplane::WorkerCounter::record_lost);
   }
 }
 
-SipRow Runtime::sip_row(const SipSwitchboard::State& state) const {
+SipRow Runtime::sip_row(const PolicyBoard::State& state) const {
   SipRow row;
-  row.on = state.now.on();
+  row.on = state.image->sip.on();
   row.generation = state.generation;
   row.settled = state.settled;
   for (std::size_t i = 0; i < facts_.interfaces.size(); ++i) {
-    if (!state.now.on_interface(static_cast<std::uint8_t>(i)))
+    if (!state.image->sip.on_interface(static_cast<std::uint8_t>(i)))
       row.interfaces_off.push_back(facts_.interfaces[i].name);
   }
-  row.hosts.assign(state.now.rules().begin(), state.now.rules().end());
+  row.hosts.assign(state.image->sip.rules().begin(), state.image->sip.rules().end());
   return row;
 }
 
@@ -507,6 +539,36 @@ Paged<RegistrationRow> Runtime::registrations(std::string_view aor, Page page) c
 
 std::vector<CounterRow> Runtime::counters() const {
   return attached_ ? attached_->stats.counters() : std::vector<CounterRow>{};
+}
+
+std::optional<std::vector<RuleRow>> Runtime::rules() const {
+  if (!attached_) return std::vector<RuleRow>{};
+  const auto state = attached_->policy.state();
+  if (!state) return std::nullopt;
+  const auto& set = state->image->rules;
+  std::vector<RuleRow> rows;
+  for (std::size_t rule = 0; rule < std::min<std::size_t>(set.rule_count, set.rules.size()); ++rule) {
+    RuleRow row;
+    row.name = set.view(set.rules[rule].name);
+    row.action = set.rules[rule].action;
+    for (std::uint32_t worker = 0; worker < facts_.workers; ++worker) {
+      row.per_worker.push_back(attached_->link.rule_hits(worker, state->slot, rule));
+      row.hits += row.per_worker.back();
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+void Runtime::log_rule(const ipc::Event& event) {
+  const auto& told = event.rule;
+  log_info("rule_matched", {{"rule", told.rule.view()},
+                            {"direction", told.direction == alg::Direction::outbound ? "out" : "in"},
+                            {"protocol", nat::name(told.protocol)},
+                            {"inside", nat::EndpointText(told.inside).view()},
+                            {"external", nat::EndpointText(told.external).view()},
+                            {"remote", nat::EndpointText(told.remote).view()},
+                            {"start", told.start.view()}});
 }
 
 Controls& Runtime::controls() const {

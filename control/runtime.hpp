@@ -28,9 +28,9 @@
 #include "control/mapping_view.hpp"
 #include "control/model.hpp"
 #include "control/nat_log/nat_log.hpp"
+#include "control/policy_board.hpp"
 #include "control/registration_store.hpp"
 #include "control/shared_link.hpp"
-#include "control/sip_switchboard.hpp"
 #include "control/stats_reader.hpp"
 #include "dataplane/config/structs.hpp"
 
@@ -89,6 +89,7 @@ class Runtime final : public Model {
   [[nodiscard]] Paged<PinholeRow> pinholes(std::string_view call, Page page) const override;
   [[nodiscard]] Paged<RegistrationRow> registrations(std::string_view aor, Page page) const override;
   [[nodiscard]] std::vector<CounterRow> counters() const override;
+  [[nodiscard]] std::optional<std::vector<RuleRow>> rules() const override;
   [[nodiscard]] const config::Config& config() const override { return config_; }
   [[nodiscard]] std::string configuration() const override;
   [[nodiscard]] Controls& controls() const override;
@@ -96,7 +97,7 @@ class Runtime final : public Model {
  private:
   /// What there is while a data plane is attached.
   struct Attached {
-    /// \param sleep of the switchboard.
+    /// \param sleep of the policy board.
     Attached(Attachment shared, const Primary& process, const config::Timeouts& timeouts,
              ControlCounters& counters, Moment now, std::function<void(std::chrono::milliseconds)> sleep);
 
@@ -105,7 +106,7 @@ class Runtime final : public Model {
     DataplaneClock clock;
     MappingView mappings;
     SharedLink link;
-    SipSwitchboard sip;
+    PolicyBoard policy;
     StatsReader stats;
     HeartbeatWatch heart;
     Capture capture;
@@ -135,7 +136,8 @@ class Runtime final : public Model {
   void resync_where_due(Moment now);
   void set_state(DataplaneState state);
   void fill_in(Status& status) const;
-  [[nodiscard]] SipRow sip_row(const SipSwitchboard::State& state) const;
+  void log_rule(const ipc::Event& event);
+  [[nodiscard]] SipRow sip_row(const PolicyBoard::State& state) const;
   void note_layout();
   void append_pinholes(const CallRecord& call, std::vector<PinholeRow>& rows) const;
   /// The card of a call that lives.

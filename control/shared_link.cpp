@@ -35,10 +35,26 @@ std::optional<ipc::RegistrationCard> SharedLink::registration_card(std::uint32_t
   return share(worker)->registrations[card].read();
 }
 
-std::optional<ipc::SipCard> SharedLink::sip_card(std::uint32_t worker) const noexcept {
+std::optional<ipc::PolicyCard> SharedLink::policy_card(std::uint32_t worker) const noexcept {
   const auto* const of = share(worker);
-  if (of == nullptr || of->sip == nullptr) return std::nullopt;
-  return of->sip->read();
+  if (of == nullptr || of->policy == nullptr || attachment_.layout->policies == nullptr) return std::nullopt;
+  return of->policy->read();
+}
+
+const ipc::PolicyImage& SharedLink::policy(std::uint8_t slot) const noexcept {
+  return attachment_.layout->policies[slot];
+}
+
+std::uint64_t SharedLink::rule_hits(std::uint32_t worker, std::uint8_t slot,
+                                    std::size_t rule) const noexcept {
+  const auto* const of = share(worker);
+  const bool is_there = of != nullptr && of->rule_hits != nullptr && rule < alg::sip::RuleSet::kMaxRules;
+  return is_there ? of->rule_hits[slot].read(rule) : 0;
+}
+
+void SharedLink::write_policy(std::uint8_t slot, const ipc::PolicyImage& image) noexcept {
+  // Seen by a worker that is told of it after, by its ring.
+  attachment_.layout->policies[slot] = image;
 }
 
 MediaActivity SharedLink::media(const ipc::CallCard& card) const noexcept {

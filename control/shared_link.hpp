@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // The WorkerLink over shared memory. Invariant: it reads cards and mappings where they lie, and writes
-// nothing but the command rings, which it alone pushes to.
+// nothing but the command rings, which it alone pushes to, and the policy that no worker uses.
 
 #include <array>
 #include <cstdint>
@@ -25,7 +25,11 @@ class SharedLink final : public WorkerLink {
                                                        std::uint32_t card) const noexcept override;
   [[nodiscard]] std::optional<ipc::RegistrationCard> registration_card(
       std::uint32_t worker, std::uint32_t card) const noexcept override;
-  [[nodiscard]] std::optional<ipc::SipCard> sip_card(std::uint32_t worker) const noexcept override;
+  [[nodiscard]] std::optional<ipc::PolicyCard> policy_card(std::uint32_t worker) const noexcept override;
+  [[nodiscard]] const ipc::PolicyImage& policy(std::uint8_t slot) const noexcept override;
+  [[nodiscard]] std::uint64_t rule_hits(std::uint32_t worker, std::uint8_t slot,
+                                        std::size_t rule) const noexcept override;
+  void write_policy(std::uint8_t slot, const ipc::PolicyImage& image) noexcept override;
   [[nodiscard]] MediaActivity media(const ipc::CallCard& card) const noexcept override;
   [[nodiscard]] nat::Tick tick() const noexcept override { return clock_.tick(); }
   [[nodiscard]] Time time_of(nat::Tick tick) const noexcept override { return clock_.at_tick(tick); }

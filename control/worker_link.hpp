@@ -4,13 +4,14 @@
 // memory it is SharedLink; in tests it is a few vectors.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
 #include "control/model.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/ipc/command.hpp"
-#include "dataplane/ipc/sip_switch.hpp"
+#include "dataplane/ipc/policy.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::control {
@@ -40,7 +41,14 @@ class WorkerLink {
   [[nodiscard]] virtual std::optional<ipc::RegistrationCard> registration_card(
       std::uint32_t worker, std::uint32_t card) const noexcept = 0;
 
-  [[nodiscard]] virtual std::optional<ipc::SipCard> sip_card(std::uint32_t worker) const noexcept = 0;
+  [[nodiscard]] virtual std::optional<ipc::PolicyCard> policy_card(std::uint32_t worker) const noexcept = 0;
+  /// \param slot  below ipc::kPolicySlots, here and below
+  [[nodiscard]] virtual const ipc::PolicyImage& policy(std::uint8_t slot) const noexcept = 0;
+  /// Of a rule, by its number in the image of a slot. \return 0 for one that there is not
+  [[nodiscard]] virtual std::uint64_t rule_hits(std::uint32_t worker, std::uint8_t slot,
+                                                std::size_t rule) const noexcept = 0;
+  /// \param slot  one that no worker uses
+  virtual void write_policy(std::uint8_t slot, const ipc::PolicyImage& image) noexcept = 0;
 
   /// What the pinholes on a card are doing now.
   [[nodiscard]] virtual MediaActivity media(const ipc::CallCard& card) const noexcept = 0;

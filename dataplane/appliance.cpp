@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "dataplane/config/policy.hpp"
 #include "dataplane/config/quotas.hpp"
 #include "dataplane/config/subscribers.hpp"
 #include "dataplane/config/validate.hpp"
@@ -118,24 +119,6 @@ nat::TranslatorConfig translator_config(const config::Config& config, unsigned w
           .mapping_records = config.nat.log.mappings};
 }
 
-/// A configuration that was checked has no more rules than there is room for.
-ipc::SipSwitch sip_switch_from(const config::Config& config) {
-  ipc::SipSwitch sip;
-  const auto change = [&](const ipc::SipChange& each) { sip = sip.after(each).value(); };
-  change({.scope = ipc::SipScope::all, .on = config.sip.enabled});
-  for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
-    change({.scope = ipc::SipScope::interface,
-            .on = config.interfaces[i].sip,
-            .interface = static_cast<std::uint8_t>(i)});
-  }
-  if (!config.sip.only.empty()) change({.scope = ipc::SipScope::hosts, .on = false, .hosts = {{}, 0}});
-  for (const auto& hosts : config.sip.only)
-    change({.scope = ipc::SipScope::hosts, .on = true, .hosts = hosts});
-  for (const auto& hosts : config.sip.exclude)
-    change({.scope = ipc::SipScope::hosts, .on = false, .hosts = hosts});
-  return sip;
-}
-
 /// The rings between a worker and control.
 struct ControlRings {
   rte_ring* events = nullptr;
@@ -173,6 +156,7 @@ config::Result<std::unique_ptr<Appliance>> Appliance::build(const config::Config
   if (built) built = appliance->start_ports(config);
   if (built) built = appliance->make_network(config);
   if (built) built = appliance->make_layout(config, config_path);
+  if (built) built = appliance->make_policies(config);
   if (built) built = appliance->make_workers(config);
   if (built) built = appliance->make_capture();
   if (!built) return built.error();
@@ -308,6 +292,14 @@ config::Result<void> Appliance::make_layout(const config::Config& config, const 
   return {};
 }
 
+config::Result<void> Appliance::make_policies(const config::Config& config) {
+  auto images = reserve_array<ipc::PolicyImage>(ipc::kPolicyName, ipc::kPolicySlots);
+  if (!images) return images.error();
+  policies_ = *images;
+  layout_->policies = policies_.data();
+  return config::write_policy(config, policies_.front());
+}
+
 config::Result<void> Appliance::make_workers(const config::Config& config) {
   const auto addresses = network_->steering.addresses().size();
   const auto inbound_bytes = nat::InboundIndex::bytes_needed(addresses);
@@ -384,45 +376,47 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   auto registration_memory =
       reserve(name("registration_index"), RegistrationTable::bytes_needed(registration_count));
   if (!registration_memory) return registration_memory.error();
-  auto sip_card = reserve_object<ipc::Shared<ipc::SipCard>>(name("sip"));
-  if (!sip_card) return sip_card.error();
-  (*sip_card)->write([&](ipc::SipCard& card) noexcept { card.current = sip_switch_from(config); });
+  auto policy_card = reserve_object<ipc::Shared<ipc::PolicyCard>>(name("policy"));
+  if (!policy_card) return policy_card.error();
+  auto rule_hits = reserve_array<alg::sip::RuleHits>(name("rule_hits"), ipc::kPolicySlots);
+  if (!rule_hits) return rule_hits.error();
   const auto rings = make_control_rings(worker, config.nat.log.wanted());
   if (!rings) return rings.error();
   std::uint64_t hash_seed = 0;
   fill_with_random(hash_seed);
 
-  auto context = std::make_unique<WorkerContext>(WorkerParts{.index = worker,
-                                                             .network = *network_,
-                                                             .stats = **stats,
-                                                             .packets = packets_,
-                                                             .events = rings->events,
-                                                             .commands = rings->commands,
-                                                             .records = rings->records,
-                                                             .translator = translator,
-                                                             .inbound = inbound,
-                                                             .translator_memory = *translator_memory,
-                                                             .call_cards = *calls,
-                                                             .call_memory = *call_memory,
-                                                             .registration_cards = *registrations,
-                                                             .registration_memory = *registration_memory,
-                                                             .fragment_memory = *fragment_memory,
-                                                             .reassembly_memory = *reassembly_memory,
-                                                             .held_syn_memory = *held_syn_memory,
-                                                             .stream_memory = *stream_memory,
-                                                             .streams = streams,
-                                                             .hash_seed = hash_seed,
-                                                             .sip_ports = config.sip.ports,
-                                                             .sip_over_tcp = config.sip.tcp,
-                                                             .sip_tcp_own_host = config.sip.tcp_own_host,
-                                                             .sip_media_own_host = config.sip.media_own_host,
-                                                             .sip_policy = sip_policy_,
-                                                             .sip_ignores_df = config.sip.ignore_df,
-                                                             .sip_card = *sip_card,
-                                                             .sip_why = config.sip.why,
-                                                             .icmp_errors_per_s = config.icmp.errors_per_s,
-                                                             .start_tsc = layout_->start_tsc,
-                                                             .tsc_hz = layout_->tsc_hz});
+  auto context = std::make_unique<WorkerContext>(WorkerParts{
+      .index = worker,
+      .network = *network_,
+      .stats = **stats,
+      .packets = packets_,
+      .events = rings->events,
+      .commands = rings->commands,
+      .records = rings->records,
+      .translator = translator,
+      .inbound = inbound,
+      .translator_memory = *translator_memory,
+      .call_cards = *calls,
+      .call_memory = *call_memory,
+      .registration_cards = *registrations,
+      .registration_memory = *registration_memory,
+      .fragment_memory = *fragment_memory,
+      .reassembly_memory = *reassembly_memory,
+      .held_syn_memory = *held_syn_memory,
+      .stream_memory = *stream_memory,
+      .streams = streams,
+      .hash_seed = hash_seed,
+      .sip_ports = config.sip.ports,
+      .sip_over_tcp = config.sip.tcp,
+      .sip_tcp_own_host = config.sip.tcp_own_host,
+      .sip_media_own_host = config.sip.media_own_host,
+      .sip_policy = sip_policy_,
+      .sip_ignores_df = config.sip.ignore_df,
+      .policy = {policies_.first<ipc::kPolicySlots>(), rule_hits->first<ipc::kPolicySlots>(), **policy_card},
+      .sip_why = config.sip.why,
+      .icmp_errors_per_s = config.icmp.errors_per_s,
+      .start_tsc = layout_->start_tsc,
+      .tsc_hz = layout_->tsc_hz});
   const auto& table = context->translator.table();
   layout_->workers[worker] = {.stats = *stats,
                               .mappings = table.mappings(),
@@ -433,7 +427,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                               .call_capacity = static_cast<std::uint32_t>(calls->size()),
                               .registrations = registrations->data(),
                               .registration_capacity = static_cast<std::uint32_t>(registrations->size()),
-                              .sip = *sip_card};
+                              .policy = *policy_card,
+                              .rule_hits = rule_hits->data()};
   return context;
 }
 

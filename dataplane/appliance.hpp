@@ -59,6 +59,7 @@ class Appliance {
                                                               const nat::RandomKey& key);
   void set_sip_policy(const config::Sip& sip);
   config::Result<void> add_forwards(const config::Config& config);
+  config::Result<void> make_policies(const config::Config& config);
   config::Result<void> make_layout(const config::Config& config, const std::string& config_path);
   config::Result<void> make_capture();
 
@@ -67,6 +68,7 @@ class Appliance {
   std::unique_ptr<Network> network_;
   std::vector<nat::Prefix> transparent_peers_;
   alg::sip::Policy sip_policy_;
+  std::span<ipc::PolicyImage> policies_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;
   std::vector<std::vector<RxQueue>> rx_queues_;  // by worker
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -27,6 +27,7 @@
 #include "dataplane/stats.hpp"
 #include "dataplane/stream_table.hpp"
 #include "dataplane/transmitter.hpp"
+#include "dataplane/worker_policy.hpp"
 #include "nat/fragment.hpp"
 #include "nat/held_syn.hpp"
 #include "nat/identification.hpp"
@@ -96,7 +97,7 @@ struct WorkerParts {
   bool sip_media_own_host = false;
   alg::sip::Policy sip_policy;
   bool sip_ignores_df = false;
-  ipc::Shared<ipc::SipCard>* sip_card = nullptr;
+  PolicyMemory policy;
   bool sip_why = false;
   std::uint32_t icmp_errors_per_s = 0;
   std::uint64_t start_tsc = 0;
@@ -134,10 +135,12 @@ struct WorkerContext {
   RouteZones zones;
   AlgHost host;
 
-  std::array<alg::sip::Screen*, 0> screens;  // in the order in which they are asked
+  RuleEvents rule_events;
+  alg::sip::Rules rules;
+  WorkerPolicy policy;
+  std::array<alg::sip::Screen*, 1> screens;  // in the order in which they are asked
   alg::sip::SipAlg sip;
   SipPorts sip_ports;
-  ipc::Shared<ipc::SipCard>& sip_card;
   alg::EditList edits;
   ParkingLot<rte_mbuf> parking;
   bool sip_over_tcp;

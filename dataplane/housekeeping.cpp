@@ -42,27 +42,6 @@ void resume(rte_mbuf* mbuf, nat::Tick deadline, Burst& burst, WorkerContext& wor
   pass_message(std::exchange(worker.resumed_rest, nullptr), worker);
 }
 
-/// \return false when there is no room for another rule; control hears that from the card that does not
-/// change
-bool prepare_sip(const ipc::Command& command, WorkerContext& worker) noexcept {
-  const auto next = worker.sip_card.own().current.after(command.sip);
-  if (!next) return false;
-  worker.sip_card.write([&](ipc::SipCard& card) noexcept {
-    card.prepared = command.generation;
-    card.next = *next;
-  });
-  return true;
-}
-
-bool commit_sip(std::uint32_t generation, WorkerContext& worker) noexcept {
-  if (worker.sip_card.own().prepared != generation) return false;
-  worker.sip_card.write([&](ipc::SipCard& card) noexcept {
-    card.generation = std::exchange(card.prepared, 0U);
-    card.current = card.next;
-  });
-  return true;
-}
-
 void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
   auto& counters = worker.stats.worker;
   const bool whole = command.sequence == command.sequence_again && command.abi_version == ipc::kAbiVersion;
@@ -76,11 +55,15 @@ void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
       done = worker.host.keep_call(command.card, command.card_generation,
                                    worker.clock.tick() + nat::ticks_from_s(command.seconds));
       break;
-    case ipc::CommandType::prepare_sip:
-      done = prepare_sip(command, worker);
+    case ipc::CommandType::announce_policy:
+      worker.policy.announce(command.generation);
+      done = true;
       break;
-    case ipc::CommandType::commit_sip:
-      done = commit_sip(command.generation, worker);
+    case ipc::CommandType::prepare_policy:
+      done = worker.policy.prepare(command.generation, command.slot);
+      break;
+    case ipc::CommandType::commit_policy:
+      done = worker.policy.commit(command.generation);
       break;
     default:
       return counters.add(WorkerCounter::command_refused);

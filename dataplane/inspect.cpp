@@ -33,18 +33,14 @@ bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Di
   return is_read && worker.sip_ports.concern(mapping, remote_port);
 }
 
-/// Whether the gateway is switched on for a message. What is turned around arrives and leaves by one
-/// interface.
-bool is_switched_on(const Burst& burst, unsigned place, const nat::Mapping& mapping,
-                    const WorkerContext& worker) noexcept {
-  const auto& sip = worker.sip_card.own().current;
-  if (sip.is_on_for_all()) [[likely]]
-    return true;
+/// By which interfaces a message comes in and goes out, a bit each. What is turned around arrives and leaves
+/// by one interface.
+std::uint16_t interfaces_of(const Burst& burst, unsigned place) noexcept {
   std::uint16_t interfaces = 0;
   if (!is_hairpinned(burst.mbufs[place])) interfaces |= ipc::SipSwitch::bit_of(burst.arrival[place]);
   const auto way_out = burst.hops[place].interface;
   if (way_out != kHairpinInterface) interfaces |= ipc::SipSwitch::bit_of(way_out);
-  return sip.is_on(mapping.inside.address, interfaces);
+  return interfaces;
 }
 
 std::uint16_t udp_checksum(const std::byte* frame, const nat::Packet& packet) noexcept {
@@ -105,7 +101,10 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
   const alg::Message shown{payload,
                            direction,
                            {packet.protocol, mapping.inside, mapping.external, remote, portless(mapping)},
-                           worker.resumed_deadline.has_value()};
+                           worker.resumed_deadline.has_value(),
+                           concern == Concern::all,
+                           mapping.realm,
+                           interfaces_of(burst, place)};
   worker.edits.clear();
   worker.host.begin(shown, worker.clock.tick(), mapping.realm, concern);
   auto answer = worker.sip.inspect(shown, worker.host, worker.edits);
@@ -146,7 +145,8 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   rte_mbuf* message = burst.mbufs[place];
   const std::byte* frame = bytes_of(message);
   auto& packet = burst.packets[place];
-  const bool switched_on = is_switched_on(burst, place, worker.translator[burst.mappings[place]], worker);
+  const auto host = worker.translator[burst.mappings[place]].inside.address;
+  const bool switched_on = worker.policy.sip().is_on(host, interfaces_of(burst, place));
   if (!switched_on && worker.calls.size() == 0) return leave_alone(message, worker);
   if (packet.part != nat::FragmentPart::whole) {
     message = gather_message(burst, place, direction, worker);
@@ -186,8 +186,7 @@ void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& 
     if (!concerns_gateway(place)) [[likely]]
       return true;
     if (burst.packets[place].protocol == nat::Protocol::tcp) {
-      const auto& mapping = worker.translator[burst.mappings[place]];
-      return inspect_segment(burst, place, direction, is_switched_on(burst, place, mapping, worker), worker);
+      return inspect_segment(burst, place, direction, interfaces_of(burst, place), worker);
     }
     if (is_inspected(burst.mbufs[place])) return true;
     return inspect_one(burst, place, direction, worker);

@@ -147,7 +147,7 @@ StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote,
 
 }  // namespace
 
-bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool switched_on,
+bool inspect_segment(Burst& burst, unsigned place, Direction direction, std::uint16_t interfaces,
                      WorkerContext& worker) noexcept {
   auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
@@ -156,6 +156,8 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool swi
     return false;
   };
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
+  const auto host = worker.translator[burst.mappings[place]].inside.address;
+  const bool switched_on = worker.policy.sip().is_on(host, interfaces);
   // Calls that live are seen through: one of them may come by on a connection that begins now.
   const bool may_begin = switched_on || worker.calls.size() > 0;
   StreamEntry* const entry = entry_for(burst, place, remote, may_begin, worker);
@@ -181,6 +183,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, bool swi
       nat::header_at<nat::Ipv4Header>(bytes_of(mbuf), packet.l3_offset).type_of_service;
   entry->last_seen = worker.clock.tick();
   entry->switched_on = switched_on;
+  entry->interfaces = interfaces;
   StreamCarrier carrier(*entry, worker);
   auto segment = segment_of(bytes_of(mbuf), packet);
   const auto taken = worker.stream_engine.take(entry->stream, from, segment, worker.clock.tick(), carrier);

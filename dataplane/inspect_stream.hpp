@@ -14,10 +14,10 @@
 namespace pinhole::dataplane {
 
 /// \param place  of a TCP packet that SIP is looked for in
-/// \param switched_on  whether the gateway is: otherwise a connection that begins now is not read, and of one
-/// that is being read only what belongs to calls that live
+/// \param interfaces  by which it comes in and goes out, a bit each. Where the gateway is switched off a
+/// connection that begins now is not read, and of one that is being read only what belongs to calls that live
 /// \return whether the packet goes on in the burst; otherwise it was taken
-bool inspect_segment(Burst& burst, unsigned place, alg::Direction direction, bool switched_on,
+bool inspect_segment(Burst& burst, unsigned place, alg::Direction direction, std::uint16_t interfaces,
                      WorkerContext& worker) noexcept;
 
 /// Goes on with the connections that waited for an answer of another worker.

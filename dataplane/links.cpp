@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/links.hpp"
 
+#include <algorithm>
+
 #include "dataplane/ipc/layout.hpp"
 #include "dataplane/ipc/nat_record.hpp"
 
@@ -21,6 +23,23 @@ bool EventRing::push(ipc::Event& event) noexcept {
   const bool sent = rte_ring_enqueue_elem(ring_, &event, sizeof event) == 0;
   counters_.add(sent ? WorkerCounter::event_sent : WorkerCounter::event_lost);
   return sent;
+}
+
+void RuleEvents::note(std::string_view rule, const alg::Message& message) noexcept {
+  if (!limit_.take(clock_.tsc())) return;
+  ipc::Event event;
+  event.type = ipc::EventType::rule;
+  auto& told = event.rule;
+  told = {};
+  told.direction = message.direction;
+  told.protocol = message.flow.protocol;
+  told.inside = message.flow.inside;
+  told.external = message.flow.external;
+  told.remote = message.flow.remote;
+  told.rule.assign(rule);
+  const auto line_end = std::min(message.bytes.find_first_of("\r\n"), message.bytes.size());
+  told.start.assign({message.bytes.data(), line_end});
+  events_.push(event);
 }
 
 void RecordRing::put(const nat::Record& record) noexcept {

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// What connects a worker's gateway host and translator with the rest: the rings of events and of NAT records
-// to control, the rings to the other workers, and the routes that tell inside from outside. Each is owned by
-// one worker.
+// What connects a worker's gateway, its host and translator with the rest: the rings of events and of NAT
+// records to control, the rings to the other workers, and the routes that tell inside from outside. Each is
+// owned by one worker.
 
 #include <cstdint>
+#include <string_view>
 
+#include "alg/sip/rules.hpp"
 #include "dataplane/alg_host.hpp"
 #include "dataplane/clock.hpp"
 #include "dataplane/foreign.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/network.hpp"
 #include "dataplane/stats.hpp"
+#include "nat/rate_limit.hpp"
 #include "nat/record.hpp"
 
 #include <rte_ring.h>
@@ -40,6 +43,22 @@ class EventRing final : public EventSink {
   const Clock& clock_;
   nat::CounterBlock<WorkerCounter>& counters_;
   std::uint32_t sequence_ = 0;
+};
+
+/// Tells control of messages that rules log, some a second.
+class RuleEvents final : public alg::sip::RuleLog {
+ public:
+  static constexpr std::uint32_t kPerSecond = 10;
+  static constexpr std::uint32_t kBurst = 50;
+
+  RuleEvents(EventSink& events, const Clock& clock, std::uint64_t tsc_hz) noexcept
+      : events_(events), clock_(clock), limit_(kPerSecond, kBurst, tsc_hz) {}
+  void note(std::string_view rule, const alg::Message& message) noexcept override;
+
+ private:
+  EventSink& events_;
+  const Clock& clock_;
+  nat::RateLimit limit_;
 };
 
 class RecordRing final : public nat::RecordSink {

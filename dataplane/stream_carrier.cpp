@@ -110,7 +110,10 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
       bytes,
       direction,
       {nat::Protocol::tcp, mapping.inside, mapping.external, entry_.remote, portless(mapping)},
-      entry_.waits_until != 0};
+      entry_.waits_until != 0,
+      entry_.switched_on,
+      mapping.realm,
+      entry_.interfaces};
   worker_.edits.clear();
   worker_.host.begin(message, worker_.clock.tick(), mapping.realm,
                      entry_.switched_on ? Concern::all : Concern::known_calls);

@@ -27,9 +27,10 @@ struct StreamEntry {
   nat::Endpoint remote;
   std::uint8_t ttl[2] = {64, 64};  // of each side's last packet
   std::uint8_t type_of_service[2] = {0, 0};
-  bool parked = false;        // in the parking lot: its place is not given to another
-  bool switched_on = true;    // whether the gateway was for its last packet
-  nat::Tick waits_until = 0;  // while a message of it waits
+  bool parked = false;           // in the parking lot: its place is not given to another
+  bool switched_on = true;       // whether the gateway was for its last packet
+  std::uint16_t interfaces = 0;  // by which it came in and went out, a bit each
+  nat::Tick waits_until = 0;     // while a message of it waits
   nat::Tick last_seen = 0;
   std::uint32_t armed_at = kNotArmed;  // place in the list of those with something to do
   std::uint32_t next_free = 0;

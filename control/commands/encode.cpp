@@ -46,6 +46,11 @@ std::string_view name(DataplaneState state) noexcept {
   return kNames.at(static_cast<std::size_t>(state));
 }
 
+std::string_view name(alg::sip::RuleAction action) noexcept {
+  constexpr std::array<std::string_view, 5> kNames = {"pass", "log", "drop", "refuse", "ban"};
+  return kNames.at(static_cast<std::size_t>(action));
+}
+
 std::string_view name(MappingKind kind) noexcept {
   constexpr std::array<std::string_view, 3> kNames = {"dynamic", "forward", "pinhole"};
   return kNames.at(static_cast<std::size_t>(kind));
@@ -199,6 +204,15 @@ Json encode(const CaptureRow& row) {
               {"packets", row.packets},
               {"lost", row.lost},
               {"bytes", row.bytes}};
+}
+
+Json encode(const RuleRow& row) {
+  return Json{
+      {"name", row.name}, {"action", name(row.action)}, {"hits", row.hits}, {"per_worker", row.per_worker}};
+}
+
+Json encode(const ReloadRow& row) {
+  return Json{{"changed", row.changed}, {"generation", row.generation}, {"settled", row.settled}};
 }
 
 Json encode(const WorkerRow& row) {

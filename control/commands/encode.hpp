@@ -27,5 +27,7 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json encode(const PinholeRow& row);
 [[nodiscard]] Json encode(const RegistrationRow& row);
 [[nodiscard]] Json encode(const CounterRow& row);
+[[nodiscard]] Json encode(const RuleRow& row);
+[[nodiscard]] Json encode(const ReloadRow& row);
 
 }  // namespace pinhole::control

@@ -166,7 +166,7 @@ Result<Json> show_registrations(const Model& model, const Arguments& arguments) 
 Result<Json> show_sip(const Model& model, const Arguments&) {
   const auto status = model.status();
   if (!status.sip) {
-    return Error{ErrorCode::unavailable, "a worker is writing its switch down just now; ask again"};
+    return Error{ErrorCode::unavailable, "a worker is writing its policy down just now; ask again"};
   }
   return encode(*status.sip);
 }
@@ -252,6 +252,22 @@ Result<Json> show_stats(const Model& model, const Arguments& arguments) {
   return Json{{"counters", std::move(list)}};
 }
 
+Result<Json> show_rules(const Model& model, const Arguments&) {
+  const auto rows = model.rules();
+  if (!rows) {
+    return Error{ErrorCode::unavailable, "a worker is writing its policy down just now; ask again"};
+  }
+  Json list = Json::array();
+  for (const auto& row : *rows) list.push_back(encode(row));
+  return Json{{"rules", std::move(list)}};
+}
+
+Result<Json> reload(const Model& model, const Arguments&) {
+  const auto row = model.controls().reload();
+  if (!row) return row.error();
+  return encode(*row);
+}
+
 Result<Json> show_config(const Model& model, const Arguments&) {
   return Json{{"config", Json::parse(model.configuration())}};
 }
@@ -316,6 +332,18 @@ constexpr std::array kCommands = {
             Needs::dataplane, kSipArguments, turn_sip_on},
     Command{"sip.off", "switch the SIP gateway off for new calls; those that live are seen through",
             Access::write, Needs::dataplane, kSipArguments, turn_sip_off},
+    Command{"rules",
+            "the rules for messages, and how many each has decided about",
+            Access::read,
+            Needs::dataplane,
+            {},
+            show_rules},
+    Command{"reload",
+            "read the configuration file again: rules, and for whom SIP is read; calls live on",
+            Access::write,
+            Needs::dataplane,
+            {},
+            reload},
     Command{"capture.start", "copy packets of both sides into a pcapng file, for a while", Access::write,
             Needs::dataplane, kCaptureArguments, start_capture},
     Command{"capture.stop", "end the capture that runs", Access::write, Needs::dataplane, {}, stop_capture},

@@ -313,6 +313,24 @@ std::string render_stats(const Json& result) {
   return table.text();
 }
 
+std::string render_rules(const Json& result) {
+  const auto& rules = result.at("rules");
+  if (rules.empty()) return "no rules\n";
+  Table table({{"RULE"}, {"ACTION"}, {"HITS", Align::right}});
+  for (const auto& row : rules) table.add({cell(row, "name"), cell(row, "action"), cell(row, "hits")});
+  return table.text();
+}
+
+std::string render_reload(const Json& result) {
+  std::string out;
+  for (const auto& key : result.at("changed")) {
+    out += fmt::format("{}{}", out.empty() ? "changed: " : ", ", printable(key.get<std::string>()));
+  }
+  out = out.empty() ? "in force again, as it was" : out;
+  if (!result.at("settled").get<bool>()) out += " (not all workers have heard of it yet)";
+  return out + '\n';
+}
+
 std::string render_config(const Json& result) {
   return json_text(result.at("config"));
 }
@@ -338,6 +356,8 @@ constexpr std::array kRenderers = {
     Renderer{"sip.show", render_sip},
     Renderer{"sip.on", render_sip},
     Renderer{"sip.off", render_sip},
+    Renderer{"rules", render_rules},
+    Renderer{"reload", render_reload},
     Renderer{"capture.start", render_capture},
     Renderer{"capture.stop", render_capture},
     Renderer{"capture.status", render_capture},

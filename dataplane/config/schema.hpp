@@ -6,6 +6,7 @@
 
 #include "dataplane/config/schema_key.hpp"
 #include "dataplane/config/schema_nat.hpp"
+#include "dataplane/config/schema_protection.hpp"
 #include "dataplane/config/structs.hpp"
 
 #include <tuple>
@@ -249,6 +250,9 @@ struct Schema<Config> {
       Key{.name = "dpdk", .member = &Config::dpdk, .help = "what both processes share through DPDK"},
       Key{.name = "nat", .member = &Config::nat, .help = "address and port translation"},
       Key{.name = "sip", .member = &Config::sip, .help = "the SIP application layer gateway"},
+      Key{.name = "protection",
+          .member = &Config::protection,
+          .help = "which messages go on; can be changed at run time (pinholectl reload)"},
       Key{.name = "icmp", .member = &Config::icmp, .help = "ICMP that Pinhole itself sends"},
       Key{.name = "control", .member = &Config::control, .help = "the control process"},
   };

@@ -51,6 +51,11 @@ inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator
 inline constexpr std::uint64_t kMaxLogPath = 1024;
+inline constexpr std::uint64_t kMaxRuleName = 30;  // ipc::RuleEvent
+inline constexpr std::uint64_t kMaxMessageRules =
+    120;  // alg::sip::RuleSet, without those of protection.unknown
+inline constexpr std::string_view kUnknownRules =
+    "unknown.";  // how the names of those of protection.unknown begin
 inline constexpr std::uint64_t kMaxCpu = 1023;
 inline constexpr std::uint64_t kMaxStaticMappings = 256;
 inline constexpr std::uint64_t kMaxUntranslated = 64;       // of exempt and of route

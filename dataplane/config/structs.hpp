@@ -4,6 +4,7 @@
 // validate.hpp says whether it can be run. Both processes and pinholectl use it.
 
 #include "alg/sip/policy.hpp"
+#include "dataplane/config/structs_protection.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
 #include "nat/port_plan.hpp"
@@ -305,6 +306,7 @@ struct Config {
   Dpdk dpdk;
   Nat nat;
   Sip sip;
+  Protection protection;
   Icmp icmp;
   Control control;
 

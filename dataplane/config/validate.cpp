@@ -84,7 +84,8 @@ Result<void> validate(const Config& config) {
   // Later checks rely on earlier ones: addresses before what is looked up in them.
   constexpr std::array kChecks = {check_network, check_workers,  check_dpdk,         check_pool,
                                   check_ports,   check_forwards, check_untranslated, check_static_mappings,
-                                  check_blocks,  check_nat_log,  check_sip,          check_control};
+                                  check_blocks,  check_nat_log,  check_sip,          check_protection,
+                                  check_control};
   for (const auto check : kChecks) {
     if (auto result = check(config); !result) return result;
   }

@@ -39,5 +39,6 @@ namespace pinhole::config {
 [[nodiscard]] Result<void> check_static_mappings(const Config& config);  // validate_static.cpp
 [[nodiscard]] Result<void> check_blocks(const Config& config);           // validate_blocks.cpp
 [[nodiscard]] Result<void> check_nat_log(const Config& config);          // validate_nat.cpp
+[[nodiscard]] Result<void> check_protection(const Config& config);       // validate_protection.cpp
 
 }  // namespace pinhole::config

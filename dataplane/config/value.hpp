@@ -88,6 +88,62 @@ struct Words<alg::sip::LocalMedia> {
                                       Word{"direct", alg::sip::LocalMedia::direct}};
 };
 template <>
+struct Words<alg::sip::RuleAction> {
+  // What bans is not offered to rules.
+  static constexpr std::array kAll = {
+      Word{"pass", alg::sip::RuleAction::pass}, Word{"log", alg::sip::RuleAction::log},
+      Word{"drop", alg::sip::RuleAction::drop}, Word{"refuse", alg::sip::RuleAction::refuse}};
+};
+template <>
+struct Words<Direction> {
+  static constexpr std::array kAll = {Word{"out", Direction::out}, Word{"in", Direction::in}};
+};
+template <>
+struct Words<nat::Realm> {
+  static constexpr std::array kAll = {Word{"nat", nat::Realm::translated},
+                                      Word{"route", nat::Realm::untranslated}};
+};
+template <>
+struct Words<MessageKind> {
+  static constexpr std::array kAll = {Word{"request", MessageKind::request},
+                                      Word{"response", MessageKind::response}};
+};
+template <>
+struct Words<Unknown> {
+  static constexpr std::array kAll = {Word{"pass", Unknown::pass}, Word{"log", Unknown::log},
+                                      Word{"drop", Unknown::drop}};
+};
+template <>
+struct Words<alg::sip::Method> {
+  static constexpr std::array kAll = {Word{"INVITE", alg::sip::Method::invite},
+                                      Word{"ACK", alg::sip::Method::ack},
+                                      Word{"BYE", alg::sip::Method::bye},
+                                      Word{"CANCEL", alg::sip::Method::cancel},
+                                      Word{"REGISTER", alg::sip::Method::register_},
+                                      Word{"OPTIONS", alg::sip::Method::options},
+                                      Word{"PRACK", alg::sip::Method::prack},
+                                      Word{"UPDATE", alg::sip::Method::update},
+                                      Word{"INFO", alg::sip::Method::info},
+                                      Word{"SUBSCRIBE", alg::sip::Method::subscribe},
+                                      Word{"NOTIFY", alg::sip::Method::notify},
+                                      Word{"REFER", alg::sip::Method::refer},
+                                      Word{"MESSAGE", alg::sip::Method::message},
+                                      Word{"PUBLISH", alg::sip::Method::publish},
+                                      Word{"unknown", alg::sip::Method::other}};
+};
+template <>
+struct Words<alg::sip::Defect> {
+  static constexpr std::array kAll = {Word{"not_sip", alg::sip::Defect::not_sip},
+                                      Word{"start_line", alg::sip::Defect::start_line},
+                                      Word{"unterminated", alg::sip::Defect::unterminated},
+                                      Word{"duplicate_header", alg::sip::Defect::duplicate_header},
+                                      Word{"too_many_headers", alg::sip::Defect::too_many_headers},
+                                      Word{"missing_header", alg::sip::Defect::missing_header},
+                                      Word{"cseq", alg::sip::Defect::cseq},
+                                      Word{"content_length", alg::sip::Defect::content_length},
+                                      Word{"short_body", alg::sip::Defect::short_body}};
+};
+template <>
 struct Words<nat::Protocol> {
   // ICMP has no ports to forward.
   static constexpr std::array kAll = {Word{"udp", nat::Protocol::udp}, Word{"tcp", nat::Protocol::tcp}};

@@ -8,30 +8,28 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "dataplane/ipc/sip_switch.hpp"
-
 namespace pinhole::ipc {
 
 enum class CommandType : std::uint8_t {
-  close_call,   // shut the pinholes of a call and free its card
-  keep_call,    // the call lives: its pinholes may be idle for `seconds` from now
-  prepare_sip,  // work out `sip` for `generation`, and say so on the card (dataplane/ipc/sip_switch.hpp)
-  commit_sip,   // take what was prepared for `generation`
+  close_call,       // shut the pinholes of a call and free its card
+  keep_call,        // the call lives: its pinholes may be idle for `seconds` from now
+  announce_policy,  // a policy of `generation` will come (dataplane/ipc/policy.hpp)
+  prepare_policy,   // it has been written to `slot`
+  commit_policy,    // use it
 };
 
 struct Command {
   std::uint32_t sequence = 0;
   std::uint16_t abi_version = 0;
   CommandType type = CommandType::close_call;
-  std::uint8_t reserved = 0;
+  std::uint8_t slot = 0;
   std::uint32_t card = 0;
   std::uint32_t card_generation = 0;
   std::uint32_t seconds = 0;
   std::uint32_t generation = 0;
-  SipChange sip{};
   std::uint32_t sequence_again = 0;  // equals `sequence` in a whole message
 };
 static_assert(std::is_trivially_copyable_v<Command>);
-static_assert(sizeof(Command) == 40);
+static_assert(sizeof(Command) == 28);
 
 }  // namespace pinhole::ipc

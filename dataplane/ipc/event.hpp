@@ -22,6 +22,7 @@ enum class EventType : std::uint8_t {
   call_closed,   // the worker freed a call card and its pinholes (payload: closed)
   registration,  // a binding was granted, refreshed or ended (payload: registration)
   sip_why,       // what was done to a message that was told of before (payload: why)
+  rule,          // a rule that logs decided about a message (payload: rule)
 };
 
 /// One line of a call's ladder, and what it did to the call.
@@ -63,6 +64,16 @@ struct SipWhyEvent {
   WhyPack records;
 };
 
+struct RuleEvent {
+  alg::Direction direction = alg::Direction::outbound;
+  nat::Protocol protocol = nat::Protocol::udp;
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint remote;
+  Text<30> rule;   // its name
+  Text<94> start;  // the first line of the message, whatever it is
+};
+
 struct Event {
   Event() noexcept : sip{} {}
 
@@ -76,6 +87,7 @@ struct Event {
     CallClosedEvent closed;
     RegistrationEvent registration;
     SipWhyEvent why;
+    RuleEvent rule;
   };
 };
 static_assert(std::is_trivially_copyable_v<Event>);

@@ -2,8 +2,8 @@
 #pragma once
 // What control finds when it attaches: one block of shared memory under a known name that leads to all else.
 // Invariant: written by the data plane before `ready` is set, then constant, but for the heartbeat and what
-// `capture` leads to. Pointers are valid in both processes, because a DPDK secondary maps the primary's
-// memory at the same addresses.
+// `capture` and `policies` lead to. Pointers are valid in both processes, because a DPDK secondary maps the
+// primary's memory at the same addresses.
 
 #include <array>
 #include <atomic>
@@ -11,7 +11,7 @@
 
 #include "dataplane/ipc/capture.hpp"
 #include "dataplane/ipc/card.hpp"
-#include "dataplane/ipc/sip_switch.hpp"
+#include "dataplane/ipc/policy.hpp"
 #include "dataplane/ipc/text.hpp"
 #include "dataplane/stats.hpp"
 #include "nat/mapping.hpp"
@@ -20,7 +20,7 @@
 namespace pinhole::ipc {
 
 /// Grows with every change to a struct in this folder, to nat::Mapping or to a list of counters.
-inline constexpr std::uint16_t kAbiVersion = 6;
+inline constexpr std::uint16_t kAbiVersion = 7;
 inline constexpr std::uint64_t kMagic = 0x50494e484f4c4531;  // "PINHOLE1"
 inline constexpr std::size_t kMaxWorkers = nat::kMaxWorkers;
 inline constexpr std::size_t kMaxInterfaces = 16;
@@ -28,6 +28,7 @@ inline constexpr std::size_t kMaxInterfaces = 16;
 /// In DPDK's runtime directory: locked by a data plane that control may attach to (dataplane/ready_file.hpp).
 inline constexpr const char* kReadyFile = "pinhole_ready";
 inline constexpr const char* kLayoutName = "pinhole_layout";           // memzone
+inline constexpr const char* kPolicyName = "pinhole_policy";           // memzone of PolicyImage[kPolicySlots]
 inline constexpr const char* kEventRingName = "pinhole_event_%u";      // rte_ring of Event, %u: worker
 inline constexpr const char* kCommandRingName = "pinhole_command_%u";  // rte_ring of Command, %u: worker
 
@@ -44,8 +45,9 @@ struct WorkerShare {
   std::uint32_t call_capacity = 0;
   const Shared<RegistrationCard>* registrations = nullptr;
   std::uint32_t registration_capacity = 0;
-  const Shared<SipCard>* sip = nullptr;
-  CaptureRing* capture = nullptr;  // control moves its read end
+  const Shared<PolicyCard>* policy = nullptr;
+  const alg::sip::RuleHits* rule_hits = nullptr;  // kPolicySlots of them
+  CaptureRing* capture = nullptr;                 // control moves its read end
 };
 
 struct InterfaceShare {
@@ -72,6 +74,7 @@ struct Layout {
   std::array<WorkerShare, kMaxWorkers> workers{};
   std::array<InterfaceShare, kMaxInterfaces> interfaces{};
   CaptureSwitch* capture = nullptr;  // written by control
+  PolicyImage* policies = nullptr;   // kPolicySlots of them; control writes the one that nobody uses
   std::atomic<std::uint64_t> heartbeat{0};
   std::atomic<std::uint64_t> mbufs_in_use{0};  // of the packet pool, refreshed with the heartbeat
   std::atomic<bool> ready{false};

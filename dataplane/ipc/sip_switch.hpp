@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // The switch of the SIP gateway (RFC 4787 REQ-10, RFC 5382 REQ-6): for all, by interface, and by inside host.
-// Each worker holds a copy and asks it of each SIP message; the copy lies in shared memory, so that control
-// shows it and has it back after a restart.
-//
-// A change is a generation. Control tells it to every worker (CommandType::prepare_sip), which works out what
-// it would have and says so on its card; when all have, control tells them to take it (commit_sip). If one
-// has not, nobody does.
+// Workers ask it of each SIP message. It is part of the policy (dataplane/ipc/policy.hpp), which says how it
+// is turned while calls live.
 
 #include <algorithm>
 #include <array>
@@ -83,6 +79,12 @@ class SipSwitch {
     return next;
   }
 
+  /// Whether it may be asked, whoever wrote it.
+  [[nodiscard]] bool is_sound() const noexcept {
+    return rule_count_ <= kMaxRules &&
+           std::ranges::all_of(rules(), [](const SipRule& rule) { return rule.hosts.length <= 32; });
+  }
+
   friend bool operator==(const SipSwitch& a, const SipSwitch& b) noexcept {
     return a.on_ == b.on_ && a.interfaces_off_ == b.interfaces_off_ &&
            std::ranges::equal(a.rules(), b.rules());
@@ -124,14 +126,5 @@ class SipSwitch {
   std::uint16_t interfaces_off_ = 0;  // a bit each
   std::array<SipRule, kMaxRules> rules_{};
 };
-
-/// What a worker has, and what it is ready to take.
-struct SipCard {
-  std::uint32_t generation = 0;
-  std::uint32_t prepared = 0;  // a generation, or 0
-  SipSwitch current;
-  SipSwitch next;  // of `prepared`
-};
-static_assert(std::is_trivially_copyable_v<SipCard>);
 
 }  // namespace pinhole::ipc

@@ -77,6 +77,28 @@ TEST_CASE("the switch of the SIP gateway is turned for all, an interface or host
   CHECK_FALSE(model.turns.last.has_value());
 }
 
+TEST_CASE("rules are shown in their order with what they have decided", "[control][commands][rules]") {
+  auto model = sample_model();
+  const auto rules = run(model, "rules").at("rules");
+  CHECK(column(rules, "name") == Texts{"scanners", "unknown.nat.methods"});
+  CHECK(column(rules, "action") == Texts{"drop", "log"});
+  CHECK(column(rules, "hits") == Texts{"17", "0"});
+  CHECK(column(rules, "per_worker") == Texts{"[12,5]", "[0,0]"});
+  model.rule_rows.reset();
+  CHECK(fail(model, "rules").code == ErrorCode::unavailable);
+}
+
+TEST_CASE("the configuration is read again, or it is said why not", "[control][commands][rules]") {
+  const auto model = sample_model();
+  CHECK(find_command("reload")->access == Access::write);
+  const auto result = run(model, "reload");
+  CHECK(result.at("changed") == Json{"protection.rules", "sip.enabled"});
+  CHECK(result.at("generation") == 5);
+  CHECK(result.at("settled") == true);
+  model.turns.reload_error = Error{ErrorCode::conflict, "nat.pool: ..."};
+  CHECK(fail(model, "reload").code == ErrorCode::conflict);
+}
+
 TEST_CASE("a capture is ordered with its limits and one filter", "[control][commands][capture][AC-25]") {
   const auto model = sample_model();
   SECTION("nothing but a file") {

@@ -2,8 +2,11 @@
 #pragma once
 // A data plane of vectors and a clock that tests turn by hand.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -24,7 +27,8 @@ class FakeLink final : public WorkerLink {
   FakeLink(std::size_t workers, std::size_t cards)
       : calls(workers, std::vector<ipc::CallCard>(cards)),
         registrations(workers, std::vector<ipc::RegistrationCard>(cards)),
-        sip(workers) {}
+        policies(workers),
+        hits(workers) {}
 
   std::uint32_t call_capacity(std::uint32_t worker) const noexcept override {
     return static_cast<std::uint32_t>(calls[worker].size());
@@ -40,9 +44,18 @@ class FakeLink final : public WorkerLink {
                                                          std::uint32_t card) const noexcept override {
     return registrations[worker][card];
   }
-  std::optional<ipc::SipCard> sip_card(std::uint32_t worker) const noexcept override {
-    if (worker >= sip.size() || torn_sip.contains(worker)) return std::nullopt;
-    return sip[worker];
+  std::optional<ipc::PolicyCard> policy_card(std::uint32_t worker) const noexcept override {
+    if (worker >= policies.size() || torn_policies.contains(worker)) return std::nullopt;
+    return policies[worker];
+  }
+  const ipc::PolicyImage& policy(std::uint8_t slot) const noexcept override { return images->at(slot); }
+  std::uint64_t rule_hits(std::uint32_t worker, std::uint8_t slot, std::size_t rule) const noexcept override {
+    const auto found = hits[worker].find({slot, rule});
+    return found == hits[worker].end() ? 0 : found->second;
+  }
+  void write_policy(std::uint8_t slot, const ipc::PolicyImage& image) noexcept override {
+    written.push_back(slot);
+    images->at(slot) = image;
   }
   MediaActivity media(const ipc::CallCard& card) const noexcept override {
     if (card.pinhole_count == 0) return {};
@@ -78,9 +91,13 @@ class FakeLink final : public WorkerLink {
 
   std::vector<std::vector<ipc::CallCard>> calls;
   std::vector<std::vector<ipc::RegistrationCard>> registrations;
-  std::vector<ipc::SipCard> sip;
+  std::vector<ipc::PolicyCard> policies;
+  std::vector<std::map<std::pair<std::uint8_t, std::size_t>, std::uint64_t>> hits;  // by slot and rule
+  std::unique_ptr<std::array<ipc::PolicyImage, ipc::kPolicySlots>> images =
+      std::make_unique<std::array<ipc::PolicyImage, ipc::kPolicySlots>>();
+  std::vector<std::uint8_t> written;  // slots, in order
   std::set<std::pair<std::uint32_t, std::uint32_t>> torn;
-  std::set<std::uint32_t> torn_sip;
+  std::set<std::uint32_t> torn_policies;
   std::vector<Sent> sent;
   bool ring_full = false;
   nat::Tick last_media = 0;

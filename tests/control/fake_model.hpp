@@ -31,6 +31,7 @@ class FakeModel : public Model {
   std::vector<CallDetail> call_details;
   std::vector<RegistrationRow> registration_rows;
   std::vector<CounterRow> counter_rows;
+  std::optional<std::vector<RuleRow>> rule_rows{std::vector<RuleRow>{}};
   config::Config config_value;
   std::string config_text = R"({"interfaces": []})";
 
@@ -97,6 +98,7 @@ class FakeModel : public Model {
   }
 
   [[nodiscard]] std::vector<CounterRow> counters() const override { return counter_rows; }
+  [[nodiscard]] std::optional<std::vector<RuleRow>> rules() const override { return rule_rows; }
   [[nodiscard]] const config::Config& config() const override { return config_value; }
   [[nodiscard]] std::string configuration() const override { return config_text; }
   [[nodiscard]] Controls& controls() const override { return turns; }
@@ -113,6 +115,12 @@ class FakeModel : public Model {
       return row;
     }
     std::optional<SipTurn> last;
+
+    Result<ReloadRow> reload() override {
+      if (reload_error) return *reload_error;
+      return ReloadRow{.changed = {"protection.rules", "sip.enabled"}, .generation = 5};
+    }
+    std::optional<Error> reload_error;
 
     Result<CaptureRow> start_capture(const CaptureOrder& order) override {
       ordered = order;
@@ -337,6 +345,12 @@ inline FakeModel sample_model() {
                               .external = endpoint("198.51.100.1", 40000),
                               .registrar = endpoint("203.0.113.9", 5060),
                               .expires_s = 3540}};
+  model.rule_rows = {
+      {{.name = "scanners", .action = alg::sip::RuleAction::drop, .hits = 17, .per_worker = {12, 5}},
+       {.name = "unknown.nat.methods",
+        .action = alg::sip::RuleAction::log,
+        .hits = 0,
+        .per_worker = {0, 0}}}};
   model.counter_rows = {{"drop", "drop_no_mapping", "to an external port that stands for nobody", 6, {2, 4}},
                         {"drop", "drop_ttl_expired", "the TTL ran out", 0, {0, 0}},
                         {"nat", "mapping_created", "mappings created", 9, {4, 5}},

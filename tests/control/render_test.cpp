@@ -70,6 +70,18 @@ TEST_CASE("the switch of the SIP gateway is shown in a line", "[control][render]
   }
 }
 
+TEST_CASE("rules are a table, and reading the file again says what it changed", "[control][render][rules]") {
+  auto model = sample_model();
+  CHECK(shown(model, "rules") == R"(
+RULE                 ACTION  HITS
+scanners             drop      17
+unknown.nat.methods  log        0
+)");
+  CHECK(shown(model, "reload") == "\nchanged: protection.rules, sip.enabled\n");
+  model.rule_rows->clear();
+  CHECK(shown(model, "rules") == "\nno rules\n");
+}
+
 TEST_CASE("what is wrong with the log of NAT is shown for people", "[control][render][nat_log]") {
   auto model = sample_model();
   model.now.nat_log->file_problem = "cannot be written: No space left on device";

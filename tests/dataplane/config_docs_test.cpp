@@ -67,7 +67,7 @@ std::string comment(const KeyReference& row) {
 }  // namespace
 
 TEST_CASE("the examples can be loaded", "[config][docs]") {
-  for (const char* name : {"minimal.json", "full.json"}) {
+  for (const char* name : {"minimal.json", "full.json", "protection.json"}) {
     DYNAMIC_SECTION(name) {
       const auto config = load(kDocs + "examples/" + name);
       CHECK((config ? std::string{} : config.error().message) == "");

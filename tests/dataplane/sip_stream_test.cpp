@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/config/policy.hpp"
 #include "dataplane/context.hpp"
 #include "tests/dataplane/tcp_talk.hpp"
+#include "tests/support/policy_talk.hpp"
 
 using namespace pinhole;
 using namespace pinhole::test;
@@ -258,11 +260,8 @@ TEST_CASE("while the gateway is off, messages of a connection pass as they came,
     CHECK((out[0].text == text || out[0].text.find(connection.phone()) == std::string::npos));
     return out[0].text != text;
   };
-  const auto turn = [&](bool on) {
-    lab.context(0).sip_card.write([on](ipc::SipCard& card) {
-      card.current = *card.current.after({.scope = ipc::SipScope::all, .on = on});
-    });
-  };
+  PolicyTalk talk(lab);
+  const auto turn = [&](bool on) { talk.turn({.scope = ipc::SipScope::all, .on = on}); };
   CHECK(is_translated("one"));
   turn(false);
   const auto pinholes = lab.count(WorkerCounter::pinhole_opened);
@@ -281,9 +280,7 @@ TEST_CASE("while the gateway is off, a call that lives is seen through on a conn
   auto& lab = connection.lab();
   const auto invite = connection.invite();
   check_invite(connection, connection.from_phone(kFirst, kProxyFirst, invite).at(0).text);
-  lab.context(0).sip_card.write([](ipc::SipCard& card) {
-    card.current = *card.current.after({.scope = ipc::SipScope::all, .on = false});
-  });
+  PolicyTalk(lab).turn({.scope = ipc::SipScope::all, .on = false});
   connection.connect(5070);
   auto other = invite;
   other.replace(other.find("one@"), 3, "two");
@@ -292,13 +289,39 @@ TEST_CASE("while the gateway is off, a call that lives is seen through on a conn
   CHECK(lab.count(WorkerCounter::call_live) == 1);
 }
 
+TEST_CASE("a message that a rule drops is taken out of its connection, and the next one goes on",
+          "[dataplane][sip][stream][policy]") {
+  Connection connection(true);
+  auto& lab = connection.lab();
+  config::Rule rule;
+  rule.name = "no-invites";
+  rule.action = alg::sip::RuleAction::drop;
+  rule.transport = nat::Protocol::tcp;
+  rule.interfaces = {"outside"};
+  rule.methods = {alg::sip::Method::invite};
+  auto config = lab_config();
+  config.protection.rules = {rule};
+  PolicyTalk talk(lab);
+  talk.put([&](ipc::PolicyImage& image) { REQUIRE(config::write_policy(config, image).has_value()); });
+
+  const auto invite = connection.invite();
+  auto options = invite;
+  for (auto at = options.find("INVITE"); at != std::string::npos; at = options.find("INVITE"))
+    options.replace(at, 6, "OPTIONS");
+  const auto out = connection.from_phone(kFirst, kProxyFirst, invite + options);
+  std::string text;
+  for (const auto& segment : out) text += segment.text;
+  CHECK(text.starts_with("OPTIONS sip:bob@example.com SIP/2.0\r\n"));
+  CHECK(text.find("INVITE") == std::string::npos);
+  CHECK(lab.dropped(DropReason::drop_sip_rule) == 1);
+  CHECK(talk.hits(0) == 1);
+}
+
 TEST_CASE("while the gateway is off and no call lives, a connection that begins is not read",
           "[dataplane][sip][stream][AC-24]") {
   Connection connection(true);
   auto& lab = connection.lab();
-  lab.context(0).sip_card.write([](ipc::SipCard& card) {
-    card.current = *card.current.after({.scope = ipc::SipScope::all, .on = false});
-  });
+  PolicyTalk(lab).turn({.scope = ipc::SipScope::all, .on = false});
   const auto streams = lab.context(0).streams.size();
   connection.connect(5070);
   CHECK(lab.context(0).streams.size() == streams);

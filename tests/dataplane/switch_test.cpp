@@ -7,11 +7,8 @@
 #include <vector>
 
 #include "dataplane/context.hpp"
-#include "dataplane/ipc/command.hpp"
-#include "dataplane/ipc/layout.hpp"
 #include "tests/support/pipeline_lab.hpp"
-
-#include <rte_ring_elem.h>
+#include "tests/support/policy_talk.hpp"
 
 using namespace pinhole;
 using namespace pinhole::test;
@@ -72,35 +69,10 @@ struct Scene {
     return is_translated(kInside, phone, kProxy, first_invite(phone, call_id));
   }
 
-  void tell(unsigned worker, ipc::Command command) {
-    const auto name = std::string("pinhole_command_") + std::to_string(worker);
-    command.abi_version = ipc::kAbiVersion;
-    command.sequence = command.sequence_again = ++sequence_;
-    REQUIRE(rte_ring_enqueue_elem(rte_ring_lookup(name.c_str()), &command, sizeof command) == 0);
-  }
-  /// As control does it.
-  void turn(const ipc::SipChange& change) {
-    ++generation_;
-    for (unsigned worker = 0; worker < lab.workers(); ++worker) {
-      tell(worker, {.type = ipc::CommandType::prepare_sip, .generation = generation_, .sip = change});
-    }
-    lab.pass_s(1);
-    for (unsigned worker = 0; worker < lab.workers(); ++worker) {
-      CHECK(lab.context(worker).sip_card.read()->prepared == generation_);
-      CHECK(lab.context(worker).sip_card.read()->generation == generation_ - 1);
-      tell(worker, {.type = ipc::CommandType::commit_sip, .generation = generation_});
-    }
-    lab.pass_s(1);
-    for (unsigned worker = 0; worker < lab.workers(); ++worker) {
-      CHECK(lab.context(worker).sip_card.read()->generation == generation_);
-    }
-  }
+  void turn(const ipc::SipChange& change) { talk.turn(change); }
 
   PipelineLab lab;
-
- private:
-  std::uint32_t sequence_ = 0;
-  std::uint32_t generation_ = 0;
+  PolicyTalk talk{lab};
 };
 
 }  // namespace
@@ -251,20 +223,46 @@ TEST_CASE("a change that was not prepared, or is not the last one, is not taken"
           "[dataplane][sip_switch][AC-24]") {
   Scene scene;
   const ipc::SipChange off{.scope = ipc::SipScope::all, .on = false};
-  const auto& card = scene.lab.context(0).sip_card;
-  scene.tell(0, {.type = ipc::CommandType::commit_sip, .generation = 1});
+  const auto card = [] { return PolicyTalk::card(); };
+  const auto slot =
+      scene.talk.write([&](ipc::PolicyImage& image) { image.sip = image.sip.after(off).value(); });
+  scene.talk.tell(0, {.type = ipc::CommandType::commit_policy, .generation = 1});
   scene.lab.pass_s(1);
-  CHECK(card.read()->generation == 0);
-  scene.tell(0, {.type = ipc::CommandType::prepare_sip, .generation = 5, .sip = off});
-  scene.tell(0, {.type = ipc::CommandType::prepare_sip, .generation = 6, .sip = {.on = true}});
-  scene.tell(0, {.type = ipc::CommandType::commit_sip, .generation = 5});
+  CHECK(card().generation == 0);
+  scene.talk.tell(0, {.type = ipc::CommandType::prepare_policy, .slot = slot, .generation = 5});
+  scene.talk.tell(0, {.type = ipc::CommandType::prepare_policy, .slot = slot, .generation = 6});
+  scene.talk.tell(0, {.type = ipc::CommandType::commit_policy, .generation = 5});
   scene.lab.pass_s(1);
-  CHECK(card.read()->generation == 0);
-  CHECK(card.read()->current.on());
-  scene.tell(0, {.type = ipc::CommandType::commit_sip, .generation = 6});
+  CHECK(card().generation == 0);
+  CHECK(scene.lab.context(0).policy.sip().on());
+  scene.talk.tell(0, {.type = ipc::CommandType::commit_policy, .generation = 6});
   scene.lab.pass_s(1);
-  CHECK(card.read()->generation == 6);
-  CHECK(card.read()->prepared == 0);
+  CHECK(card().generation == 6);
+  CHECK(card().prepared == 0);
+  CHECK_FALSE(scene.lab.context(0).policy.sip().on());
   CHECK(scene.lab.count(WorkerCounter::command_stale) == 2);
   CHECK(scene.lab.count(WorkerCounter::command_done) == 3);
+}
+
+TEST_CASE("a policy that is damaged, in use or nowhere is refused, and the one in use stays",
+          "[dataplane][policy]") {
+  Scene scene;
+  const auto card = [] { return PolicyTalk::card(); };
+  auto slot = scene.talk.write([](ipc::PolicyImage&) {});
+  SECTION("damaged") {
+    PolicyTalk::image(slot).rules.rule_count = 60000;
+  }
+  SECTION("in use") {
+    slot = card().slot;
+  }
+  SECTION("nowhere") {
+    slot = 200;
+  }
+  scene.talk.tell(0, {.type = ipc::CommandType::prepare_policy, .slot = slot, .generation = 3});
+  scene.talk.tell(0, {.type = ipc::CommandType::commit_policy, .generation = 3});
+  scene.lab.pass_s(1);
+  CHECK(card().refused == 3);
+  CHECK(card().prepared == 0);
+  CHECK(card().generation == 0);
+  CHECK(scene.lab.context(0).policy.sip().on());
 }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/config/difference.hpp"
+
+#include "dataplane/config/render.hpp"
+#include "dataplane/config/walk.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace pinhole::config {
+
+namespace {
+
+void compare(const nlohmann::ordered_json& one, const nlohmann::ordered_json& other, const std::string& path,
+             std::vector<std::string>& paths) {
+  if (one == other) return;
+  if (one.is_object() && other.is_object()) {
+    for (const auto& [key, value] : one.items()) {
+      compare(value, other.at(key), join_path(path, key), paths);
+    }
+  } else if (one.is_array() && other.is_array() && one.size() == other.size()) {
+    for (std::size_t i = 0; i < one.size(); ++i) compare(one[i], other[i], item_path(path, i), paths);
+  } else {
+    paths.push_back(path);
+  }
+}
+
+bool is_within(std::string_view path, std::string_view section) {
+  return path.starts_with(section) &&
+         (path.size() == section.size() || path[section.size()] == '.' || path[section.size()] == '[');
+}
+
+}  // namespace
+
+std::vector<std::string> differences(const Config& one, const Config& other) {
+  std::vector<std::string> paths;
+  compare(to_json(one), to_json(other), "", paths);
+  return paths;
+}
+
+bool changes_at_run_time(std::string_view path) {
+  for (const std::string_view section : {"protection", "sip.enabled", "sip.only", "sip.exclude"}) {
+    if (is_within(path, section)) return true;
+  }
+  return path.starts_with("interfaces[") && path.ends_with("].sip");
+}
+
+}  // namespace pinhole::config
