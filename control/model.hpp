@@ -9,6 +9,7 @@
 #include "alg/sip/rule_set.hpp"
 #include "control/error.hpp"
 #include "dataplane/config/structs.hpp"
+#include "dataplane/ipc/ban.hpp"
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/sip_switch.hpp"
 #include "dataplane/ipc/why.hpp"
@@ -294,6 +295,36 @@ struct CounterRow {
   std::vector<std::uint64_t> per_worker;  // empty for control's own
 };
 
+/// A ban that holds.
+struct BanRow {
+  nat::Prefix prefix;
+  ipc::BanReason reason = ipc::BanReason::manual;
+  bool proven = false;  // by traffic both ways
+  std::string detail;   // the User-Agent, the subscriber, or the note of an operator
+  Time since;
+  Time until;
+  std::uint32_t level = 0;  // how often it was made longer
+  std::uint64_t hits = 0;   // packets that were dropped for it
+  bool allowed = false;     // it does nothing: an allow list wins
+};
+
+/// What an operator wants banned.
+struct BanOrderRow {
+  nat::Prefix prefix;
+  std::uint32_t seconds = 3600;
+  std::string note;
+};
+
+struct BanList {
+  Paged<BanRow> bans;
+  std::string problem;  // of the file that they are kept in; empty: none is known
+};
+
+struct AllowRow {
+  nat::Prefix prefix;
+  bool configured = false;  // by the configuration, and so not to be taken back
+};
+
 /// What can be changed at run time.
 class Controls {
  public:
@@ -311,6 +342,12 @@ class Controls {
   virtual CaptureRow stop_capture() = 0;
   virtual CaptureRow capture() = 0;
 
+  // Bans, with or without a data plane. Errors: those of BanStore.
+  virtual Result<BanRow> add_ban(const BanOrderRow& order) = 0;
+  virtual Result<void> lift_ban(nat::Prefix prefix) = 0;
+  virtual Result<void> allow(nat::Prefix prefix) = 0;
+  virtual Result<void> disallow(nat::Prefix prefix) = 0;
+
  protected:
   ~Controls() = default;
 };
@@ -319,8 +356,8 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  /// Answers in every state; the rest are asked only while the data plane is up, but for calls, call details
-  /// and the configuration, which control holds itself.
+  /// Answers in every state; the rest are asked only while the data plane is up, but for calls, call details,
+  /// bans and the configuration, which control holds itself.
   [[nodiscard]] virtual Status status() const = 0;
   [[nodiscard]] virtual std::vector<WorkerRow> workers() const = 0;
   [[nodiscard]] virtual Paged<MappingRow> mappings(const MappingFilter& filter, Page page) const = 0;
@@ -334,6 +371,10 @@ class Model {
   [[nodiscard]] virtual Paged<PinholeRow> pinholes(std::string_view call, Page page) const = 0;
   /// \param aor part of the address of record; empty: any.
   [[nodiscard]] virtual Paged<RegistrationRow> registrations(std::string_view aor, Page page) const = 0;
+  /// Those that hold.
+  [[nodiscard]] virtual BanList bans(Page page) const = 0;
+  /// Of the configuration first.
+  [[nodiscard]] virtual std::vector<AllowRow> allow_list() const = 0;
   /// Every counter of every module, drop reasons among them, in the order of their lists.
   [[nodiscard]] virtual std::vector<CounterRow> counters() const = 0;
   /// None while a worker's card cannot be read.
@@ -342,7 +383,7 @@ class Model {
   [[nodiscard]] virtual const config::Config& config() const = 0;
   /// The same with every default filled in and without secrets, as a JSON document.
   [[nodiscard]] virtual std::string configuration() const = 0;
-  /// Asked only while the data plane is up.
+  /// Asked only while the data plane is up, but for bans.
   [[nodiscard]] virtual Controls& controls() const = 0;
 };
 

@@ -128,9 +128,15 @@ class Runtime::Turns final : public Controls {
     }
     const auto image = std::make_unique<ipc::PolicyImage>();
     if (const auto written = config::write_policy(*read, *image); !written) return written.error();
-    const auto state = runtime_.attached_->policy.put(*image);
+    auto& policy = runtime_.attached_->policy;
+    const auto before = policy.state();
+    if (!before) return Error{ErrorCode::unavailable, "a worker is writing its policy down just now; ask again"};
+    // What was turned at run time stays, unless the file says something else than it did.
+    if (std::ranges::none_of(row.changed, config::is_of_sip_switch)) image->sip = before->image->sip;
+    const auto state = policy.put(*image);
     if (!state) return state.error();
     runtime_.config_ = std::move(*read);
+    runtime_.bans_.use(runtime_.config_.protection);
     row.generation = state->generation;
     row.settled = state->settled;
     log_info("config_reloaded",
@@ -155,6 +161,11 @@ class Runtime::Turns final : public Controls {
 
   CaptureRow capture() override { return runtime_.attached_->capture.row(now()); }
 
+  Result<BanRow> add_ban(const BanOrderRow& order) override { return runtime_.bans_.add(order, now()); }
+  Result<void> lift_ban(nat::Prefix prefix) override { return runtime_.bans_.lift(prefix, now()); }
+  Result<void> allow(nat::Prefix prefix) override { return runtime_.bans_.allow(prefix); }
+  Result<void> disallow(nat::Prefix prefix) override { return runtime_.bans_.disallow(prefix); }
+
  private:
   Result<std::uint8_t> interface_number(const std::string& name) const {
     const auto& all = runtime_.facts_.interfaces;
@@ -175,6 +186,7 @@ Runtime::Runtime(boost::asio::io_context& context, config::Config config, std::s
       primary_path_(primary_config_path(config_.dpdk.file_prefix)),
       calls_(std::chrono::seconds(config_.control.linger_s), counters_),
       nat_log_(config_, counters_),
+      bans_(config_.protection, config_.control.store, now()),
       turns_(std::make_unique<Turns>(*this)),
       look_timer_(context),
       drain_timer_(context),
@@ -288,6 +300,7 @@ void Runtime::on_attach(Result<Attachment> result, const Primary& primary) {
   set_state(DataplaneState::up);
   calls_.attach(attached_->link, moment);
   registrations_.attach(attached_->link);
+  bans_.attach(attached_->link, facts_.workers, moment);
   nat_log_.attach(attached_->attachment.records, facts_.dataplane_started, moment);
   resync_where_due(moment);
   log_info("dataplane_attached", {{"pid", facts_.dataplane_pid},
@@ -348,6 +361,7 @@ void Runtime::look_at_dataplane() {
   drain();
   calls_.run(moment);
   registrations_.run(moment);
+  bans_.run(moment);
   attached.policy.run();
   attached.capture.run(moment);
 }
@@ -380,6 +394,7 @@ bool Runtime::drain() {
         calls_.on_event(event, attached.clock.at_tsc(event.tsc), moment);
         registrations_.on_event(event, moment);
         if (event.type == ipc::EventType::rule) log_rule(event);
+        bans_.on_event(event, moment);
       }
     }
     if (worker.events.take_gap()) worker.resync_due = true;
@@ -569,6 +584,10 @@ void Runtime::log_rule(const ipc::Event& event) {
                             {"external", nat::EndpointText(told.external).view()},
                             {"remote", nat::EndpointText(told.remote).view()},
                             {"start", told.start.view()}});
+}
+
+BanList Runtime::bans(Page page) const {
+  return {.bans = bans_.rows(page, now()), .problem = bans_.problem()};
 }
 
 Controls& Runtime::controls() const {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "control/attach.hpp"
+#include "control/ban_store.hpp"
 #include "control/call_store.hpp"
 #include "control/capture/capture.hpp"
 #include "control/counters.hpp"
@@ -88,6 +89,8 @@ class Runtime final : public Model {
   [[nodiscard]] std::optional<CallDetail> call(std::string_view id) const override;
   [[nodiscard]] Paged<PinholeRow> pinholes(std::string_view call, Page page) const override;
   [[nodiscard]] Paged<RegistrationRow> registrations(std::string_view aor, Page page) const override;
+  [[nodiscard]] BanList bans(Page page) const override;
+  [[nodiscard]] std::vector<AllowRow> allow_list() const override { return bans_.allow_list(); }
   [[nodiscard]] std::vector<CounterRow> counters() const override;
   [[nodiscard]] std::optional<std::vector<RuleRow>> rules() const override;
   [[nodiscard]] const config::Config& config() const override { return config_; }
@@ -157,6 +160,7 @@ class Runtime final : public Model {
   CallStore calls_;
   RegistrationStore registrations_;
   NatLog nat_log_;
+  BanStore bans_;
   std::unique_ptr<Attached> attached_;
   std::unique_ptr<Turns> turns_;
   std::optional<Primary> seen_;       // at the last look for a data plane

@@ -57,6 +57,12 @@ void SharedLink::write_policy(std::uint8_t slot, const ipc::PolicyImage& image) 
   attachment_.layout->policies[slot] = image;
 }
 
+std::span<const ipc::BanSlot> SharedLink::bans(std::uint32_t worker) const noexcept {
+  const auto* const of = share(worker);
+  if (of == nullptr || of->bans == nullptr) return {};
+  return {of->bans, of->ban_capacity};
+}
+
 MediaActivity SharedLink::media(const ipc::CallCard& card) const noexcept {
   MediaActivity activity;
   const auto count = std::min<std::size_t>(card.pinhole_count, ipc::kMaxPinholes);

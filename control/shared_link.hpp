@@ -30,6 +30,7 @@ class SharedLink final : public WorkerLink {
   [[nodiscard]] std::uint64_t rule_hits(std::uint32_t worker, std::uint8_t slot,
                                         std::size_t rule) const noexcept override;
   void write_policy(std::uint8_t slot, const ipc::PolicyImage& image) noexcept override;
+  [[nodiscard]] std::span<const ipc::BanSlot> bans(std::uint32_t worker) const noexcept override;
   [[nodiscard]] MediaActivity media(const ipc::CallCard& card) const noexcept override;
   [[nodiscard]] nat::Tick tick() const noexcept override { return clock_.tick(); }
   [[nodiscard]] Time time_of(nat::Tick tick) const noexcept override { return clock_.at_tick(tick); }

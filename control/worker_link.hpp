@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "control/model.hpp"
+#include "dataplane/ipc/ban.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/policy.hpp"
@@ -49,6 +51,9 @@ class WorkerLink {
                                                 std::size_t rule) const noexcept = 0;
   /// \param slot  one that no worker uses
   virtual void write_policy(std::uint8_t slot, const ipc::PolicyImage& image) noexcept = 0;
+
+  /// The bans of a worker, as they lie there.
+  [[nodiscard]] virtual std::span<const ipc::BanSlot> bans(std::uint32_t worker) const noexcept = 0;
 
   /// What the pinholes on a card are doing now.
   [[nodiscard]] virtual MediaActivity media(const ipc::CallCard& card) const noexcept = 0;

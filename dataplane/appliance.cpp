@@ -380,6 +380,11 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!policy_card) return policy_card.error();
   auto rule_hits = reserve_array<alg::sip::RuleHits>(name("rule_hits"), ipc::kPolicySlots);
   if (!rule_hits) return rule_hits.error();
+  const auto sources = config.protection.sources_per_worker;
+  auto guard_memory = reserve(name("guard"), Guard::bytes_needed(sources));
+  if (!guard_memory) return guard_memory.error();
+  auto bans = reserve_array<ipc::BanSlot>(name("bans"), BanTable::kCapacity);
+  if (!bans) return bans.error();
   const auto rings = make_control_rings(worker, config.nat.log.wanted());
   if (!rings) return rings.error();
   std::uint64_t hash_seed = 0;
@@ -414,6 +419,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
       .sip_ignores_df = config.sip.ignore_df,
       .policy = {policies_.first<ipc::kPolicySlots>(), rule_hits->first<ipc::kPolicySlots>(), **policy_card},
       .sip_why = config.sip.why,
+      .guard = {.sources = sources, .bans = *bans, .memory = *guard_memory, .seed = hash_seed},
       .icmp_errors_per_s = config.icmp.errors_per_s,
       .start_tsc = layout_->start_tsc,
       .tsc_hz = layout_->tsc_hz});
@@ -428,7 +434,9 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                               .registrations = registrations->data(),
                               .registration_capacity = static_cast<std::uint32_t>(registrations->size()),
                               .policy = *policy_card,
-                              .rule_hits = rule_hits->data()};
+                              .rule_hits = rule_hits->data(),
+                              .bans = bans->data(),
+                              .ban_capacity = static_cast<std::uint32_t>(bans->size())};
   return context;
 }
 

@@ -17,6 +17,7 @@
 #include "dataplane/clock.hpp"
 #include "dataplane/express.hpp"
 #include "dataplane/foreign.hpp"
+#include "dataplane/guard/guard.hpp"
 #include "dataplane/handoff.hpp"
 #include "dataplane/links.hpp"
 #include "dataplane/local_endpoints.hpp"
@@ -99,6 +100,7 @@ struct WorkerParts {
   bool sip_ignores_df = false;
   PolicyMemory policy;
   bool sip_why = false;
+  GuardParts guard;
   std::uint32_t icmp_errors_per_s = 0;
   std::uint64_t start_tsc = 0;
   std::uint64_t tsc_hz = 0;
@@ -135,6 +137,7 @@ struct WorkerContext {
   RouteZones zones;
   AlgHost host;
 
+  Guard guard;
   RuleEvents rule_events;
   alg::sip::Rules rules;
   WorkerPolicy policy;

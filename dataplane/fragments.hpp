@@ -55,6 +55,8 @@ void take_fragment(Burst& burst, unsigned place, WorkerContext& worker, GoOn&& g
   const unsigned owner = owner_of_fragment(packet, from_inside, worker.network.steering);
   if (owner != worker.index) return worker.handoff.add(owner, mbuf);
 
+  if (!from_inside && !worker.guard.admits_fragment(packet.source.address))
+    return worker.transmitter.drop(mbuf, nat::DropReason::drop_fragment_rate);
   const nat::DatagramKey key{packet.source.address, packet.destination.address, packet.identification,
                              packet.protocol, from_inside};
   const auto range = nat::fragment_range(nat::header_at<nat::Ipv4Header>(bytes_of(mbuf), packet.l3_offset));

@@ -65,6 +65,18 @@ void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
     case ipc::CommandType::commit_policy:
       done = worker.policy.commit(command.generation);
       break;
+    case ipc::CommandType::ban:
+      done = worker.guard.ban(command.ban, command.seconds);
+      break;
+    case ipc::CommandType::lift_ban:
+      done = worker.guard.lift(command.ban);
+      break;
+    case ipc::CommandType::allow:
+      done = worker.guard.allow(command.ban.prefix);
+      break;
+    case ipc::CommandType::disallow:
+      done = worker.guard.disallow(command.ban.prefix);
+      break;
     default:
       return counters.add(WorkerCounter::command_refused);
   }
@@ -126,6 +138,7 @@ void keep_house(WorkerContext& worker) noexcept {
 }
 
 void begin_tick(WorkerContext& worker) noexcept {
+  worker.guard.tick(worker.clock.tick());
   ipc::Command command;
   for (unsigned left = kCommandBudget;
        left > 0 && rte_ring_dequeue_elem(worker.commands, &command, sizeof command) == 0; --left) {

@@ -11,6 +11,7 @@
 #include "dataplane/alg_host.hpp"
 #include "dataplane/clock.hpp"
 #include "dataplane/foreign.hpp"
+#include "dataplane/guard/guard.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/network.hpp"
 #include "dataplane/stats.hpp"
@@ -45,18 +46,22 @@ class EventRing final : public EventSink {
   std::uint32_t sequence_ = 0;
 };
 
-/// Tells control of messages that rules log, some a second.
-class RuleEvents final : public alg::sip::RuleLog {
+/// Does what rules ask for: tells control of messages, some a second, and has the guard ban sources.
+class RuleEvents final : public alg::sip::RuleHost {
  public:
   static constexpr std::uint32_t kPerSecond = 10;
   static constexpr std::uint32_t kBurst = 50;
 
-  RuleEvents(EventSink& events, const Clock& clock, std::uint64_t tsc_hz) noexcept
-      : events_(events), clock_(clock), limit_(kPerSecond, kBurst, tsc_hz) {}
+  RuleEvents(EventSink& events, Guard& guard, const Clock& clock, std::uint64_t tsc_hz) noexcept
+      : events_(events), guard_(guard), clock_(clock), limit_(kPerSecond, kBurst, tsc_hz) {}
   void note(std::string_view rule, const alg::Message& message) noexcept override;
+  void ban(std::string_view rule, const alg::Message& message) noexcept override {
+    guard_.ban_by_rule(rule, message);
+  }
 
  private:
   EventSink& events_;
+  Guard& guard_;
   const Clock& clock_;
   nat::RateLimit limit_;
 };

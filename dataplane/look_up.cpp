@@ -121,6 +121,32 @@ void turn_away(Burst& burst, unsigned place, DropReason reason, WorkerContext& w
   worker.transmitter.drop(mbuf, reason);
 }
 
+/// Whether a packet from outside begins something: it belongs to no mapping, or opens a TCP connection.
+bool begins(const nat::Packet& packet, nat::MappingIndex index) noexcept {
+  constexpr std::uint8_t kSyn = nat::TcpHeader::kSyn;
+  constexpr std::uint8_t kOpening = kSyn | nat::TcpHeader::kAck;
+  return index == kNoMapping ||
+         (packet.protocol == nat::Protocol::tcp && (packet.tcp_flags & kOpening) == kSyn);
+}
+
+/// Whether anybody may send to a mapping, or only those whom inside sends to. Media pinholes are for whom
+/// their calls say.
+bool is_open_to_all(const nat::Mapping& mapping) noexcept {
+  using nat::MappingFlags;
+  if ((mapping.flags & MappingFlags::kPinhole) != 0) return false;
+  return (mapping.flags & MappingFlags::kStatic) != 0 || mapping.filter == nat::Filter::endpoint_independent;
+}
+
+/// What protection has against a packet from outside. Who is banned gets to see nothing of what stands open;
+/// what inside asked him for comes in, and media of calls that live.
+DropReason protect(const nat::Packet& packet, nat::MappingIndex index, WorkerContext& worker) noexcept {
+  const bool begun = begins(packet, index);
+  if (!begun && !is_open_to_all(worker.translator[index])) return DropReason::none;
+  if (worker.guard.is_banned(packet.source.address)) return DropReason::drop_banned;
+  if (begun && !worker.guard.admits_flow(packet.source.address)) return DropReason::drop_flow_rate;
+  return DropReason::none;
+}
+
 /// Whether a packet from outside may come in, and where it goes then. All answers that quote the packet are
 /// given here, before a gateway may have written inside addresses into it.
 bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
@@ -135,9 +161,10 @@ bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
     const auto forged = wrong_source(packet.source.address, false, worker.network);
     if (forged != DropReason::none) return drop(forged);
   }
+  // A packet before this one in the burst may have made the mapping since.
+  if (index == kNoMapping) index = find_inbound(burst, place, worker.translator);
+  if (const auto reason = protect(packet, index, worker); reason != DropReason::none) return drop(reason);
   if (index == kNoMapping) {
-    // A packet before this one in the burst may have made the mapping since.
-    index = find_inbound(burst, place, worker.translator);
     DropReason reason = DropReason::drop_no_mapping;
     if (index == kNoMapping) {
       const auto created = worker.translator.create_inbound(packet.protocol, packet.destination,

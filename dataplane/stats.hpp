@@ -47,12 +47,17 @@ namespace pinhole::dataplane {
   X(stream_live, "TCP connections that SIP is looked for in now")                                      \
   X(stream_table_full, "TCP connections on a SIP port that found no place: not translated")            \
   X(parked, "SIP messages that waited for another worker")                                             \
+  X(source_live, "outside sources of SIP, SYNs or fragments that are remembered now")                  \
+  X(source_known, "of these, those that have shown that they are who they say")                        \
+  X(source_warned, "times that a source, subscriber or server came near a limit of protection")        \
+  X(ban_made, "bans that this worker imposed")                                                         \
+  X(ban_live, "bans that hold now")                                                                    \
   X(event_sent, "events put on the ring to control")                                                   \
   X(event_lost, "events lost because the ring to control was full")                                    \
   X(record_sent, "NAT records put on the ring to control")                                             \
   X(record_lost, "NAT records lost because the ring to control was full")                              \
   X(command_done, "commands of control carried out")                                                   \
-  X(command_stale, "commands that named a card that was gone already")                                 \
+  X(command_stale, "commands that were about a card or a ban that was gone already")                   \
   X(command_refused, "commands that were torn or of another ABI version")                              \
   X(turns_busy, "turns of the worker loop that found packets")                                         \
   X(turns_idle, "turns of the worker loop that found none")

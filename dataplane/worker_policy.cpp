@@ -15,6 +15,7 @@ bool is_sound(const ipc::PolicyImage& image) noexcept {
 
 void WorkerPolicy::use(std::uint8_t slot) noexcept {
   image_ = &memory_.images[slot];
+  guard_.use(image_->rates);
   rules_.use(image_->rules, memory_.hits[slot]);
 }
 

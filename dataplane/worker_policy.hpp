@@ -8,6 +8,7 @@
 #include <span>
 
 #include "alg/sip/rules.hpp"
+#include "dataplane/guard/guard.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/ipc/policy.hpp"
 
@@ -22,8 +23,9 @@ struct PolicyMemory {
 
 class WorkerPolicy {
  public:
-  /// Uses the image that the card names. \param rules  outlive the policy
-  WorkerPolicy(const PolicyMemory& memory, alg::sip::Rules& rules) noexcept : memory_(memory), rules_(rules) {
+  /// Uses the image that the card names. \param guard,rules  outlive the policy
+  WorkerPolicy(const PolicyMemory& memory, Guard& guard, alg::sip::Rules& rules) noexcept
+      : memory_(memory), guard_(guard), rules_(rules) {
     use(memory_.card.own().slot);
   }
   WorkerPolicy(const WorkerPolicy&) = delete;
@@ -41,6 +43,7 @@ class WorkerPolicy {
   void use(std::uint8_t slot) noexcept;
 
   PolicyMemory memory_;
+  Guard& guard_;
   alg::sip::Rules& rules_;
   const ipc::PolicyImage* image_ = nullptr;
 };

@@ -77,6 +77,13 @@ namespace pinhole::nat {
   X(drop_sip_parked_timeout, "a SIP message that waited for another worker for too long")                 \
   X(drop_sip_refused, "a SIP request that the policy refuses, answered in the name of who it was for")    \
   X(drop_sip_rule, "a message on a SIP port that a rule of the policy drops")                             \
+  X(drop_banned, "from a source that is banned")                                                          \
+  X(drop_sip_scanner, "a SIP request that names a scanner as its User-Agent")                             \
+  X(drop_sip_denied, "a SIP request of a source that servers have refused too often, for a while")        \
+  X(drop_sip_rate, "a SIP message over a limit of protection")                                            \
+  X(drop_malformed_rate, "a SIP message that cannot be read, of a source that sends too many")            \
+  X(drop_flow_rate, "a SYN or a first packet from outside, of a source that sends too many, or of all")   \
+  X(drop_fragment_rate, "a fragment from outside, of a source that sends too many, or of all")            \
   X(drop_stream_overlap, "a TCP segment with other bytes than those that it says to send again, for SIP") \
   X(drop_stream_full, "a TCP segment for SIP that found no room; it is sent again")                       \
   X(drop_stream_broken, "a TCP segment of a connection for SIP that was given up")

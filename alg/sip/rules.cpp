@@ -174,7 +174,7 @@ Answer Rules::act(std::size_t rule, bool is_answerable, const Message& message) 
     case RuleAction::pass:
       return {};
     case RuleAction::log:
-      log_.note(set_->view(decides.name), message);
+      host_.note(set_->view(decides.name), message);
       return {};
     case RuleAction::refuse:
       if (!is_answerable) break;
@@ -182,8 +182,10 @@ Answer Rules::act(std::size_t rule, bool is_answerable, const Message& message) 
               .reason = nat::DropReason::drop_sip_refused,
               .status = decides.status,
               .retry_after_s = decides.retry_after_s};
-    case RuleAction::drop:
     case RuleAction::ban:
+      host_.ban(set_->view(decides.name), message);
+      break;
+    case RuleAction::drop:
       break;
   }
   return {.verdict = Verdict::drop, .reason = nat::DropReason::drop_sip_rule};

@@ -17,19 +17,22 @@ namespace pinhole::alg::sip {
 /// The hits of a set that follows another: a rule that is the same in both goes on counting.
 void carry_over(const RuleSet& from, const RuleHits& hits, const RuleSet& to, RuleHits& next) noexcept;
 
-/// Who hears of messages that a rule logs.
-class RuleLog {
+/// Who sees to what a rule asks for besides its verdict.
+class RuleHost {
  public:
+  /// Writes the message down.
   virtual void note(std::string_view rule, const Message& message) noexcept = 0;
+  /// Lets nothing more in from who sent the message.
+  virtual void ban(std::string_view rule, const Message& message) noexcept = 0;
 
  protected:
-  ~RuleLog() = default;
+  ~RuleHost() = default;
 };
 
 class Rules final : public Screen {
  public:
-  /// Without rules. \param log  outlives the screen
-  explicit Rules(RuleLog& log) noexcept : log_(log) {}
+  /// Without rules. \param host  outlives the screen
+  explicit Rules(RuleHost& host) noexcept : host_(host) {}
 
   /// From now on. \param set  sound; it and `hits` outlive the screen, or the next call
   void use(const RuleSet& set, RuleHits& hits) noexcept {
@@ -48,7 +51,7 @@ class Rules final : public Screen {
 
   const RuleSet* set_ = nullptr;
   RuleHits* hits_ = nullptr;
-  RuleLog& log_;
+  RuleHost& host_;
 };
 
 }  // namespace pinhole::alg::sip

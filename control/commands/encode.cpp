@@ -307,6 +307,23 @@ Json encode(const RegistrationRow& row) {
               {"expires_s", row.expires_s}};
 }
 
+Json encode(const BanRow& row, Time now) {
+  return Json{{"prefix", text(row.prefix)},
+              {"reason", ipc::name(row.reason)},
+              {"detail", row.detail},
+              {"proven", row.proven},
+              {"since", utc(row.since)},
+              {"until", utc(row.until)},
+              {"left_s", seconds_between(now, row.until)},
+              {"level", row.level},
+              {"hits", row.hits},
+              {"allowed", row.allowed}};
+}
+
+Json encode(const AllowRow& row) {
+  return Json{{"prefix", text(row.prefix)}, {"configured", row.configured}};
+}
+
 Json encode(const CounterRow& row) {
   return Json{{"module", row.module},
               {"name", row.name},

@@ -26,6 +26,9 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json encode(const CallDetail& detail, Time now, bool why);
 [[nodiscard]] Json encode(const PinholeRow& row);
 [[nodiscard]] Json encode(const RegistrationRow& row);
+/// \param now for what is left of it
+[[nodiscard]] Json encode(const BanRow& row, Time now);
+[[nodiscard]] Json encode(const AllowRow& row);
 [[nodiscard]] Json encode(const CounterRow& row);
 [[nodiscard]] Json encode(const RuleRow& row);
 [[nodiscard]] Json encode(const ReloadRow& row);

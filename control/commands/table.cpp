@@ -3,6 +3,7 @@
 // nothing that its row can say.
 #include "control/commands/command.hpp"
 #include "control/commands/encode.hpp"
+#include "control/commands/protection.hpp"
 #include "control/commands/subscriber.hpp"
 
 #include <fmt/format.h>
@@ -63,6 +64,21 @@ constexpr std::array kSipArguments = {
     Argument{"interface", ArgumentType::text,
              "only what comes in or goes out by this interface, by its name"},
     Argument{"prefix", ArgumentType::endpoint, "only inside hosts of this address or subnet"},
+};
+constexpr std::array kBansArguments = {
+    kOffset,
+    kLimit,
+};
+constexpr std::array kBanArguments = {
+    Argument{"prefix", ArgumentType::endpoint, "the address or subnet that does not come in", true},
+    Argument{"seconds", ArgumentType::count, "for so long (3600 unless told)", false, false, 1, 31'536'000},
+    Argument{"note", ArgumentType::text, "why, for whoever lists the bans"},
+};
+constexpr std::array kLiftArguments = {
+    Argument{"prefix", ArgumentType::endpoint, "the address or subnet, as \"ban.list\" has it", true},
+};
+constexpr std::array kAllowArguments = {
+    Argument{"prefix", ArgumentType::endpoint, "the address or subnet", true},
 };
 constexpr std::array kCaptureArguments = {
     Argument{"file", ArgumentType::text, "where to: an absolute path that does not exist", true},
@@ -361,6 +377,16 @@ constexpr std::array kCommands = {
             Needs::nothing,
             {},
             show_config},
+    Command{"ban.list", "who does not come in, why and for how long", Access::read, Needs::nothing,
+            kBansArguments, show_bans},
+    Command{"ban.add", "let an address or a subnet in no more", Access::write, Needs::nothing, kBanArguments,
+            add_ban},
+    Command{"ban.lift", "end a ban", Access::write, Needs::nothing, kLiftArguments, lift_ban},
+    Command{
+        "allow.list", "who is neither banned nor limited", Access::read, Needs::nothing, {}, show_allowed},
+    Command{"allow.add", "neither ban nor limit an address or a subnet", Access::write, Needs::nothing,
+            kAllowArguments, add_allowed},
+    Command{"allow.remove", "take that back", Access::write, Needs::nothing, kAllowArguments, remove_allowed},
     Command{"help", "the commands and their parameters", Access::read, Needs::nothing, kHelpArguments,
             show_help},
     Command{"version", "the version of control", Access::read, Needs::nothing, {}, show_version},

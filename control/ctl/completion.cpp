@@ -54,15 +54,19 @@ std::string first_word(std::string_view dotted) {
   return std::string(dotted.substr(0, dotted.find('.')));
 }
 
+/// Addresses are nobody's to guess.
+std::string word_of(const Argument& argument) {
+  if (!argument.required) return fmt::format("--{}", argument.name);
+  if (argument.name == "file") return std::string(kFiles);
+  return argument.name == "id" ? std::string(kCallIds) : std::string();
+}
+
 std::string words_of(const Command& command) {
   std::string words;
   for (const auto& argument : command.arguments) {
-    if (!words.empty()) words += ' ';
-    if (argument.required) {
-      words += argument.name == "file" ? kFiles : kCallIds;
-    } else {
-      words += fmt::format("--{}", argument.name);
-    }
+    const auto word = word_of(argument);
+    if (!word.empty() && !words.empty()) words += ' ';
+    words += word;
   }
   return words;
 }
@@ -96,6 +100,8 @@ std::string bash_completion() {
   cases += one_case("", fmt::format("{} watch completion help --version", fmt::join(top, " ")));
   cases += one_case("help", fmt::format("{} watch completion", fmt::join(top, " ")));
   cases += one_case("config", "check show");
+  cases += one_case("ban", "list add lift");
+  cases += one_case("allow", "list add remove");
   cases += one_case("capture", "start stop status " + words_of(*find_command("capture.start")));
   cases += one_case("watch", fmt::format("{} --interval --rounds", fmt::join(watchable, " ")));
   cases += one_case("completion", "bash");

@@ -277,6 +277,39 @@ std::string render_subscriber(const Json& result) {
   return fmt::format("{}{} of {}\n", table.text(), shown, total);
 }
 
+std::string render_bans(const Json& result) {
+  Table table({{"PREFIX"},
+               {"REASON"},
+               {"DETAIL", Align::left, kUriWidth},
+               {"SINCE"},
+               {"LEFT", Align::right},
+               {"LEVEL", Align::right},
+               {"HITS", Align::right}});
+  for (const auto& row : result.at("bans")) {
+    const auto reason = cell(row, "reason") + (row.at("allowed").get<bool>() ? " (allowed)" : "");
+    table.add({cell(row, "prefix"), reason, cell(row, "detail"), cell(row, "since"), duration(row, "left_s"),
+               cell(row, "level"), cell(row, "hits")});
+  }
+  auto out = with_total(table, result, "bans", "ban");
+  if (!result.at("store_problem").is_null()) {
+    out += fmt::format("NOT KEPT over a restart: {}\n", printable(cell(result, "store_problem")));
+  }
+  return out;
+}
+
+std::string render_ban(const Json& result) {
+  return fmt::format("{} is banned for {}{}\n", cell(result, "prefix"), duration(result, "left_s"),
+                     result.at("allowed").get<bool>() ? ", but allowed, which wins" : "");
+}
+
+std::string render_allowed(const Json& result) {
+  Table table({{"PREFIX"}, {"BY"}});
+  for (const auto& row : result.at("allowed")) {
+    table.add({cell(row, "prefix"), row.at("configured").get<bool>() ? "configuration" : "operator"});
+  }
+  return table.empty() ? "nobody is allowed more than others\n" : table.text();
+}
+
 std::string render_capture(const Json& result) {
   const auto state = cell(result, "state");
   if (state == "none") return "no capture yet\n";
@@ -361,6 +394,12 @@ constexpr std::array kRenderers = {
     Renderer{"capture.start", render_capture},
     Renderer{"capture.stop", render_capture},
     Renderer{"capture.status", render_capture},
+    Renderer{"ban.list", render_bans},
+    Renderer{"ban.add", render_ban},
+    Renderer{"ban.lift", render_bans},
+    Renderer{"allow.list", render_allowed},
+    Renderer{"allow.add", render_allowed},
+    Renderer{"allow.remove", render_allowed},
     Renderer{"stats", render_stats},
     Renderer{"config.show", render_config},
     Renderer{"version", render_version},

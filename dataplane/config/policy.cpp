@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/config/policy.hpp"
 
+#include "dataplane/config/rates.hpp"
 #include "dataplane/config/render.hpp"
 #include "dataplane/config/schema_key.hpp"
 #include "dataplane/config/walk.hpp"
@@ -224,6 +225,7 @@ ipc::SipSwitch sip_switch(const Config& config) {
 Result<void> write_policy(const Config& config, ipc::PolicyImage& image) {
   image = {};
   image.sip = sip_switch(config);
+  image.rates = rate_limits(config.protection);
   RuleWriter writer(config, image.rules);
   const auto& protection = config.protection;
   const auto document = to_json(config);

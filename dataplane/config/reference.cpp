@@ -45,19 +45,19 @@ std::string fallback(const T& value) {
   }
 }
 
+/// \param defaults  of the section: one type may stand in several places, with other values
 template <Object T>
-void add_keys(const std::string& path, std::vector<KeyReference>& rows) {
-  static const T kDefaults{};
+void add_keys(const std::string& path, const T& defaults, std::vector<KeyReference>& rows) {
   for_each_key<T>([&](const auto& key) {
-    using Value = std::remove_cvref_t<decltype(kDefaults.*key.member)>;
+    using Value = std::remove_cvref_t<decltype(defaults.*key.member)>;
     const auto place = join_path(path, key.name);
     rows.push_back({place, allowed<Value>(key.bounds, key.each),
-                    key.required ? std::string{} : fallback(kDefaults.*key.member), key.help, key.required});
+                    key.required ? std::string{} : fallback(defaults.*key.member), key.help, key.required});
     if constexpr (Object<Value>) {
-      add_keys<Value>(place, rows);
+      add_keys<Value>(place, defaults.*key.member, rows);
     } else if constexpr (kIsList<Value>) {
       if constexpr (Object<typename Value::value_type>) {
-        add_keys<typename Value::value_type>(place + "[]", rows);
+        add_keys<typename Value::value_type>(place + "[]", {}, rows);
       }
     }
   });
@@ -67,7 +67,7 @@ void add_keys(const std::string& path, std::vector<KeyReference>& rows) {
 
 std::vector<KeyReference> key_reference() {
   std::vector<KeyReference> rows;
-  add_keys<Config>("", rows);
+  add_keys<Config>("", {}, rows);
   return rows;
 }
 

@@ -231,6 +231,12 @@ struct Schema<Control> {
           .member = &Control::linger_s,
           .help = "how long a call's media ports stay open after its end, in seconds",
           .bounds = {0, 30}},
+      Key{.name = "store",
+          .member = &Control::store,
+          .help =
+              "where bans and allowed sources are kept over a restart: the absolute path of a file; empty: "
+              "nowhere",
+          .bounds = {0, kMaxLogPath}},
   };
 };
 
@@ -250,10 +256,10 @@ struct Schema<Config> {
       Key{.name = "dpdk", .member = &Config::dpdk, .help = "what both processes share through DPDK"},
       Key{.name = "nat", .member = &Config::nat, .help = "address and port translation"},
       Key{.name = "sip", .member = &Config::sip, .help = "the SIP application layer gateway"},
+      Key{.name = "icmp", .member = &Config::icmp, .help = "ICMP that Pinhole itself sends"},
       Key{.name = "protection",
           .member = &Config::protection,
-          .help = "which messages go on; can be changed at run time (pinholectl reload)"},
-      Key{.name = "icmp", .member = &Config::icmp, .help = "ICMP that Pinhole itself sends"},
+          .help = "limits and bans against floods, scans and guessing of passwords, and rules for messages"},
       Key{.name = "control", .member = &Config::control, .help = "the control process"},
   };
 };

@@ -62,6 +62,11 @@ inline constexpr std::uint64_t kMaxUntranslated = 64;       // of exempt and of 
 inline constexpr std::uint64_t kMaxStaticAddresses = 1024;  // whole ones, of all static mappings together
 inline constexpr std::uint64_t kMaxTransparent = 64;        // each is compared with every message
 inline constexpr std::uint64_t kHideKeyDigits = 32;         // alg::sip::HostTokens::Key
+inline constexpr std::uint64_t kMaxRate = 10'000'000;
+inline constexpr std::uint64_t kMaxHarvest = 40;      // dataplane/guard/source_table.hpp counts in 64 bits
+inline constexpr std::uint64_t kMaxScanners = 32;     // ipc::RateLimits
+inline constexpr std::uint64_t kMaxScannerText = 30;  // ipc::RateLimits
+inline constexpr std::uint64_t kMaxAllowed = 64;      // ipc::RateLimits
 inline constexpr std::uint64_t kWeekSeconds = 7 * 24 * 3600;
 
 }  // namespace pinhole::config

@@ -1,174 +1,191 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The part of the schema that is about which messages go on.
+// The keys of `protection`; see schema.hpp.
 
 #include "dataplane/config/schema_key.hpp"
+#include "dataplane/config/schema_rules.hpp"
 #include "dataplane/config/structs_protection.hpp"
 
 #include <tuple>
 
 namespace pinhole::config {
 
-inline constexpr Bounds kPatternList{0, 64};
-inline constexpr Bounds kPatternSize{1, alg::sip::RuleSet::kMaxPattern};
+template <>
+struct Schema<Rate> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "per_s",
+          .member = &Rate::per_s,
+          .help = "so many a second; 0: no limit",
+          .bounds = {0, kMaxRate}},
+      Key{.name = "burst",
+          .member = &Rate::burst,
+          .help = "so many at once after a pause",
+          .bounds = {1, kMaxRate}},
+  };
+};
 
 template <>
-struct Schema<Rule> {
+struct Schema<SplitRates> {
   static constexpr std::tuple kKeys{
-      Key{.name = "name",
-          .member = &Rule::name,
-          .help = "what counters and the log call it; unique; letters, digits, '_', '-' and '.'",
-          .bounds = {1, kMaxRuleName},
-          .required = true},
-      Key{.name = "action",
-          .member = &Rule::action,
-          .help =
-              "what becomes of a message that the rule matches; log: it passes, and control writes a line, "
-              "10 of them in ten seconds at most; refuse: a request is answered, what is none, or ACK, is "
-              "dropped",
-          .required = true},
-      Key{.name = "status",
-          .member = &Rule::status,
-          .help = "of the answer to what is refused",
-          .bounds = {400, 699}},
+      Key{.name = "known",
+          .member = &SplitRates::known,
+          .help = "by sources that have shown by traffic both ways that they are who they say"},
+      Key{.name = "unknown", .member = &SplitRates::unknown, .help = "by sources that have not"},
+  };
+};
+
+template <>
+struct Schema<ClassRates> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "known",
+          .member = &ClassRates::known,
+          .help = "of a source that has shown by traffic both ways that it is who it says"},
+      Key{.name = "unknown", .member = &ClassRates::unknown, .help = "of a source that has not"},
+      Key{.name = "all_unknown",
+          .member = &ClassRates::all_unknown,
+          .help = "of all sources together that have not, those that fake their addresses among them"},
+  };
+};
+
+template <>
+struct Schema<MethodRates> {
+  // `register` is a word of C++, and cannot be the name of a member.
+  static constexpr std::tuple kKeys{
+      Key{.name = "invite", .member = &MethodRates::invite, .help = "INVITE"},
+      Key{.name = "ack", .member = &MethodRates::ack, .help = "ACK"},
+      Key{.name = "bye", .member = &MethodRates::bye, .help = "BYE"},
+      Key{.name = "cancel", .member = &MethodRates::cancel, .help = "CANCEL"},
+      Key{.name = "register", .member = &MethodRates::register_, .help = "REGISTER"},
+      Key{.name = "options", .member = &MethodRates::options, .help = "OPTIONS"},
+      Key{.name = "prack", .member = &MethodRates::prack, .help = "PRACK"},
+      Key{.name = "update", .member = &MethodRates::update, .help = "UPDATE"},
+      Key{.name = "info", .member = &MethodRates::info, .help = "INFO"},
+      Key{.name = "subscribe", .member = &MethodRates::subscribe, .help = "SUBSCRIBE"},
+      Key{.name = "notify", .member = &MethodRates::notify, .help = "NOTIFY"},
+      Key{.name = "refer", .member = &MethodRates::refer, .help = "REFER"},
+      Key{.name = "message", .member = &MethodRates::message, .help = "MESSAGE"},
+      Key{.name = "publish", .member = &MethodRates::publish, .help = "PUBLISH"},
+      Key{.name = "unknown", .member = &MethodRates::unknown, .help = "methods that are none of these"},
+  };
+};
+
+template <>
+struct Schema<Limits> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "over",
+          .member = &Limits::over,
+          .help = "what becomes of a request over a limit; refuse: it is answered with 503"},
       Key{.name = "retry_after_s",
-          .member = &Rule::retry_after_s,
-          .help = "what the answer says of when to ask again, in seconds; 0: nothing",
-          .bounds = {0, 65535}},
-      Key{.name = "direction",
-          .member = &Rule::direction,
-          .help = "out: from an inside host; in: to one; null: both"},
-      Key{.name = "interfaces",
-          .member = &Rule::interfaces,
-          .help = "names of interfaces; the message comes in or goes out by one of them",
-          .bounds = {0, kMaxInterfaces},
-          .each = {1, kMaxInterfaceName}},
-      Key{.name = "sources",
-          .member = &Rule::sources,
-          .help = "who sends it: inside hosts by their own address",
-          .bounds = {0, 64}},
-      Key{.name = "destinations",
-          .member = &Rule::destinations,
-          .help = "who it is sent to: inside hosts by their own address",
-          .bounds = {0, 64}},
-      Key{.name = "realm",
-          .member = &Rule::realm,
-          .help = "nat: where addresses are translated; route: where they are not (nat.route, nat.exempt); "
-                  "null: both"},
-      Key{.name = "transport", .member = &Rule::transport, .help = "what carries it; null: any"},
+          .member = &Limits::retry_after_s,
+          .help = "when such an answer says to come back, in seconds; 0: it does not say",
+          .bounds = {0, 3600}},
+      Key{.name = "warn_percent",
+          .member = &Limits::warn_percent,
+          .help = "a warning is written when so much of a burst is used up; 100: never",
+          .bounds = {1, 100}},
+      Key{.name = "sources", .member = &Limits::sources, .help = "SIP messages of an outside source"},
+      Key{.name = "inside", .member = &Limits::inside, .help = "SIP requests of an inside host"},
       Key{.name = "methods",
-          .member = &Rule::methods,
-          .help = "of a request, or of the request that a response answers; unknown: any that is not listed "
-                  "here",
-          .bounds = {0, 16}},
-      Key{.name = "kind", .member = &Rule::kind, .help = "null: both"},
-      Key{.name = "headers_present",
-          .member = &Rule::headers_present,
-          .help = "names of headers, in full; all of them are there, in whichever form",
-          .bounds = {0, 16},
-          .each = {2, 64}},
-      Key{.name = "headers_absent",
-          .member = &Rule::headers_absent,
-          .help = "names of headers, in full; none of them is there",
-          .bounds = {0, 16},
-          .each = {2, 64}},
-      Key{.name = "message_above_bytes",
-          .member = &Rule::message_above_bytes,
-          .help = "the whole message is larger; 0: any size, here and in what follows",
-          .bounds = {0, 65535}},
-      Key{.name = "header_above_bytes",
-          .member = &Rule::header_above_bytes,
-          .help = "all header lines together are larger",
-          .bounds = {0, 65535}},
-      Key{.name = "uri_above_bytes",
-          .member = &Rule::uri_above_bytes,
-          .help = "the Request-URI is longer",
-          .bounds = {0, 65535}},
-      Key{.name = "headers_above",
-          .member = &Rule::headers_above,
-          .help = "there are more headers",
-          .bounds = {0, 65535}},
-      Key{.name = "vias_above",
-          .member = &Rule::vias_above,
-          .help = "there are more values of Via: more hops lie behind the message",
-          .bounds = {0, 65535}},
-      Key{.name = "max_forwards_below",
-          .member = &Rule::max_forwards_below,
-          .help = "Max-Forwards is there, and is less",
-          .bounds = {0, 256}},
-      Key{.name = "content_types",
-          .member = &Rule::content_types,
-          .help = "the type of the body fits one of these patterns: '*' is any text, '?' any character",
-          .bounds = kPatternList,
-          .each = kPatternSize},
-      Key{.name = "codecs",
-          .member = &Rule::codecs,
-          .help = "the SDP of the body names a codec that fits one of these patterns: by a=rtpmap, or by a "
-                  "payload type that needs none (RFC 3551)",
-          .bounds = kPatternList,
-          .each = kPatternSize},
-      Key{.name = "request_uris",
-          .member = &Rule::request_uris,
-          .help = "the Request-URI without parameters fits one of these patterns, such as "
-                  "\"sip:00*@example.com\"; case counts in the user part alone",
-          .bounds = kPatternList,
-          .each = kPatternSize},
-      Key{.name = "from_uris",
-          .member = &Rule::from_uris,
-          .help = "the same of From",
-          .bounds = kPatternList,
-          .each = kPatternSize},
-      Key{.name = "to_uris",
-          .member = &Rule::to_uris,
-          .help = "the same of To",
-          .bounds = kPatternList,
-          .each = kPatternSize},
-      Key{.name = "domains",
-          .member = &Rule::domains,
-          .help = "the host of the Request-URI fits one of these patterns",
-          .bounds = kPatternList,
-          .each = kPatternSize},
-      Key{.name = "user_agents",
-          .member = &Rule::user_agents,
-          .help = "User-Agent fits one of these patterns, such as \"*friendly-scanner*\"",
-          .bounds = kPatternList,
-          .each = kPatternSize},
-      Key{.name = "unreadable",
-          .member = &Rule::unreadable,
-          .help = "why the message cannot be read; empty: the rule asks for nothing of the kind, and if it "
-                  "asks for nothing that has to be read it matches both what can and what cannot be read",
-          .bounds = {0, 16}},
-  };
-};
-
-template <>
-struct Schema<UnknownMessages> {
-  static constexpr std::tuple kKeys{
-      Key{.name = "methods",
-          .member = &UnknownMessages::methods,
-          .help = "messages whose method is none of RFC 3261 and its extensions"},
-      Key{.name = "not_sip",
-          .member = &UnknownMessages::not_sip,
-          .help = "datagrams on a SIP port that are not SIP, nor a keep-alive"},
+          .member = &Limits::methods,
+          .help = "SIP requests of a source, by method, besides the limit of all"},
+      Key{.name = "subscribers",
+          .member = &Limits::subscribers,
+          .help = "SIP requests from one address of record, and those to one"},
+      Key{.name = "servers", .member = &Limits::servers, .help = "SIP requests to one address"},
+      Key{.name = "flows",
+          .member = &Limits::flows,
+          .help = "SYNs and first packets of flows that come in from outside"},
+      Key{.name = "fragments", .member = &Limits::fragments, .help = "fragments that come in from outside"},
       Key{.name = "malformed",
-          .member = &UnknownMessages::malformed,
-          .help = "messages that begin like SIP and cannot be read; null: what sip.malformed says"},
+          .member = &Limits::malformed,
+          .help = "messages from outside that begin like SIP and cannot be read"},
   };
 };
 
 template <>
-struct Schema<UnknownByMode> {
+struct Schema<Screen> {
   static constexpr std::tuple kKeys{
-      Key{.name = "nat", .member = &UnknownByMode::nat, .help = "where addresses are translated"},
-      Key{.name = "route",
-          .member = &UnknownByMode::route,
-          .help = "where they are not: nat.route and nat.exempt"},
+      Key{.name = "statuses",
+          .member = &Screen::statuses,
+          .help = "the responses to INVITE and REGISTER that count as refusals",
+          .bounds = {0, 64},
+          .each = {400, 699}},
+      Key{.name = "refused",
+          .member = &Screen::refused,
+          .help = "an outside source that is refused so often is denied for a while; 0: never",
+          .bounds = {0, 1000}},
+      Key{.name = "deny_s",
+          .member = &Screen::deny_s,
+          .help = "for so long, in seconds",
+          .bounds = {1, kWeekSeconds}},
+      Key{.name = "failed_auth",
+          .member = &Screen::failed_auth,
+          .help =
+              "one whose credentials were wrong so often is banned; 0: never; a challenge that is answered "
+              "rightly does not count",
+          .bounds = {0, 1000}},
+      Key{.name = "not_found",
+          .member = &Screen::not_found,
+          .help = "one that asked for so many addresses that nobody has is banned; 0: never",
+          .bounds = {0, kMaxHarvest}},
+      Key{.name = "within_s",
+          .member = &Screen::within_s,
+          .help = "the time in which refusals, failures and addresses are counted, in seconds",
+          .bounds = {1, 86400}},
+      Key{.name = "user_agents",
+          .member = &Screen::user_agents,
+          .help = "one whose User-Agent has one of these in it, in whatever case, is banned at once",
+          .bounds = {0, kMaxScanners},
+          .each = {1, kMaxScannerText}},
+  };
+};
+
+template <>
+struct Schema<Bans> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "first_s",
+          .member = &Bans::first_s,
+          .help = "how long the first ban of a source lasts, in seconds",
+          .bounds = {1, kWeekSeconds}},
+      Key{.name = "factor",
+          .member = &Bans::factor,
+          .help = "each further one lasts so many times as long",
+          .bounds = {1, 100}},
+      Key{.name = "longest_s",
+          .member = &Bans::longest_s,
+          .help = "but no longer than this, in seconds",
+          .bounds = {1, 52 * kWeekSeconds}},
+      Key{.name = "forget_s",
+          .member = &Bans::forget_s,
+          .help = "a source whose last ban has been over for so long begins anew, in seconds",
+          .bounds = {1, 52 * kWeekSeconds}},
+      Key{.name = "escalate_unproven",
+          .member = &Bans::escalate_unproven,
+          .help =
+              "whether bans get longer, too, of a source that never showed that it is who it says: somebody "
+              "else may have sent in its name"},
   };
 };
 
 template <>
 struct Schema<Protection> {
   static constexpr std::tuple kKeys{
+      Key{.name = "enabled",
+          .member = &Protection::enabled,
+          .help = "keep to the limits, and ban by what sources do; false: only the bans of operators hold"},
+      Key{.name = "sources_per_worker",
+          .member = &Protection::sources_per_worker,
+          .help =
+              "how many outside sources each worker remembers, and a quarter as many inside hosts; a source "
+              "takes 256 bytes",
+          .bounds = {64, 1048576}},
+      Key{.name = "limits", .member = &Protection::limits, .help = "how much of what may be sent"},
+      Key{.name = "screen", .member = &Protection::screen, .help = "what leads to a ban"},
+      Key{.name = "bans", .member = &Protection::bans, .help = "how long bans last"},
+      Key{.name = "allow",
+          .member = &Protection::allow,
+          .help = "sources that are neither banned nor limited, whatever they do",
+          .bounds = {0, kMaxAllowed}},
       Key{.name = "rules",
           .member = &Protection::rules,
           .help = "asked of each message on a SIP port; the first that matches decides, and without one the "

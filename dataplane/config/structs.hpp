@@ -292,9 +292,10 @@ struct Icmp {
 
 struct Control {
   std::string socket = "/run/pinhole/control.sock";
-  std::string group;           // of the socket; empty: that of control
-  std::string read_group;      // may only read; empty: none
-  std::uint32_t linger_s = 4;  // a call's media ports stay open this long after its end
+  std::string group;                                // of the socket; empty: that of control
+  std::string read_group;                           // may only read; empty: none
+  std::uint32_t linger_s = 4;                       // a call's media ports stay open this long after its end
+  std::string store = "/var/lib/pinhole/state.db";  // empty: nothing is kept
 
   friend bool operator==(const Control&, const Control&) = default;
 };
@@ -306,8 +307,8 @@ struct Config {
   Dpdk dpdk;
   Nat nat;
   Sip sip;
-  Protection protection;
   Icmp icmp;
+  Protection protection;
   Control control;
 
   friend bool operator==(const Config&, const Config&) = default;

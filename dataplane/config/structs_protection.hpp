@@ -1,75 +1,115 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The section "protection" of the configuration: which messages go on.
+// The section "protection" of the configuration: how much may be sent, by whom, and which messages go on.
 
-#include "alg/sip/rule_set.hpp"
-#include "alg/sip/summary.hpp"
+#include "dataplane/config/structs_rules.hpp"
 #include "nat/endpoint.hpp"
-#include "nat/mapping.hpp"
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace pinhole::config {
 
-enum class Direction : std::uint8_t { out, in };
-enum class MessageKind : std::uint8_t { request, response };
+/// A token bucket: so many a second, and a burst after a pause.
+struct Rate {
+  std::uint32_t per_s = 0;  // 0: no limit
+  std::uint32_t burst = 1;
 
-/// All that it asks for must hold; what is empty, null or 0 asks for nothing.
-struct Rule {
-  std::string name;
-  alg::sip::RuleAction action = alg::sip::RuleAction::pass;
-  std::uint16_t status = 403;
-  std::uint16_t retry_after_s = 0;
-  std::optional<Direction> direction;
-  std::vector<std::string> interfaces;
-  std::vector<nat::Prefix> sources;
-  std::vector<nat::Prefix> destinations;
-  std::optional<nat::Realm> realm;
-  std::optional<nat::Protocol> transport;
-  std::vector<alg::sip::Method> methods;
-  std::optional<MessageKind> kind;
-  std::vector<std::string> headers_present;
-  std::vector<std::string> headers_absent;
-  std::uint32_t message_above_bytes = 0;
-  std::uint32_t header_above_bytes = 0;
-  std::uint32_t uri_above_bytes = 0;
-  std::uint32_t headers_above = 0;
-  std::uint32_t vias_above = 0;
-  std::uint32_t max_forwards_below = 0;
-  std::vector<std::string> content_types;
-  std::vector<std::string> codecs;
-  std::vector<std::string> request_uris;
-  std::vector<std::string> from_uris;
-  std::vector<std::string> to_uris;
-  std::vector<std::string> domains;
-  std::vector<std::string> user_agents;
-  std::vector<alg::sip::Defect> unreadable;
-
-  friend bool operator==(const Rule&, const Rule&) = default;
+  friend bool operator==(const Rate&, const Rate&) = default;
 };
 
-enum class Unknown : std::uint8_t { pass, log, drop };
+/// Of sources that have shown that they are who they say, and of those that have not.
+struct SplitRates {
+  Rate known;
+  Rate unknown;
 
-/// What becomes of messages that are not understood, where no rule of the list says so.
-struct UnknownMessages {
-  Unknown methods = Unknown::pass;
-  Unknown not_sip = Unknown::pass;
-  std::optional<Unknown> malformed;  // none: what sip.malformed says
-
-  friend bool operator==(const UnknownMessages&, const UnknownMessages&) = default;
+  friend bool operator==(const SplitRates&, const SplitRates&) = default;
 };
 
-struct UnknownByMode {
-  UnknownMessages nat;
-  UnknownMessages route;
+/// The same of each source, and of all together that have not.
+struct ClassRates {
+  Rate known;
+  Rate unknown;
+  Rate all_unknown;
 
-  friend bool operator==(const UnknownByMode&, const UnknownByMode&) = default;
+  friend bool operator==(const ClassRates&, const ClassRates&) = default;
+};
+
+/// Requests of a source, by method.
+struct MethodRates {
+  Rate invite = {.per_s = 100, .burst = 1000};
+  Rate ack;
+  Rate bye;
+  Rate cancel;
+  Rate register_ = {.per_s = 100, .burst = 1000};
+  Rate options = {.per_s = 50, .burst = 500};
+  Rate prack;
+  Rate update;
+  Rate info;
+  Rate subscribe = {.per_s = 100, .burst = 1000};
+  Rate notify;
+  Rate refer;
+  Rate message = {.per_s = 100, .burst = 1000};
+  Rate publish = {.per_s = 100, .burst = 1000};
+  Rate unknown = {.per_s = 10, .burst = 100};
+
+  friend bool operator==(const MethodRates&, const MethodRates&) = default;
+};
+
+enum class OverLimit : std::uint8_t {
+  drop,
+  refuse,  // answer with 503
+};
+
+struct Limits {
+  OverLimit over = OverLimit::drop;
+  std::uint16_t retry_after_s = 10;
+  std::uint8_t warn_percent = 80;
+  ClassRates sources = {.known = {500, 5000}, .unknown = {50, 500}, .all_unknown = {1000, 5000}};
+  Rate inside = {.per_s = 1000, .burst = 10000};
+  MethodRates methods;
+  SplitRates subscribers = {.known = {200, 2000}, .unknown = {20, 200}};
+  SplitRates servers = {.known = {2000, 20000}, .unknown = {500, 5000}};
+  ClassRates flows = {.known = {2000, 10000}, .unknown = {500, 2000}, .all_unknown = {10000, 20000}};
+  ClassRates fragments = {.known = {10000, 40000}, .unknown = {5000, 20000}, .all_unknown = {50000, 100000}};
+  ClassRates malformed = {.known = {10, 100}, .unknown = {5, 50}, .all_unknown = {100, 500}};
+
+  friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+/// What a source does that leads to a ban, or to its being denied for a while.
+struct Screen {
+  std::vector<std::uint16_t> statuses = {403, 404, 410, 484, 604};
+  std::uint16_t refused = 20;
+  std::uint32_t deny_s = 60;
+  std::uint16_t failed_auth = 5;
+  std::uint16_t not_found = 10;
+  std::uint32_t within_s = 60;
+  std::vector<std::string> user_agents = {"friendly-scanner", "sipvicious", "sundayddr", "sip-scan",
+                                          "sipsak",           "sipcli",     "iWar",      "SIVuS",
+                                          "VaxSIPUserAgent",  "pplsip",     "smap"};
+
+  friend bool operator==(const Screen&, const Screen&) = default;
+};
+
+struct Bans {
+  std::uint32_t first_s = 300;
+  std::uint16_t factor = 4;
+  std::uint32_t longest_s = 86400;
+  std::uint32_t forget_s = 604800;
+  bool escalate_unproven = false;
+
+  friend bool operator==(const Bans&, const Bans&) = default;
 };
 
 struct Protection {
+  bool enabled = true;
+  std::uint32_t sources_per_worker = 16384;
+  Limits limits;
+  Screen screen;
+  Bans bans;
+  std::vector<nat::Prefix> allow;
   std::vector<Rule> rules;
   UnknownByMode unknown;
 

@@ -75,6 +75,11 @@ Result<void> check_control(const Config& config) {
     return config_error(ErrorCode::range, "control.socket", fmt::format("\"{}\"", socket),
                         "the absolute path of a file such as \"/run/pinhole/control.sock\"");
   }
+  const auto& store = config.control.store;
+  if (!store.empty() && (store.front() != '/' || store.back() == '/')) {
+    return config_error(ErrorCode::range, "control.store", fmt::format("\"{}\"", store),
+                        "the absolute path of a file such as \"/var/lib/pinhole/state.db\", or nothing");
+  }
   return {};
 }
 

@@ -79,9 +79,20 @@ bool asks_for_content(const Rule& rule) {
   return !(flow == rule);
 }
 
+Result<void> check_bans(const Config& config) {
+  const auto& bans = config.protection.bans;
+  if (bans.longest_s < bans.first_s) {
+    return config_conflict("protection.bans.longest_s",
+                           fmt::format("{} is less than protection.bans.first_s", bans.longest_s),
+                           "make it as long at least");
+  }
+  return check_prefixes(config.protection.allow, "protection.allow");
+}
+
 }  // namespace
 
 Result<void> check_protection(const Config& config) {
+  if (const auto bans = check_bans(config); !bans) return bans.error();
   const auto& rules = config.protection.rules;
   for (std::size_t i = 0; i < rules.size(); ++i) {
     const auto& rule = rules[i];

@@ -89,10 +89,10 @@ struct Words<alg::sip::LocalMedia> {
 };
 template <>
 struct Words<alg::sip::RuleAction> {
-  // What bans is not offered to rules.
   static constexpr std::array kAll = {
       Word{"pass", alg::sip::RuleAction::pass}, Word{"log", alg::sip::RuleAction::log},
-      Word{"drop", alg::sip::RuleAction::drop}, Word{"refuse", alg::sip::RuleAction::refuse}};
+      Word{"drop", alg::sip::RuleAction::drop}, Word{"refuse", alg::sip::RuleAction::refuse},
+      Word{"ban", alg::sip::RuleAction::ban}};
 };
 template <>
 struct Words<Direction> {
@@ -142,6 +142,10 @@ struct Words<alg::sip::Defect> {
                                       Word{"cseq", alg::sip::Defect::cseq},
                                       Word{"content_length", alg::sip::Defect::content_length},
                                       Word{"short_body", alg::sip::Defect::short_body}};
+};
+template <>
+struct Words<OverLimit> {
+  static constexpr std::array kAll = {Word{"drop", OverLimit::drop}, Word{"refuse", OverLimit::refuse}};
 };
 template <>
 struct Words<nat::Protocol> {

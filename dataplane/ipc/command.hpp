@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "dataplane/ipc/ban.hpp"
+
 namespace pinhole::ipc {
 
 enum class CommandType : std::uint8_t {
@@ -16,6 +18,10 @@ enum class CommandType : std::uint8_t {
   announce_policy,  // a policy of `generation` will come (dataplane/ipc/policy.hpp)
   prepare_policy,   // it has been written to `slot`
   commit_policy,    // use it
+  ban,              // nobody of `ban` comes in for `seconds` from now
+  lift_ban,         // `ban` is over
+  allow,            // hosts of `ban` are not to be banned or limited
+  disallow,         // they are like any others again
 };
 
 struct Command {
@@ -27,9 +33,10 @@ struct Command {
   std::uint32_t card_generation = 0;
   std::uint32_t seconds = 0;
   std::uint32_t generation = 0;
+  BanOrder ban{};
   std::uint32_t sequence_again = 0;  // equals `sequence` in a whole message
 };
 static_assert(std::is_trivially_copyable_v<Command>);
-static_assert(sizeof(Command) == 28);
+static_assert(sizeof(Command) == 36);
 
 }  // namespace pinhole::ipc

@@ -9,6 +9,7 @@
 
 #include "alg/alg.hpp"
 #include "alg/sip/summary.hpp"
+#include "dataplane/ipc/ban.hpp"
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/ipc/text.hpp"
@@ -23,6 +24,7 @@ enum class EventType : std::uint8_t {
   registration,  // a binding was granted, refreshed or ended (payload: registration)
   sip_why,       // what was done to a message that was told of before (payload: why)
   rule,          // a rule that logs decided about a message (payload: rule)
+  guard,         // a limit was met, a source denied or banned (payload: guard)
 };
 
 /// One line of a call's ladder, and what it did to the call.
@@ -88,6 +90,7 @@ struct Event {
     RegistrationEvent registration;
     SipWhyEvent why;
     RuleEvent rule;
+    GuardEvent guard;
   };
 };
 static_assert(std::is_trivially_copyable_v<Event>);

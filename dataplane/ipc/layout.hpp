@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "dataplane/ipc/ban.hpp"
 #include "dataplane/ipc/capture.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/ipc/policy.hpp"
@@ -47,7 +48,9 @@ struct WorkerShare {
   std::uint32_t registration_capacity = 0;
   const Shared<PolicyCard>* policy = nullptr;
   const alg::sip::RuleHits* rule_hits = nullptr;  // kPolicySlots of them
-  CaptureRing* capture = nullptr;                 // control moves its read end
+  const BanSlot* bans = nullptr;
+  std::uint32_t ban_capacity = 0;
+  CaptureRing* capture = nullptr;  // control moves its read end
 };
 
 struct InterfaceShare {

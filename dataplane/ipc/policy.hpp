@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// What can be changed while calls live: the switch of the SIP gateway, and the rules for messages. One image
+// What can be changed while calls live: the switch of the SIP gateway, limits, and the rules for messages. One image
 // of fixed size without pointers; two of them lie in shared memory, of which workers use one.
 //
 // A change is a generation, whatever of the image it changes:
@@ -18,12 +18,14 @@
 #include <type_traits>
 
 #include "alg/sip/rule_set.hpp"
+#include "dataplane/ipc/rates.hpp"
 #include "dataplane/ipc/sip_switch.hpp"
 
 namespace pinhole::ipc {
 
 struct PolicyImage {
   SipSwitch sip;
+  RateLimits rates;
   alg::sip::RuleSet rules;
 };
 static_assert(std::is_trivially_copyable_v<PolicyImage>);

@@ -57,6 +57,10 @@ class FakeLink final : public WorkerLink {
     written.push_back(slot);
     images->at(slot) = image;
   }
+  std::span<const ipc::BanSlot> bans(std::uint32_t worker) const noexcept override {
+    return worker < ban_slots.size() ? std::span<const ipc::BanSlot>(ban_slots[worker])
+                                     : std::span<const ipc::BanSlot>();
+  }
   MediaActivity media(const ipc::CallCard& card) const noexcept override {
     if (card.pinhole_count == 0) return {};
     return {.open = card.pinhole_count, .last_seen = last_media};
@@ -96,6 +100,7 @@ class FakeLink final : public WorkerLink {
   std::unique_ptr<std::array<ipc::PolicyImage, ipc::kPolicySlots>> images =
       std::make_unique<std::array<ipc::PolicyImage, ipc::kPolicySlots>>();
   std::vector<std::uint8_t> written;  // slots, in order
+  std::vector<std::vector<ipc::BanSlot>> ban_slots;
   std::set<std::pair<std::uint32_t, std::uint32_t>> torn;
   std::set<std::uint32_t> torn_policies;
   std::vector<Sent> sent;

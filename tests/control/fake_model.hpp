@@ -30,6 +30,8 @@ class FakeModel : public Model {
   std::vector<MappingRow> mapping_rows;
   std::vector<CallDetail> call_details;
   std::vector<RegistrationRow> registration_rows;
+  std::vector<BanRow> ban_rows;
+  std::vector<AllowRow> allow_rows;
   std::vector<CounterRow> counter_rows;
   std::optional<std::vector<RuleRow>> rule_rows{std::vector<RuleRow>{}};
   config::Config config_value;
@@ -97,6 +99,10 @@ class FakeModel : public Model {
     return cut(rows, page);
   }
 
+  [[nodiscard]] BanList bans(Page page) const override {
+    return {.bans = cut(ban_rows, page), .problem = {}};
+  }
+  [[nodiscard]] std::vector<AllowRow> allow_list() const override { return allow_rows; }
   [[nodiscard]] std::vector<CounterRow> counters() const override { return counter_rows; }
   [[nodiscard]] std::optional<std::vector<RuleRow>> rules() const override { return rule_rows; }
   [[nodiscard]] const config::Config& config() const override { return config_value; }
@@ -149,6 +155,31 @@ class FakeModel : public Model {
               .bytes = 109'000};
     }
     std::optional<CaptureOrder> ordered;
+
+    Result<BanRow> add_ban(const BanOrderRow& order) override {
+      banned = order;
+      return BanRow{.prefix = order.prefix,
+                    .proven = true,
+                    .detail = order.note,
+                    .since = at_ms(0),
+                    .until = at_ms(1000 * std::int64_t{order.seconds})};
+    }
+    Result<void> lift_ban(nat::Prefix prefix) override {
+      lifted = prefix;
+      return {};
+    }
+    Result<void> allow(nat::Prefix prefix) override {
+      allowed = prefix;
+      return {};
+    }
+    Result<void> disallow(nat::Prefix prefix) override {
+      disallowed = prefix;
+      return {};
+    }
+    std::optional<BanOrderRow> banned;
+    std::optional<nat::Prefix> lifted;
+    std::optional<nat::Prefix> allowed;
+    std::optional<nat::Prefix> disallowed;
   };
   mutable Turns turns;
 
@@ -170,6 +201,8 @@ struct NeededParameter {
 inline NeededParameter needed_parameter(std::string_view command) {
   if (command == "call") return {"id", "3f2a"};
   if (command == "subscriber") return {"endpoint", "10.0.0.5"};
+  if (command == "ban.add" || command == "ban.lift" || command == "allow.add" || command == "allow.remove")
+    return {"prefix", "198.51.100.66"};
   if (command == "capture.start") return {"file", "/tmp/call.pcapng"};
   return {};
 }
@@ -351,6 +384,26 @@ inline FakeModel sample_model() {
         .action = alg::sip::RuleAction::log,
         .hits = 0,
         .per_worker = {0, 0}}}};
+  model.ban_rows = {{.prefix = nat::Prefix::parse("198.51.100.66").value(),
+                     .reason = ipc::BanReason::scanner,
+                     .proven = false,
+                     .detail = "friendly-scanner",
+                     .since = at_ms(-60'000),
+                     .until = at_ms(240'000),
+                     .level = 0,
+                     .hits = 412,
+                     .allowed = false},
+                    {.prefix = nat::Prefix::parse("192.0.2.0/24").value(),
+                     .reason = ipc::BanReason::manual,
+                     .proven = true,
+                     .detail = "ticket 7",
+                     .since = at_ms(-1'000),
+                     .until = at_ms(3'599'000),
+                     .level = 0,
+                     .hits = 0,
+                     .allowed = true}};
+  model.allow_rows = {{.prefix = nat::Prefix::parse("203.0.113.9").value(), .configured = true},
+                      {.prefix = nat::Prefix::parse("192.0.2.0/24").value(), .configured = false}};
   model.counter_rows = {{"drop", "drop_no_mapping", "to an external port that stands for nobody", 6, {2, 4}},
                         {"drop", "drop_ttl_expired", "the TTL ran out", 0, {0, 0}},
                         {"nat", "mapping_created", "mappings created", 9, {4, 5}},

@@ -36,7 +36,7 @@ config::Result<config::Config> parsed(const std::string& protection) {
   return config;
 }
 
-class Noted final : public RuleLog {
+class Noted final : public RuleHost {
  public:
   void note(std::string_view rule, const Message&) noexcept override { rules.emplace_back(rule); }
   std::vector<std::string> rules;

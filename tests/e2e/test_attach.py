@@ -43,7 +43,7 @@ class Attach(unittest.TestCase):
                     ],
                     "dpdk": {"file_prefix": PREFIX, "memory_mb": 64},
                     "nat": {"log": {"mappings": True, "file": self.nat_log}},
-                    "control": {"socket": self.socket, "linger_s": 1},
+                    "control": {"socket": self.socket, "linger_s": 1, "store": ""},
                 },
                 file,
             )

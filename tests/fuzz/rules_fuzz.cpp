@@ -38,7 +38,7 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
-class Nobody final : public sip::RuleLog {
+class Nobody final : public sip::RuleHost {
  public:
   void note(std::string_view rule, const Message&) noexcept override {
     for (const char c : rule) sum_ = static_cast<char>(sum_ ^ c);  // each byte is there to be read

@@ -83,6 +83,9 @@ config::Config lab_config(unsigned workers) {
   config.sip.calls_per_worker = 64;
   config.sip.streams_per_worker = 64;
   config.sip.registrations_per_worker = 64;
+  // Tests send more of one thing than anybody would.
+  config.protection.enabled = false;
+  config.protection.sources_per_worker = 64;
   return config;
 }
 

@@ -82,7 +82,7 @@ def pinhole_config(socket, flows, cpu, directory):
         "dpdk": {"file_prefix": socket, "memory_mb": 256 + mappings * 160 // (1 << 20) + addresses},
         "nat": {"mappings_per_worker": mappings,
                 "pool": [f"198.18.{i // 256}.{i % 256}" for i in range(1, addresses + 1)]},
-        "control": {"socket": f"{directory}/control.sock"},
+        "control": {"socket": f"{directory}/control.sock", "store": ""},
     }
 
 

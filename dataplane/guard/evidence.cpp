@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/guard/evidence.hpp"
+
+#include <algorithm>
+
+#include "alg/sip/chars.hpp"
+#include "alg/sip/scan.hpp"
+#include "alg/sip/uri.hpp"
+#include "alg/sip/values.hpp"
+
+namespace pinhole::dataplane {
+
+namespace {
+
+namespace sip = alg::sip;
+
+constexpr std::size_t kMostText = 256;  // of a header that a text is looked for in
+
+std::string_view* place_of(std::string_view name, Evidence& evidence) noexcept {
+  if (sip::equals(name, "user-agent")) return &evidence.user_agent;
+  if (sip::equals(name, "authorization") || sip::equals(name, "proxy-authorization")) {
+    return &evidence.credentials;
+  }
+  if (sip::equals(name, "www-authenticate") || sip::equals(name, "proxy-authenticate")) {
+    return &evidence.challenge;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Evidence read_evidence(std::string_view message) noexcept {
+  Evidence evidence;
+  auto end = sip::find_mark<'\n'>(message);  // of the start line
+  while (end < message.size()) {
+    const auto begin = end + 1;
+    end = sip::find_mark<'\n'>(message, begin);
+    const auto line = sip::slice(message, begin, end);
+    if (sip::trim(line).empty()) break;
+    // Most names are told apart by their first letter.
+    const char first = sip::lower(line.front());
+    if (first != 'u' && first != 'a' && first != 'p' && first != 'w') continue;
+    const auto colon = std::min(line.find(':'), line.size());
+    auto* const place = place_of(sip::trim(sip::slice(line, 0, colon)), evidence);
+    if (place != nullptr && place->empty())
+      *place = sip::trim(sip::slice(line, std::min(colon + 1, line.size())));
+  }
+  return evidence;
+}
+
+std::string_view digest_param(std::string_view value, std::string_view lower_case_name) noexcept {
+  const auto scheme_end = sip::skip_to(value, 0, sip::chars::kBlank);
+  sip::ListReader params(sip::slice(value, scheme_end));
+  while (const auto param = params.next()) {
+    const auto mark = param->find('=');
+    if (mark == std::string_view::npos) continue;
+    if (!sip::equals(sip::trim(sip::slice(*param, 0, mark)), lower_case_name)) continue;
+    auto text = sip::trim(sip::slice(*param, mark + 1));
+    if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
+    return text;
+  }
+  return {};
+}
+
+bool contains_in_any_case(std::string_view text, std::string_view part) noexcept {
+  text = text.substr(0, kMostText);
+  const auto found = std::search(text.begin(), text.end(), part.begin(), part.end(),
+                                 [](char a, char b) { return sip::lower(a) == sip::lower(b); });
+  return part.empty() || found != text.end();
+}
+
+std::string_view subscriber_of(std::string_view uri) noexcept {
+  const auto bare = sip::without_params(uri);
+  const auto colon = bare.find(':');
+  return colon == std::string_view::npos ? bare : bare.substr(colon + 1);
+}
+
+}  // namespace pinhole::dataplane

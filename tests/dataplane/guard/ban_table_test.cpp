@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/guard/ban_table.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <vector>
+
+#include "tests/support/sip_bench.hpp"
+
+using namespace pinhole;
+using namespace pinhole::test;
+using dataplane::BanTable;
+using ipc::BanReason;
+
+namespace {
+
+struct Table {
+  std::vector<ipc::BanSlot> slots{BanTable::kCapacity};
+  BanTable table{slots, 99};
+
+  bool ban(const char* prefix, BanReason reason = BanReason::scanner, nat::Tick until = 100,
+           nat::Tick now = 1) {
+    return table.ban(*nat::Prefix::parse(prefix), reason, until, now);
+  }
+  bool hits(const char* source, nat::Tick now = 1) { return table.hits(address(source), now); }
+};
+
+}  // namespace
+
+TEST_CASE("who is banned is hit until the ban ends, and nobody else is", "[guard][ban]") {
+  Table bans;
+  CHECK(bans.table.empty());
+  REQUIRE(bans.ban("192.0.2.7"));
+  CHECK(bans.hits("192.0.2.7"));
+  CHECK_FALSE(bans.hits("192.0.2.8"));
+  CHECK(bans.hits("192.0.2.7", 99));
+  CHECK_FALSE(bans.hits("192.0.2.7", 100));
+  CHECK(bans.table.size() == 1);
+  bans.table.expire(100, BanTable::kCapacity);
+  CHECK(bans.table.empty());
+}
+
+TEST_CASE("a prefix bans all of its hosts, and is lifted as a whole", "[guard][ban]") {
+  Table bans;
+  REQUIRE(bans.ban("198.51.100.0/24", BanReason::manual));
+  REQUIRE(bans.ban("0.0.0.0/0", BanReason::manual));
+  CHECK(bans.hits("198.51.100.255"));
+  CHECK(bans.hits("8.8.8.8"));
+  CHECK_FALSE(bans.table.lift(*nat::Prefix::parse("198.51.100.0/25")));
+  CHECK(bans.table.lift(*nat::Prefix::parse("0.0.0.0/0")));
+  CHECK_FALSE(bans.hits("8.8.8.8"));
+  CHECK(bans.hits("198.51.100.1"));
+  CHECK(bans.table.lift(*nat::Prefix::parse("198.51.100.0/24")));
+  CHECK_FALSE(bans.table.lift(*nat::Prefix::parse("198.51.100.0/24")));
+  CHECK(bans.table.empty());
+}
+
+TEST_CASE("a ban that is given again has a new end and keeps its hits", "[guard][ban]") {
+  Table bans;
+  REQUIRE(bans.ban("192.0.2.7"));
+  CHECK(bans.hits("192.0.2.7"));
+  REQUIRE(bans.ban("192.0.2.7", BanReason::failed_auth, 500));
+  CHECK(bans.table.size() == 1);
+  CHECK(bans.hits("192.0.2.7", 400));
+  const auto slot = std::find_if(bans.slots.begin(), bans.slots.end(),
+                                 [](const ipc::BanSlot& each) { return each.until.load() != 0; });
+  REQUIRE(slot != bans.slots.end());
+  CHECK(slot->hits.load() == 2);
+  CHECK(slot->reason.load() == BanReason::failed_auth);
+}
+
+TEST_CASE("a full table gives up what would end first, and nothing of an operator for a worker",
+          "[guard][ban]") {
+  Table bans;
+  REQUIRE(bans.ban("192.0.2.7", BanReason::manual, 50));
+  for (std::uint32_t i = 0; i < 100'000; ++i) {
+    const nat::Prefix prefix{nat::Ipv4Address::from_host(0x14000000 + i), 32};
+    REQUIRE(bans.table.ban(prefix, BanReason::scanner, 1000 + i, 1));
+  }
+  CHECK(bans.table.size() <= BanTable::kCapacity);
+  CHECK(bans.hits("192.0.2.7"));
+  CHECK(bans.table.hits(nat::Ipv4Address::from_host(0x14000000 + 99'999), 1));
+  CHECK_FALSE(bans.table.hits(nat::Ipv4Address::from_host(0x14000000), 1));
+}
+
+TEST_CASE("there is room for so many prefixes, and no more", "[guard][ban]") {
+  Table bans;
+  for (std::uint32_t i = 0; i <= BanTable::kPrefixes; ++i) {
+    const nat::Prefix prefix{nat::Ipv4Address::from_host(0x14000000 + (i << 8)), 24};
+    CHECK(bans.table.ban(prefix, BanReason::manual, 1000 + i, 1));
+  }
+  CHECK(bans.table.size() == BanTable::kPrefixes);
+  CHECK_FALSE(bans.hits("20.0.0.1"));  // the one that would have ended first
+  CHECK(bans.hits("20.0.1.1"));
+}

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A registrar inside that anybody may reach: what scanners, guessers and floods get of it."""
+
+import time
+import unittest
+
+from support.digest import credentials
+from support.kamailio import PASSWORD, Kamailio
+from support.lab import INSIDE, OUTSIDE, PINHOLE, Lab, side_by_side, wait_for
+from support.phone import DOMAIN, Phone
+from support.scanner import scan
+
+SERVER = (PINHOLE, 5060)
+SERVER_FOUND = rf"{PINHOLE}:5060 *\|"
+ATTACKER = "203.0.113.13"
+PHONE = "203.0.113.14"
+
+
+def forward(config):
+    """The registrar's port, to anybody."""
+    config["nat"] = {"forwards": [{"protocol": "udp", "external": f"{PINHOLE}:5060", "inside": f"{INSIDE}:5060"}]}
+
+
+def unprotected(config):
+    forward(config)
+    config["protection"] = {"enabled": False}
+
+
+def protected(**protection):
+    def configure(config):
+        forward(config)
+        config["protection"] = protection
+    return configure
+
+
+def bans(lab):
+    return {row["prefix"].removesuffix("/32"): row for row in lab.ctl("ban", "list")["bans"]}
+
+
+def register(phone, password):
+    """The status of the last answer to a registration with a password; None: there is no answer."""
+    phone.send_register(SERVER)
+    first = phone.receive(1.0)
+    if first is None or first.status != 401:
+        return first and first.status
+    answer = credentials(first.header("WWW-Authenticate"), "REGISTER", f"sip:{DOMAIN}", phone.user, password)
+    phone.send_register(SERVER, more=[answer])
+    last = phone.receive(1.0)
+    return last and last.status
+
+
+class Protection(unittest.TestCase):
+
+    def test_scanners(self):
+        """protection: svmap, svwar and svcrack find nothing and end in a ban; without protection they find all"""
+        with side_by_side(Lab(1, unprotected), Lab(1, protected(bans={"first_s": 300}))) as (bare, guarded):
+            for lab in (bare, guarded):
+                Kamailio(lab, lab.inside, INSIDE, auth=True)
+            words = guarded.directory / "words"
+            words.write_text(f"1234\npassword\n{PASSWORD}\n", encoding="ascii")
+            # What each tool is asked, and what it says when it has found something.
+            tools = {"203.0.113.11": (SERVER_FOUND, "svmap", PINHOLE),
+                     "203.0.113.12": ("reqauth", "svwar", "-e", "100-110", "-m", "REGISTER", "--force", PINHOLE),
+                     "203.0.113.13": (PASSWORD, "svcrack", "-u", "100", "-d", words, PINHOLE)}
+            for source, (find, tool, *arguments) in tools.items():
+                with self.subTest(tool):
+                    self.assertRegex(scan(bare, tool, source, *arguments), find)
+                    self.assertNotRegex(scan(guarded, tool, source, *arguments), find)
+                    ban = wait_for("the ban", lambda s=source: bans(guarded).get(s), 5)
+                    self.assertEqual((ban["reason"], ban["level"]), ("scanner", 0))
+                    self.assertIn("friendly-scanner", ban["detail"])
+                    self.assertTrue(200 < ban["left_s"] <= 300, ban)
+            counters = guarded.counters()
+            self.assertGreaterEqual(counters["drop_sip_scanner"], len(tools))
+            self.assertEqual(bare.counters()["drop_sip_scanner"], 0)
+            self._allowed_phone(guarded, *tools)
+
+    def _allowed_phone(self, lab, source, *_):
+        """A phone behind the address of a scanner works once that is allowed, and the scanner finds nothing still."""
+        with Phone(lab.outside, source, 5070, user="alice") as phone:
+            self.assertIsNone(register(phone, PASSWORD))
+            lab.ctl("allow", "add", source)
+            wait_for("the phone to be let in", lambda: register(phone, PASSWORD) == 200, 5)
+            self.assertTrue(bans(lab)[source]["allowed"])
+            self.assertNotRegex(scan(lab, "svmap", source, PINHOLE), SERVER_FOUND)
+            self.assertEqual(register(phone, PASSWORD), 200)
+
+    def test_guessing(self):
+        """protection: wrong passwords end in a ban that grows; the right one never does"""
+        quick = protected(screen={"failed_auth": 4}, bans={"first_s": 2, "factor": 3})
+        with Lab(1, quick) as lab:
+            lab.start()
+            Kamailio(lab, lab.inside, INSIDE, auth=True)
+            with Phone(lab.outside, PHONE, user="bob") as phone, Phone(lab.outside, ATTACKER, user="bob") as attacker:
+                for _ in range(12):
+                    self.assertEqual(register(phone, PASSWORD), 200)
+                for level, seconds in enumerate((2, 6)):
+                    statuses = [register(attacker, f"guess {number}") for number in range(6)]
+                    self.assertEqual(statuses[:3], [401] * 3)
+                    self.assertIsNone(statuses[-1])
+                    ban = wait_for("the ban", lambda: bans(lab).get(ATTACKER), 5)
+                    self.assertEqual((ban["reason"], ban["level"], ban["proven"]), ("failed_auth", level, True))
+                    self.assertEqual(register(phone, PASSWORD), 200)
+                    wait_for("the ban to end", lambda: not bans(lab), seconds + 5)
+                    time.sleep(0.5)
+                self.assertIn("event=banned", lab.control.log_text())
+
+    def test_harvest(self):
+        """protection: who asks for many addresses that nobody has is banned; who asks for one again is denied"""
+        with Lab(2, protected(screen={"not_found": 8, "refused": 6, "deny_s": 3})) as lab:
+            lab.start()
+            Kamailio(lab, lab.inside, INSIDE)
+            with Phone(lab.outside, ATTACKER, user="eve") as eve, Phone(lab.outside, PHONE, user="bob") as bob:
+                reached = self._ask(eve, [f"user{number}" for number in range(30)])
+                self.assertTrue(8 <= reached <= 12, reached)
+                ban = wait_for("the ban", lambda: bans(lab).get(ATTACKER), 5)
+                self.assertEqual(ban["reason"], "harvest")
+                self.assertEqual(self._ask(bob, ["nobody"] * 10), 6)
+                self.assertNotIn(PHONE, bans(lab))
+                time.sleep(3.5)
+                self.assertEqual(self._ask(bob, ["nobody"]), 1)
+
+    @staticmethod
+    def _ask(phone, users):
+        """Calls users that nobody is, one after another. Returns how many calls were answered."""
+        for number, user in enumerate(users):
+            call = {"call_id": f"{phone.user}-{time.monotonic_ns()}", "cseq": 1, "to": f"sip:{user}@{DOMAIN}",
+                    "from_tag": "f"}
+            phone.request("INVITE", f"sip:{user}@{DOMAIN}", SERVER, **call)
+            answer = phone.receive(0.5)
+            if answer is None:
+                return number
+            tag = answer.header("To").partition(";tag=")[2]
+            phone.request("ACK", f"sip:{user}@{DOMAIN}", SERVER, to_tag=tag, **call)
+        return len(users)
+
+    def test_operator(self):
+        """protection: an operator's ban holds through a kill of either process, until it is lifted"""
+        with Lab(2, forward) as lab:
+            lab.start()
+            with Phone(lab.inside, INSIDE, user="server") as server, \
+                    Phone(lab.outside, ATTACKER, user="eve") as eve:
+                self.assertTrue(self._reaches(eve, server))
+                lab.ctl("ban", "add", "203.0.113.13", "--seconds", 600, "--note", "ticket 7")
+                wait_for("the ban to hold", lambda: not self._reaches(eve, server), 5)
+                lab.ctl("allow", "add", "203.0.113.200")
+                before = bans(lab)[ATTACKER]
+                lab.control.kill()
+                self.assertFalse(self._reaches(eve, server))
+                lab.start_control()
+                lab.wait_up()
+                after = bans(lab)[ATTACKER]
+                self.assertEqual((after["until"], after["detail"]), (before["until"], "ticket 7"))
+                self.assertGreater(after["hits"], 0)
+                self.assertEqual(lab.ctl("allow", "list")["allowed"], [{"prefix": "203.0.113.200/32", "configured": False}])
+
+                lab.dataplane.kill()
+                wait_for("control to notice", lambda: lab.dataplane_state() == "lost", 5)
+                lab.start_dataplane()
+                lab.wait_up()
+                wait_for("the ban to hold again", lambda: not self._reaches(eve, server), 5)
+                lab.ctl("ban", "lift", ATTACKER)
+                wait_for("the ban to end", lambda: self._reaches(eve, server), 5)
+                self.assertNotEqual(lab.ctl_run("ban", "lift", ATTACKER).returncode, 0)
+
+    @staticmethod
+    def _reaches(phone, server):
+        while server.receive(0.05):
+            pass
+        phone.request("OPTIONS", f"sip:{PINHOLE}", SERVER, call_id=f"o-{time.monotonic_ns()}", cseq=1,
+                      to=f"sip:{PINHOLE}", from_tag="f")
+        return server.receive(0.5) is not None
+
+    def test_limits(self):
+        """protection: what a stranger sends over his limit is dropped, told and counted; others notice nothing"""
+        few = {"limits": {"sources": {"unknown": {"per_s": 5, "burst": 20}}, "warn_percent": 50}}
+        with Lab(1, protected(**few)) as lab:
+            lab.start()
+            with Phone(lab.inside, INSIDE, user="server") as server, \
+                    Phone(lab.outside, ATTACKER, user="eve") as eve, Phone(lab.outside, OUTSIDE, user="bob") as bob:
+                for number in range(100):
+                    eve.request("OPTIONS", f"sip:{PINHOLE}", SERVER, call_id=f"flood-{number}", cseq=1,
+                                to=f"sip:{PINHOLE}", from_tag="f")
+                self.assertTrue(self._reaches(bob, server))
+                counters = lab.counters()
+                self.assertTrue(70 <= counters["drop_sip_rate"] <= 80, counters["drop_sip_rate"])
+                self.assertGreater(counters["source_warned"], 0)
+                log = wait_for("the log", lambda: "event=limit_exceeded" in lab.control.log_text()
+                               and lab.control.log_text(), 5)
+                self.assertIn("event=limit_near", log)
+                self.assertIn(f"source={ATTACKER}", log)
+                self.assertEqual(bans(lab), {})
