@@ -9,8 +9,6 @@ namespace pinhole::alg {
 Edit* EditList::make_room(std::size_t offset, std::size_t removed) noexcept {
   auto* const begin = edits_.data();
   auto* const end = begin + size_;
-  // Whoever reads a message from front to back adds edits in their order.
-  if (size_ == 0 || (offset > end[-1].offset && offset >= end[-1].offset + end[-1].removed)) return end;
   auto* const place = std::upper_bound(
       begin, end, offset, [](std::size_t value, const Edit& edit) { return value < edit.offset; });
   if (place != begin && (place[-1].offset + place[-1].removed > offset || place[-1].offset == offset))
@@ -22,7 +20,12 @@ Edit* EditList::make_room(std::size_t offset, std::size_t removed) noexcept {
 
 bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view text, Rule rule) noexcept {
   if (size_ == kMaxEdits || text.size() > kMaxText - text_size_) return false;
-  Edit* const place = make_room(offset, removed);
+  Edit* place = edits_.data() + size_;
+  // Whoever reads a message from front to back adds edits in their order.
+  const bool is_last =
+      size_ == 0 || (offset > place[-1].offset && offset >= place[-1].offset + place[-1].removed);
+  if (!is_last) [[unlikely]]
+    place = make_room(offset, removed);
   if (place == nullptr) return false;
   *place = {.offset = static_cast<std::uint32_t>(offset),
             .removed = static_cast<std::uint32_t>(removed),

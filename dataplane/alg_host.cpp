@@ -7,9 +7,12 @@
 #include <bit>
 #include <cassert>
 #include <charconv>
+#include <cstddef>
 
+#include "alg/sip/message.hpp"
 #include "alg/sip/uri.hpp"
 #include "dataplane/text_hash.hpp"
+#include "nat/prefetch.hpp"
 
 namespace pinhole::dataplane {
 
@@ -53,6 +56,20 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.described = transaction_.held = false;
   transaction_.rejected = 0;
   transaction_.peer = {};
+}
+
+void AlgHost::foresee(std::string_view bytes) noexcept {
+  const auto& before = foreseen_[last_foreseen_];
+  if (!before.call_id.view().empty()) parts_.calls.fetch(before.hash);
+  last_foreseen_ ^= 1U;
+  auto& foreseen = foreseen_[last_foreseen_];
+  foreseen.call_id.assign({});
+  if (parts_.calls.size() == 0 || bytes.starts_with("REGISTER")) return;
+  const auto call_id = alg::sip::guess_call_id(bytes);
+  if (call_id.empty() || call_id.size() > kLongestForeseen) return;
+  foreseen.call_id.assign(call_id);
+  foreseen.hash = text_hash(call_id);
+  parts_.calls.fetch_place(foreseen.hash);
 }
 
 void AlgHost::commit(const alg::EditList& edits) noexcept {
@@ -108,6 +125,13 @@ CallKey AlgHost::call_key() const noexcept {
           .inside = message_->flow.inside.address,
           .from_tag = transaction_.summary.from_tag,
           .to_tag = transaction_.summary.to_tag};
+}
+
+std::uint64_t AlgHost::hash_of(std::string_view call_id) const noexcept {
+  for (const auto& foreseen : foreseen_) {
+    if (foreseen.call_id.view() == call_id) return foreseen.hash;
+  }
+  return text_hash(call_id);
 }
 
 // Endpoints.
@@ -263,7 +287,7 @@ bool AlgHost::announce(const alg::sip::Summary& summary) noexcept {
   work.summary = summary;
   work.announced = true;
   if (summary.method == Method::register_ || summary.call_id.empty()) return is_concerned();
-  work.call_hash = text_hash(summary.call_id);
+  work.call_hash = hash_of(summary.call_id);
   work.card = parts_.calls.find(call_key());
   if (!is_concerned()) return false;
   if (work.card == kNoCard && summary.method == Method::invite && summary.is_request()) open_on_commit();
@@ -281,9 +305,14 @@ void AlgHost::fetch_media() const noexcept {
   }
 }
 
+/// All of the card will be written: it is on its way while the message is read.
 void AlgHost::open_on_commit() noexcept {
+  constexpr std::size_t kLine = 64;
   transaction_.card = parts_.calls.next_free();
   transaction_.opens = transaction_.card != kNoCard;
+  if (!transaction_.opens) return;
+  const auto* const card = reinterpret_cast<const std::byte*>(&parts_.calls.card(transaction_.card));
+  for (std::size_t at = 0; at < sizeof(ipc::CallCard); at += kLine) nat::prefetch(card + at);
 }
 
 void AlgHost::expect_signalling_from(nat::Endpoint remote) noexcept {

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "alg/alg.hpp"
 #include "alg/edit.hpp"
@@ -22,6 +23,7 @@
 #include "dataplane/call_table.hpp"
 #include "dataplane/foreign.hpp"
 #include "dataplane/ipc/event.hpp"
+#include "dataplane/ipc/text.hpp"
 #include "dataplane/local_endpoints.hpp"
 #include "dataplane/negotiation.hpp"
 #include "dataplane/registration_table.hpp"
@@ -78,6 +80,9 @@ class AlgHost final : public alg::Host {
 
   // One message: begin, inspect, then commit or abandon.
 
+  /// A message comes after the one that begins next: what is kept of its call is fetched by then, as far as a
+  /// look at its bytes tells.
+  void foresee(std::string_view bytes) noexcept;
   /// \param message lives until commit() or abandon()
   /// \param realm of the message's mapping, and so of all that it opens
   /// \param concern which messages are the gateway's
@@ -135,6 +140,13 @@ class AlgHost final : public alg::Host {
   /// as many ports as a call may have, each with a candidate or an endpoint in a header.
   static constexpr std::size_t kMaxQuestions = 2 * ipc::kMaxPinholes;
 
+  static constexpr std::size_t kLongestForeseen = 126;
+  /// A Call-ID and its hash. Whether a message that comes has it shows when that was read.
+  struct Foreseen {
+    ipc::Text<kLongestForeseen> call_id;
+    std::uint64_t hash = 0;
+  };
+
   /// What the message in hand has done so far.
   struct Transaction {
     alg::sip::Summary summary;
@@ -172,6 +184,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] bool may_open_media(nat::Endpoint inside) const noexcept;
   void open_call() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;
+  [[nodiscard]] std::uint64_t hash_of(std::string_view call_id) const noexcept;
   void open_on_commit() noexcept;
   void fetch_media() const noexcept;
   [[nodiscard]] alg::Lookup ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
@@ -192,6 +205,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] bool add_ref(const ipc::PinholeRef& added) noexcept;
   void take_over() noexcept;
   void take_over_foreign(const ipc::PinholeRef& pinhole) noexcept;
+  [[nodiscard]] std::uint16_t leg() const noexcept;
   [[nodiscard]] MediaMessage media_message() const noexcept;
   void settle_media() noexcept;
   void settle_peer() noexcept;
@@ -229,6 +243,8 @@ class AlgHost final : public alg::Host {
   nat::Realm realm_ = nat::Realm::translated;
   Concern concern_ = Concern::all;
   Ticket ticket_ = kNoTicket;
+  std::array<Foreseen, 2> foreseen_;
+  unsigned last_foreseen_ = 0;
   Transaction transaction_;
 };
 

@@ -245,18 +245,23 @@ void AlgHost::take_over_foreign(const ipc::PinholeRef& pinhole) noexcept {
   static_cast<void>(parts_.peers.send(request));
 }
 
-/// What the message in hand says of its call's media.
+/// Which remote party the message in hand is from or for, by its tag: its own in what it sends, that of the
+/// other end in what it gets.
+std::uint16_t AlgHost::leg() const noexcept {
+  const auto& summary = transaction_.summary;
+  const bool is_inbound = message_->direction == alg::Direction::inbound;
+  const auto tag = is_inbound == summary.is_request() ? summary.from_tag : summary.to_tag;
+  return static_cast<std::uint16_t>(text_hash(tag));
+}
+
+/// What the message in hand says of its call's media, but for its leg.
 MediaMessage AlgHost::media_message() const noexcept {
   const auto& work = transaction_;
   const auto& summary = work.summary;
-  // The remote party's tag: its own in what it sends, that of the other end in what it gets.
-  const bool is_inbound = message_->direction == alg::Direction::inbound;
-  const auto tag = is_inbound == summary.is_request() ? summary.from_tag : summary.to_tag;
   return {.direction = message_->direction,
           .method = summary.method,
           .status = summary.status,
           .cseq = summary.cseq,
-          .leg = static_cast<std::uint16_t>(text_hash(tag)),
           .described = work.described,
           .held = work.held,
           .rejected = work.rejected,
@@ -267,12 +272,14 @@ MediaMessage AlgHost::media_message() const noexcept {
 void AlgHost::settle_media() noexcept {
   auto& work = transaction_;
   ipc::Negotiation state;
-  const auto message = media_message();
+  auto message = media_message();
   if (!work.opens) {
     const auto& card = parts_.calls.card(work.card);
     if (!work.has_refs && !concerns_media(message, card.media)) return;
     state = card.media;
   }
+  // Whose sources are whose matters where there are any.
+  if (work.source_count > 0 || state.source_count > 0) message.leg = leg();
   load_refs();
   const auto pinholes = std::span(work.refs).first(work.ref_count);
   negotiate(message, state, pinholes);

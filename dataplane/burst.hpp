@@ -35,16 +35,19 @@ class Lane {
   /// Keeps the places for which `stays` is true.
   template <typename Predicate>
   void keep_if(Predicate&& stays) noexcept {
-    keep_if(stays, [](unsigned) noexcept {});
+    const auto nothing = [](unsigned) noexcept {};
+    keep_if(stays, nothing, nothing);
   }
-  /// The same, with a look ahead. \param ahead `void(unsigned place)`, noexcept: called for a place before
-  /// `stays` is called for the one in front of it
-  template <typename Predicate, typename Ahead>
-  void keep_if(Predicate&& stays, Ahead&& ahead) noexcept {
+  /// The same, with a look ahead. \param far `void(unsigned place)`, noexcept: called for a place before
+  /// `stays` is called for the second one in front of it \param near the same, for the one in front of it
+  template <typename Predicate, typename Far, typename Near>
+  void keep_if(Predicate&& stays, Far&& far, Near&& near) noexcept {
     unsigned kept = 0;
+    if (size_ > 1) far(static_cast<unsigned>(places_[1]));
     for (unsigned i = 0; i < size_; ++i) {
       const auto place = places_[i];
-      if (i + 1 < size_) ahead(static_cast<unsigned>(places_[i + 1]));
+      if (i + 2 < size_) far(static_cast<unsigned>(places_[i + 2]));
+      if (i + 1 < size_) near(static_cast<unsigned>(places_[i + 1]));
       if (stays(static_cast<unsigned>(place))) places_[kept++] = place;
     }
     size_ = kept;

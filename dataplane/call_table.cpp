@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <memory>
 
 #include "nat/timeouts.hpp"
 
@@ -122,7 +123,7 @@ CardIndex CallTable::open(const CallOpening& opening, nat::Tick now) noexcept {
   const CardIndex index = free_[--free_count_];
   cards_[index].write([&](ipc::CallCard& card) noexcept {
     const auto generation = card.generation + 1;
-    card = {};
+    std::construct_at(&card);  // in place, which an assignment is not
     card.call_hash = opening.key.hash;
     card.generation = generation;
     card.step = opening.step;

@@ -124,6 +124,18 @@ class CallTable {
     return index < capacity() && watches_[index].live && card(index).generation == generation;
   }
   [[nodiscard]] const ipc::CallCard& card(CardIndex index) const noexcept { return cards_[index].own(); }
+  /// Fetches what fetch() will read.
+  void fetch_place(std::uint64_t hash) const noexcept { chains_.prefetch(hash); }
+  /// Fetches what find() and fetch_media() will read, if there is such a call.
+  void fetch(std::uint64_t hash) const noexcept {
+    const auto index = chains_.first(hash);
+    if (index == kNoCard) return;
+    const auto& fetched = card(index);
+    for (const void* const part :
+         {static_cast<const void*>(&fetched), static_cast<const void*>(&fetched.call_id),
+          static_cast<const void*>(&fetched.pinholes[0]), static_cast<const void*>(&fetched.pinholes[1])})
+      nat::prefetch(part);
+  }
   /// Fetches what a description will be compared with.
   void fetch_media(CardIndex index) const noexcept {
     constexpr std::size_t kLine = 64;

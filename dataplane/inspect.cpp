@@ -43,6 +43,10 @@ std::uint16_t interfaces_of(const Burst& burst, unsigned place) noexcept {
   return interfaces;
 }
 
+std::string_view payload_of(const std::byte* frame, const nat::Packet& packet) noexcept {
+  return {reinterpret_cast<const char*>(frame) + packet.payload_offset, packet.payload_size()};
+}
+
 std::uint16_t udp_checksum(const std::byte* frame, const nat::Packet& packet) noexcept {
   const std::size_t size = static_cast<std::size_t>(packet.payload_end - packet.l4_offset);
   return nat::transport_checksum(nat::Protocol::udp, packet.source.address, packet.destination.address,
@@ -95,10 +99,8 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
                      WorkerContext& worker) noexcept {
   auto& mapping = worker.translator[burst.mappings[place]];
   const bool is_packet = message->next == nullptr;
-  const std::string_view payload(reinterpret_cast<const char*>(frame) + packet.payload_offset,
-                                 packet.payload_size());
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  const alg::Message shown{payload,
+  const alg::Message shown{payload_of(frame, packet),
                            direction,
                            {packet.protocol, mapping.inside, mapping.external, remote, portless(mapping)},
                            worker.resumed_deadline.has_value(),
@@ -167,7 +169,7 @@ bool inspect_one(Burst& burst, unsigned place, Direction direction, WorkerContex
   return inspect_message(burst, place, message, packet, frame, direction, concern, worker);
 }
 
-/// Asks for the beginning of a message that comes next: its rest is fetched by the processor, which sees how
+/// Asks for the beginning of a message that comes soon: its rest is fetched by the processor, which sees how
 /// it is read.
 void fetch_message(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
   constexpr unsigned kLine = 64;
@@ -191,10 +193,16 @@ void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& 
     if (is_inspected(burst.mbufs[place])) return true;
     return inspect_one(burst, place, direction, worker);
   };
-  const auto ahead = [&](unsigned place) noexcept {
+  const auto far = [&](unsigned place) noexcept {
     if (concerns_gateway(place)) fetch_message(burst.mbufs[place], burst.packets[place]);
   };
-  lane.keep_if(stays, ahead);
+  const auto near = [&](unsigned place) noexcept {
+    const auto& packet = burst.packets[place];
+    const bool is_message = packet.protocol == nat::Protocol::udp &&
+                            packet.part == nat::FragmentPart::whole && concerns_gateway(place);
+    if (is_message) worker.host.foresee(payload_of(bytes_of(burst.mbufs[place]), packet));
+  };
+  lane.keep_if(stays, far, near);
 }
 
 /// A message may have closed a mapping that a packet behind it in the burst was found to have, and another

@@ -94,7 +94,10 @@ MediaPorts LocalEndpoints::open_media(const alg::MediaRequest& request, std::uin
   const Before rtp = before(request.rtp, realm);
   const Before rtcp = before(request.rtcp, realm);
   if (rtp.is_signalling || rtcp.is_signalling) return open_beside_signalling(request, parent, now, realm);
-  const auto pair = translator_.create_pair(request.rtp, request.rtcp, parent, now, realm, request.follows);
+  const bool is_known = rtp.index != nat::kNoMapping && rtcp.index != nat::kNoMapping;
+  const auto pair =
+      is_known ? nat::CreatedPair{.rtp = rtp.index, .rtcp = rtcp.index}
+               : translator_.create_pair(request.rtp, request.rtcp, parent, now, realm, request.follows);
   if (pair.rtp == nat::kNoMapping) return {};
   MediaPorts ports{alg::LookupState::found, opened(pair.rtp, rtp), {}};
   ports.rtcp = pair.rtcp == pair.rtp ? ports.rtp : opened(pair.rtcp, rtcp);

@@ -27,15 +27,16 @@ namespace pinhole::nat {
 /// The unfolded one's complement sum of bytes; an odd last byte is padded with zero (RFC 1071 section 1).
 /// Cost: about a byte in 1/16 cycle; the loop is left to the vectoriser.
 [[nodiscard]] inline std::uint64_t sum_bytes(std::span<const std::byte> bytes) noexcept {
-  std::uint64_t low = 0;
-  std::uint64_t high = 0;
+  std::uint64_t sum = 0;   // of all words, without what goes over 64 bits
+  std::uint64_t high = 0;  // of their upper halves, which a sum of lower ones beside it is worked out of
   const std::byte* at = bytes.data();
   const std::size_t words = bytes.size() / 8;
   for (std::size_t i = 0; i < words; ++i) {
     const auto word = load<std::uint64_t>(at + 8 * i);
-    low += word & 0xffffffffU;
+    sum += word;
     high += word >> 32U;
   }
+  const std::uint64_t low = sum - (high << 32U);
   const std::size_t rest = bytes.size() % 8;
   if (rest == 0) return low + high;
   std::uint64_t last = 0;

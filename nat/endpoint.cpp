@@ -25,6 +25,14 @@ constexpr auto kOctets = [] {
   return octets;
 }();
 
+// "00" to "99"
+constexpr auto kPairsOfDigits = [] {
+  std::array<std::array<char, 2>, 100> pairs{};
+  for (unsigned value = 0; value < pairs.size(); ++value)
+    pairs[value] = {static_cast<char>('0' + value / 10), static_cast<char>('0' + value % 10)};
+  return pairs;
+}();
+
 struct Digits {
   std::uint32_t value = 0;
   unsigned count = 0;  // 0: they are no octet
@@ -120,9 +128,12 @@ void EndpointText::append(Be16 port) noexcept {
   std::uint32_t number = port.host();
   const unsigned digits = number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : number < 10'000 ? 4 : 5;
   size_ = static_cast<std::uint8_t>(size_ + digits);
-  for (unsigned i = 1; i <= digits; ++i, number /= 10) {
-    text_[size_ - i] = static_cast<char>('0' + number % 10);
+  char* end = text_.data() + size_;
+  for (; number >= 10; number /= 100) {
+    end -= 2;
+    std::memcpy(end, kPairsOfDigits[number % 100].data(), 2);
   }
+  if (digits % 2 == 1) end[-1] = static_cast<char>('0' + number);
 }
 
 }  // namespace pinhole::nat

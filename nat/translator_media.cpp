@@ -197,7 +197,8 @@ void Translator::hand_over(MappingIndex index, std::uint32_t parent, Sharing sha
   }
   mapping.parent = parent;
   mapping.last_seen = now;
-  wheel_.set(index, deadline_of(mapping, timeouts_));
+  // A pinhole only lives longer by this, which the wheel is told when it asks.
+  if (!is_pinhole) wheel_.set(index, deadline_of(mapping, timeouts_));
 }
 
 Created Translator::create_tcp_pinhole(const Endpoint& inside, Tick now, Realm realm) noexcept {

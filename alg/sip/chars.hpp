@@ -154,17 +154,4 @@ template <std::size_t kSize>
   return static_cast<std::uint16_t>(*value);
 }
 
-/// Skips a quoted string (RFC 3261 section 25.1, backslash escapes). \param from the opening quote.
-/// \return the place after the closing quote; text.size() when there is none.
-[[nodiscard]] constexpr std::size_t skip_quoted(std::string_view text, std::size_t from) noexcept {
-  for (std::size_t i = from + 1; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '"') {
-      return i + 1;
-    }
-  }
-  return text.size();
-}
-
 }  // namespace pinhole::alg::sip

@@ -94,6 +94,7 @@ void rewrite_lone_received(const Via& via, nat::Ipv4Address address, Translator&
 // `received` without a port goes with the port of sent-by, which is translated with it when sent-by is no
 // address; a port without `received` goes with the address of sent-by.
 void rewrite_received(const Via& via, bool sent_by_replaced, Translator& translator) noexcept {
+  if (via.received.empty() && via.rport.empty()) return;
   if (pass_ipv6(via.received, translator)) return;
   const auto rport = port_number(via.rport);
   const auto received = our_address(via.received, translator);
@@ -278,19 +279,32 @@ constexpr auto kTreatments = [] {
   return table;
 }();
 
-// Whose addresses may be those of others, copied from a message that came in.
-bool names_parties(HeaderId id) noexcept {
-  return kTreatments[static_cast<std::size_t>(id)].content == Content::parties;
+consteval HeaderSet all_with(Content content) noexcept {
+  HeaderSet set = 0;
+  for (std::size_t id = 0; id < kHeaderIds; ++id) {
+    if (kTreatments[id].content == content) set |= header_bit(static_cast<HeaderId>(id));
+  }
+  return set;
 }
+// Whose addresses may be those of others, copied from a message that came in.
+constexpr HeaderSet kParties = all_with(Content::parties);
+constexpr HeaderSet kUnread = all_with(Content::nothing);
 
 // What a response repeats of its request (RFC 3261 sections 8.2.6.2 and 12.1.1, RFC 3327 section 5.3), and a
 // request of what its sender was told the way by (RFC 3261 section 12.2.1.1, RFC 3608 section 6.1). The
 // contacts that a registrar or a redirect server answers with are what others have told it.
-bool is_echoed(HeaderId id, const MessageView& message) noexcept {
-  if (message.is_request()) return id == HeaderId::route;
+HeaderSet echoes_in(const MessageView& message) noexcept {
+  if (message.is_request()) return header_bit(HeaderId::route);
   const bool lists_contacts = message.method() == Method::register_ || message.status() / 100 == 3;
-  return id == HeaderId::via || id == HeaderId::record_route || id == HeaderId::path ||
-         (id == HeaderId::contact && lists_contacts);
+  return header_bit(HeaderId::via) | header_bit(HeaderId::record_route) | header_bit(HeaderId::path) |
+         (lists_contacts ? header_bit(HeaderId::contact) : 0);
+}
+
+void rewrite_all_in(HeaderSet kinds, const MessageView& message, Translator& translator) noexcept {
+  if (!message.has_any(kinds)) return;
+  for (const auto& header : message.headers()) {
+    if ((kinds & header_bit(header.id)) != 0) rewrite_header(header, translator);
+  }
 }
 
 // "INVITE sip:bob@example.com SIP/2.0"; empty when the line is none of these.
@@ -308,23 +322,17 @@ std::string_view request_uri_of(std::string_view line) noexcept {
 }  // namespace
 
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept {
-  for (const auto& header : message.headers()) {
-    if (!is_echoed(header.id, message) && !names_parties(header.id)) rewrite_header(header, translator);
-  }
+  rewrite_all_in(~(echoes_in(message) | kParties | kUnread), message, translator);
 }
 
 void rewrite_parties(const MessageView& message, Translator& translator) noexcept {
-  for (const auto& header : message.headers()) {
-    if (names_parties(header.id)) rewrite_header(header, translator);
-  }
+  rewrite_all_in(kParties, message, translator);
 }
 
 void rewrite_echoes(const MessageView& message, Translator& translator) noexcept {
   translator.take_for(Claim::echoed);
   if (message.is_request()) rewrite_request_uri(message.request_uri(), translator);
-  for (const auto& header : message.headers()) {
-    if (is_echoed(header.id, message)) rewrite_header(header, translator);
-  }
+  rewrite_all_in(echoes_in(message), message, translator);
   translator.take_for(Claim::own);
 }
 

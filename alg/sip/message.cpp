@@ -182,17 +182,16 @@ Method method_of(std::string_view text) noexcept {
   return Method::other;
 }
 
-constexpr std::uint64_t bit(HeaderId id) noexcept {
-  return std::uint64_t{1} << static_cast<unsigned>(id);
-}
-static_assert(kHeaderIds <= 64 && MessageView::kMaxHeaders <= 256);
+static_assert(MessageView::kMaxHeaders <= 256);
 
 // What names a transaction and its dialog may stand once only, or two readers could take two for the
 // message's own.
-constexpr std::uint64_t kSingle = bit(HeaderId::from) | bit(HeaderId::to) | bit(HeaderId::call_id) |
-                                  bit(HeaderId::cseq) | bit(HeaderId::content_length);
-constexpr std::uint64_t kMandatory = bit(HeaderId::via) | bit(HeaderId::from) | bit(HeaderId::to) |
-                                     bit(HeaderId::call_id) | bit(HeaderId::cseq);
+constexpr std::uint64_t kSingle = header_bit(HeaderId::from) | header_bit(HeaderId::to) |
+                                  header_bit(HeaderId::call_id) | header_bit(HeaderId::cseq) |
+                                  header_bit(HeaderId::content_length);
+constexpr std::uint64_t kMandatory = header_bit(HeaderId::via) | header_bit(HeaderId::from) |
+                                     header_bit(HeaderId::to) | header_bit(HeaderId::call_id) |
+                                     header_bit(HeaderId::cseq);
 
 constexpr std::size_t kStunHeaderSize = 20;
 constexpr std::string_view kStunCookie = "\x21\x12\xA4\x42";  // RFC 8489 section 5
@@ -208,6 +207,7 @@ bool is_keepalive(std::string_view bytes) noexcept {
 
 // "1800;refresher=uac"
 std::uint32_t seconds_of(std::string_view value) noexcept {
+  if (value.empty()) return 0;
   return number(trim(slice(value, 0, std::min(value.find(';'), value.size())))).value_or(0);
 }
 
@@ -219,11 +219,21 @@ bool is_sip_version(std::string_view text) noexcept {
          skip(text, dot + 1, chars::kDigit) == text.size();
 }
 
+// "tag=1928301774" and nothing else, as most are; empty when it is something else.
+std::string_view read_lone_tag(std::string_view params) noexcept {
+  if (params.size() < 4 || !equals({params.data(), 4}, "tag=")) return {};
+  const auto tag = slice(params, 4);
+  return find_mark<';', '=', '"', '<', '>', ' ', '\t', '\r', '\n'>(tag) == tag.size() ? tag
+                                                                                      : std::string_view{};
+}
+
 // Who a From or To says it is, and the tag.
 void read_party(std::string_view value, std::string_view& uri, std::string_view& tag) noexcept {
   NameAddr address;
   if (!read_name_addr(value, address)) return;
   uri = address.uri;
+  tag = read_lone_tag(address.params);
+  if (!tag.empty() || address.params.empty()) return;
   ParamReader params(address.params);
   Param param;
   while (params.next(param)) {
@@ -251,18 +261,23 @@ std::string_view value_behind(const char* colon, const char* end) noexcept {
 // \param readable_end of the text that the line is part of
 [[gnu::always_inline]] inline void read_header(std::string_view line, const char* readable_end,
                                                Header& header) noexcept {
-  constexpr std::size_t kLook = 32;
-  if (readable_end - line.data() >= static_cast<std::ptrdiff_t>(kLook)) [[likely]] {
+  constexpr std::ptrdiff_t kLook = 32;
+  if (readable_end - line.data() >= kLook) [[likely]] {
     // Nearly every name ends here, and its words are there to be loaded.
     const auto colons = scan_detail::marks_in_32<':'>(line.data());
     const auto colon = static_cast<std::size_t>(std::countr_zero(colons));
-    if (colon <= kLongestName && colon < line.size() && colon > 0 && !is(line[colon - 1], chars::kSpace))
-        [[likely]] {
-      NameWords words;
-      std::memcpy(words.data(), line.data(), sizeof words);
+    if (colon <= kLongestName) [[likely]] {
+      using chars_detail::load;
+      const NameWords words = {load<std::uint64_t>(line.data()), load<std::uint64_t>(line.data() + 8),
+                               load<std::uint64_t>(line.data() + 16)};
       header.id = look_up_name(words, colon);
-      header.value = value_behind(line.data() + colon, line.data() + line.size());
-      return;
+      // A name that is known has neither the end of the line in it nor white space behind it.
+      const bool is_usual = header.id != HeaderId::other ||
+                            (colon > 0 && colon < line.size() && !is(line[colon - 1], chars::kSpace));
+      if (is_usual) [[likely]] {
+        header.value = value_behind(line.data() + colon, line.data() + line.size());
+        return;
+      }
     }
   }
   header = read_unusual_header(line);
@@ -300,6 +315,21 @@ bool HeaderReader::next(Header& header) noexcept {
   return read(header);
 }
 
+std::string_view guess_call_id(std::string_view bytes) noexcept {
+  constexpr std::size_t kName = 8;  // with the colon
+  MarkScanner<'\n'> line_ends(bytes);
+  auto end = line_ends.next();
+  while (bytes.size() - end > kName) {
+    const auto* const line = bytes.data() + end + 1;
+    end = line_ends.next();
+    const char first = lower(*line);
+    if (first == 'c' && equals({line, kName}, "call-id:"))
+      return value_behind(line + kName - 1, bytes.data() + end);
+    if (first == 'i' && line[1] == ':') return value_behind(line + 1, bytes.data() + end);
+  }
+  return {};
+}
+
 ParseResult MessageView::parse(std::string_view bytes) noexcept {
   if (is_keepalive(bytes)) return ParseResult::keepalive;
   const auto begin = skip(bytes, 0, chars::kLineEnd);
@@ -315,11 +345,10 @@ ParseResult MessageView::parse(std::string_view bytes) noexcept {
 
 // What follows the start line.
 Defect MessageView::parse_rest(std::string_view text) noexcept {
-  HeaderReader reader(text);
-  auto defect = note_headers(reader);
-  if (defect == Defect::none && !reader.terminated()) defect = Defect::unterminated;
+  std::string_view rest;
+  auto defect = note_headers(text, rest);
   if (defect == Defect::none) defect = parse_identity();
-  return defect == Defect::none ? parse_body(reader.rest()) : defect;
+  return defect == Defect::none ? parse_body(rest) : defect;
 }
 
 Defect MessageView::parse_start_line(std::string_view line) noexcept {
@@ -349,23 +378,27 @@ Defect MessageView::parse_start_line(std::string_view line) noexcept {
 }
 
 // Reads each header to where it stays if it is one of ours, else the next one takes its place.
-Defect MessageView::note_headers(HeaderReader& reader) noexcept {
-  std::uint64_t present = 0;
+Defect MessageView::note_headers(std::string_view text, std::string_view& rest) noexcept {
+  HeaderReader reader(text);  // nobody else sees it: it stays in registers
+  auto* const noted = std::launder(reinterpret_cast<Header*>(headers_.data()));
+  HeaderSet present = 0;
+  HeaderSet repeated = 0;
   std::size_t count = 0;
-  for (;;) {
-    auto& header = *::new (headers_.data() + count * sizeof(Header)) Header;
-    if (!reader.read(header)) break;
-    if (header.id == HeaderId::other) continue;
-    const auto mark = bit(header.id);
-    if ((present & mark & kSingle) != 0) return Defect::duplicate_header;
+  while (reader.read(noted[count])) {
+    const auto id = noted[count].id;
+    if (id == HeaderId::other) continue;
     if (count == kMaxHeaders) return Defect::too_many_headers;
-    if ((present & mark) == 0) first_[static_cast<std::size_t>(header.id)] = static_cast<std::uint8_t>(count);
+    const auto mark = header_bit(id);
+    if ((present & mark) == 0) first_[static_cast<std::size_t>(id)] = static_cast<std::uint8_t>(count);
+    repeated |= present & mark;
     present |= mark;
     ++count;
   }
+  if ((repeated & kSingle) != 0) return Defect::duplicate_header;
   present_ = present;
   header_count_ = count;
-  return Defect::none;
+  rest = reader.rest();
+  return reader.terminated() ? Defect::none : Defect::unterminated;
 }
 
 Defect MessageView::parse_identity() noexcept {
@@ -383,7 +416,7 @@ Defect MessageView::parse_identity() noexcept {
 
 Defect MessageView::parse_body(std::string_view rest) noexcept {
   body_ = rest;
-  if ((present_ & bit(HeaderId::content_length)) == 0) return Defect::none;
+  if ((present_ & header_bit(HeaderId::content_length)) == 0) return Defect::none;
   // A datagram that ends before its Content-Length is an error; what follows it is to be ignored (RFC
   // 3261 18.3).
   const auto length = number(value(HeaderId::content_length));
@@ -394,7 +427,7 @@ Defect MessageView::parse_body(std::string_view rest) noexcept {
 }
 
 std::string_view MessageView::value(HeaderId id) const noexcept {
-  if ((present_ & bit(id)) == 0) return {};
+  if ((present_ & header_bit(id)) == 0) return {};
   return noted()[first_[static_cast<std::size_t>(id)]].value;
 }
 

@@ -58,6 +58,13 @@ enum class HeaderId : std::uint8_t {
 };
 inline constexpr std::size_t kHeaderIds = static_cast<std::size_t>(HeaderId::content_length) + 1;
 
+/// Headers as a set: a bit for each kind.
+using HeaderSet = std::uint64_t;
+[[nodiscard]] constexpr HeaderSet header_bit(HeaderId id) noexcept {
+  return HeaderSet{1} << static_cast<unsigned>(id);
+}
+static_assert(kHeaderIds <= 64);
+
 /// \param name as written, without white space.
 [[nodiscard]] HeaderId header_id(std::string_view name) noexcept;
 
@@ -94,6 +101,10 @@ class HeaderReader {
   bool terminated_ = false;
 };
 
+/// The Call-ID of a message that nobody has read yet, as its lines look at their beginnings: something to
+/// fetch by, and not to rely on. \return empty when none of them looks like one
+[[nodiscard]] std::string_view guess_call_id(std::string_view bytes) noexcept;
+
 enum class ParseResult : std::uint8_t {
   message,
   keepalive,  // empty, line ends, zero bytes, or STUN
@@ -118,6 +129,7 @@ class MessageView {
   [[nodiscard]] std::uint16_t status() const noexcept { return status_; }
   [[nodiscard]] std::string_view request_uri() const noexcept { return request_uri_; }
   [[nodiscard]] std::span<const Header> headers() const noexcept { return {noted(), header_count_}; }
+  [[nodiscard]] bool has_any(HeaderSet kinds) const noexcept { return (present_ & kinds) != 0; }
   /// The value of the first header of a kind; empty when there is none.
   [[nodiscard]] std::string_view value(HeaderId id) const noexcept;
   /// The body: Content-Length bytes, or all that follows the headers when there is no such header.
@@ -129,7 +141,7 @@ class MessageView {
  private:
   [[nodiscard]] Defect parse_start_line(std::string_view line) noexcept;
   [[nodiscard]] Defect parse_rest(std::string_view text) noexcept;
-  [[nodiscard]] Defect note_headers(HeaderReader& reader) noexcept;
+  [[nodiscard]] Defect note_headers(std::string_view text, std::string_view& rest) noexcept;
   [[nodiscard]] Defect parse_identity() noexcept;
   [[nodiscard]] Defect parse_body(std::string_view rest) noexcept;
 
@@ -143,7 +155,7 @@ class MessageView {
   alignas(Header) std::array<std::byte, (kMaxHeaders + 1) * sizeof(Header)> headers_;
   std::array<std::uint8_t, kHeaderIds> first_;  // of each kind that is present, in headers_
   std::size_t header_count_ = 0;
-  std::uint64_t present_ = 0;  // a bit for each HeaderId
+  HeaderSet present_ = 0;
   Method method_ = Method::other;
   Defect defect_ = Defect::none;
   std::uint16_t status_ = 0;

@@ -4,6 +4,7 @@
 // whoever reads goes from one mark to the next and looks at no byte between them. Invariant: no byte outside
 // of the text is read. With AVX2 and SSE2; elsewhere the same by a loop.
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -149,6 +150,26 @@ template <char... kMarks>
   return has_two_dots(dots_by_loop(text.data(), text.size()));
 }
 
+namespace scan_detail {
+
+struct Block {
+  std::size_t begin;
+  std::uint64_t marks;  // in the block that begins there
+};
+// The first block behind one that has marks; without any, the last one there is. Not inlined, and given back
+// in registers: what loops from mark to mark needs the others itself.
+template <char... kMarks>
+[[gnu::noinline]] Block next_block(const char* text, std::size_t size, std::size_t begin) noexcept {
+  std::uint64_t marks = 0;
+  while (marks == 0 && size - begin > kScanBlock) {
+    begin += kScanBlock;
+    marks = marks_in<kMarks...>(text + begin, size - begin);
+  }
+  return {begin, marks};
+}
+
+}  // namespace scan_detail
+
 /// Goes from mark to mark through a text.
 template <char... kMarks>
 class MarkScanner {
@@ -158,9 +179,11 @@ class MarkScanner {
 
   /// \return the place of the next mark; text.size() when there is none.
   [[nodiscard]] std::size_t next() noexcept {
-    while (marks_ == 0) {
-      if (text_.size() - block_ <= kScanBlock) return text_.size();
-      look_at(block_ + kScanBlock);
+    if (marks_ == 0) {
+      const auto block = scan_detail::next_block<kMarks...>(text_.data(), text_.size(), block_);
+      block_ = block.begin;
+      marks_ = block.marks;
+      if (marks_ == 0) return text_.size();
     }
     const auto place = block_ + static_cast<std::size_t>(std::countr_zero(marks_));
     marks_ &= marks_ - 1;
@@ -172,6 +195,14 @@ class MarkScanner {
       marks_ &= ~std::uint64_t{0} << (place - block_);
     } else {
       look_at(place);
+    }
+  }
+  /// Goes behind a quoted string (RFC 3261 section 25.1, backslash escapes) whose opening quote was the last
+  /// mark; to the end when nothing closes it.
+  void skip_quoted() noexcept {
+    static_assert(((kMarks == '"') || ...) && ((kMarks == '\\') || ...));
+    for (auto at = next(); at < text_.size() && text_[at] != '"'; at = next()) {
+      if (text_[at] == '\\') skip_to(std::min(at + 2, text_.size()));
     }
   }
 

@@ -75,6 +75,7 @@ class SdpParser {
 
  private:
   [[nodiscard]] bool begin_section(const SdpLine& line) noexcept;
+  void end_section() noexcept;
   [[nodiscard]] bool read_connection_line(std::string_view value) noexcept;
   [[nodiscard]] bool read_attribute(std::string_view value) noexcept;
   void read_flag(std::string_view value) noexcept;
@@ -83,6 +84,7 @@ class SdpParser {
 
   SessionDescription& description_;
   MediaSection* section_ = nullptr;  // the last one that was begun
+  const char* lines_end_ = nullptr;  // behind the last line that was read
 };
 
 bool SdpParser::parse(std::string_view text) noexcept {
@@ -109,26 +111,31 @@ bool SdpParser::parse(std::string_view text) noexcept {
         if (section_ == nullptr) fits = note(Kind::origin, line.value, parse_origin(line.value));
         break;
       case 'i':
-        if (section_ != nullptr && section_->after_title == section_->after_lines)
-          section_->after_title = line.end();
+        if (section_ != nullptr && section_->after_title == lines_end_) section_->after_title = line.end();
         break;
       default:
         break;
     }
     if (!fits) return false;
-    if (section_ != nullptr) section_->after_lines = line.end();
+    lines_end_ = line.end();
   }
+  end_section();
   return true;
 }
 
+void SdpParser::end_section() noexcept {
+  if (section_ != nullptr) section_->after_lines = lines_end_;
+}
+
 bool SdpParser::begin_section(const SdpLine& line) noexcept {
+  end_section();
   section_ = description_.media.add();
   if (section_ == nullptr) return false;
   if (const auto media = parse_media(line.value)) section_->line = *media;
   section_->transport = transport_of(section_->line.protocol);
   section_->has_rtcp = section_->transport != Transport::tcp && is_rtp(section_->line.protocol);
   section_->line_end = line.line_end;
-  section_->after_title = section_->after_lines = line.end();
+  section_->after_title = line.end();
   section_->direction = description_.direction;
   return true;
 }

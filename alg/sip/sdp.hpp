@@ -40,7 +40,7 @@ class SdpLineReader {
       at_ = std::min(end + 1, text_.size());
       if (at_ < text_.size() && text_[end] == '\r' && text_[at_] == '\n') {
         ++at_;
-        ends_.skip_to(at_);
+        (void)ends_.next();
       }
       if (end - begin < 2 || text_[begin + 1] != '=') continue;
       line = {text_[begin], slice(text_, begin + 2, end), slice(text_, end, at_)};

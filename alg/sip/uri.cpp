@@ -43,6 +43,18 @@ std::size_t read_ipv4(std::string_view text, std::optional<nat::Ipv4Address>& ad
   return end;
 }
 
+// The digits of a port. \return the place after them; `begin` when there are none, or too large a number
+std::size_t read_port(std::string_view text, std::size_t begin, std::uint16_t& port) noexcept {
+  std::uint32_t number = 0;
+  auto end = begin;
+  for (; end < text.size() && is(text[end], chars::kDigit); ++end) {
+    number = number * 10 + static_cast<unsigned>(text[end] - '0');
+    if (number > 0xFFFF) return begin;
+  }
+  port = static_cast<std::uint16_t>(number);
+  return end;
+}
+
 }  // namespace
 
 std::size_t read_host_port(std::string_view text, HostPort& token) noexcept {
@@ -60,12 +72,9 @@ std::size_t read_host_port(std::string_view text, HostPort& token) noexcept {
   const auto colon = skip(text, end, chars::kSpace);
   if (colon == text.size() || text[colon] != ':') return end;
   const auto begin = skip(text, colon + 1, chars::kSpace);
-  end = skip(text, begin, chars::kDigit);
-  const auto number = port_number(slice(text, begin, end));
-  if (!number) return 0;
+  end = read_port(text, begin, token.number);
   token.port = slice(text, begin, end);
-  token.number = *number;
-  return end;
+  return token.port.empty() ? 0 : end;
 }
 
 std::optional<HostPort> parse_host_port(std::string_view text, std::size_t& end) noexcept {

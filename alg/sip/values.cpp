@@ -18,10 +18,10 @@ std::optional<Param> find_param(std::string_view params, std::string_view lower_
 
 bool read_name_addr(std::string_view item, NameAddr& address) noexcept {
   // Outside of quotes a display name has neither "<" nor ":", so the first "<" begins the URI.
-  MarkScanner<'<', '>', '"'> marks(item);
+  MarkScanner<'<', '>', '"', '\\'> marks(item);
   auto open = marks.next();
   while (open < item.size() && item[open] != '<') {
-    if (item[open] == '"') marks.skip_to(skip_quoted(item, open));
+    if (item[open] == '"') marks.skip_quoted();
     open = marks.next();
   }
   std::string_view rest;

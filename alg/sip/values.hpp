@@ -40,7 +40,7 @@ class PieceReader {
       } else if (c == kMark) {
         return at;
       } else if (c == '"') {
-        marks_.skip_to(skip_quoted(text_, at));
+        marks_.skip_quoted();
       } else {
         in_brackets = c == '<';
       }
@@ -49,7 +49,7 @@ class PieceReader {
   }
 
   std::string_view text_;
-  MarkScanner<kMark, '"', '<', '>'> marks_;
+  MarkScanner<kMark, '"', '\\', '<', '>'> marks_;
   std::size_t begin_ = 0;
 };
 
@@ -100,7 +100,7 @@ class ParamReader {
       } else if (c == ';') {
         return {std::min(name_end, at), at};
       } else if (c == '"') {
-        marks_.skip_to(skip_quoted(text_, at));
+        marks_.skip_quoted();
       } else {
         in_brackets = c == '<';
       }
@@ -109,7 +109,7 @@ class ParamReader {
   }
 
   std::string_view text_;
-  MarkScanner<';', '=', '"', '<', '>'> marks_;
+  MarkScanner<';', '=', '"', '\\', '<', '>'> marks_;
   std::size_t begin_ = 0;
 };
 

@@ -131,6 +131,31 @@ TEST_CASE("a retransmission finds all that the first message opened", "[dataplan
   CHECK(lab[0].events.size() == 2);
 }
 
+TEST_CASE("a message belongs to its own call, whatever was foreseen", "[dataplane][alg_host]") {
+  Lab lab;
+  const auto known = invite(lab.phone_of(0));
+  establish(lab, known);
+  const std::string longest(126, 'c');
+  const auto text_with = [](const std::string& call_id) {
+    return "BYE sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nCall-ID: " + call_id +
+           "\r\nCSeq: 2 BYE\r\n\r\n";
+  };
+  for (const std::string& foreseen :
+       {known.call_id, std::string("stranger"), longest, longest + "x", std::string()}) {
+    for (const std::string& call_id : {known.call_id, std::string("another"), longest, longest + "x"}) {
+      DYNAMIC_SECTION("foreseen \"" << foreseen << "\", came \"" << call_id << "\"") {
+        auto& worker = lab[0];
+        worker.host.foresee(text_with(foreseen));
+        worker.host.foresee("REGISTER sip:example.com SIP/2.0\r\nCall-ID: another\r\n\r\n");
+        auto message = invite(lab.phone_of(0), call_id, 6000);
+        REQUIRE(lab.inspect(0, message).verdict == Verdict::forward);
+        CHECK(worker.calls.size() == (call_id == known.call_id ? 1 : 2));
+        CHECK(worker.events.back().sip.call_hash == text_hash(call_id));
+      }
+    }
+  }
+}
+
 TEST_CASE("a response is told with its status line", "[dataplane][alg_host]") {
   Lab lab;
   const auto message = invite(lab.phone_of(0));

@@ -88,6 +88,10 @@ TEST_CASE("an endpoint prints as address:port", "[nat][endpoint]") {
   CHECK(std::string(EndpointText(endpoint.address).view()) == "203.0.113.10");
   const Endpoint longest{*Ipv4Address::parse("255.255.255.255"), Be16{65535}};
   CHECK(std::string(EndpointText(longest).view()) == "255.255.255.255:65535");
+  for (unsigned port = 0; port <= 65535; ++port) {
+    const Endpoint with_port{endpoint.address, Be16{static_cast<std::uint16_t>(port)}};
+    REQUIRE(std::string(EndpointText(with_port).view()) == "203.0.113.10:" + std::to_string(port));
+  }
 }
 
 }  // namespace pinhole::nat

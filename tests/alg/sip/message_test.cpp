@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 namespace pinhole::alg::sip {
 
@@ -96,6 +97,67 @@ TEST_CASE("headers are known by long and compact names, folded and oddly spaced"
   CHECK(summary.to_tag == "2");
   CHECK(summary.from_uri == "sip:a@b");
   CHECK(summary.to_uri == "sip:c@d");
+}
+
+TEST_CASE("the tag of a party is found however its parameters are written", "[alg][message][AC-16]") {
+  struct Row {
+    const char* to;
+    const char* tag;
+  };
+  const Row rows[] = {
+      {"<sip:c@d>", ""},
+      {"<sip:c@d>;tag=", ""},
+      {"<sip:c@d>;tag=1928-a.b", "1928-a.b"},
+      {"<sip:c@d>;TAG=x", "x"},
+      {"<sip:c@d>; tag = x ", "x"},
+      {"<sip:c@d>;tag=x ;a=b", "x"},
+      {"<sip:c@d>;tag=x;tag=y", "x"},
+      {"<sip:c@d>;a=\";tag=z\";tag=x", "x"},
+      {"<sip:c@d>;tag=x\r\n ;a", "x"},
+      {"<sip:c@d>;tagged=x", ""},
+      {"<sip:c@d;tag=inside>;tag", ""},
+      {"\"a \\\" <sip:e@f>;tag=z\" <sip:c@d>;tag=x", "x"},
+      {"sip:c@d;tag=x", "x"},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.to) {
+      const auto bytes =
+          std::string("ACK sip:c@d SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@b>;tag=1\r\nTo: ") + row.to +
+          "\r\nCall-ID: x@y\r\nCSeq: 7 ACK\r\n\r\n";
+      MessageView view;
+      REQUIRE(view.parse(bytes) == ParseResult::message);
+      const auto summary = view.summary();
+      CHECK(summary.to_tag == row.tag);
+      CHECK(summary.to_uri.starts_with("sip:c@d"));
+    }
+  }
+}
+
+TEST_CASE("a Call-ID is guessed from the beginnings of lines", "[alg][message]") {
+  struct Row {
+    const char* name;
+    std::string bytes;
+    const char* call_id;
+  };
+  const Row rows[] = {
+      {"by its name", message(kInvite, "\r\n"), "x@y"},
+      {"by its short name", "ACK sip:c@d SIP/2.0\r\nContact: <sip:a@b>\r\ni:  short \r\nCSeq: 1 ACK\r\n\r\n",
+       "short"},
+      {"in any case, with line feeds alone", "BYE sip:c@d SIP/2.0\nCALL-ID:x\nCSeq: 1 BYE\n", "x"},
+      {"in the last line, which does not end", "BYE sip:c@d SIP/2.0\r\nCall-ID: unended", "unended"},
+      {"an empty one", "BYE sip:c@d SIP/2.0\r\nCall-ID:\r\nCSeq: 1 BYE\r\n", ""},
+      {"none", "BYE sip:c@d SIP/2.0\r\nCall-Info: <sip:a@b>\r\n\r\n", ""},
+      {"a line that is cut", "BYE sip:c@d SIP/2.0\r\nCall-I", ""},
+      {"no lines at all", "\r\n\r\n", ""},
+      {"nothing", "", ""},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      // In a buffer that ends where it ends, so that a read past it is seen.
+      const std::vector<char> bytes(row.bytes.begin(), row.bytes.end());
+      CHECK(guess_call_id({bytes.data(), bytes.size()}) == row.call_id);
+    }
+  }
 }
 
 TEST_CASE("a response belongs to the method of its CSeq", "[alg][message]") {

@@ -48,6 +48,27 @@ TEST_CASE("marks are found where they are, in text of every size", "[alg][scan]"
   }
 }
 
+TEST_CASE("quoted strings are passed with what is escaped in them", "[alg][scan][AC-16]") {
+  std::mt19937 random(3261);
+  constexpr std::string_view kLetters = "a\"\\,aaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+  for (std::size_t size = 1; size < 300; ++size) {
+    std::vector<char> bytes(size);
+    for (auto& c : bytes) c = kLetters[random() % kLetters.size()];
+    bytes.front() = '"';
+    const std::string_view text(bytes.data(), bytes.size());
+    CAPTURE(text);
+    auto close = std::size_t{1};
+    while (close < size && text[close] != '"') close += text[close] == '\\' ? 2U : 1U;
+    const auto comma = close < size ? text.find(',', close) : std::string_view::npos;
+    MarkScanner<',', '"', '\\'> scanner(text);
+    REQUIRE(scanner.next() == 0);
+    scanner.skip_quoted();
+    auto at = scanner.next();
+    while (at < size && text[at] != ',') at = scanner.next();
+    REQUIRE(at == std::min(comma, size));
+  }
+}
+
 TEST_CASE("whatever holds an IPv4 address is told to", "[alg][scan]") {
   std::mt19937 random(5118);
   for (std::size_t size = 7; size < 200; ++size) {
