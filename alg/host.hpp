@@ -96,6 +96,8 @@ class Host {
   /// An INVITE from outside says where the requests of its dialog will come from. To be let in to the
   /// signalling of the host that it is for once that host has accepted it, and while the call lives.
   virtual void expect_signalling_from(nat::Endpoint remote) noexcept = 0;
+  /// An INVITE or UPDATE, or a 2xx to one, says how requests get to who sends it.
+  virtual void tell_dialog(const sip::DialogFacts& facts) noexcept = 0;
   /// A registrar granted (expires_s > 0) or ended (0) a binding of an inside contact.
   virtual void grant(const sip::Binding& binding) noexcept = 0;
 

@@ -23,7 +23,7 @@ PRAGMA synchronous = NORMAL;
 PRAGMA busy_timeout = 200;
 CREATE TABLE IF NOT EXISTS ban (
   prefix TEXT PRIMARY KEY, reason INTEGER NOT NULL, proven INTEGER NOT NULL, detail TEXT NOT NULL,
-  since_s INTEGER NOT NULL, until_s INTEGER NOT NULL, level INTEGER NOT NULL);
+  since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, level INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS allowed (prefix TEXT PRIMARY KEY);
 )";
 
@@ -32,11 +32,12 @@ std::string text(nat::Prefix prefix) {
 }
 
 std::string text(Time time) {
-  return fmt::format("{}", std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
+  return fmt::format("{}",
+                     std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
 }
 
-Time time_of(std::int64_t seconds) {
-  return Time(std::chrono::seconds(seconds));
+Time time_of(std::int64_t milliseconds) {
+  return Time(std::chrono::milliseconds(milliseconds));
 }
 
 }  // namespace
@@ -98,7 +99,7 @@ void BanFile::fail(std::string_view what) {
 std::vector<BanRecord> BanFile::bans() {
   std::vector<BanRecord> all;
   if (!database_) return all;
-  Statement rows(database_.get(), "SELECT prefix, reason, proven, detail, since_s, until_s, level FROM ban",
+  Statement rows(database_.get(), "SELECT prefix, reason, proven, detail, since_ms, until_ms, level FROM ban",
                  {});
   int result = rows.step();
   for (; result == SQLITE_ROW; result = rows.step()) {

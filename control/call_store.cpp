@@ -18,6 +18,11 @@ bool is_answered(CallState state) noexcept {
   return state == CallState::answered || state == CallState::confirmed;
 }
 
+/// Neither its messages nor a worker have begun to end it.
+bool is_unended(CallState state) noexcept {
+  return state != CallState::ending && state != CallState::ended;
+}
+
 std::optional<std::uint64_t> hash_of(std::string_view id) noexcept {
   std::uint64_t hash = 0;
   const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), hash, 16);
@@ -166,7 +171,9 @@ void CallStore::step(Live& call, ipc::CallStep next, Time when, Moment now) {
     // A message that waited in the ring, or was found on a card, is as old as it is.
     call.since = now.steady - std::max(now.wall - when, Time::duration::zero());
     call.closing = false;
-    call.verdict = EndReason::none;
+    // An answer may have come while the worker was being asked to end the call.
+    if (!is_unended(next.state)) call.hanging_up = false;
+    if (!call.hanging_up) call.verdict = EndReason::none;
   }
   switch (next.state) {
     case CallState::inviting:
@@ -268,6 +275,7 @@ void CallStore::decide(Live& call, Moment now) {
     }
   }
   if (call.closing) return close(call, call.verdict, now);
+  if (call.hanging_up) return send_hang_up(call, now);
   switch (call.record.step.state) {
     case CallState::inviting:
     case CallState::ringing:
@@ -312,6 +320,26 @@ void CallStore::close(Live& call, EndReason verdict, Moment now) {
   call.closing = true;
   call.verdict = verdict;
   const bool sent = link_->send(call.record.worker, {.type = ipc::CommandType::close_call,
+                                                     .card = call.record.card,
+                                                     .card_generation = call.record.generation});
+  counters_.add(sent ? ControlCounter::command_sent : ControlCounter::command_ring_full);
+  schedule(call, now.steady + (sent ? Steady::duration(kCommandAgain) : kRingFull));
+}
+
+bool CallStore::hang_up(std::string_view id, EndReason reason, Moment now) {
+  const auto* const record = by_id(id);
+  if (link_ == nullptr || record == nullptr || !is_unended(record->step.state)) return false;
+  Live* const call = find_live(record->worker, record->card);
+  if (call == nullptr) return false;
+  call->hanging_up = true;
+  call->verdict = reason;
+  send_hang_up(*call, now);
+  return true;
+}
+
+void CallStore::send_hang_up(Live& call, Moment now) {
+  const bool sent = link_->send(call.record.worker, {.type = ipc::CommandType::hang_up,
+                                                     .reason = call.verdict,
                                                      .card = call.record.card,
                                                      .card_generation = call.record.generation});
   counters_.add(sent ? ControlCounter::command_sent : ControlCounter::command_ring_full);

@@ -101,6 +101,10 @@ class CallStore {
   /// Does what has become due: commands, and calls whose card is gone.
   void run(Moment now);
 
+  /// Ends a call that lives, and tells both its sides if it was answered.
+  /// \return false when there is none of this id, or it is ending already
+  bool hang_up(std::string_view id, ipc::EndReason reason, Moment now);
+
   /// Live calls, those included that ended and whose ports linger.
   [[nodiscard]] std::size_t size() const noexcept { return live_.size(); }
   /// Calls that have not ended.
@@ -126,6 +130,7 @@ class CallStore {
     Steady since;                                   // of the state
     Steady heard;                                   // last message
     bool closing = false;                           // close_call is on its way
+    bool hanging_up = false;                        // hang_up is on its way
     ipc::EndReason verdict = ipc::EndReason::none;  // why control closes a call that has not ended by itself
   };
   using Key = std::uint64_t;  // worker and card
@@ -152,6 +157,7 @@ class CallStore {
   /// long.
   void keep(Live& call, const ipc::CallCard& card, Moment now);
   void close(Live& call, ipc::EndReason verdict, Moment now);
+  void send_hang_up(Live& call, Moment now);
   void finish(Key gone, ipc::EndReason reported, Time when);
   void remember(CallRecord call);
   [[nodiscard]] std::vector<const CallRecord*> newest_first(const CallFilter& filter) const;

@@ -335,6 +335,9 @@ class Controls {
   /// Errors: those of config::load(); conflict, when something else has changed; those of PolicyBoard::put().
   /// Nothing has changed then.
   virtual Result<ReloadRow> reload() = 0;
+  /// Ends a call for both its sides. \param id  a whole one
+  /// \return the call as it is at this moment. Errors: conflict for one that is ending already
+  virtual Result<CallRow> hang_up(const std::string& id) = 0;
 
   /// Errors: not_found for an interface that there is not, and those of Capture::start().
   virtual Result<CaptureRow> start_capture(const CaptureOrder& order) = 0;

@@ -130,7 +130,8 @@ class Runtime::Turns final : public Controls {
     if (const auto written = config::write_policy(*read, *image); !written) return written.error();
     auto& policy = runtime_.attached_->policy;
     const auto before = policy.state();
-    if (!before) return Error{ErrorCode::unavailable, "a worker is writing its policy down just now; ask again"};
+    if (!before)
+      return Error{ErrorCode::unavailable, "a worker is writing its policy down just now; ask again"};
     // What was turned at run time stays, unless the file says something else than it did.
     if (std::ranges::none_of(row.changed, config::is_of_sip_switch)) image->sip = before->image->sip;
     const auto state = policy.put(*image);
@@ -142,6 +143,14 @@ class Runtime::Turns final : public Controls {
     log_info("config_reloaded",
              {{"changed", fmt::format("{}", fmt::join(row.changed, ","))}, {"generation", row.generation}});
     return row;
+  }
+
+  Result<CallRow> hang_up(const std::string& id) override {
+    auto& calls = runtime_.calls_;
+    if (!calls.hang_up(id, ipc::EndReason::by_operator, now()))
+      return Error{ErrorCode::conflict, fmt::format("the call {} is over, or about to be", id)};
+    log_info("call_hung_up", {{"id", id}});
+    return calls.row(*calls.by_id(id));
   }
 
   Result<CaptureRow> start_capture(const CaptureOrder& order) override {

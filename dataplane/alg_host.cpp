@@ -56,6 +56,7 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.described = transaction_.held = false;
   transaction_.rejected = 0;
   transaction_.peer = {};
+  transaction_.has_facts = false;
 }
 
 void AlgHost::foresee(std::string_view bytes) noexcept {
@@ -80,6 +81,11 @@ void AlgHost::commit(const alg::EditList& edits) noexcept {
     parts_.calls.step(work.card, work.summary, now_);
   }
   if (work.card != kNoCard) {
+    parts_.dialogs.note(work.card, {.summary = work.summary,
+                                    .facts = work.has_facts ? &work.facts : nullptr,
+                                    .direction = message_->direction,
+                                    .flow = message_->flow,
+                                    .realm = realm_});
     take_over();
     settle_media();
     settle_peer();
@@ -116,7 +122,7 @@ void AlgHost::open_call() noexcept {
                                          .to_uri = alg::sip::without_params(summary.to_uri)},
                                         now_);
   assert(opened == transaction_.card);
-  static_cast<void>(opened);
+  parts_.dialogs.open(opened);
 }
 
 CallKey AlgHost::call_key() const noexcept {
@@ -289,6 +295,7 @@ bool AlgHost::announce(const alg::sip::Summary& summary) noexcept {
   if (summary.method == Method::register_ || summary.call_id.empty()) return is_concerned();
   work.call_hash = hash_of(summary.call_id);
   work.card = parts_.calls.find(call_key());
+  if (work.card != kNoCard) parts_.dialogs.fetch(work.card);
   if (!is_concerned()) return false;
   if (work.card == kNoCard && summary.method == Method::invite && summary.is_request()) open_on_commit();
   if (work.card != kNoCard && !work.opens && summary.has_sdp) fetch_media();
@@ -318,6 +325,11 @@ void AlgHost::open_on_commit() noexcept {
 void AlgHost::expect_signalling_from(nat::Endpoint remote) noexcept {
   // Over TCP nobody comes in to the port of a connection, and an inside address comes from nowhere outside.
   if (message_->flow.protocol == nat::Protocol::udp && !is_inside(remote.address)) transaction_.peer = remote;
+}
+
+void AlgHost::tell_dialog(const alg::sip::DialogFacts& facts) noexcept {
+  transaction_.facts = facts;
+  transaction_.has_facts = true;
 }
 
 void AlgHost::grant(const alg::sip::Binding& binding) noexcept {

@@ -21,6 +21,7 @@
 #include "alg/edit.hpp"
 #include "alg/host.hpp"
 #include "dataplane/call_table.hpp"
+#include "dataplane/dialog_table.hpp"
 #include "dataplane/foreign.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/ipc/text.hpp"
@@ -63,6 +64,7 @@ struct AlgHostParts {
   const Steering& steering;
   LocalEndpoints& endpoints;
   CallTable& calls;
+  DialogTable& dialogs;
   RegistrationTable& registrations;
   QuestionTable& questions;
   EventSink& events;
@@ -115,6 +117,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override;
   void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept override;
   void expect_signalling_from(nat::Endpoint remote) noexcept override;
+  void tell_dialog(const alg::sip::DialogFacts& facts) noexcept override;
   void grant(const alg::sip::Binding& binding) noexcept override;
 
   // Commands of control, messages of other workers, time.
@@ -168,6 +171,8 @@ class AlgHost final : public alg::Host {
     bool held = false;           // see MediaMessage
     std::uint32_t rejected = 0;  // see MediaMessage
     std::uint8_t source_count = 0;
+    bool has_facts = false;
+    alg::sip::DialogFacts facts;
     nat::Endpoint peer;  // that expect_signalling_from() was told; unspecified: none
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> refs;
     std::array<MappingRef, ipc::kMaxPinholes> fresh;         // to be closed when abandoned

@@ -369,6 +369,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!calls) return calls.error();
   auto call_memory = reserve(name("call_index"), CallTable::bytes_needed(config.sip.calls_per_worker));
   if (!call_memory) return call_memory.error();
+  auto dialog_memory = reserve(name("dialogs"), DialogTable::bytes_needed(config.sip.calls_per_worker));
+  if (!dialog_memory) return dialog_memory.error();
   const auto registration_count = config.sip.registrations_per_worker;
   auto registrations =
       reserve_array<ipc::Shared<ipc::RegistrationCard>>(name("registrations"), registration_count);
@@ -403,6 +405,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
       .translator_memory = *translator_memory,
       .call_cards = *calls,
       .call_memory = *call_memory,
+      .dialog_memory = *dialog_memory,
       .registration_cards = *registrations,
       .registration_memory = *registration_memory,
       .fragment_memory = *fragment_memory,

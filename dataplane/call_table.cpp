@@ -55,7 +55,8 @@ std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended
   if (card.keep_until != 0 && !nat::reached(card.keep_until, now)) return std::nullopt;
   switch (card.step.state) {
     case ipc::CallState::ending:
-      if (silent_for(kEndedLinger)) return ipc::EndReason::bye;
+      if (silent_for(kEndedLinger))
+        return card.step.reason == ipc::EndReason::none ? ipc::EndReason::bye : card.step.reason;
       break;
     case ipc::CallState::inviting:
     case ipc::CallState::ringing:
@@ -166,6 +167,16 @@ ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message,
   });
   watch_step(index, before.state, after.state, now);
   return after;
+}
+
+void CallTable::put_step(CardIndex index, ipc::CallStep step, nat::Tick now) noexcept {
+  const auto before = card(index).step.state;
+  cards_[index].write([&](ipc::CallCard& card) noexcept {
+    card.step = step;
+    card.last_message = now;
+    card.keep_until = 0;
+  });
+  watch_step(index, before, step.state, now);
 }
 
 void CallTable::set_pinholes(CardIndex index, std::span<const ipc::PinholeRef> pinholes) noexcept {

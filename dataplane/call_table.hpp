@@ -103,6 +103,8 @@ class CallTable {
   CardIndex open(const CallOpening& opening, nat::Tick now) noexcept;
   /// A message of the call passed. \return where the call stands now
   ipc::CallStep step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept;
+  /// The call is ended by Pinhole: whatever was promised of it is over.
+  void put_step(CardIndex index, ipc::CallStep step, nat::Tick now) noexcept;
   /// Replaces the list of pinholes. \param pinholes at most ipc::kMaxPinholes
   void set_pinholes(CardIndex index, std::span<const ipc::PinholeRef> pinholes) noexcept;
   /// The same, with what has been negotiated.

@@ -15,13 +15,16 @@
 #include "dataplane/alg_host.hpp"
 #include "dataplane/call_table.hpp"
 #include "dataplane/clock.hpp"
+#include "dataplane/dialog_table.hpp"
 #include "dataplane/express.hpp"
 #include "dataplane/foreign.hpp"
 #include "dataplane/guard/guard.hpp"
 #include "dataplane/handoff.hpp"
+#include "dataplane/hang_up.hpp"
 #include "dataplane/links.hpp"
 #include "dataplane/local_endpoints.hpp"
 #include "dataplane/network.hpp"
+#include "dataplane/own_message.hpp"
 #include "dataplane/parking.hpp"
 #include "dataplane/registration_table.hpp"
 #include "dataplane/slow_path.hpp"
@@ -84,6 +87,7 @@ struct WorkerParts {
   std::span<std::byte> translator_memory;
   std::span<ipc::Shared<ipc::CallCard>> call_cards;
   std::span<std::byte> call_memory;
+  std::span<std::byte> dialog_memory;
   std::span<ipc::Shared<ipc::RegistrationCard>> registration_cards;
   std::span<std::byte> registration_memory;
   std::span<std::byte> fragment_memory;
@@ -130,6 +134,7 @@ struct WorkerContext {
   nat::Translator translator;
   LocalEndpoints endpoints;
   CallTable calls;
+  DialogTable dialogs;
   RegistrationTable registrations;
   QuestionTable questions;
   EventRing events;
@@ -141,7 +146,9 @@ struct WorkerContext {
   RuleEvents rule_events;
   alg::sip::Rules rules;
   WorkerPolicy policy;
-  std::array<alg::sip::Screen*, 1> screens;  // in the order in which they are asked
+  OwnMessages own_messages;
+  HangUps hang_ups;
+  std::array<alg::sip::Screen*, 3> screens;  // in the order in which they are asked
   alg::sip::SipAlg sip;
   SipPorts sip_ports;
   alg::EditList edits;

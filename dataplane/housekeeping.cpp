@@ -77,6 +77,9 @@ void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
     case ipc::CommandType::disallow:
       done = worker.guard.disallow(command.ban.prefix);
       break;
+    case ipc::CommandType::hang_up:
+      done = worker.hang_ups.hang_up(command.card, command.card_generation, command.reason);
+      break;
     default:
       return counters.add(WorkerCounter::command_refused);
   }
@@ -146,6 +149,7 @@ void begin_tick(WorkerContext& worker) noexcept {
   }
   const auto cards = std::max(worker.calls.capacity(), worker.registrations.capacity());
   worker.host.tick(worker.clock.tick(), std::max(kCardBudget, cards / kTicksPerRound + 1));
+  worker.hang_ups.tick();
   worker.express.refresh(worker.translator);
   worker.stats.worker.set(WorkerCounter::hop_live, worker.express.hops().size());
   worker.stats.worker.set(WorkerCounter::hop_reclaimed, worker.express.hops().reclaimed());

@@ -110,7 +110,8 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
   worker.edits.clear();
   worker.host.begin(shown, worker.clock.tick(), mapping.realm, concern);
   auto answer = worker.sip.inspect(shown, worker.host, worker.edits);
-  if (!worker.host.is_concerned()) {
+  const bool ends_here = answer.reason == DropReason::drop_sip_own;
+  if (!worker.host.is_concerned() && !ends_here) {
     worker.host.abandon();
     return leave_alone(message, worker);
   }
@@ -134,6 +135,8 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
       answer.reason = DropReason::drop_sip_parked_full;
       break;
     case Verdict::refuse:
+      worker.own_messages.refuse(shown, answer);
+      break;
     case Verdict::drop:
       break;
   }

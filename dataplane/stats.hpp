@@ -23,6 +23,11 @@ namespace pinhole::dataplane {
   X(sip_reassembled, "SIP messages that came in fragments, put together to be read")                   \
   X(sip_fragment_waiting, "fragments of SIP messages that wait for the others now")                    \
   X(sip_switched_off, "SIP messages that passed unread, because the gateway is switched off for them") \
+  X(sip_refused, "SIP requests that the policy refused and Pinhole answered")                          \
+  X(sip_bye_sent, "BYEs that Pinhole sent to end a call")                                              \
+  X(sip_bye_again, "BYEs that Pinhole sent again, because nobody had answered")                        \
+  X(sip_bye_answered, "BYEs of Pinhole that were answered")                                            \
+  X(sip_bye_impossible, "sides of ended calls that got no BYE: too little was known or kept of them")  \
   X(translated_out, "packets translated from inside to outside")                                       \
   X(translated_in, "packets translated from outside to inside")                                        \
   X(express, "of the packets translated, those of established flows that took the express path")       \

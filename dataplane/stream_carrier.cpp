@@ -8,6 +8,7 @@
 #include "dataplane/fragments.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
+#include "dataplane/own_packet.hpp"
 #include "nat/checksum.hpp"
 #include "nat/headers.hpp"
 #include "nat/rewrite.hpp"
@@ -66,23 +67,6 @@ nat::Packet write_segment(std::span<std::byte> buffer, const OutSegment& segment
   return packet;
 }
 
-/// Not to be kept from being fragmented: who would be told of a smaller MTU did not send it.
-void write_ip_header(std::byte* frame, const nat::Packet& packet, std::uint8_t type_of_service,
-                     nat::Be16 identification) noexcept {
-  auto& ip = nat::header_at<nat::Ipv4Header>(frame, packet.l3_offset);
-  ip = {.version_and_length = nat::Ipv4Header::kVersionNoOptions,
-        .type_of_service = type_of_service,
-        .total_length = nat::Be16{packet.ip_size()},
-        .identification = identification,
-        .fragment = {},
-        .ttl = packet.ttl,
-        .protocol = nat::kIpProtocolTcp,
-        .checksum = {},
-        .source = packet.source.address,
-        .destination = packet.destination.address};
-  ip.checksum = nat::Be16::from_raw(nat::checksum({frame + packet.l3_offset, sizeof ip}));
-}
-
 }  // namespace
 
 void finish_tcp(std::byte* frame, const nat::Packet& packet) noexcept {
@@ -118,7 +102,8 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
   worker_.host.begin(message, worker_.clock.tick(), mapping.realm,
                      entry_.switched_on ? Concern::all : Concern::known_calls);
   const auto answer = worker_.sip.inspect(message, worker_.host, worker_.edits);
-  if (!worker_.host.is_concerned()) {
+  const bool ends_here = answer.reason == DropReason::drop_sip_own;
+  if (!worker_.host.is_concerned() && !ends_here) {
     worker_.host.abandon();
     worker_.stats.worker.add(WorkerCounter::sip_switched_off);
     worker_.edits.clear();
@@ -140,6 +125,9 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
       break;
     }
     case Verdict::refuse:
+      worker_.host.abandon();
+      refuse(from, message, answer);
+      break;
     case Verdict::drop:
       worker_.host.abandon();
       break;
@@ -147,6 +135,15 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
   entry_.waits_until = 0;
   worker_.stats.drops.add(reason);
   return {Verdict::drop, nullptr};
+}
+
+/// Answers a request by the other way of its connection.
+void StreamCarrier::refuse(Side from, const alg::Message& message, const alg::Answer& answer) noexcept {
+  const auto response = worker_.own_messages.answer_to(message, answer);
+  if (response.empty()) return;
+  if (worker_.stream_engine.inject(entry_.stream, other(from), response, worker_.clock.tick(), *this)) {
+    worker_.stats.worker.add(WorkerCounter::sip_refused);
+  }
 }
 
 std::optional<Hop> StreamCarrier::hop_from(Side from) const noexcept {

@@ -112,6 +112,7 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
   if (translator.outcome() == Outcome::fine) {
     grant_bindings(view, translator);
     tell_dialog_peer(view, translator);
+    tell_dialog(view, host);
   }
 
   auto answer = answer_of(translator.outcome());

@@ -3,6 +3,7 @@
 // What the rest of the house needs to know of a SIP message: the identity of its call and what it does to it.
 // Views point into the message and live as long as its bytes.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -61,6 +62,18 @@ struct Summary {
   std::string_view to_uri;
 
   [[nodiscard]] constexpr bool is_request() const noexcept { return status == 0; }
+};
+
+/// What a message says, in the words of its sender, of how requests of its dialog get to that one: in an
+/// INVITE or UPDATE, or in a 2xx to one.
+struct DialogFacts {
+  static constexpr std::size_t kMaxRoutes = 8;
+
+  std::string_view call_id;
+  std::string_view contact;                           // the URI of the first; empty: there is none
+  std::array<std::string_view, kMaxRoutes> routes{};  // items of Record-Route, as they stand
+  std::uint8_t route_count = 0;
+  bool too_many_routes = false;
 };
 
 /// One contact of a 2xx to REGISTER that points to the inside.

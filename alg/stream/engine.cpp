@@ -100,7 +100,7 @@ Taken Engine::take_syn(Stream& stream, Side from, Segment& segment, const TcpOpt
   forth.known = true;
   forth.first = segment.sequence;
   forth.answered = forth.vouched = forth.in_start = forth.in_next = forth.told = begin;
-  forth.out_acked = forth.out_sent = forth.out_end = begin;
+  forth.out_acked = forth.out_sent = forth.out_end = forth.own_end = begin;
   forth.input.start(begin);
   forth.output.start(begin);
   forth.map.start(begin, begin);
@@ -181,6 +181,7 @@ void Engine::note_progress(Way& way, Sequence acked, nat::Tick now) noexcept {
   way.timer_at = now;
   way.held_at = now;  // as long as there is much to send, the sender is kept from sending more
   way.out_acked = acked;
+  way.own_end = later(way.own_end, acked);
   if (way.passing) way.out_end = later(way.out_end, acked);
   way.out_sent = later(way.out_sent, earlier(acked, way.out_end));
   const Sequence has = way.map.in_floor(acked);

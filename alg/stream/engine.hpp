@@ -13,6 +13,9 @@
 // what gets lost on the way to the receiver. Where a message ends is the framer's to say. What is not its
 // protocol's passes unread from there on, both ways; what came before stays translated.
 //
+// What is put in between two messages (inject()) is to its receiver like what a message was made longer by:
+// it is the engine that sends it again, and nobody else hears of it.
+//
 // Invariants: a byte goes out once the message that it belongs to was read, and as it went out the first
 // time; the receiver's window is respected; nobody is told of bytes that were not sent; memory is the pool's,
 // and a way holds at most kCapacity bytes each side.
@@ -83,6 +86,10 @@ class Engine {
                            StreamHost& host) noexcept;
   /// The answer that a message waited for is there. \param give_up  it is not, and never will be
   void resume(Stream& stream, bool give_up, nat::Tick now, StreamHost& host) noexcept;
+  /// Sends a message of the engine's own in the name of a side, between two messages of that side.
+  /// \return false, and nothing sent, when that side has ended or is not read any more, or there is no room
+  [[nodiscard]] bool inject(Stream& stream, Side from, std::string_view message, nat::Tick now,
+                            StreamHost& host) noexcept;
   /// Does what time brings: sends again, lets pass what was held for too long.
   void tick(Stream& stream, nat::Tick now, StreamHost& host) noexcept;
   /// Whether tick() has anything to do before the next segment comes.

@@ -291,6 +291,23 @@ void Engine::append(Way& way, std::string_view message, const EditList& edits) n
   way.in_start += static_cast<std::uint32_t>(message.size());
 }
 
+bool Engine::inject(Stream& stream, Side from, std::string_view message, nat::Tick now,
+                    StreamHost& host) noexcept {
+  Way& way = stream.way(from);
+  // What lies in `output` ends with a message, unless it is what need not be read and has not come whole. A
+  // message that is held begins behind.
+  const bool at_boundary = way.frame.kind != Frame::Kind::skip;
+  const bool is_open = !stream.broken && way.known && way.has_edge && !way.passing && !way.fin_seen;
+  const auto size = static_cast<std::uint32_t>(message.size());
+  if (!is_open || !at_boundary || !has_room(way, size)) return false;
+  way.map.replace(way.in_start, 0, size);
+  write_out(way, as_bytes(message));
+  way.own_end = way.out_end;
+  if (way.out_sent == way.out_acked) way.timer_at = now;
+  static_cast<void>(pump(stream, from, now, host));
+  return true;
+}
+
 /// There is room for it: has_room() was asked.
 void Engine::write_out(Way& way, std::span<const std::byte> bytes) noexcept {
   if (way.output.write(pool_, way.out_end, bytes)) way.out_end += static_cast<std::uint32_t>(bytes.size());

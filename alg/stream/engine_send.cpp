@@ -11,7 +11,8 @@ namespace {
 
 /// Whether the engine alone has to see to it that the receiver gets what was sent.
 bool owes_bytes(const Way& way) noexcept {
-  return before(way.out_acked, way.out_end) && after(way.vouched, way.map.in_floor(way.out_acked));
+  return before(way.out_acked, way.out_end) &&
+         (after(way.own_end, way.out_acked) || after(way.vouched, way.map.in_floor(way.out_acked)));
 }
 
 bool holds_bytes(const Way& way) noexcept {

@@ -42,6 +42,7 @@ struct Way {
   Sequence out_sent = 0;
   Sequence out_end = 0;
   Sequence edge = 0;        // the receiver takes bytes up to here
+  Sequence own_end = 0;     // behind the last message of the engine's own
   Sequence recover_to = 0;  // while `recovering`: what was sent before a loss was noticed
   ByteQueue output;         // [out_acked, out_end)
   SequenceMap map;

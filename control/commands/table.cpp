@@ -44,6 +44,9 @@ constexpr std::array kCallArguments = {
     Argument{"id", ArgumentType::text, "the call's id or Call-ID, or the beginning of one", true, true},
     Argument{"why", ArgumentType::flag, "with what was done to each message, and what was opened for it"},
 };
+constexpr std::array kHangupArguments = {
+    Argument{"id", ArgumentType::text, "the call's id or Call-ID, or the beginning of one", true},
+};
 constexpr std::array kPinholesArguments = {
     Argument{"call", ArgumentType::text, "only of this call: its id or Call-ID, or the beginning of one",
              false, true},
@@ -162,6 +165,14 @@ Result<Json> show_call(const Model& model, const Arguments& arguments) {
   const auto detail = model.call(row->id);
   if (!detail) return Error{ErrorCode::not_found, fmt::format("the call {} is over and forgotten", row->id)};
   return encode(*detail, model.status().now, arguments.flag("why"));
+}
+
+Result<Json> hang_up(const Model& model, const Arguments& arguments) {
+  const auto found = resolve_call(model, arguments.text("id"));
+  if (!found) return found.error();
+  const auto row = model.controls().hang_up(found->id);
+  if (!row) return row.error();
+  return Json{{"id", row->id}, {"call_id", row->call_id}, {"state", ipc::name(row->step.state)}};
 }
 
 Result<Json> show_pinholes(const Model& model, const Arguments& arguments) {
@@ -336,6 +347,8 @@ constexpr std::array kCommands = {
     Command{"calls", "calls, the newest first", Access::read, Needs::nothing, kCallsArguments, show_calls},
     Command{"call", "one call with its messages and pinholes", Access::read, Needs::nothing, kCallArguments,
             show_call},
+    Command{"hangup", "end a call, with a BYE to each side if it was answered", Access::write,
+            Needs::dataplane, kHangupArguments, hang_up},
     Command{"pinholes", "media ports that calls hold open", Access::read, Needs::dataplane,
             kPinholesArguments, show_pinholes},
     Command{"registrations", "phones that registrars know, and until when", Access::read, Needs::dataplane,

@@ -243,6 +243,11 @@ std::string render_call(const Json& result) {
   return out;
 }
 
+std::string render_hangup(const Json& result) {
+  return fmt::format("{} ({}) is {} and will be ended\n", cell(result, "id"),
+                     printable(cell(result, "call_id")), cell(result, "state"));
+}
+
 std::string render_pinholes(const Json& result) {
   return with_total(pinhole_table(result.at("pinholes")), result, "pinholes", "pinhole");
 }
@@ -383,6 +388,7 @@ constexpr std::array kRenderers = {
     Renderer{"mappings", render_mappings},
     Renderer{"calls", render_calls},
     Renderer{"call", render_call},
+    Renderer{"hangup", render_hangup},
     Renderer{"pinholes", render_pinholes},
     Renderer{"registrations", render_registrations},
     Renderer{"subscriber", render_subscriber},

@@ -56,14 +56,15 @@ std::string_view digest_param(std::string_view value, std::string_view lower_cas
     if (mark == std::string_view::npos) continue;
     if (!sip::equals(sip::trim(sip::slice(*param, 0, mark)), lower_case_name)) continue;
     auto text = sip::trim(sip::slice(*param, mark + 1));
-    if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
+    if (text.size() >= 2 && text.front() == '"' && text.back() == '"')
+      text = sip::slice(text, 1, text.size() - 1);
     return text;
   }
   return {};
 }
 
 bool contains_in_any_case(std::string_view text, std::string_view part) noexcept {
-  text = text.substr(0, kMostText);
+  text = sip::slice(text, 0, std::min(text.size(), kMostText));
   const auto found = std::search(text.begin(), text.end(), part.begin(), part.end(),
                                  [](char a, char b) { return sip::lower(a) == sip::lower(b); });
   return part.empty() || found != text.end();
@@ -72,7 +73,7 @@ bool contains_in_any_case(std::string_view text, std::string_view part) noexcept
 std::string_view subscriber_of(std::string_view uri) noexcept {
   const auto bare = sip::without_params(uri);
   const auto colon = bare.find(':');
-  return colon == std::string_view::npos ? bare : bare.substr(colon + 1);
+  return colon == std::string_view::npos ? bare : sip::slice(bare, colon + 1);
 }
 
 }  // namespace pinhole::dataplane

@@ -27,7 +27,8 @@ CallStep after_request(CallStep now, Method method) noexcept {
       return now;
     case Method::bye:
       // Before the answer too: a caller may end an early dialog by BYE (RFC 3261 section 15).
-      if (now.state != CallState::ended) return {CallState::ending, EndReason::bye};
+      if (now.state != CallState::ended && now.state != CallState::ending)
+        return {CallState::ending, EndReason::bye};
       return now;
     default:
       // CANCEL changes nothing by itself: the INVITE may be answered all the same, or ends with 487.
@@ -46,7 +47,7 @@ CallStep after_bye_response(CallStep now, std::uint16_t status) noexcept {
   const bool final = status >= 200;
   const bool challenge = status == kUnauthorized || status == kProxyAuthenticationRequired;
   if (now.state == CallState::ended || !final || challenge) return now;
-  return {CallState::ended, EndReason::bye};
+  return {CallState::ended, now.state == CallState::ending ? now.reason : EndReason::bye};
 }
 
 }  // namespace
@@ -85,6 +86,8 @@ std::string_view name(EndReason reason) noexcept {
       return "media_silence";
     case EndReason::lost:
       return "lost";
+    case EndReason::by_operator:
+      return "operator";
   }
   return "?";
 }

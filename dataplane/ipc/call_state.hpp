@@ -27,6 +27,7 @@ enum class EndReason : std::uint8_t {
   no_answer,      // set up but never answered nor refused in time
   media_silence,  // every pinhole of the call was idle for longer than its time-out
   lost,           // nothing was heard of it for so long that it must be over
+  by_operator,    // somebody has hung up for both sides (pinholectl hangup)
 };
 
 struct CallStep {

@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "dataplane/ipc/ban.hpp"
+#include "dataplane/ipc/call_state.hpp"
 
 namespace pinhole::ipc {
 
@@ -22,6 +23,7 @@ enum class CommandType : std::uint8_t {
   lift_ban,         // `ban` is over
   allow,            // hosts of `ban` are not to be banned or limited
   disallow,         // they are like any others again
+  hang_up,          // end a call for `reason`: with a BYE to each side if it was answered, else close it
 };
 
 struct Command {
@@ -29,6 +31,7 @@ struct Command {
   std::uint16_t abi_version = 0;
   CommandType type = CommandType::close_call;
   std::uint8_t slot = 0;
+  EndReason reason = EndReason::none;
   std::uint32_t card = 0;
   std::uint32_t card_generation = 0;
   std::uint32_t seconds = 0;
@@ -37,6 +40,6 @@ struct Command {
   std::uint32_t sequence_again = 0;  // equals `sequence` in a whole message
 };
 static_assert(std::is_trivially_copyable_v<Command>);
-static_assert(sizeof(Command) == 36);
+static_assert(sizeof(Command) == 40);
 
 }  // namespace pinhole::ipc

@@ -99,6 +99,19 @@ TEST_CASE("the configuration is read again, or it is said why not", "[control][c
   CHECK(fail(model, "reload").code == ErrorCode::conflict);
 }
 
+TEST_CASE("a call is hung up by the beginning of its name", "[control][commands][hangup]") {
+  auto model = sample_model();
+  CHECK(find_command("hangup")->access == Access::write);
+  const auto answer = run(model, "hangup", R"({"id": "1-4242"})");
+  CHECK(answer.at("id") == "3f2a91c04de85b76");
+  CHECK(answer.at("state") == "confirmed");
+  CHECK(model.turns.hung_up == "3f2a91c04de85b76");
+  CHECK(fail(model, "hangup", R"({"id": "nobody"})").code == ErrorCode::not_found);
+  CHECK(fail(model, "hangup", R"({"id": "3f"})").code == ErrorCode::conflict);    // two begin so
+  CHECK(fail(model, "hangup", R"({"id": "3f77"})").code == ErrorCode::conflict);  // it is over
+  CHECK(fail(model, "hangup", "{}").code == ErrorCode::missing);
+}
+
 TEST_CASE("a capture is ordered with its limits and one filter", "[control][commands][capture][AC-25]") {
   const auto model = sample_model();
   SECTION("nothing but a file") {

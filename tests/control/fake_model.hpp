@@ -180,6 +180,13 @@ class FakeModel : public Model {
     std::optional<nat::Prefix> lifted;
     std::optional<nat::Prefix> allowed;
     std::optional<nat::Prefix> disallowed;
+    Result<CallRow> hang_up(const std::string& id) override {
+      hung_up = id;
+      if (id != living.id) return Error{ErrorCode::conflict, "the call is over"};
+      return living;
+    }
+    std::string hung_up;
+    CallRow living;  // the only call that can be hung up
   };
   mutable Turns turns;
 
@@ -199,7 +206,7 @@ struct NeededParameter {
   std::string_view value;
 };
 inline NeededParameter needed_parameter(std::string_view command) {
-  if (command == "call") return {"id", "3f2a"};
+  if (command == "call" || command == "hangup") return {"id", "3f2a"};
   if (command == "subscriber") return {"endpoint", "10.0.0.5"};
   if (command == "ban.add" || command == "ban.lift" || command == "allow.add" || command == "allow.remove")
     return {"prefix", "198.51.100.66"};
@@ -319,6 +326,7 @@ inline FakeModel sample_model() {
                                  .turns_idle = 750});
   }
   model.call_details.push_back(sample_call());
+  model.turns.living = model.call_details.front().call;
   auto ended = sample_call();
   ended.call.id = "3f77000000000001";
   ended.call.call_id = "2-4242@10.0.0.6";

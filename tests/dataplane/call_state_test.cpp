@@ -144,6 +144,15 @@ TEST_CASE("what ended by time stays ended whatever comes", "[ipc][call_state]") 
   }
 }
 
+TEST_CASE("a call that Pinhole is ending ends for Pinhole's reason, whoever says BYE as well",
+          "[ipc][call_state][hangup]") {
+  const CallStep ending{CallState::ending, EndReason::by_operator};
+  CHECK(next(ending, request(Method::bye)).state == CallState::ending);
+  CHECK(next(ending, request(Method::bye)).reason == EndReason::by_operator);
+  CHECK(next(ending, response(200, Method::bye)).state == CallState::ended);
+  CHECK(next(ending, response(200, Method::bye)).reason == EndReason::by_operator);
+}
+
 TEST_CASE("every state and reason has a name of its own", "[ipc][call_state]") {
   std::vector<std::string> names;
   for (int state = 0; state <= static_cast<int>(CallState::ended); ++state) {
@@ -151,11 +160,11 @@ TEST_CASE("every state and reason has a name of its own", "[ipc][call_state]") {
   }
   CHECK(names == std::vector<std::string>{"inviting", "ringing", "answered", "confirmed", "ending", "ended"});
   names.clear();
-  for (int reason = 0; reason <= static_cast<int>(EndReason::lost); ++reason) {
+  for (int reason = 0; reason <= static_cast<int>(EndReason::by_operator); ++reason) {
     names.emplace_back(name(static_cast<EndReason>(reason)));
   }
-  CHECK(names ==
-        std::vector<std::string>{"none", "bye", "cancelled", "failed", "no_answer", "media_silence", "lost"});
+  CHECK(names == std::vector<std::string>{"none", "bye", "cancelled", "failed", "no_answer", "media_silence",
+                                          "lost", "operator"});
 }
 
 }  // namespace pinhole::ipc

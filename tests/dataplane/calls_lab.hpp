@@ -46,16 +46,19 @@ class LabWorker final : public EventSink, public PeerLink, public Zones {
                             .key = {7}}),
         translator_memory_(nat::Translator::bytes_needed(translator_config_)),
         call_memory_(CallTable::bytes_needed(options.calls)),
+        dialog_memory_(DialogTable::bytes_needed(options.calls)),
         registration_memory_(RegistrationTable::bytes_needed(options.registrations)),
         translator(translator_config_, translator_memory_.span(), inbound, stats.nat, 1),
         endpoints(translator, steering, stats.worker),
         calls(call_cards, 11, call_memory_.span(), stats.worker),
+        dialogs(options.calls, dialog_memory_.span()),
         registrations(registration_cards, 12, registration_memory_.span(), stats.worker),
         host({.worker = static_cast<std::uint8_t>(index),
               .zones = *this,
               .steering = steering,
               .endpoints = endpoints,
               .calls = calls,
+              .dialogs = dialogs,
               .registrations = registrations,
               .questions = questions,
               .events = *this,
@@ -87,12 +90,14 @@ class LabWorker final : public EventSink, public PeerLink, public Zones {
   nat::TranslatorConfig translator_config_;
   nat::TableMemory translator_memory_;
   nat::TableMemory call_memory_;
+  nat::TableMemory dialog_memory_;
   nat::TableMemory registration_memory_;
 
  public:
   nat::Translator translator;
   LocalEndpoints endpoints;
   CallTable calls;
+  DialogTable dialogs;
   RegistrationTable registrations;
   QuestionTable questions;
   AlgHost host;

@@ -4,6 +4,7 @@
 #include "dataplane/config/load.hpp"
 #include "dataplane/config/reference.hpp"
 #include "dataplane/config/schema.hpp"
+#include "dataplane/ipc/event.hpp"
 #include "dataplane/ipc/layout.hpp"
 
 #include <fmt/format.h>
@@ -28,10 +29,11 @@ constexpr std::size_t capacity(const ipc::Text<Capacity>*) {
 
 }  // namespace
 
-// Here and not in schema.hpp, because dataplane/config does not see dataplane/ipc.
+// Here and not in schema.hpp, because dataplane/config sees nothing else of dataplane/ipc than the policy.
 static_assert(kMaxInterfaces == ipc::kMaxInterfaces && kMaxWorkers == ipc::kMaxWorkers);
 static_assert(kMaxInterfaceName <= capacity(static_cast<decltype(ipc::InterfaceShare::name)*>(nullptr)));
 static_assert(kMaxDevice <= capacity(static_cast<decltype(ipc::InterfaceShare::device)*>(nullptr)));
+static_assert(kMaxRuleName <= capacity(static_cast<decltype(ipc::RuleEvent::rule)*>(nullptr)));
 
 namespace {
 

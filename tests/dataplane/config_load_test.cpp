@@ -252,12 +252,13 @@ TEST_CASE("an unknown key is refused with the key that was meant", "[config][loa
        "wrokers: unknown key; did you mean workers?"},
       {"the right key in the wrong section", document(R"("nat": {"media_s": 60})"), ErrorCode::unknown_key,
        "nat.media_s: unknown key; did you mean nat.timeouts.media_s?"},
-      {"nothing like it", document(R"("icmp": {"transport": "tls"})"), ErrorCode::unknown_key,
-       "icmp.transport: unknown key; icmp knows errors_per_s"},
+      {"nothing like it", document(R"("icmp": {"tunnel": "tls"})"), ErrorCode::unknown_key,
+       "icmp.tunnel: unknown key; icmp knows errors_per_s"},
       {"nothing like it at the top", document(R"("wlan": 1)"), ErrorCode::unknown_key,
-       "wlan: unknown key; known here are interfaces, routes, workers, dpdk, nat, sip, icmp, control"},
+       "wlan: unknown key; known here are interfaces, routes, workers, dpdk, nat, sip, icmp, "
+       "protection, control"},
       {"not fit for a terminal", document("\"control\": {\"\\u001b[2J\xC3\xA9\": 1}"), ErrorCode::unknown_key,
-       "control.?[2J??: unknown key; control knows socket, group, linger_s"},
+       "control.?[2J??: unknown key; control knows socket, group, linger_s, store"},
       {"very long", document(R"("icmp": {")" + std::string(50, 'x') + R"(": 1})"), ErrorCode::unknown_key,
        "icmp.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: unknown key; icmp knows errors_per_s"},
   });
@@ -510,7 +511,31 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
       R"("sip":{"enabled":true,"ports":[5060],"tcp":true,"tcp_own_host":true,"media_own_host":false,"streams_per_worker":1024,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
       R"("registrations_per_worker":16384,"local_media":"hairpin"},"icmp":{"errors_per_s":100},)"
-      R"("control":{"socket":"/run/pinhole/control.sock","group":"","read_group":"","linger_s":4}})");
+      R"("protection":)"
+      R"({"enabled":true,"sources_per_worker":16384,"limits":{"over":"drop","retry_after_s":10,)"
+      R"("warn_percent":80,"sources":{"known":{"per_s":500,"burst":5000},"unknown":{"per_s":50,)"
+      R"("burst":500},"all_unknown":{"per_s":1000,"burst":5000}},"inside":{"per_s":1000,"burst":10000},)"
+      R"("methods":{"invite":{"per_s":100,"burst":1000},"ack":{"per_s":0,"burst":1},"bye":{"per_s":0,)"
+      R"("burst":1},"cancel":{"per_s":0,"burst":1},"register":{"per_s":100,"burst":1000},)"
+      R"("options":{"per_s":50,"burst":500},"prack":{"per_s":0,"burst":1},"update":{"per_s":0,)"
+      R"("burst":1},"info":{"per_s":0,"burst":1},"subscribe":{"per_s":100,"burst":1000},)"
+      R"("notify":{"per_s":0,"burst":1},"refer":{"per_s":0,"burst":1},"message":{"per_s":100,)"
+      R"("burst":1000},"publish":{"per_s":100,"burst":1000},"unknown":{"per_s":10,"burst":100}},)"
+      R"("subscribers":{"known":{"per_s":200,"burst":2000},"unknown":{"per_s":20,"burst":200}},)"
+      R"("servers":{"known":{"per_s":2000,"burst":20000},"unknown":{"per_s":500,"burst":5000}},)"
+      R"("flows":{"known":{"per_s":2000,"burst":10000},"unknown":{"per_s":500,"burst":2000},)"
+      R"("all_unknown":{"per_s":10000,"burst":20000}},"fragments":{"known":{"per_s":10000,)"
+      R"("burst":40000},"unknown":{"per_s":5000,"burst":20000},"all_unknown":{"per_s":50000,)"
+      R"("burst":100000}},"malformed":{"known":{"per_s":10,"burst":100},"unknown":{"per_s":5,)"
+      R"("burst":50},"all_unknown":{"per_s":100,"burst":500}}},"screen":{"statuses":[403,404,410,484,)"
+      R"(604],"refused":20,"deny_s":60,"failed_auth":5,"not_found":10,"within_s":60,)"
+      R"("user_agents":["friendly-scanner","sipvicious","sundayddr","sip-scan","sipsak","sipcli","iWar",)"
+      R"("SIVuS","VaxSIPUserAgent","pplsip","smap"]},"bans":{"first_s":300,"factor":4,"longest_s":86400,)"
+      R"("forget_s":604800,"escalate_unproven":false},"allow":[],"rules":[],)"
+      R"("unknown":{"nat":{"methods":"pass","not_sip":"pass","malformed":null},)"
+      R"("route":{"methods":"pass","not_sip":"pass","malformed":null}}},)"
+      R"("control":{"socket":"/run/pinhole/control.sock","group":"","read_group":"","linger_s":4,)"
+      R"("store":"/var/lib/pinhole/state.db"}})");
 }
 
 TEST_CASE("a secret is not shown, but whether it is set", "[config][render][AC-15]") {

@@ -51,7 +51,7 @@ struct Scene {
     phone = {lab.host_of(0), nat::Be16{5060}};
     // A mapping, by what no rule is asked about.
     CHECK(out("\r\n\r\n"));
-    external = lab.mapping(nat::Protocol::udp, phone).external;
+    external = routes ? phone : lab.mapping(nat::Protocol::udp, phone).external;
   }
   static config::Config with(config::Protection protection, unsigned workers, bool routes) {
     auto config = lab_config(workers);

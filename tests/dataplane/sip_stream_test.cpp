@@ -313,7 +313,7 @@ TEST_CASE("a message that a rule drops is taken out of its connection, and the n
   for (const auto& segment : out) text += segment.text;
   CHECK(text.starts_with("OPTIONS sip:bob@example.com SIP/2.0\r\n"));
   CHECK(text.find("INVITE") == std::string::npos);
-  CHECK(lab.dropped(DropReason::drop_sip_rule) == 1);
+  CHECK(lab.dropped(nat::DropReason::drop_sip_rule) == 1);
   CHECK(talk.hits(0) == 1);
 }
 

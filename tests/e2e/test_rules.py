@@ -2,9 +2,11 @@
 """Rules for messages: asked of peers on both sides, changed while calls live, kept by whoever is killed."""
 
 import json
+import subprocess
+import time
 import unittest
 
-from support.lab import INSIDE, OUTSIDE, Lab, wait_for
+from support.lab import INSIDE, OUTSIDE, Lab, build_directory, wait_for
 from support.sipp import Sipp
 
 CALLS = 100
@@ -133,6 +135,26 @@ class Rules(unittest.TestCase):
             wait_for("the new data plane", lambda: lab.dataplane_state() == "up" and
                      lab.ctl("status")["dataplane"]["pid"] == lab.dataplane.pid, 30)
             self.assertEqual(self._hits(lab), {"scanners": 0, "no-publish": 0})
+
+    def test_kill_in_the_middle(self):
+        """rules: control is killed in the middle of reload; the old list holds or the new one, for all workers alike"""
+        with Lab(workers=2, configure=with_rules(RULES[:1])) as lab:
+            lab.start()
+            for number in range(6):
+                before, name = set(self._hits(lab)), f"round-{number}"
+                lab.write_config(lab.changed_config(with_rules([{"name": name, "action": "drop", "methods": ["INFO"]}])))
+                with subprocess.Popen([build_directory() / "control/pinholectl", "--socket",
+                                       lab.directory / "control.sock", "reload"], stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL) as reload:
+                    time.sleep(0.06 * number)
+                    lab.control.kill()
+                    reload.wait(20)
+                lab.start_control()
+                lab.wait_up()
+                wait_for("all workers to have one list", lambda: lab.ctl("sip", "show")["settled"])
+                self.assertIn(set(self._hits(lab)), (before, {name}))
+                self.assertTrue(lab.ctl("reload")["settled"])
+                self.assertEqual(set(self._hits(lab)), {name})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Any datagram is parsed within its bounds, and every view that comes out lies in it.
+// Any datagram is parsed within its bounds, and every view that comes out lies in it. What is answered is
+// answered by a message that can be read.
 #include "alg/sip/body.hpp"
 #include "alg/sip/message.hpp"
+#include "alg/sip/refusal.hpp"
 #include "alg/sip/values.hpp"
 
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
@@ -28,14 +31,30 @@ class Within {
   std::string_view bytes_;
 };
 
+// The room is small enough that some answers do not fit.
+void refuse(const MessageView& request, bool was_read) {
+  std::array<char, 600> room;
+  const auto text =
+      write_refusal(request, {.status = 503, .retry_after_s = 9, .source = {}, .to_tag = "t"}, room);
+  static_cast<void>(reply_port(request, {}));
+  if (text.empty() || !was_read) return;
+  require(text.data() == room.data() && text.size() <= room.size());
+  MessageView response;
+  require(response.parse(text) == ParseResult::message && response.status() == 503);
+  require(response.summary().call_id == request.summary().call_id);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::vector<char> block(data, data + size);
   const std::string_view bytes{block.data(), block.size()};
-  MessageView view;
-  if (view.parse(bytes) != ParseResult::message) return 0;
   const Within within(bytes);
+  within.check(guess_call_id(bytes));
+  MessageView view;
+  const auto result = view.parse(bytes);
+  refuse(view, result == ParseResult::message);
+  if (result != ParseResult::message) return 0;
   const auto summary = view.summary();
   for (const auto text :
        {summary.method_text, summary.reason, summary.call_id, summary.from_tag, summary.to_tag,

@@ -30,6 +30,12 @@ class FakeAlgHost final : public alg::Host {
     nat::Protocol protocol;
   };
 
+  struct Dialog {
+    std::string contact;
+    std::vector<std::string> routes;
+    bool too_many_routes;
+  };
+
   struct Expected {
     std::uint8_t section;
     nat::Endpoint rtp, rtcp;
@@ -54,6 +60,7 @@ class FakeAlgHost final : public alg::Host {
   std::vector<alg::MediaRequest> opened;
   std::vector<Expected> expected;
   std::vector<Granted> granted;
+  std::vector<Dialog> dialogs;
   std::vector<nat::Endpoint> peers;  // from where the requests of dialogs will come
   [[nodiscard]] std::size_t mappings() const { return external_.size(); }
 
@@ -116,6 +123,11 @@ class FakeAlgHost final : public alg::Host {
   }
 
   void expect_signalling_from(nat::Endpoint remote) noexcept override { peers.push_back(remote); }
+
+  void tell_dialog(const alg::sip::DialogFacts& facts) noexcept override {
+    dialogs.push_back({std::string(facts.contact), {}, facts.too_many_routes});
+    for (std::size_t i = 0; i < facts.route_count; ++i) dialogs.back().routes.emplace_back(facts.routes[i]);
+  }
 
   void grant(const alg::sip::Binding& binding) noexcept override {
     granted.push_back({std::string(binding.aor), binding.inside, binding.external, binding.registrar,

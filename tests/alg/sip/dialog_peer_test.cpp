@@ -69,4 +69,53 @@ TEST_CASE("what goes out, and what answers, tells of nobody: who is spoken to is
   CHECK(bench.host.peers.empty());
 }
 
+TEST_CASE("what makes or refreshes a dialog tells how to get to its sender, in its own words",
+          "[alg][sip][hangup]") {
+  struct Row {
+    const char* name;
+    const char* start;
+    const char* method;
+    std::string headers;
+    bool tells;
+    const char* contact;
+    std::vector<std::string> routes;
+  };
+  const std::string routes = "Record-Route: <sip:10.0.0.1;lr>, \"x,y\" <sip:p2;lr>\r\n";
+  const Row rows[] = {
+      {"INVITE",
+       "INVITE sip:a@b SIP/2.0",
+       "INVITE",
+       routes + "Record-Route: <sip:p3>\r\n" + kContact,
+       true,
+       "sip:c@198.51.100.30:5070",
+       {"<sip:10.0.0.1;lr>", "\"x,y\" <sip:p2;lr>", "<sip:p3>"}},
+      {"200", "SIP/2.0 200 OK", "INVITE", kContact, true, "sip:c@198.51.100.30:5070", {}},
+      {"UPDATE", "UPDATE sip:a@b SIP/2.0", "UPDATE", "m: sip:c@10.0.0.5;x=y\r\n", true, "sip:c@10.0.0.5", {}},
+      {"200 to UPDATE", "SIP/2.0 202 Accepted", "UPDATE", kContact, true, "sip:c@198.51.100.30:5070", {}},
+      {"no Contact", "INVITE sip:a@b SIP/2.0", "INVITE", "", true, "", {}},
+      {"180", "SIP/2.0 180 Ringing", "INVITE", kContact, false, "", {}},
+      {"302", "SIP/2.0 302 Moved", "INVITE", kContact, false, "", {}},
+      {"BYE", "BYE sip:a@b SIP/2.0", "BYE", kContact, false, "", {}},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      test::SipBench bench;
+      CHECK(bench.out(message(row.start, row.method, row.headers)).answer.verdict == Verdict::forward);
+      REQUIRE(bench.host.dialogs.size() == (row.tells ? 1 : 0));
+      if (!row.tells) return;
+      CHECK(bench.host.dialogs[0].contact == row.contact);
+      CHECK(bench.host.dialogs[0].routes == row.routes);
+      CHECK_FALSE(bench.host.dialogs[0].too_many_routes);
+    }
+  }
+  SECTION("more proxies than are kept") {
+    test::SipBench bench;
+    std::string many = "Record-Route: <sip:p;lr>";
+    for (std::size_t i = 0; i < DialogFacts::kMaxRoutes; ++i) many += ", <sip:p;lr>";
+    CHECK(bench.out(request("INVITE", many + "\r\n" + kContact)).answer.verdict == Verdict::forward);
+    CHECK(bench.host.dialogs.at(0).too_many_routes);
+    CHECK(bench.host.dialogs.at(0).routes.size() == DialogFacts::kMaxRoutes);
+  }
+}
+
 }  // namespace pinhole::alg::sip

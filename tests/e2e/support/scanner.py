@@ -4,12 +4,12 @@
 import os
 import subprocess
 
-from support.lab import LabError
+from support.lab import OUTSIDE, LabError
 
 
-def scan(lab, tool, source, *arguments, timeout=60):
-    """What a tool of SIPVicious says when it is done. It sends from `source`, an address of the outside."""
-    command = lab.outside.command(tool, "-b", source, "-x", source, *arguments)
+def scan(lab, tool, *arguments, timeout=60):
+    """What a tool of SIPVicious says when it is done. It sends from the main address of the outside."""
+    command = lab.outside.command(tool, "-x", OUTSIDE, *arguments)
     try:
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
                                 cwd=lab.directory, env=dict(os.environ, HOME=str(lab.directory)))
