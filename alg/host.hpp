@@ -59,6 +59,13 @@ struct MediaLookup {
   nat::Endpoint rtcp;  // external; the next port when a fresh pair could be had
 };
 
+/// What the host makes of a message that was announced.
+enum class Welcome : std::uint8_t {
+  taken,     // it is the gateway's
+  none,      // it is none of the gateway's: it is to pass as it came
+  too_many,  // it would begin a call over a limit: answer Verdict::refuse
+};
+
 class Host {
  public:
   /// True for an address that lies on the inside (routed to an inside interface).
@@ -81,8 +88,7 @@ class Host {
 
   /// Says what the message is. Called once an inspection, before anything is asked that may open something,
   /// so that media belongs to its call.
-  /// \return false when the message is none of the gateway's: it is to pass as it came
-  [[nodiscard]] virtual bool announce(const sip::Summary& summary) noexcept = 0;
+  [[nodiscard]] virtual Welcome announce(const sip::Summary& summary) noexcept = 0;
   /// Says what an offer or answer wants of one of its streams; called for each, in order, before its media is
   /// opened or expected. Descriptions that set nothing up are not told of.
   virtual void describe(const MediaStream& stream) noexcept = 0;

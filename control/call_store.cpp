@@ -2,15 +2,15 @@
 #include "control/call_store.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <span>
 #include <unordered_set>
-
-#include <fmt/format.h>
 
 namespace pinhole::control {
 
 namespace {
 
+using alg::Direction;
+using alg::sip::Method;
 using ipc::CallState;
 using ipc::EndReason;
 
@@ -18,33 +18,19 @@ bool is_answered(CallState state) noexcept {
   return state == CallState::answered || state == CallState::confirmed;
 }
 
-/// Neither its messages nor a worker have begun to end it.
+}  // namespace
+
 bool is_unended(CallState state) noexcept {
   return state != CallState::ending && state != CallState::ended;
-}
-
-std::optional<std::uint64_t> hash_of(std::string_view id) noexcept {
-  std::uint64_t hash = 0;
-  const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), hash, 16);
-  if (id.size() != 16 || error != std::errc{} || end != id.data() + id.size()) return std::nullopt;
-  return hash;
 }
 
 bool is_gone(const std::optional<ipc::CallCard>& card, const CallRecord& call) noexcept {
   return card && (!card->in_use || card->generation != call.generation);
 }
 
-bool matches(const CallRecord& call, const CallFilter& filter) {
-  if (filter.live_only && call.step.state == CallState::ended) return false;
-  if (filter.inside && !filter.inside->matches(call.inside)) return false;
-  return filter.party.empty() || call.from_uri.find(filter.party) != std::string::npos ||
-         call.to_uri.find(filter.party) != std::string::npos;
-}
-
-}  // namespace
-
-std::string call_id(std::uint64_t hash) {
-  return fmt::format("{:016x}", hash);
+EndReason left_on(const std::optional<ipc::CallCard>& card, const CallRecord& call) noexcept {
+  const bool is_there = card && card->generation == call.generation && card->step.state == CallState::ended;
+  return is_there ? card->step.reason : EndReason::lost;
 }
 
 void CallStore::attach(WorkerLink& link, Moment now) {
@@ -76,17 +62,76 @@ void CallStore::on_message(const ipc::Event& event, Time when, Moment now) {
     call = &open(event, when, now);
   }
   add_to_ladder(call->record, event, when);
+  note_ender(call->record, message);
   if (old) return;
   call->heard = now.steady;
   refresh(call->record);
   step(*call, message.step, when, now);
 }
 
+/// Who ends a call: who says BYE, who takes an INVITE back, who refuses it.
+void CallStore::note_ender(CallRecord& call, const ipc::SipMessageEvent& message) {
+  const bool is_outbound = message.direction == Direction::outbound;
+  const auto sender = is_outbound ? EndedBy::inside : EndedBy::outside;
+  const auto receiver = is_outbound ? EndedBy::outside : EndedBy::inside;
+  const bool is_request = message.status == 0;
+  switch (message.step.state) {
+    case CallState::inviting:
+    case CallState::ringing:
+      // Tried again it has not ended, and a CANCEL may come too late.
+      if (is_request && message.method == Method::invite) call.ended_by = EndedBy::unknown;
+      if (is_request && message.method == Method::cancel) call.ended_by = sender;
+      return;
+    case CallState::answered:
+    case CallState::confirmed:
+      call.ended_by = EndedBy::unknown;
+      return;
+    case CallState::ending:
+      if (is_request && message.method == Method::bye && call.ended_by == EndedBy::unknown)
+        call.ended_by = sender;
+      return;
+    case CallState::ended:
+      if (call.ended_by != EndedBy::unknown) return;
+      if (message.step.reason == EndReason::failed) call.ended_by = sender;
+      if (message.step.reason == EndReason::cancelled) call.ended_by = receiver;
+      return;
+  }
+}
+
 void CallStore::on_closed(const ipc::Event& event, Time when) {
   const auto& closed = event.closed;
   const Live* const call = find_live(event.worker, closed.card);
-  if (call == nullptr || call->record.generation != closed.card_generation) return;
+  if (call == nullptr || call->record.generation != closed.card_generation) {
+    return on_unknown_closed(event, when);
+  }
   finish(key(call->record), closed.reason, when);
+}
+
+/// A call is over that this process never knew: it began and ended while there was no control, or the events
+/// of its life were lost. Its card still says what it was, unless it is in use again.
+void CallStore::on_unknown_closed(const ipc::Event& event, Time when) {
+  const auto& closed = event.closed;
+  const bool is_recorded = std::any_of(ended_.rbegin(), ended_.rend(), [&](const CallRecord& call) {
+    return call.worker == event.worker && call.card == closed.card &&
+           call.generation == closed.card_generation && call.hash == closed.call_hash;
+  });
+  if (is_recorded || link_ == nullptr) return;
+  CallRecord record;
+  record.worker = event.worker;
+  record.card = closed.card;
+  record.generation = closed.card_generation;
+  record.hash = closed.call_hash;
+  record.started = when;
+  record.ended = when;
+  record.step = {CallState::ended, closed.reason == EndReason::none ? EndReason::lost : closed.reason};
+  const auto card = link_->call_card(event.worker, closed.card);
+  if (card && card->generation == closed.card_generation && card->call_hash == closed.call_hash) {
+    copy_card(record, *card);
+    record.started = link_->time_of(card->created);
+    if (card->answered != 0) record.answered = link_->time_of(card->answered);
+  }
+  counters_.add(ControlCounter::call_found);
+  remember(std::move(record));
 }
 
 CallStore::Live& CallStore::open(const ipc::Event& event, Time when, Moment now) {
@@ -125,11 +170,12 @@ void CallStore::resync(std::uint32_t worker, std::uint64_t known_until, Moment n
       present.insert(index);
     }
   }
-  std::vector<Key> gone;
+  std::vector<std::pair<Key, EndReason>> gone;
   for (const auto& [known, call] : live_) {
-    if (call.record.worker == worker && !present.contains(call.record.card)) gone.push_back(known);
+    if (call.record.worker != worker || present.contains(call.record.card)) continue;
+    gone.emplace_back(known, left_on(link_->call_card(worker, call.record.card), call.record));
   }
-  for (const Key known : gone) finish(known, EndReason::lost, now.wall);
+  for (const auto& [known, reason] : gone) finish(known, reason, now.wall);
 }
 
 void CallStore::take_in(std::uint32_t worker, std::uint32_t index, const ipc::CallCard& card, Moment now) {
@@ -178,11 +224,10 @@ void CallStore::step(Live& call, ipc::CallStep next, Time when, Moment now) {
   switch (next.state) {
     case CallState::inviting:
     case CallState::ringing:
-      return schedule(call, call.heard + kNoAnswer);
+      return schedule(call, call.heard + std::chrono::seconds(calls_.ringing_s));
     case CallState::answered:
     case CallState::confirmed:
-      if (changed && !(is_answered(before) && call.due)) schedule(call, now.steady);
-      return;
+      return schedule(call, now.steady);
     case CallState::ending:
       if (changed) schedule(call, call.since + kByeAnswer + linger_);
       return;
@@ -198,7 +243,7 @@ void CallStore::refresh(CallRecord& call) const {
   if (card && !is_gone(card, call)) copy_card(call, *card);
 }
 
-void CallStore::copy_card(CallRecord& call, const ipc::CallCard& card) {
+void CallStore::copy_card(CallRecord& call, const ipc::CallCard& card) const {
   call.outbound = card.outbound;
   call.call_id = card.call_id.view();
   call.from_tag = card.from_tag.view();
@@ -209,6 +254,40 @@ void CallStore::copy_card(CallRecord& call, const ipc::CallCard& card) {
   call.external = card.external;
   call.remote = card.remote;
   call.pinholes = card.pinhole_count;
+  note_media(call, card);
+}
+
+/// Reads what went through the pinholes of a call: they do not outlive it.
+void CallStore::note_media(CallRecord& call, const ipc::CallCard& card) const {
+  const auto count = std::min<std::size_t>(card.pinhole_count, ipc::kMaxPinholes);
+  for (const auto& pinhole : std::span(card.pinholes).first(count)) {
+    const auto state = link_->pinhole(pinhole);
+    if (!state) continue;
+    const auto& total = state->usage;
+    const auto is_same = [&](const MediaRecord& known) {
+      // Fewer packets than before: the port was closed, and opened again.
+      return known.inside == pinhole.inside && known.external == pinhole.external &&
+             known.protocol == pinhole.protocol &&
+             total.packets_out >= known.before.packets_out + known.usage.packets_out &&
+             total.packets_in >= known.before.packets_in + known.usage.packets_in;
+    };
+    auto found = std::ranges::find_if(call.media, is_same);
+    if (found == call.media.end()) {
+      if (call.media.size() == kMediaRecords) continue;
+      const bool was_of_another = pinhole.heir != ipc::PinholeRef{}.heir;
+      found = call.media.insert(found, {.inside = pinhole.inside,
+                                        .external = pinhole.external,
+                                        .remote = {},
+                                        .protocol = pinhole.protocol,
+                                        .is_rtcp = pinhole.is_rtcp,
+                                        .before = was_of_another ? total : MediaUsage{},
+                                        .usage = {}});
+    }
+    if (state->remote) found->remote = state->remote;
+    found->usage = {.packets_out = total.packets_out - found->before.packets_out,
+                    .packets_in = total.packets_in - found->before.packets_in,
+                    .bytes = total.bytes - found->before.bytes};
+  }
 }
 
 /// What was done to a message belongs to its line of the ladder, and comes right after it.
@@ -249,215 +328,6 @@ void CallStore::add_to_ladder(CallRecord& call, const ipc::Event& event, Time wh
                          .why_told = message.why});
 }
 
-void CallStore::schedule(Live& call, std::optional<Steady> due) {
-  const Key known = key(call.record);
-  if (call.due) due_.erase({*call.due, known});
-  call.due = due;
-  if (due) due_.insert({*due, known});
-}
-
-void CallStore::run(Moment now) {
-  if (link_ == nullptr) return;
-  // What is decided is scheduled after now, so that this ends.
-  while (!due_.empty() && due_.begin()->first <= now.steady) {
-    decide(live_.at(due_.begin()->second), now);
-  }
-}
-
-void CallStore::decide(Live& call, Moment now) {
-  const auto card = link_->call_card(call.record.worker, call.record.card);
-  if (is_gone(card, call.record)) return finish(key(call.record), EndReason::lost, now.wall);
-  if (card) {
-    copy_card(call.record, *card);
-    // An event was lost, or is still on its way: decide on what the worker knows.
-    if (card->step.state != call.record.step.state) {
-      return step(call, card->step, link_->time_of(card->last_message), now);
-    }
-  }
-  if (call.closing) return close(call, call.verdict, now);
-  if (call.hanging_up) return send_hang_up(call, now);
-  switch (call.record.step.state) {
-    case CallState::inviting:
-    case CallState::ringing:
-      return close(call, EndReason::no_answer, now);
-    case CallState::answered:
-    case CallState::confirmed:
-      return card ? keep(call, *card, now) : schedule(call, now.steady + kCommandAgain);
-    case CallState::ending:
-      return close(call, EndReason::bye, now);
-    case CallState::ended:
-      return close(call, EndReason::none, now);
-  }
-}
-
-void CallStore::keep(Live& call, const ipc::CallCard& card, Moment now) {
-  const auto media = link_->media(card).last_seen;
-  const bool idle =
-      !media ||
-      nat::reached(*media + nat::ticks_from_s(static_cast<std::uint32_t>(kMediaIdle.count())), link_->tick());
-  // Its parties promised it alive and nobody has renewed that (RFC 4028 section 10).
-  if (idle && card.session_until != 0 && !ipc::is_promised(card, link_->tick())) {
-    return close(call, EndReason::lost, now);
-  }
-  const nat::Tick heard = card.last_message;
-  const nat::Tick silent_since = media && nat::reached(heard, *media) ? *media : heard;
-  const auto limit = card.media.held ? kHeldSilence : kSilence;
-  const bool silent = nat::reached(
-      silent_since + nat::ticks_from_s(static_cast<std::uint32_t>(limit.count())), link_->tick());
-  if (silent && !ipc::is_promised(card, link_->tick())) {
-    return close(call, media ? EndReason::media_silence : EndReason::lost, now);
-  }
-  const bool sent = link_->send(call.record.worker, {.type = ipc::CommandType::keep_call,
-                                                     .card = call.record.card,
-                                                     .card_generation = call.record.generation,
-                                                     .seconds = kKeepFor_s});
-  counters_.add(sent ? ControlCounter::command_sent : ControlCounter::command_ring_full);
-  schedule(call, now.steady + (sent ? Steady::duration(kKeepEvery) : kRingFull));
-}
-
-void CallStore::close(Live& call, EndReason verdict, Moment now) {
-  if (call.closing) counters_.add(ControlCounter::command_again);
-  call.closing = true;
-  call.verdict = verdict;
-  const bool sent = link_->send(call.record.worker, {.type = ipc::CommandType::close_call,
-                                                     .card = call.record.card,
-                                                     .card_generation = call.record.generation});
-  counters_.add(sent ? ControlCounter::command_sent : ControlCounter::command_ring_full);
-  schedule(call, now.steady + (sent ? Steady::duration(kCommandAgain) : kRingFull));
-}
-
-bool CallStore::hang_up(std::string_view id, EndReason reason, Moment now) {
-  const auto* const record = by_id(id);
-  if (link_ == nullptr || record == nullptr || !is_unended(record->step.state)) return false;
-  Live* const call = find_live(record->worker, record->card);
-  if (call == nullptr) return false;
-  call->hanging_up = true;
-  call->verdict = reason;
-  send_hang_up(*call, now);
-  return true;
-}
-
-void CallStore::send_hang_up(Live& call, Moment now) {
-  const bool sent = link_->send(call.record.worker, {.type = ipc::CommandType::hang_up,
-                                                     .reason = call.verdict,
-                                                     .card = call.record.card,
-                                                     .card_generation = call.record.generation});
-  counters_.add(sent ? ControlCounter::command_sent : ControlCounter::command_ring_full);
-  schedule(call, now.steady + (sent ? Steady::duration(kCommandAgain) : kRingFull));
-}
-
-void CallStore::finish(Key gone, EndReason reported, Time when) {
-  const auto found = live_.find(gone);
-  Live& call = found->second;
-  schedule(call, std::nullopt);
-  CallRecord record = std::move(call.record);
-  // The messages know best why a call ended, then control's own decision, then the worker that freed it.
-  EndReason reason = record.step.reason;
-  if (reason == EndReason::none) reason = call.verdict;
-  if (reason == EndReason::none && record.step.state == CallState::ending) reason = EndReason::bye;
-  if (reason == EndReason::none) reason = reported;
-  if (reason == EndReason::none) reason = EndReason::lost;
-  if (reason == EndReason::lost) counters_.add(ControlCounter::call_lost);
-  record.step = {CallState::ended, reason};
-  if (!record.ended) record.ended = when;
-  record.pinholes = 0;
-  live_.erase(found);
-  remember(std::move(record));
-}
-
-void CallStore::remember(CallRecord call) {
-  if (ended_.size() == kEndedCalls) ended_.pop_front();
-  ended_.push_back(std::move(call));
-}
-
-std::size_t CallStore::unended() const noexcept {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      live_, [](const auto& entry) { return entry.second.record.step.state != CallState::ended; }));
-}
-
-CallRow CallStore::row(const CallRecord& call) const {
-  return {.id = call_id(call.hash),
-          .call_id = call.call_id,
-          .step = call.step,
-          .outbound = call.outbound,
-          .worker = call.worker,
-          .from_uri = call.from_uri,
-          .to_uri = call.to_uri,
-          .inside = call.inside,
-          .external = call.external,
-          .remote = call.remote,
-          .started = call.started,
-          .answered = call.answered,
-          .ended = call.ended,
-          .pinholes = open_pinholes(call)};
-}
-
-std::uint32_t CallStore::open_pinholes(const CallRecord& call) const {
-  if (link_ == nullptr) return call.pinholes;
-  const auto card = link_->call_card(call.worker, call.card);
-  if (is_gone(card, call)) return 0;
-  return card ? link_->media(*card).open : call.pinholes;
-}
-
-std::vector<const CallRecord*> CallStore::by_card() const {
-  std::vector<const CallRecord*> calls;
-  for (const auto& [known, call] : live_) calls.push_back(&call.record);
-  std::ranges::sort(calls, {}, [](const CallRecord* call) { return key(*call); });
-  return calls;
-}
-
-std::vector<const CallRecord*> CallStore::newest_first(const CallFilter& filter) const {
-  std::vector<const CallRecord*> calls;
-  for (const auto& [known, call] : live_) {
-    if (matches(call.record, filter)) calls.push_back(&call.record);
-  }
-  if (!filter.live_only) {
-    for (const auto& call : ended_) {
-      if (matches(call, filter)) calls.push_back(&call);
-    }
-  }
-  std::ranges::sort(calls, [](const CallRecord* a, const CallRecord* b) {
-    return a->started != b->started ? a->started > b->started : a->hash < b->hash;
-  });
-  return calls;
-}
-
-Paged<CallRow> CallStore::rows(const CallFilter& filter, Page page) const {
-  const auto calls = newest_first(filter);
-  Paged<CallRow> rows{.rows = {}, .total = calls.size()};
-  for (std::size_t i = page.offset; i < calls.size() && rows.rows.size() < page.limit; ++i) {
-    rows.rows.push_back(row(*calls[i]));
-  }
-  return rows;
-}
-
-std::vector<CallRow> CallStore::find(std::string_view prefix, std::size_t limit) const {
-  std::vector<CallRow> found;
-  std::unordered_set<std::uint64_t> seen;
-  for (const CallRecord* const call : newest_first({.live_only = false, .inside = {}, .party = {}})) {
-    const std::string id = call_id(call->hash);
-    const bool exact = id == prefix || call->call_id == prefix;
-    if (!exact && !id.starts_with(prefix) && !call->call_id.starts_with(prefix)) continue;
-    if (exact) return {row(*by_id(id))};
-    if (found.size() < limit && seen.insert(call->hash).second) found.push_back(row(*by_id(id)));
-  }
-  return found;
-}
-
-const CallRecord* CallStore::by_id(std::string_view id) const noexcept {
-  const auto hash = hash_of(id);
-  if (!hash) return nullptr;
-  const CallRecord* newest = nullptr;
-  for (const auto& [known, call] : live_) {
-    if (call.record.hash != *hash) continue;
-    if (newest == nullptr || call.record.started > newest->started) newest = &call.record;
-  }
-  if (newest != nullptr) return newest;
-  const auto ended = std::find_if(ended_.rbegin(), ended_.rend(),
-                                  [&](const CallRecord& call) { return call.hash == *hash; });
-  return ended == ended_.rend() ? nullptr : &*ended;
-}
-
 std::vector<CallRecord> CallStore::records() const {
   std::vector<CallRecord> records(ended_.begin(), ended_.end());
   for (const auto& [known, call] : live_) records.push_back(call.record);
@@ -466,7 +336,9 @@ std::vector<CallRecord> CallStore::records() const {
 
 void CallStore::restore(std::vector<CallRecord> records) {
   for (auto& record : records) {
-    if (record.step.state == CallState::ended) {
+    if (record.is_told) {
+      keep_record(std::move(record));
+    } else if (record.step.state == CallState::ended) {
       remember(std::move(record));
     } else {
       Live& call = live_[key(record)];

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,10 +24,22 @@
 #include "control/counters.hpp"
 #include "control/model.hpp"
 #include "control/worker_link.hpp"
+#include "dataplane/config/structs.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/ipc/layout.hpp"
 
 namespace pinhole::control {
+
+/// What went through a pinhole of a call, as far as it was read.
+struct MediaRecord {
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  std::optional<nat::Endpoint> remote;
+  nat::Protocol protocol = nat::Protocol::udp;
+  bool is_rtcp = false;
+  MediaUsage before;  // what had passed when the call got it of another one
+  MediaUsage usage;   // and since
+};
 
 /// A call as control knows it, live or ended.
 struct CallRecord {
@@ -50,10 +63,21 @@ struct CallRecord {
   std::vector<LadderLine> ladder;
   std::uint64_t ladder_missing = 0;
   std::uint32_t pinholes = 0;  // on the card when it was last read
+  EndedBy ended_by = EndedBy::unknown;
+  std::vector<MediaRecord> media;
+  bool is_told = false;  // that it is over
 };
 
 /// CallRow::id.
 [[nodiscard]] std::string call_id(std::uint64_t hash);
+/// Whether a card, if it could be read, is another call's by now, or nobody's.
+[[nodiscard]] bool is_gone(const std::optional<ipc::CallCard>& card, const CallRecord& call) noexcept;
+
+/// Neither its messages nor a worker have begun to end it.
+[[nodiscard]] bool is_unended(ipc::CallState state) noexcept;
+/// Why a call ended whose card is free, and not in use again; `lost` when that is unknown.
+[[nodiscard]] ipc::EndReason left_on(const std::optional<ipc::CallCard>& card,
+                                     const CallRecord& call) noexcept;
 
 class CallStore {
  public:
@@ -61,30 +85,28 @@ class CallStore {
   static constexpr std::size_t kLadderLines = 64;   // with the latest
   static constexpr std::size_t kEndedCalls = 1000;  // records of ended calls
   static constexpr std::size_t kWhyLines = 256;     // of a call, over all its messages
+  static constexpr std::size_t kMediaRecords = 64;  // of a call; what comes later is not recorded
   /// A call whose BYE nobody answers is over after this; the BYE may have been repeated three times by then
   /// (RFC 3261 section 17.1.2.1, timer E).
   static constexpr std::chrono::seconds kByeAnswer{5};
   /// Each promise lasts for three rounds, so that a lost command or a restart of control costs nothing.
   static constexpr std::chrono::seconds kKeepEvery{60};
   static constexpr std::uint32_t kKeepFor_s = 180;
-  /// Unanswered and nothing heard: longer than timer C of any proxy on the way (RFC 3261 section 16.6).
-  static constexpr std::chrono::seconds kNoAnswer{300};
-  /// Answered, but neither media nor signalling: what RFC 5382 REQ-5 gives a silent TCP connection.
-  static constexpr std::chrono::seconds kSilence{7440};
-  /// The session timer of a call has run out: it ends, unless media passed within this time, after which a
-  /// way of media is given up that nobody holds open (nat.timeouts.media_s).
-  static constexpr std::chrono::seconds kMediaIdle{120};
-  /// A call on hold is silent by agreement.
-  static constexpr std::chrono::seconds kHeldSilence{24 * 3600};
   /// A command that seems to have been lost is sent again.
   static constexpr std::chrono::seconds kCommandAgain{1};
 
   /// The ring was full.
   static constexpr std::chrono::milliseconds kRingFull{250};
 
+  /// \param linger how long the ports of a call stay open after its end
   /// \param counters outlive the store.
-  CallStore(std::chrono::seconds linger, ControlCounters& counters) noexcept
-      : linger_(linger), counters_(counters) {}
+  CallStore(config::Calls calls, std::chrono::seconds linger, ControlCounters& counters)
+      : calls_(std::move(calls)), linger_(linger), counters_(counters) {}
+
+  /// The configuration has changed; it holds from the next look at each call on.
+  void use(const config::Calls& calls) { calls_ = calls; }
+  /// Has `hear` called with the record of each call that is over, once.
+  void on_ended(std::function<void(const CallRecord&)> hear) { hear_ended_ = std::move(hear); }
 
   /// From now on cards are read and commands are sent over `link`, which outlives the store. Live calls of an
   /// earlier data plane end as lost.
@@ -129,6 +151,7 @@ class CallStore {
     std::optional<Steady> due;
     Steady since;                                   // of the state
     Steady heard;                                   // last message
+    std::optional<Steady> kept;                     // last promise
     bool closing = false;                           // close_call is on its way
     bool hanging_up = false;                        // hang_up is on its way
     ipc::EndReason verdict = ipc::EndReason::none;  // why control closes a call that has not ended by itself
@@ -141,6 +164,7 @@ class CallStore {
 
   void on_message(const ipc::Event& event, Time when, Moment now);
   void on_closed(const ipc::Event& event, Time when);
+  void on_unknown_closed(const ipc::Event& event, Time when);
   void on_why(const ipc::Event& event);
   Live& open(const ipc::Event& event, Time when, Moment now);
   [[nodiscard]] Live* find_live(std::uint32_t worker, std::uint32_t card) noexcept;
@@ -148,21 +172,30 @@ class CallStore {
   void step(Live& call, ipc::CallStep next, Time when, Moment now);
   void refresh(CallRecord& call) const;
   [[nodiscard]] std::uint32_t open_pinholes(const CallRecord& call) const;
-  static void copy_card(CallRecord& call, const ipc::CallCard& card);
+  void copy_card(CallRecord& call, const ipc::CallCard& card) const;
+  void note_media(CallRecord& call, const ipc::CallCard& card) const;
+  static void note_ender(CallRecord& call, const ipc::SipMessageEvent& message);
   static void add_to_ladder(CallRecord& call, const ipc::Event& event, Time when);
 
   void schedule(Live& call, std::optional<Steady> due);
   void decide(Live& call, Moment now);
-  /// Promises the call alive, or closes it when it has been silent, or its session timer not renewed, for too
-  /// long.
-  void keep(Live& call, const ipc::CallCard& card, Moment now);
+  /// Promises an answered call alive, ends it, or shuts its media.
+  void look_after(Live& call, const ipc::CallCard& card, Moment now);
+  [[nodiscard]] bool keep(Live& call, Moment now);
+  [[nodiscard]] bool shut(Live& call);
+  [[nodiscard]] bool send(const Live& call, ipc::Command command);
+  [[nodiscard]] Steady steady_at(nat::Tick tick, Moment now) const;
+  void end(Live& call, ipc::EndReason why, Moment now);
   void close(Live& call, ipc::EndReason verdict, Moment now);
   void send_hang_up(Live& call, Moment now);
   void finish(Key gone, ipc::EndReason reported, Time when);
   void remember(CallRecord call);
+  void keep_record(CallRecord call);
   [[nodiscard]] std::vector<const CallRecord*> newest_first(const CallFilter& filter) const;
 
+  config::Calls calls_;
   std::chrono::seconds linger_;
+  std::function<void(const CallRecord&)> hear_ended_;
   ControlCounters& counters_;
   WorkerLink* link_ = nullptr;
   std::unordered_map<Key, Live> live_;

@@ -94,9 +94,42 @@ LadderLine ladder_line(const json& from) {
   return line;
 }
 
+json of(const MediaRecord& media) {
+  const auto counters = [](const MediaUsage& usage) {
+    return json{usage.packets_out, usage.packets_in, usage.bytes};
+  };
+  return {{"inside", of(media.inside)},
+          {"external", of(media.external)},
+          {"remote", media.remote ? of(*media.remote) : json(nullptr)},
+          {"protocol", media.protocol},
+          {"is_rtcp", media.is_rtcp},
+          {"before", counters(media.before)},
+          {"usage", counters(media.usage)}};
+}
+
+void read(const json& from, MediaUsage& usage) {
+  read(from.at(0), usage.packets_out);
+  read(from.at(1), usage.packets_in);
+  read(from.at(2), usage.bytes);
+}
+
+MediaRecord media_record(const json& from) {
+  MediaRecord media;
+  read(from.at("inside"), media.inside);
+  read(from.at("external"), media.external);
+  if (!from.at("remote").is_null()) read(from.at("remote"), media.remote.emplace());
+  read(from.at("protocol"), media.protocol);
+  read(from.at("is_rtcp"), media.is_rtcp);
+  read(from.at("before"), media.before);
+  read(from.at("usage"), media.usage);
+  return media;
+}
+
 json of(const CallRecord& call) {
   json ladder = json::array();
   for (const auto& line : call.ladder) ladder.push_back(of(line));
+  json media = json::array();
+  for (const auto& each : call.media) media.push_back(of(each));
   return {{"worker", call.worker},         {"card", call.card},
           {"generation", call.generation}, {"hash", call.hash},
           {"state", call.step.state},      {"reason", call.step.reason},
@@ -107,7 +140,8 @@ json of(const CallRecord& call) {
           {"remote", of(call.remote)},     {"started", of(call.started)},
           {"answered", of(call.answered)}, {"ended", of(call.ended)},
           {"ladder", std::move(ladder)},   {"ladder_missing", call.ladder_missing},
-          {"pinholes", call.pinholes}};
+          {"pinholes", call.pinholes},     {"ended_by", call.ended_by},
+          {"media", std::move(media)},     {"is_told", call.is_told}};
 }
 
 CallRecord call_record(const json& from) {
@@ -133,6 +167,9 @@ CallRecord call_record(const json& from) {
   for (const auto& line : from.at("ladder")) call.ladder.push_back(ladder_line(line));
   read(from.at("ladder_missing"), call.ladder_missing);
   read(from.at("pinholes"), call.pinholes);
+  read(from.at("ended_by"), call.ended_by);
+  for (const auto& media : from.at("media")) call.media.push_back(media_record(media));
+  read(from.at("is_told"), call.is_told);
   return call;
 }
 

@@ -132,6 +132,15 @@ std::optional<PinholeRow> MappingView::pinhole(const ipc::PinholeRef& pinhole, s
                     .bytes = mapping.bytes};
 }
 
+std::optional<PinholeState> MappingView::state(const ipc::PinholeRef& pinhole) const noexcept {
+  nat::Mapping mapping;
+  if (!copy_pinhole(pinhole, mapping)) return std::nullopt;
+  return PinholeState{
+      .remote = remote_of(mapping),
+      .usage = {
+          .packets_out = mapping.packets_out, .packets_in = mapping.packets_in, .bytes = mapping.bytes}};
+}
+
 std::optional<nat::Tick> MappingView::last_seen(const ipc::PinholeRef& pinhole) const noexcept {
   nat::Mapping mapping;
   if (!copy_pinhole(pinhole, mapping)) return std::nullopt;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "control/model.hpp"
+#include "control/worker_link.hpp"
 #include "dataplane/config/structs.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/ipc/layout.hpp"
@@ -32,6 +33,9 @@ class MappingView {
   /// The mapping of an open pinhole. \return none when it was closed.
   [[nodiscard]] std::optional<PinholeRow> pinhole(const ipc::PinholeRef& pinhole, std::string_view call,
                                                   nat::Tick now) const;
+
+  /// What has gone through an open pinhole; none when it was closed.
+  [[nodiscard]] std::optional<PinholeState> state(const ipc::PinholeRef& pinhole) const noexcept;
 
   /// The tick of the last packet through an open pinhole; none when it was closed.
   [[nodiscard]] std::optional<nat::Tick> last_seen(const ipc::PinholeRef& pinhole) const noexcept;

@@ -209,6 +209,15 @@ struct MappingRow {
   std::uint64_t bytes = 0;
 };
 
+/// Who ended a call.
+enum class EndedBy : std::uint8_t {
+  unknown,
+  inside,
+  outside,
+  pinhole,
+};
+[[nodiscard]] std::string_view name(EndedBy side) noexcept;
+
 struct CallRow {
   std::string id;       // 16 hexadecimal digits made of the Call-ID: the same after every restart
   std::string call_id;  // as in the messages; cut when very long
@@ -224,6 +233,7 @@ struct CallRow {
   std::optional<Time> answered;
   std::optional<Time> ended;
   std::uint32_t pinholes = 0;  // open now
+  EndedBy ended_by = EndedBy::unknown;
 };
 
 /// One thing that was done to a message, or opened for it.

@@ -138,6 +138,7 @@ class Runtime::Turns final : public Controls {
     if (!state) return state.error();
     runtime_.config_ = std::move(*read);
     runtime_.bans_.use(runtime_.config_.protection);
+    runtime_.calls_.use(runtime_.config_.calls);
     row.generation = state->generation;
     row.settled = state->settled;
     log_info("config_reloaded",
@@ -193,7 +194,8 @@ Runtime::Runtime(boost::asio::io_context& context, config::Config config, std::s
       config_(std::move(config)),
       config_path_(std::move(config_path)),
       primary_path_(primary_config_path(config_.dpdk.file_prefix)),
-      calls_(std::chrono::seconds(config_.control.linger_s), counters_),
+      call_log_(config_.calls.log, counters_),
+      calls_(config_.calls, std::chrono::seconds(config_.control.linger_s), counters_),
       nat_log_(config_, counters_),
       bans_(config_.protection, config_.control.store, now()),
       turns_(std::make_unique<Turns>(*this)),
@@ -202,6 +204,11 @@ Runtime::Runtime(boost::asio::io_context& context, config::Config config, std::s
       signals_(context, SIGINT, SIGTERM),
       process_(context) {
   const Moment begun = now();
+  calls_.on_ended([this](const CallRecord& call) {
+    call_log_.add(call);
+    if (call.ended_by != EndedBy::pinhole) return;
+    log_info("call_ended", {{"id", call_id(call.hash)}, {"reason", ipc::name(call.step.reason)}});
+  });
   if (left) {
     facts_ = std::move(left->status);
     calls_.restore(std::move(left->calls));
@@ -249,6 +256,7 @@ void Runtime::end(Outcome outcome) {
     attached_->capture.stop(now());
   }
   nat_log_.close(now());
+  call_log_.close(now().steady);
   context_.stop();
 }
 
@@ -369,6 +377,7 @@ void Runtime::look_at_dataplane() {
   }
   drain();
   calls_.run(moment);
+  call_log_.write(moment.steady);
   registrations_.run(moment);
   bans_.run(moment);
   attached.policy.run();
@@ -408,6 +417,7 @@ bool Runtime::drain() {
     }
     if (worker.events.take_gap()) worker.resync_due = true;
   }
+  call_log_.write(moment.steady);
   attached.capture.drain(moment);
   const bool more = nat_log_.drain(attached.clock, moment);
   resync_where_due(moment);

@@ -19,6 +19,7 @@
 
 #include "control/attach.hpp"
 #include "control/ban_store.hpp"
+#include "control/call_log.hpp"
 #include "control/call_store.hpp"
 #include "control/capture/capture.hpp"
 #include "control/counters.hpp"
@@ -157,6 +158,7 @@ class Runtime final : public Model {
   std::string primary_path_;
   Status facts_;  // what is constant, and what was last known of the data plane
   ControlCounters counters_;
+  CallLog call_log_;
   CallStore calls_;
   RegistrationStore registrations_;
   NatLog nat_log_;

@@ -32,6 +32,9 @@ class SharedLink final : public WorkerLink {
   void write_policy(std::uint8_t slot, const ipc::PolicyImage& image) noexcept override;
   [[nodiscard]] std::span<const ipc::BanSlot> bans(std::uint32_t worker) const noexcept override;
   [[nodiscard]] MediaActivity media(const ipc::CallCard& card) const noexcept override;
+  [[nodiscard]] std::optional<PinholeState> pinhole(const ipc::PinholeRef& pinhole) const noexcept override {
+    return mappings_.state(pinhole);
+  }
   [[nodiscard]] nat::Tick tick() const noexcept override { return clock_.tick(); }
   [[nodiscard]] Time time_of(nat::Tick tick) const noexcept override { return clock_.at_tick(tick); }
   bool send(std::uint32_t worker, ipc::Command command) noexcept override;

@@ -32,6 +32,19 @@ struct MediaActivity {
   std::optional<nat::Tick> last_seen;  // of a packet through any of them; none when none is open
 };
 
+/// What has gone through a pinhole since it was made.
+struct MediaUsage {
+  std::uint64_t packets_out = 0;
+  std::uint64_t packets_in = 0;
+  std::uint64_t bytes = 0;  // of IP, both ways
+};
+
+/// A pinhole as it is now.
+struct PinholeState {
+  std::optional<nat::Endpoint> remote;  // who was heard or sent to last
+  MediaUsage usage;
+};
+
 class WorkerLink {
  public:
   [[nodiscard]] virtual std::uint32_t call_capacity(std::uint32_t worker) const noexcept = 0;
@@ -57,6 +70,9 @@ class WorkerLink {
 
   /// What the pinholes on a card are doing now.
   [[nodiscard]] virtual MediaActivity media(const ipc::CallCard& card) const noexcept = 0;
+  /// \return none when the pinhole is closed
+  [[nodiscard]] virtual std::optional<PinholeState> pinhole(
+      const ipc::PinholeRef& pinhole) const noexcept = 0;
 
   [[nodiscard]] virtual nat::Tick tick() const noexcept = 0;
   [[nodiscard]] virtual Time time_of(nat::Tick tick) const noexcept = 0;

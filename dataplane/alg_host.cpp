@@ -288,18 +288,34 @@ void AlgHost::note_question(Ticket ticket) noexcept {
 
 // Calls.
 
-bool AlgHost::announce(const alg::sip::Summary& summary) noexcept {
+alg::Welcome AlgHost::announce(const alg::sip::Summary& summary) noexcept {
   auto& work = transaction_;
   work.summary = summary;
   work.announced = true;
-  if (summary.method == Method::register_ || summary.call_id.empty()) return is_concerned();
-  work.call_hash = hash_of(summary.call_id);
-  work.card = parts_.calls.find(call_key());
-  if (work.card != kNoCard) parts_.dialogs.fetch(work.card);
-  if (!is_concerned()) return false;
+  const bool is_of_call = summary.method != Method::register_ && !summary.call_id.empty();
+  if (is_of_call) {
+    work.call_hash = hash_of(summary.call_id);
+    work.card = parts_.calls.find(call_key());
+    if (work.card != kNoCard) parts_.dialogs.fetch(work.card);
+  }
+  if (!is_concerned()) return alg::Welcome::none;
+  if (!is_of_call) return alg::Welcome::taken;
+  if (!may_begin()) return alg::Welcome::too_many;
   if (work.card == kNoCard && summary.method == Method::invite && summary.is_request()) open_on_commit();
   if (work.card != kNoCard && !work.opens && summary.has_sdp) fetch_media();
-  return true;
+  return alg::Welcome::taken;
+}
+
+/// Whether the message in hand may begin a call, if that is what it does: the first INVITE of a dialog, or
+/// the same again after the call had failed. A live call is never asked about.
+bool AlgHost::may_begin() noexcept {
+  const auto& work = transaction_;
+  const auto& summary = work.summary;
+  if (summary.method != Method::invite || !summary.is_request() || !summary.to_tag.empty()) return true;
+  const bool is_new = work.card == kNoCard;
+  if (!is_new && parts_.calls.card(work.card).step.state != ipc::CallState::ended) return true;
+  const auto& flow = message_->flow;
+  return parts_.limits.admits(flow.inside.address, flow.remote.address, is_new, now_);
 }
 
 /// A description mostly names what the one before it named: that is on its way while the headers are read.

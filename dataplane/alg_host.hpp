@@ -20,6 +20,7 @@
 #include "alg/alg.hpp"
 #include "alg/edit.hpp"
 #include "alg/host.hpp"
+#include "dataplane/call_limits.hpp"
 #include "dataplane/call_table.hpp"
 #include "dataplane/dialog_table.hpp"
 #include "dataplane/foreign.hpp"
@@ -65,6 +66,7 @@ struct AlgHostParts {
   LocalEndpoints& endpoints;
   CallTable& calls;
   DialogTable& dialogs;
+  CallLimits& limits;
   RegistrationTable& registrations;
   QuestionTable& questions;
   EventSink& events;
@@ -112,7 +114,7 @@ class AlgHost final : public alg::Host {
                                         alg::Claim claim = alg::Claim::own) noexcept override;
   [[nodiscard]] alg::Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override;
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override;
-  [[nodiscard]] bool announce(const alg::sip::Summary& summary) noexcept override;
+  [[nodiscard]] alg::Welcome announce(const alg::sip::Summary& summary) noexcept override;
   void describe(const alg::MediaStream& stream) noexcept override;
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override;
   void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept override;
@@ -128,6 +130,9 @@ class AlgHost final : public alg::Host {
   /// Keeps a call and its pinholes until `until`, however silent. \return false when that call is gone
   /// already
   bool keep_call(CardIndex card, std::uint32_t generation, nat::Tick until) noexcept;
+  /// Lets nobody in to the media ports of a call until media is agreed on anew, but whom the ports' host
+  /// sends to. \return false when that call is gone already
+  bool shut_call(CardIndex card, std::uint32_t generation) noexcept;
   /// Takes a message of another worker: answers a question, or notes an answer.
   /// \return the ticket whose waiting messages are to be inspected again; kNoTicket: none
   Ticket take(PeerMessage message, nat::Tick now) noexcept;
@@ -191,6 +196,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] CallKey call_key() const noexcept;
   [[nodiscard]] std::uint64_t hash_of(std::string_view call_id) const noexcept;
   void open_on_commit() noexcept;
+  [[nodiscard]] bool may_begin() noexcept;
   void fetch_media() const noexcept;
   [[nodiscard]] alg::Lookup ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
                                          nat::Endpoint endpoint, alg::Written written = alg::Written::anyhow,

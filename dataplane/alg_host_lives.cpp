@@ -47,6 +47,18 @@ bool AlgHost::keep_call(CardIndex card, std::uint32_t generation, nat::Tick unti
   return true;
 }
 
+bool AlgHost::shut_call(CardIndex index, std::uint32_t generation) noexcept {
+  if (!parts_.calls.is_current(index, generation)) return false;
+  const auto& card = parts_.calls.card(index);
+  auto pinholes = card.pinholes;
+  const auto own = std::span(pinholes).first(card.pinhole_count);
+  for (auto& pinhole : own) {
+    if (!is_gone(pinhole) && pinhole.use != ipc::PinholeUse::leaving) shut(index, pinhole);
+  }
+  parts_.calls.set_shut(index, own);
+  return true;
+}
+
 void AlgHost::close_pinhole(const ipc::PinholeRef& pinhole) noexcept {
   if (pinhole.worker == parts_.worker) return parts_.endpoints.close(ref_of(pinhole));
   if (is_gone(pinhole)) return;
@@ -282,6 +294,7 @@ void AlgHost::take_word(const PeerMessage& message) noexcept {
 
 void AlgHost::tick(nat::Tick now, std::uint32_t budget) noexcept {
   now_ = now;
+  parts_.limits.tick(now);
   parts_.calls.tick(
       now, budget, [this](CardIndex card) noexcept { return media_live(card); },
       [this](CardIndex card) noexcept { look_after(card); },

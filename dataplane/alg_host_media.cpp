@@ -290,13 +290,13 @@ void AlgHost::settle_media() noexcept {
 /// Tells a pinhole whom to expect media from, or shuts it, when that has changed.
 void AlgHost::update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept {
   if (is_gone(pinhole) || pinhole.use == PinholeUse::leaving) return;
-  if (pinhole.use == PinholeUse::reserved) {
-    if (pinhole.told != kShut) shut(card, pinhole);
-    return;
-  }
+  if (pinhole.use == PinholeUse::reserved) return shut(card, pinhole);
+  // What control has shut opens with what is agreed on, not with an offer.
+  if (pinhole.told == kShut && !is_settled(state)) return;
   const auto expected = expected_by(pinhole, state);
   if (expected.size == 0) {
-    if (pinhole.told == 0) tell(pinhole, {}, true);
+    if (pinhole.told == 0 || pinhole.told == kShut) tell(pinhole, {}, true);
+    pinhole.told = pinhole.told == kShut ? 0 : pinhole.told;
     return;
   }
   if (pinhole.told == expected.hash) return;
@@ -311,6 +311,7 @@ void AlgHost::update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negoti
 
 /// Shuts a pinhole of a call. Another worker answers what it is called then.
 void AlgHost::shut(CardIndex card, ipc::PinholeRef& pinhole) noexcept {
+  if (pinhole.told == kShut) return;
   if (pinhole.worker == parts_.worker) {
     pinhole.generation = parts_.endpoints.shut(ref_of(pinhole)).generation;
     pinhole.told = kShut;

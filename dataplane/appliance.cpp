@@ -322,6 +322,7 @@ config::Result<void> Appliance::make_workers(const config::Config& config) {
     auto context = make_context(config, index, inbound, key);
     if (!context) return context.error();
     contexts_.push_back(std::move(*context));
+    network_->call_counts.push_back(&contexts_.back()->calls.counts());
     workers_.push_back(std::make_unique<Worker>(*contexts_.back(), rx_queues_[index], yields));
   }
   return add_forwards(config);
@@ -422,6 +423,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
       .sip_ignores_df = config.sip.ignore_df,
       .policy = {policies_.first<ipc::kPolicySlots>(), rule_hits->first<ipc::kPolicySlots>(), **policy_card},
       .sip_why = config.sip.why,
+      .call_policy = config.calls,
       .guard = {.sources = sources, .bans = *bans, .memory = *guard_memory, .seed = hash_seed},
       .icmp_errors_per_s = config.icmp.errors_per_s,
       .start_tsc = layout_->start_tsc,

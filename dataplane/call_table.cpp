@@ -5,6 +5,7 @@
 #include <cassert>
 #include <memory>
 
+#include "dataplane/negotiation.hpp"
 #include "nat/timeouts.hpp"
 
 namespace pinhole::dataplane {
@@ -46,7 +47,7 @@ std::uint32_t session_s(const alg::sip::Summary& message) noexcept {
 }  // namespace
 
 std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended, bool media_live,
-                                      nat::Tick now) noexcept {
+                                      nat::Tick ringing, nat::Tick now) noexcept {
   const auto silent_for = [&](nat::Tick limit) noexcept {
     return nat::reached(card.last_message + limit, now);
   };
@@ -61,12 +62,12 @@ std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended
     case ipc::CallState::inviting:
     case ipc::CallState::ringing:
       // An announcement may be played for longer, as early media.
-      if (!media_live && silent_for(kUnansweredLimit)) return ipc::EndReason::no_answer;
+      if (!media_live && silent_for(ringing + kUnansweredMargin)) return ipc::EndReason::no_answer;
       break;
     case ipc::CallState::answered:
     case ipc::CallState::confirmed:
       if (media_live || ipc::is_promised(card, now)) break;
-      if (card.session_until != 0) return ipc::EndReason::lost;  // nobody has renewed it
+      if (card.session_until != 0) return ipc::EndReason::session_timer;
       if (card.media.held) {
         if (silent_for(kHeldLimit)) return ipc::EndReason::lost;
         break;
@@ -84,17 +85,20 @@ std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended
 }
 
 CallTable::CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed,
-                     std::span<std::byte> memory, nat::CounterBlock<WorkerCounter>& counters) noexcept
-    : CallTable(cards, seed, nat::Carver(memory), counters) {
+                     std::span<std::byte> memory, nat::CounterBlock<WorkerCounter>& counters,
+                     nat::Tick ringing) noexcept
+    : CallTable(cards, seed, nat::Carver(memory), counters, ringing) {
 }
 
 CallTable::CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed, nat::Carver memory,
-                     nat::CounterBlock<WorkerCounter>& counters) noexcept
+                     nat::CounterBlock<WorkerCounter>& counters, nat::Tick ringing) noexcept
     : cards_(cards),
       chains_(static_cast<std::uint32_t>(cards.size()), seed, memory),
       free_(memory.take<CardIndex>(cards.size())),
       watches_(memory.take<Watch>(cards.size())),
       peers_(memory.take<DialogPeer>(cards.size())),
+      counts_(static_cast<std::uint32_t>(cards.size()), seed, memory),
+      ringing_(ringing),
       counters_(counters),
       free_count_(static_cast<std::uint32_t>(cards.size())) {
   for (std::uint32_t i = 0; i < free_count_; ++i) free_[i] = free_count_ - 1 - i;
@@ -144,9 +148,10 @@ CardIndex CallTable::open(const CallOpening& opening, nat::Tick now) noexcept {
   chains_.add(index, opening.key.hash);
   watches_[index].live = true;
   peers_[index] = {};
+  counts_.count_new();
+  counts_.begin(opening.inside.address, opening.remote.address);
   watch_step(index, ipc::CallState::inviting, opening.step.state, now);
   counters_.add(WorkerCounter::call_opened);
-  show_size();
   return index;
 }
 
@@ -191,10 +196,16 @@ void CallTable::set_media(CardIndex index, std::span<const ipc::PinholeRef> pinh
                           const ipc::Negotiation& media) noexcept {
   assert(pinholes.size() <= ipc::kMaxPinholes);
   cards_[index].write([&](ipc::CallCard& card) noexcept {
+    card.media_shut = card.media_shut && !is_settled(media);
     std::copy(pinholes.begin(), pinholes.end(), card.pinholes.begin());
     card.pinhole_count = static_cast<std::uint8_t>(pinholes.size());
     card.media = media;
   });
+}
+
+void CallTable::set_shut(CardIndex index, std::span<const ipc::PinholeRef> pinholes) noexcept {
+  set_pinholes(index, pinholes);
+  cards_[index].write([](ipc::CallCard& card) noexcept { card.media_shut = true; });
 }
 
 void CallTable::keep(CardIndex index, nat::Tick until) noexcept {
@@ -222,6 +233,9 @@ std::optional<nat::Endpoint> CallTable::accepted_peer(CardIndex index) const noe
 
 void CallTable::close(CardIndex index) noexcept {
   assert(watches_[index].live);
+  const auto& closing = card(index);
+  if (closing.step.state != ipc::CallState::ended)
+    counts_.end(closing.inside.address, closing.remote.address);
   chains_.remove(index, card(index).call_hash);
   cards_[index].write([](ipc::CallCard& card) noexcept {
     card.in_use = false;
@@ -236,16 +250,21 @@ void CallTable::close(CardIndex index) noexcept {
 void CallTable::watch_step(CardIndex index, ipc::CallState before, ipc::CallState after,
                            nat::Tick now) noexcept {
   auto& watch = watches_[index];
+  const auto& stepped = card(index);
   if (after != ipc::CallState::ended) {
     watch.due = now + kRecheck;
+    if (before == ipc::CallState::ended) counts_.begin(stepped.inside.address, stepped.remote.address);
   } else if (before != ipc::CallState::ended) {
     watch.ended = now;
     watch.due = now + kEndedLinger;
+    counts_.end(stepped.inside.address, stepped.remote.address);
   }
+  show_size();
 }
 
 void CallTable::show_size() noexcept {
   counters_.set(WorkerCounter::call_live, size());
+  counters_.set(WorkerCounter::call_active, counts_.active());
 }
 
 }  // namespace pinhole::dataplane

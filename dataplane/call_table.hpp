@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "alg/sip/summary.hpp"
+#include "dataplane/call_counts.hpp"
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/stats.hpp"
@@ -66,8 +67,8 @@ struct DialogPeer {
 /// Backstops: how long a worker lets a call be when nobody tells it anything.
 /// 64*T1 (RFC 3261 section 17): nothing of a transaction, hence of an ended call, comes later.
 inline constexpr nat::Tick kEndedLinger = nat::ticks_from_s(32);
-/// Timer C (RFC 3261 section 16.6, more than 3 minutes) and 64*T1 for its own answer.
-inline constexpr nat::Tick kUnansweredLimit = nat::ticks_from_s(180 + 32);
+/// For an unanswered call beyond the time that control gives it: 64*T1 for the answer to a CANCEL.
+inline constexpr nat::Tick kUnansweredMargin = nat::ticks_from_s(32);
 /// A call without media of ours costs nothing but its card: four times the session interval that RFC 4028
 /// section 4 recommends.
 inline constexpr nat::Tick kUnheardLimit = nat::ticks_from_s(4 * 1800);
@@ -77,20 +78,24 @@ inline constexpr nat::Tick kHeldLimit = nat::ticks_from_s(24 * 3600);
 /// Whether a call is to be closed although nobody asked for it, and why.
 /// \param ended when it ended; read in state `ended` only
 /// \param media_live whether a pinhole of the call is open
+/// \param ringing how long control lets a call wait for its answer
 [[nodiscard]] std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended,
-                                                    bool media_live, nat::Tick now) noexcept;
+                                                    bool media_live, nat::Tick ringing,
+                                                    nat::Tick now) noexcept;
 
 class CallTable {
  public:
   /// Bytes of private memory beside the cards.
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
     return nat::HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
-           nat::carved_bytes<Watch>(capacity) + nat::carved_bytes<DialogPeer>(capacity);
+           nat::carved_bytes<Watch>(capacity) + nat::carved_bytes<DialogPeer>(capacity) +
+           CallCounts::bytes_needed(capacity);
   }
   /// \param cards at least one, none in use
   /// \param memory bytes_needed(cards.size()), aligned to a cache line
+  /// \param ringing see overdue()
   CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed, std::span<std::byte> memory,
-            nat::CounterBlock<WorkerCounter>& counters) noexcept;
+            nat::CounterBlock<WorkerCounter>& counters, nat::Tick ringing = nat::ticks_from_s(180)) noexcept;
   CallTable(const CallTable&) = delete;
   CallTable& operator=(const CallTable&) = delete;
 
@@ -110,6 +115,8 @@ class CallTable {
   /// The same, with what has been negotiated.
   void set_media(CardIndex index, std::span<const ipc::PinholeRef> pinholes,
                  const ipc::Negotiation& media) noexcept;
+  /// The same, of a call whose media control has shut.
+  void set_shut(CardIndex index, std::span<const ipc::PinholeRef> pinholes) noexcept;
   /// The call is not to be closed for silence before `until`.
   void keep(CardIndex index, nat::Tick until) noexcept;
   /// An INVITE from outside names who sends what follows. Of several with one number the first counts.
@@ -144,6 +151,8 @@ class CallTable {
     const auto* const media = reinterpret_cast<const std::byte*>(&card(index).media);
     for (std::size_t at = 0; at < sizeof(ipc::Negotiation); at += kLine) nat::prefetch(media + at);
   }
+  /// Of the calls that have not ended.
+  [[nodiscard]] const CallCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] std::uint32_t size() const noexcept { return capacity() - free_count_; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(cards_.size()); }
 
@@ -165,7 +174,7 @@ class CallTable {
       auto& watch = watches_[index];
       if (!watch.live || !nat::reached(watch.due, now)) continue;
       const bool ended = card(index).step.state == ipc::CallState::ended;
-      if (const auto reason = overdue(card(index), watch.ended, !ended && media_live(index), now)) {
+      if (const auto reason = overdue(card(index), watch.ended, !ended && media_live(index), ringing_, now)) {
         on_close(index, *reason);
       } else {
         watch.due = now + kRecheck;
@@ -183,7 +192,7 @@ class CallTable {
   };
 
   CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed, nat::Carver memory,
-            nat::CounterBlock<WorkerCounter>& counters) noexcept;
+            nat::CounterBlock<WorkerCounter>& counters, nat::Tick ringing) noexcept;
   void watch_step(CardIndex index, ipc::CallState before, ipc::CallState after, nat::Tick now) noexcept;
   void show_size() noexcept;
 
@@ -192,6 +201,8 @@ class CallTable {
   std::span<CardIndex> free_;  // a stack: the first free_count_ are free
   std::span<Watch> watches_;
   std::span<DialogPeer> peers_;
+  CallCounts counts_;
+  nat::Tick ringing_;
   nat::CounterBlock<WorkerCounter>& counters_;
   std::uint32_t free_count_;
   CardIndex cursor_ = 0;

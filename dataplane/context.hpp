@@ -13,6 +13,7 @@
 #include "alg/sip/sip_alg.hpp"
 #include "alg/stream/engine.hpp"
 #include "dataplane/alg_host.hpp"
+#include "dataplane/call_limits.hpp"
 #include "dataplane/call_table.hpp"
 #include "dataplane/clock.hpp"
 #include "dataplane/dialog_table.hpp"
@@ -104,6 +105,7 @@ struct WorkerParts {
   bool sip_ignores_df = false;
   PolicyMemory policy;
   bool sip_why = false;
+  config::Calls call_policy;
   GuardParts guard;
   std::uint32_t icmp_errors_per_s = 0;
   std::uint64_t start_tsc = 0;
@@ -135,6 +137,7 @@ struct WorkerContext {
   LocalEndpoints endpoints;
   CallTable calls;
   DialogTable dialogs;
+  CallLimits limits;
   RegistrationTable registrations;
   QuestionTable questions;
   EventRing events;

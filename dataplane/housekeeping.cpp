@@ -49,7 +49,10 @@ void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
   bool done = false;
   switch (command.type) {
     case ipc::CommandType::close_call:
-      done = worker.host.close_call(command.card, command.card_generation, ipc::EndReason::none);
+      done = worker.host.close_call(command.card, command.card_generation, command.reason);
+      break;
+    case ipc::CommandType::shut_media:
+      done = worker.host.shut_call(command.card, command.card_generation);
       break;
     case ipc::CommandType::keep_call:
       done = worker.host.keep_call(command.card, command.card_generation,

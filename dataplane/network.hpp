@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dataplane/arp.hpp"
+#include "dataplane/call_counts.hpp"
 #include "dataplane/config/structs.hpp"
 #include "dataplane/neighbor.hpp"
 #include "dataplane/port.hpp"
@@ -62,6 +63,7 @@ struct Network {
   Untranslated untranslated;
   NeighborTable* neighbors = nullptr;
   std::vector<WorkerRings> rings;
+  std::vector<const CallCounts*> call_counts{};  // of each worker
   config::Tcp tcp;
   std::uint8_t hairpin_arrival = 0;  // an outside interface: what is turned around counts as arrived by it
   // By DPDK port number: the only interface of the port, or kNoInterface where VLANs share it.

@@ -44,6 +44,7 @@ namespace pinhole::dataplane {
   X(call_opened, "calls seen for the first time")                                                      \
   X(call_closed, "calls closed")                                                                       \
   X(call_live, "calls that exist now")                                                                 \
+  X(call_active, "calls that have not ended now")                                                      \
   X(call_table_full, "calls that found no free card; their media is refused")                          \
   X(registration_live, "registrations that exist now")                                                 \
   X(registration_table_full, "registrations that found no free card")                                  \

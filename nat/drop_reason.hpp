@@ -85,6 +85,7 @@ namespace pinhole::nat {
   X(drop_flow_rate, "a SYN or a first packet from outside, of a source that sends too many, or of all")   \
   X(drop_fragment_rate, "a fragment from outside, of a source that sends too many, or of all")            \
   X(drop_sip_own, "a SIP message that ends here: of a request that was refused, or a BYE of Pinhole's")   \
+  X(drop_call_limit, "a SIP request that would begin a call over a limit, answered with 503")             \
   X(drop_stream_overlap, "a TCP segment with other bytes than those that it says to send again, for SIP") \
   X(drop_stream_full, "a TCP segment for SIP that found no room; it is sent again")                       \
   X(drop_stream_broken, "a TCP segment of a connection for SIP that was given up")

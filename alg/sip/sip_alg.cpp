@@ -29,6 +29,13 @@ Answer answer_of(Outcome outcome) noexcept {
   return {.verdict = Verdict::drop, .reason = nat::DropReason::drop_sip_malformed};
 }
 
+/// A call over a limit: its caller tries elsewhere, or again when others may have ended.
+constexpr Answer kTooManyCalls = {.verdict = Verdict::refuse,
+                                  .reason = nat::DropReason::drop_call_limit,
+                                  .recognised = true,
+                                  .status = 503,  // RFC 3261 section 21.5.4
+                                  .retry_after_s = 10};
+
 // Whether a signature no longer fits. One of RFC 8224 is over the parties of the message, and one of RFC
 // 4474, which is a quoted string, over nearly all of it.
 bool breaks_identity(const MessageView& view, const EditList& edits) noexcept {
@@ -101,7 +108,14 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
   auto summary = view.summary();
   summary.has_sdp = body.has_description();
   summary.call_id = call_id_.of(summary.call_id, translator);
-  if (!host.announce(summary)) return {};
+  switch (host.announce(summary)) {
+    case Welcome::none:
+      return {};
+    case Welcome::too_many:
+      return kTooManyCalls;
+    case Welcome::taken:
+      break;
+  }
 
   rewrite_headers(view, translator);
   BodyRewriter body_rewriter(body, translator);

@@ -255,6 +255,20 @@ Json encode(const MappingRow& row) {
               {"bytes", row.bytes}};
 }
 
+std::string_view name(EndedBy side) noexcept {
+  switch (side) {
+    case EndedBy::inside:
+      return "inside";
+    case EndedBy::outside:
+      return "outside";
+    case EndedBy::pinhole:
+      return "pinhole";
+    case EndedBy::unknown:
+      break;
+  }
+  return "unknown";
+}
+
 Json encode(const CallRow& row, Time now) {
   const bool has_ended = row.step.state == ipc::CallState::ended;
   const auto duration =
@@ -263,6 +277,7 @@ Json encode(const CallRow& row, Time now) {
               {"call_id", row.call_id},
               {"state", ipc::name(row.step.state)},
               {"end_reason", has_ended ? Json(ipc::name(row.step.reason)) : Json(nullptr)},
+              {"ended_by", row.ended_by == EndedBy::unknown ? Json(nullptr) : Json(name(row.ended_by))},
               {"direction", row.outbound ? "outbound" : "inbound"},
               {"worker", row.worker},
               {"from", row.from_uri},

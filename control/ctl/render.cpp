@@ -235,7 +235,9 @@ std::string render_call(const Json& result) {
       fmt::format("to        {}  tag {}\n", printable(cell(call, "to")), printable(cell(result, "to_tag")));
   out += fmt::format("started   {}\n", cell(call, "started"));
   out += fmt::format("answered  {}\n", cell(call, "answered"));
-  out += fmt::format("ended     {}\n", cell(call, "ended"));
+  const bool is_known = !call.at("ended_by").is_null();
+  out += fmt::format("ended     {}{}{}\n", cell(call, "ended"), is_known ? "  by " : "",
+                     is_known ? cell(call, "ended_by") : "");
   out += fmt::format("talk      {}\n", duration(call, "duration_s"));
   if (const auto ladder = draw_ladder(result); !ladder.empty()) out += '\n' + ladder;
   const auto pinholes = pinhole_table(result.at("pinholes"));

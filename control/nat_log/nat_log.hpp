@@ -13,10 +13,10 @@
 
 #include "control/counters.hpp"
 #include "control/dataplane_clock.hpp"
+#include "control/line_file.hpp"
 #include "control/model.hpp"
 #include "control/nat_log/ipfix.hpp"
 #include "control/nat_log/json_lines.hpp"
-#include "control/nat_log/line_file.hpp"
 #include "control/nat_log/record_reader.hpp"
 #include "control/nat_log/udp_sender.hpp"
 #include "control/worker_link.hpp"

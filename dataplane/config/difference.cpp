@@ -39,6 +39,11 @@ std::vector<std::string> differences(const Config& one, const Config& other) {
 
 bool changes_at_run_time(std::string_view path) {
   if (is_within(path, "protection.sources_per_worker")) return false;
+  // What workers read of `calls` are the limits and the time for ringing.
+  for (const std::string_view key : {"calls.max_duration_s", "calls.answer_ack_s", "calls.media_inactivity_s",
+                                     "calls.media_inactivity", "calls.hang_up"}) {
+    if (path == key) return true;
+  }
   return is_within(path, "protection") || is_of_sip_switch(path);
 }
 

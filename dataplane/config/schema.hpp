@@ -203,6 +203,85 @@ struct Schema<Sip> {
 };
 
 template <>
+struct Schema<CallLimits> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "total",
+          .member = &CallLimits::total,
+          .help = "how many calls there may be at a time; 0: any number",
+          .bounds = {0, 1048576}},
+      Key{.name = "per_host",
+          .member = &CallLimits::per_host,
+          .help = "how many calls an inside host may have at a time; 0: any number",
+          .bounds = {0, 1048576}},
+      Key{.name = "per_server",
+          .member = &CallLimits::per_server,
+          .help = "how many calls may go through a server outside, by its address, at a time; 0: any number",
+          .bounds = {0, 1048576}},
+      Key{.name = "per_s",
+          .member = &CallLimits::per_s,
+          .help = "how many calls may begin a second; 0: any number",
+          .bounds = {0, 1000000}},
+      Key{.name = "burst",
+          .member = &CallLimits::burst,
+          .help = "how many may begin at once after a time without calls; 0: as many as per_s",
+          .bounds = {0, 1000000}},
+  };
+};
+
+template <>
+struct Schema<CallLog> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "file",
+          .member = &CallLog::file,
+          .help = "where control writes a record of every call when it is over, one JSON object a line: an "
+                  "absolute path; empty: nowhere",
+          .bounds = {0, kMaxLogPath}},
+      Key{.name = "file_mb",
+          .member = &CallLog::file_mb,
+          .help = "a file that is so large, in MiB, is renamed to file.1, file.1 to file.2 and so on; 0: "
+                  "never, for those who rotate it themselves",
+          .bounds = {0, 1048576}},
+      Key{.name = "files",
+          .member = &CallLog::files,
+          .help = "how many files are kept, the one being written counted in; the oldest is removed",
+          .bounds = {1, 10000}},
+  };
+};
+
+template <>
+struct Schema<Calls> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "max_duration_s",
+          .member = &Calls::max_duration_s,
+          .help = "how long a call may last from its answer, in seconds; 0: any time",
+          .bounds = {0, kWeekSeconds}},
+      Key{.name = "ringing_s",
+          .member = &Calls::ringing_s,
+          .help = "how long a call may wait for its answer after the last message, in seconds (timer C, RFC "
+                  "3261 section 16.6)",
+          .bounds = {1, 3600}},
+      Key{.name = "answer_ack_s",
+          .member = &Calls::answer_ack_s,
+          .help = "how long an answer may wait for its ACK, in seconds (RFC 3261 section 13.3.1.4)",
+          .bounds = {1, 3600}},
+      Key{.name = "media_inactivity_s",
+          .member = &Calls::media_inactivity_s,
+          .help = "how long an answered call may go on without media and messages, in seconds, unless it is "
+                  "held or has a session timer; 0: any time",
+          .bounds = {0, 86400}},
+      Key{.name = "media_inactivity",
+          .member = &Calls::media_inactivity,
+          .help = "what happens then; end: the call ends; shut: its media is let through no more, until "
+                  "media is agreed on anew"},
+      Key{.name = "hang_up",
+          .member = &Calls::hang_up,
+          .help = "tell both sides of an answered call that Pinhole ends, by BYE"},
+      Key{.name = "limits", .member = &Calls::limits, .help = "how many calls there may be"},
+      Key{.name = "log", .member = &Calls::log, .help = "the records of calls"},
+  };
+};
+
+template <>
 struct Schema<Icmp> {
   static constexpr std::tuple kKeys{
       Key{.name = "errors_per_s",
@@ -256,6 +335,9 @@ struct Schema<Config> {
       Key{.name = "dpdk", .member = &Config::dpdk, .help = "what both processes share through DPDK"},
       Key{.name = "nat", .member = &Config::nat, .help = "address and port translation"},
       Key{.name = "sip", .member = &Config::sip, .help = "the SIP application layer gateway"},
+      Key{.name = "calls",
+          .member = &Config::calls,
+          .help = "how long calls may live, how many there may be, and their records"},
       Key{.name = "icmp", .member = &Config::icmp, .help = "ICMP that Pinhole itself sends"},
       Key{.name = "protection",
           .member = &Config::protection,

@@ -284,6 +284,47 @@ struct Sip {
   friend bool operator==(const Sip&, const Sip&) = default;
 };
 
+/// What becomes of a call whose media has been silent for too long.
+enum class Inactivity : std::uint8_t {
+  end,   // it ends
+  shut,  // its media is let through no more, until media is agreed on anew
+};
+
+/// 0: as many as there are.
+struct CallLimits {
+  std::uint32_t total = 0;
+  std::uint32_t per_host = 0;
+  std::uint32_t per_server = 0;
+  std::uint32_t per_s = 0;
+  std::uint32_t burst = 0;  // 0: as many as per_s
+
+  [[nodiscard]] bool any() const noexcept { return (total | per_host | per_server | per_s) != 0; }
+  friend bool operator==(const CallLimits&, const CallLimits&) = default;
+};
+
+/// A line for every call that is over.
+struct CallLog {
+  std::string file;  // JSON lines; empty: none
+  std::uint32_t file_mb = 64;
+  std::uint32_t files = 8;
+
+  friend bool operator==(const CallLog&, const CallLog&) = default;
+};
+
+/// How calls end that their parties do not end, and how many there may be.
+struct Calls {
+  std::uint32_t max_duration_s = 43200;    // 0: any
+  std::uint32_t ringing_s = 180;           // timer C, RFC 3261 section 16.6
+  std::uint32_t answer_ack_s = 32;         // 64*T1, RFC 3261 section 13.3.1.4
+  std::uint32_t media_inactivity_s = 120;  // 0: any
+  Inactivity media_inactivity = Inactivity::end;
+  bool hang_up = true;
+  CallLimits limits = {};
+  CallLog log = {};
+
+  friend bool operator==(const Calls&, const Calls&) = default;
+};
+
 struct Icmp {
   std::uint32_t errors_per_s = 100;  // each worker
 
@@ -307,6 +348,7 @@ struct Config {
   Dpdk dpdk;
   Nat nat;
   Sip sip;
+  Calls calls;
   Icmp icmp;
   Protection protection;
   Control control;

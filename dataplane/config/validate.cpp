@@ -9,6 +9,7 @@
 #include <array>
 #include <cctype>
 #include <string>
+#include <string_view>
 
 namespace pinhole::config {
 
@@ -69,6 +70,14 @@ Result<void> check_sip(const Config& config) {
   return {};
 }
 
+Result<void> check_calls(const Config& config) {
+  const auto& limits = config.calls.limits;
+  if (limits.burst != 0 && limits.per_s == 0) {
+    return config_conflict("calls.limits.burst", "calls a second are not limited", "set calls.limits.per_s");
+  }
+  return check_lines_file("calls.log.file", config.calls.log.file, "calls.jsonl");
+}
+
 Result<void> check_control(const Config& config) {
   const auto& socket = config.control.socket;
   if (socket.front() != '/' || socket.back() == '/') {
@@ -85,12 +94,18 @@ Result<void> check_control(const Config& config) {
 
 }  // namespace
 
+Result<void> check_lines_file(std::string_view key, const std::string& file, std::string_view example) {
+  if (file.empty() || (file.front() == '/' && file.back() != '/')) return {};
+  return config_error(ErrorCode::range, std::string(key), fmt::format("\"{}\"", file),
+                      fmt::format("the absolute path of a file such as \"/var/log/pinhole/{}\"", example));
+}
+
 Result<void> validate(const Config& config) {
   // Later checks rely on earlier ones: addresses before what is looked up in them.
-  constexpr std::array kChecks = {check_network, check_workers,  check_dpdk,         check_pool,
-                                  check_ports,   check_forwards, check_untranslated, check_static_mappings,
-                                  check_blocks,  check_nat_log,  check_sip,          check_protection,
-                                  check_control};
+  constexpr std::array kChecks = {check_network,    check_workers,  check_dpdk,         check_pool,
+                                  check_ports,      check_forwards, check_untranslated, check_static_mappings,
+                                  check_blocks,     check_nat_log,  check_sip,          check_calls,
+                                  check_protection, check_control};
   for (const auto check : kChecks) {
     if (auto result = check(config); !result) return result;
   }

@@ -278,10 +278,7 @@ Result<void> check_untranslated(const Config& config) {
 
 Result<void> check_nat_log(const Config& config) {
   const auto& log = config.nat.log;
-  if (!log.file.empty() && (log.file.front() != '/' || log.file.back() == '/')) {
-    return config_error(ErrorCode::range, "nat.log.file", fmt::format("\"{}\"", log.file),
-                        "the absolute path of a file such as \"/var/log/pinhole/nat.jsonl\"");
-  }
+  if (auto result = check_lines_file("nat.log.file", log.file, "nat.jsonl"); !result) return result;
   if (log.collector) {
     const auto first = log.collector->address.host() >> 24U;
     if (first == 0 || first >= 224) {

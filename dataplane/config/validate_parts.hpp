@@ -8,6 +8,7 @@
 #include "nat/endpoint.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace pinhole::config {
 
@@ -22,6 +23,10 @@ namespace pinhole::config {
 
 /// Whether one host may have the address: not 0.0.0.0/8, loopback, multicast or reserved (RFC 6890).
 [[nodiscard]] bool is_unicast(nat::Ipv4Address address);
+
+/// Whether a file that lines are written to is none, or an absolute path. \param example of its name
+[[nodiscard]] Result<void> check_lines_file(std::string_view key, const std::string& file,
+                                            std::string_view example);
 
 /// The interface whose subnet holds an address; nullptr when there is none.
 [[nodiscard]] const Interface* connected(const Config& config, nat::Ipv4Address address);

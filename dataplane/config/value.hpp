@@ -148,6 +148,10 @@ struct Words<OverLimit> {
   static constexpr std::array kAll = {Word{"drop", OverLimit::drop}, Word{"refuse", OverLimit::refuse}};
 };
 template <>
+struct Words<Inactivity> {
+  static constexpr std::array kAll = {Word{"end", Inactivity::end}, Word{"shut", Inactivity::shut}};
+};
+template <>
 struct Words<nat::Protocol> {
   // ICMP has no ports to forward.
   static constexpr std::array kAll = {Word{"udp", nat::Protocol::udp}, Word{"tcp", nat::Protocol::tcp}};

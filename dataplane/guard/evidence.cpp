@@ -14,8 +14,6 @@ namespace {
 
 namespace sip = alg::sip;
 
-constexpr std::size_t kMostText = 256;  // of a header that a text is looked for in
-
 std::string_view* place_of(std::string_view name, Evidence& evidence) noexcept {
   if (sip::equals(name, "user-agent")) return &evidence.user_agent;
   if (sip::equals(name, "authorization") || sip::equals(name, "proxy-authorization")) {
@@ -63,11 +61,31 @@ std::string_view digest_param(std::string_view value, std::string_view lower_cas
   return {};
 }
 
-bool contains_in_any_case(std::string_view text, std::string_view part) noexcept {
-  text = sip::slice(text, 0, std::min(text.size(), kMostText));
+std::uint64_t AnyCase::bit_of(char first, char second) noexcept {
+  const auto mixed = static_cast<unsigned char>(first) * 7U + static_cast<unsigned char>(second);
+  return std::uint64_t{1} << (mixed % 64);
+}
+
+AnyCase::AnyCase(std::string_view text) noexcept : size_(std::min(text.size(), kMostBytes)) {
+  for (std::size_t i = 0; i < size_; ++i) {
+    lower_[i] = sip::lower(text[i]);
+    if (i > 0) pairs_ |= bit_of(lower_[i - 1], lower_[i]);
+  }
+}
+
+bool AnyCase::contains(std::string_view part) const noexcept {
+  const auto size = part.size();
+  if (size == 0) return true;
+  if (size > size_) return false;
+  const auto lower_at = [&](std::size_t i) noexcept { return sip::lower(part[i]); };
+  if (size > 1 && ((pairs_ & bit_of(lower_at(0), lower_at(1))) == 0 ||
+                   (pairs_ & bit_of(lower_at(size - 2), lower_at(size - 1))) == 0)) {
+    return false;
+  }
+  const std::string_view text(lower_.data(), size_);
   const auto found = std::search(text.begin(), text.end(), part.begin(), part.end(),
-                                 [](char a, char b) { return sip::lower(a) == sip::lower(b); });
-  return part.empty() || found != text.end();
+                                 [](char a, char b) noexcept { return a == sip::lower(b); });
+  return found != text.end();
 }
 
 std::string_view subscriber_of(std::string_view uri) noexcept {

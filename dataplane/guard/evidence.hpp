@@ -2,6 +2,9 @@
 #pragma once
 // What a message says of its sender in headers that nobody translates. Views point into the message.
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace pinhole::dataplane {
@@ -21,9 +24,23 @@ struct Evidence {
 [[nodiscard]] std::string_view digest_param(std::string_view value,
                                             std::string_view lower_case_name) noexcept;
 
-/// Whether a text has another in it, in whatever case. Cost: their product at worst; a header is cut at 256
-/// bytes.
-[[nodiscard]] bool contains_in_any_case(std::string_view text, std::string_view part) noexcept;
+/// A text that others are looked for in, in whatever case.
+class AnyCase {
+ public:
+  static constexpr std::size_t kMostBytes = 256;  // what is longer is cut
+
+  explicit AnyCase(std::string_view text) noexcept;
+  /// Cost: mostly a look at two pairs of characters.
+  [[nodiscard]] bool contains(std::string_view part) const noexcept;
+
+ private:
+  /// A bit for a pair of characters: what has a pair that the text has not is not in it.
+  [[nodiscard]] static std::uint64_t bit_of(char first, char second) noexcept;
+
+  std::array<char, kMostBytes> lower_;
+  std::size_t size_;
+  std::uint64_t pairs_ = 0;
+};
 
 /// Who a URI names, without scheme, parameters and headers: "alice@example.com".
 [[nodiscard]] std::string_view subscriber_of(std::string_view uri) noexcept;

@@ -22,9 +22,9 @@ bool is_missing(std::uint16_t status) noexcept {
 
 bool Guard::is_scanner(const Case& message) noexcept {
   if (message.evidence.user_agent.empty()) return false;
-  return std::ranges::any_of(limits_->scanner_list(), [&](const ipc::Text<30>& part) noexcept {
-    return contains_in_any_case(message.evidence.user_agent, part.view());
-  });
+  const AnyCase agent(message.evidence.user_agent);
+  return std::ranges::any_of(limits_->scanner_list(),
+                             [&](const ipc::Text<30>& part) noexcept { return agent.contains(part.view()); });
 }
 
 /// Looks whether the sender gives back what only it can have got.

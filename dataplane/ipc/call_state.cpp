@@ -88,6 +88,12 @@ std::string_view name(EndReason reason) noexcept {
       return "lost";
     case EndReason::by_operator:
       return "operator";
+    case EndReason::no_ack:
+      return "no_ack";
+    case EndReason::max_duration:
+      return "max_duration";
+    case EndReason::session_timer:
+      return "session_timer";
   }
   return "?";
 }

@@ -28,6 +28,9 @@ enum class EndReason : std::uint8_t {
   media_silence,  // every pinhole of the call was idle for longer than its time-out
   lost,           // nothing was heard of it for so long that it must be over
   by_operator,    // somebody has hung up for both sides (pinholectl hangup)
+  no_ack,         // answered, but the answer was not acknowledged in time
+  max_duration,   // as long as a call may be
+  session_timer,  // neither side renewed the session in time (RFC 4028)
 };
 
 struct CallStep {

@@ -99,6 +99,7 @@ struct CallCard {
   nat::Tick last_message = 0;
   nat::Tick keep_until = 0;     // until when control promised the call alive; 0: no promise
   nat::Tick session_until = 0;  // until when its parties promised it alive (RFC 4028); 0: no promise
+  bool media_shut = false;      // by control, until media is agreed on anew
   Text<126> call_id;
   Text<62> from_tag;
   Text<62> to_tag;

@@ -14,8 +14,9 @@
 namespace pinhole::ipc {
 
 enum class CommandType : std::uint8_t {
-  close_call,       // shut the pinholes of a call and free its card
-  keep_call,        // the call lives: its pinholes may be idle for `seconds` from now
+  close_call,  // close the pinholes of a call and free its card
+  shut_media,  // let nobody in to the media ports of a call, which it keeps, until media is agreed on anew
+  keep_call,   // the call lives: its pinholes may be idle for `seconds` from now
   announce_policy,  // a policy of `generation` will come (dataplane/ipc/policy.hpp)
   prepare_policy,   // it has been written to `slot`
   commit_policy,    // use it
@@ -31,7 +32,7 @@ struct Command {
   std::uint16_t abi_version = 0;
   CommandType type = CommandType::close_call;
   std::uint8_t slot = 0;
-  EndReason reason = EndReason::none;
+  EndReason reason = EndReason::none;  // of hang_up, and of close_call when the card does not say why
   std::uint32_t card = 0;
   std::uint32_t card_generation = 0;
   std::uint32_t seconds = 0;

@@ -112,6 +112,34 @@ TEST_CASE("a call is hung up by the beginning of its name", "[control][commands]
   CHECK(fail(model, "hangup", "{}").code == ErrorCode::missing);
 }
 
+TEST_CASE("bans and allowed sources are ordered by address or subnet", "[control][commands][bans]") {
+  const auto model = sample_model();
+  const auto host = pinhole::nat::Prefix::parse("198.51.100.66").value();
+  const auto subnet = pinhole::nat::Prefix::parse("198.51.100.0/24").value();
+  static_cast<void>(run(model, "ban.add", R"({"prefix": "198.51.100.66"})"));
+  CHECK(model.turns.banned->prefix == host);
+  CHECK(model.turns.banned->seconds == 3600);
+  CHECK(model.turns.banned->note.empty());
+  static_cast<void>(
+      run(model, "ban.add", R"({"prefix": "198.51.100.0/24", "seconds": 60, "note": "ticket 7"})"));
+  CHECK(model.turns.banned->prefix == subnet);
+  CHECK(model.turns.banned->seconds == 60);
+  CHECK(model.turns.banned->note == "ticket 7");
+  static_cast<void>(run(model, "ban.lift", R"({"prefix": "198.51.100.66"})"));
+  CHECK(model.turns.lifted == host);
+  static_cast<void>(run(model, "allow.add", R"({"prefix": "198.51.100.0/24"})"));
+  CHECK(model.turns.allowed == subnet);
+  static_cast<void>(run(model, "allow.remove", R"({"prefix": "198.51.100.66"})"));
+  CHECK(model.turns.disallowed == host);
+  for (const char* method : {"ban.add", "ban.lift", "allow.add", "allow.remove"}) {
+    INFO(method);
+    CHECK(fail(model, method, "{}").code == ErrorCode::missing);
+    CHECK(fail(model, method, R"({"prefix": "nobody"})").code == ErrorCode::range);
+    CHECK(fail(model, method, R"({"prefix": "198.51.100.66:5060"})").code == ErrorCode::range);
+  }
+  CHECK(fail(model, "ban.add", R"({"prefix": "198.51.100.66", "seconds": 0})").code == ErrorCode::range);
+}
+
 TEST_CASE("a capture is ordered with its limits and one filter", "[control][commands][capture][AC-25]") {
   const auto model = sample_model();
   SECTION("nothing but a file") {

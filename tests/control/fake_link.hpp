@@ -65,6 +65,11 @@ class FakeLink final : public WorkerLink {
     if (card.pinhole_count == 0) return {};
     return {.open = card.pinhole_count, .last_seen = last_media};
   }
+  std::optional<PinholeState> pinhole(const ipc::PinholeRef& pinhole) const noexcept override {
+    const auto found = pinholes.find(pinhole.mapping);
+    if (found == pinholes.end()) return std::nullopt;
+    return found->second;
+  }
   nat::Tick tick() const noexcept override { return now_tick; }
   Time time_of(nat::Tick tick) const noexcept override {
     return moment.wall + std::chrono::milliseconds(100) * static_cast<std::int32_t>(tick - now_tick);
@@ -103,6 +108,7 @@ class FakeLink final : public WorkerLink {
   std::vector<std::vector<ipc::BanSlot>> ban_slots;
   std::set<std::pair<std::uint32_t, std::uint32_t>> torn;
   std::set<std::uint32_t> torn_policies;
+  std::map<nat::MappingIndex, PinholeState> pinholes;
   std::vector<Sent> sent;
   bool ring_full = false;
   nat::Tick last_media = 0;

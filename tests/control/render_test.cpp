@@ -189,6 +189,9 @@ TEST_CASE("an ended call without ladder and pinholes is shown too", "[control][r
   CHECK(text.find("ended: bye") != std::string::npos);
   CHECK(text.find("answered  -\nended     2026-01-02T03:04:04.006Z\ntalk      -\n\nno pinholes\n") !=
         std::string::npos);
+  model.call_details[1].call.ended_by = EndedBy::pinhole;
+  CHECK_THAT(shown(model, "call", R"({"id":"3f7"})"),
+             Catch::Contains("\nended     2026-01-02T03:04:04.006Z  by pinhole\n"));
 }
 
 TEST_CASE("pinholes, registrations and stats are shown for people", "[control][render]") {
@@ -211,6 +214,19 @@ control  event_received       4   -   -  events taken from the workers
 )");
   CHECK(shown(model, "version") == "\npinhole-control 0.1.0\n");
   CHECK(shown(model, "config.show") == "\n{\n  \"interfaces\": []\n}\n");
+}
+
+TEST_CASE("bans and allowed sources are shown for people", "[control][render][bans]") {
+  const auto model = sample_model();
+  const auto bans = shown(model, "ban.list");
+  CHECK(bans.find("198.51.100.66/32  scanner           friendly-scanner") != std::string::npos);
+  CHECK(bans.find("192.0.2.0/24      manual (allowed)  ticket 7") != std::string::npos);
+  CHECK(bans.find("NOT KEPT") == std::string::npos);
+  auto result = *run_command(model, "ban.list", Json::object());
+  result["store_problem"] = "disk full";
+  CHECK(render("ban.list", result).find("NOT KEPT over a restart: disk full") != std::string::npos);
+  CHECK(shown(model, "allow.list").find("203.0.113.9/32  configuration") != std::string::npos);
+  CHECK(shown(FakeModel{}, "allow.list") == "\nnobody is allowed more than others\n");
 }
 
 TEST_CASE("with one worker the counters have no column of their own for it", "[control][render]") {

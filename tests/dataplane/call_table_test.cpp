@@ -21,6 +21,8 @@ namespace {
 constexpr auto kPhone = nat::Ipv4Address::from_host(0x0a000005);
 constexpr auto kOtherPhone = nat::Ipv4Address::from_host(0x0a000006);
 
+constexpr auto kRinging = nat::ticks_from_s(180);
+
 CallKey key_of(std::string_view call_id, nat::Ipv4Address inside = kPhone, std::string_view from_tag = "f",
                std::string_view to_tag = "") {
   return {text_hash(call_id), call_id, inside, from_tag, to_tag};
@@ -218,13 +220,23 @@ TEST_CASE("a call that nobody closes is found overdue", "[dataplane][call_table]
     card.pinhole_count = row.pinholes;
     card.last_message = 1000;
     if (row.limit_s == 0) {
-      CHECK_FALSE(overdue(card, 1000, row.media_live, 1000 + nat::ticks_from_s(100'000)));
+      CHECK_FALSE(overdue(card, 1000, row.media_live, kRinging, 1000 + nat::ticks_from_s(100'000)));
     } else {
       const nat::Tick due = 1000 + nat::ticks_from_s(row.limit_s);
-      CHECK_FALSE(overdue(card, 1000, row.media_live, due - 1));
-      CHECK(overdue(card, 1000, row.media_live, due) == row.closed_as);
+      CHECK_FALSE(overdue(card, 1000, row.media_live, kRinging, due - 1));
+      CHECK(overdue(card, 1000, row.media_live, kRinging, due) == row.closed_as);
     }
   }
+}
+
+TEST_CASE("a worker gives an unanswered call longer than control does, however long that is",
+          "[dataplane][call_table]") {
+  ipc::CallCard card;
+  card.step = {CallState::ringing, EndReason::none};
+  card.last_message = 1000;
+  const auto ringing = nat::ticks_from_s(GENERATE(5U, 180U, 3600U));
+  CHECK_FALSE(overdue(card, 0, false, ringing, 1000 + ringing + kUnansweredMargin - 1));
+  CHECK(overdue(card, 0, false, ringing, 1000 + ringing + kUnansweredMargin) == EndReason::no_answer);
 }
 
 TEST_CASE("control's promise keeps a silent call, but not one that has ended",
@@ -234,10 +246,10 @@ TEST_CASE("control's promise keeps a silent call, but not one that has ended",
   card.pinhole_count = 2;
   card.last_message = 10;
   card.keep_until = 50'000;
-  CHECK_FALSE(overdue(card, 0, false, 49'999));
-  CHECK(overdue(card, 0, false, 50'000) == EndReason::media_silence);
+  CHECK_FALSE(overdue(card, 0, false, kRinging, 49'999));
+  CHECK(overdue(card, 0, false, kRinging, 50'000) == EndReason::media_silence);
   card.step = {CallState::ended, EndReason::bye};
-  CHECK(overdue(card, 10, false, 10 + kEndedLinger) == EndReason::bye);
+  CHECK(overdue(card, 10, false, kRinging, 10 + kEndedLinger) == EndReason::bye);
 }
 
 TEST_CASE("the sweep closes overdue calls within its budget", "[dataplane][call_table]") {
@@ -252,9 +264,9 @@ TEST_CASE("the sweep closes overdue calls within its budget", "[dataplane][call_
           calls.table.close(index);
         });
   };
-  sweep(kUnansweredLimit, 64);
+  sweep(kRinging + kUnansweredMargin, 64);
   CHECK(closed == 0);
-  const nat::Tick due = 1 + kUnansweredLimit + nat::ticks_from_s(5);
+  const nat::Tick due = 1 + kRinging + kUnansweredMargin + nat::ticks_from_s(5);
   for (std::uint32_t turn = 1; turn <= 8; ++turn) {
     sweep(due, 8);
     CHECK(closed == 8 * turn);

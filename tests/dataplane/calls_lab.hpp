@@ -30,11 +30,13 @@ struct LabOptions {
   std::vector<config::PortForward> forwards = {};
   nat::MediaFrom media_from = nat::MediaFrom::anywhere;
   bool why = false;
+  config::CallLimits limits = {};
 };
 
 class LabWorker final : public EventSink, public PeerLink, public Zones {
  public:
-  LabWorker(unsigned index, const LabOptions& options, const Steering& steering, nat::InboundIndex inbound)
+  LabWorker(unsigned index, const LabOptions& options, const Steering& steering, nat::InboundIndex inbound,
+            const std::vector<const CallCounts*>& counts)
       : call_cards(options.calls),
         registration_cards(options.registrations),
         translator_config_({.worker = index,
@@ -52,6 +54,7 @@ class LabWorker final : public EventSink, public PeerLink, public Zones {
         endpoints(translator, steering, stats.worker),
         calls(call_cards, 11, call_memory_.span(), stats.worker),
         dialogs(options.calls, dialog_memory_.span()),
+        limits(options.limits, counts, calls.counts()),
         registrations(registration_cards, 12, registration_memory_.span(), stats.worker),
         host({.worker = static_cast<std::uint8_t>(index),
               .zones = *this,
@@ -59,6 +62,7 @@ class LabWorker final : public EventSink, public PeerLink, public Zones {
               .endpoints = endpoints,
               .calls = calls,
               .dialogs = dialogs,
+              .limits = limits,
               .registrations = registrations,
               .questions = questions,
               .events = *this,
@@ -98,6 +102,7 @@ class LabWorker final : public EventSink, public PeerLink, public Zones {
   LocalEndpoints endpoints;
   CallTable calls;
   DialogTable dialogs;
+  CallLimits limits;
   RegistrationTable registrations;
   QuestionTable questions;
   AlgHost host;
@@ -134,8 +139,10 @@ class Lab {
       : steering(options.workers, std::vector{kPoolAddress}, options.forwards),
         inbound_memory_(nat::InboundIndex::bytes_needed(steering.addresses().size())),
         inbound(steering.addresses().size(), inbound_memory_.span()) {
-    for (unsigned i = 0; i < options.workers; ++i)
-      workers.push_back(std::make_unique<LabWorker>(i, options, steering, inbound));
+    for (unsigned i = 0; i < options.workers; ++i) {
+      workers.push_back(std::make_unique<LabWorker>(i, options, steering, inbound, counts_));
+      counts_.push_back(&workers.back()->calls.counts());
+    }
   }
 
   LabWorker& operator[](unsigned worker) { return *workers[worker]; }
@@ -162,19 +169,24 @@ class Lab {
     const alg::Message message{
         "abc", test.direction, {nat::Protocol::udp, test.phone, at.translator[index].external, kProvider}};
     at.host.begin(message, now);
-    REQUIRE(at.host.announce({.method = test.method,
-                              .status = test.status,
-                              .cseq = test.cseq,
-                              .has_sdp = !test.media.empty(),
-                              .session_expires_s = test.session_expires_s,
-                              .expires_s = test.expires_s,
-                              .method_text = "INVITE",
-                              .reason = "OK",
-                              .call_id = test.call_id,
-                              .from_tag = test.from_tag,
-                              .to_tag = test.to_tag,
-                              .from_uri = "sip:alice@example.com",
-                              .to_uri = "sip:bob@example.com;user=phone"}));
+    const auto welcome = at.host.announce({.method = test.method,
+                                           .status = test.status,
+                                           .cseq = test.cseq,
+                                           .has_sdp = !test.media.empty(),
+                                           .session_expires_s = test.session_expires_s,
+                                           .expires_s = test.expires_s,
+                                           .method_text = "INVITE",
+                                           .reason = "OK",
+                                           .call_id = test.call_id,
+                                           .from_tag = test.from_tag,
+                                           .to_tag = test.to_tag,
+                                           .from_uri = "sip:alice@example.com",
+                                           .to_uri = "sip:bob@example.com;user=phone"});
+    REQUIRE(welcome != alg::Welcome::none);
+    if (welcome == alg::Welcome::too_many) {
+      at.host.abandon();
+      return {.verdict = alg::Verdict::refuse, .media = {}};
+    }
     for (const auto& binding : test.bindings) at.host.grant(binding);
     if (!test.peer.address.is_unspecified()) at.host.expect_signalling_from(test.peer);
     for (const auto& request : test.media) at.host.describe({.section = request.section, .held = test.held});
@@ -241,6 +253,7 @@ class Lab {
 
  private:
   nat::TableMemory inbound_memory_;
+  std::vector<const CallCounts*> counts_;
 
  public:
   nat::InboundIndex inbound;

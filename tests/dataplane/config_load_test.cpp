@@ -123,6 +123,10 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
             "local_media": "direct", "only": ["10.0.0.0/9"],
             "exclude": ["10.1.0.0/16"], "ignore_df": true, "calls_per_worker": 16,
             "registrations_per_worker": 17},
+    "calls": {"max_duration_s": 31, "ringing_s": 32, "answer_ack_s": 33, "media_inactivity_s": 34,
+              "media_inactivity": "shut", "hang_up": false,
+              "limits": {"total": 35, "per_host": 36, "per_server": 37, "per_s": 38, "burst": 39},
+              "log": {"file": "/var/log/calls.jsonl", "file_mb": 40, "files": 41}},
     "icmp": {"errors_per_s": 0},
     "control": {"socket": "/tmp/s", "group": "voice", "linger_s": 9}})",
                             "p.json");
@@ -182,6 +186,14 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                   .calls_per_worker = 16,
                   .registrations_per_worker = 17,
                   .local_media = alg::sip::LocalMedia::direct};
+  expected.calls = {.max_duration_s = 31,
+                    .ringing_s = 32,
+                    .answer_ack_s = 33,
+                    .media_inactivity_s = 34,
+                    .media_inactivity = Inactivity::shut,
+                    .hang_up = false,
+                    .limits = {35, 36, 37, 38, 39},
+                    .log = {"/var/log/calls.jsonl", 40, 41}};
   expected.icmp = {0};
   expected.control = {"/tmp/s", "voice", 9};
   CHECK(*config == expected);
@@ -255,10 +267,10 @@ TEST_CASE("an unknown key is refused with the key that was meant", "[config][loa
       {"nothing like it", document(R"("icmp": {"tunnel": "tls"})"), ErrorCode::unknown_key,
        "icmp.tunnel: unknown key; icmp knows errors_per_s"},
       {"nothing like it at the top", document(R"("wlan": 1)"), ErrorCode::unknown_key,
-       "wlan: unknown key; known here are interfaces, routes, workers, dpdk, nat, sip, icmp, "
+       "wlan: unknown key; known here are interfaces, routes, workers, dpdk, nat, sip, calls, icmp, "
        "protection, control"},
       {"not fit for a terminal", document("\"control\": {\"\\u001b[2J\xC3\xA9\": 1}"), ErrorCode::unknown_key,
-       "control.?[2J??: unknown key; control knows socket, group, linger_s, store"},
+       "control.?[2J??: unknown key; control knows socket, group, read_group, linger_s, store"},
       {"very long", document(R"("icmp": {")" + std::string(50, 'x') + R"(": 1})"), ErrorCode::unknown_key,
        "icmp.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: unknown key; icmp knows errors_per_s"},
   });
@@ -510,7 +522,9 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"remotes_per_worker":0,"tcp_sessions_per_worker":65536,)"
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
       R"("sip":{"enabled":true,"ports":[5060],"tcp":true,"tcp_own_host":true,"media_own_host":false,"streams_per_worker":1024,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
-      R"("registrations_per_worker":16384,"local_media":"hairpin"},"icmp":{"errors_per_s":100},)"
+      R"("registrations_per_worker":16384,"local_media":"hairpin"},"calls":{"max_duration_s":43200,"ringing_s":180,"answer_ack_s":32,)"
+      R"("media_inactivity_s":120,"media_inactivity":"end","hang_up":true,"limits":{"total":0,"per_host":0,"per_server":0,)"
+      R"("per_s":0,"burst":0},"log":{"file":"","file_mb":64,"files":8}},"icmp":{"errors_per_s":100},)"
       R"("protection":)"
       R"({"enabled":true,"sources_per_worker":16384,"limits":{"over":"drop","retry_after_s":10,)"
       R"("warn_percent":80,"sources":{"known":{"per_s":500,"burst":5000},"unknown":{"per_s":50,)"

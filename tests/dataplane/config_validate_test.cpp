@@ -405,6 +405,23 @@ TEST_CASE("exemptions and route mode name prefixes and interfaces of their side"
   });
 }
 
+TEST_CASE("limits and records of calls make sense", "[config][validate][calls]") {
+  expect({
+      {"calls a second with a burst",
+       [](Config& c) {
+         c.calls.limits.per_s = 10;
+         c.calls.limits.burst = 50;
+         c.calls.log.file = "/var/log/pinhole/calls.jsonl";
+       },
+       nullptr},
+      {"a burst of nothing", [](Config& c) { c.calls.limits.burst = 50; },
+       "calls.limits.burst: calls a second are not limited; set calls.limits.per_s"},
+      {"a relative file", [](Config& c) { c.calls.log.file = "calls.jsonl"; },
+       "calls.log.file: found \"calls.jsonl\"; allowed is the absolute path of a file such as "
+       "\"/var/log/pinhole/calls.jsonl\""},
+  });
+}
+
 TEST_CASE("records are written to somewhere that can be", "[config][validate][nat_log]") {
   expect({
       {"each mapping to a file",

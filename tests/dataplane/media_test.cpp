@@ -498,6 +498,74 @@ TEST_CASE("a stream that is rejected is shut, and has the same port when it come
   CHECK(phone.hears(kRemote));
 }
 
+TEST_CASE("media that control shuts has the same ports when it is agreed on anew",
+          "[dataplane][alg_host][media_shut]") {
+  Lab lab({.media_from = GENERATE(MediaFrom::signalled, MediaFrom::latched, MediaFrom::anywhere)});
+  Phone phone(lab);
+  phone.establish();
+  CardIndex index = 0;
+  while (!lab[0].calls.card(index).in_use) ++index;
+  const auto card = [&]() -> const ipc::CallCard& { return lab[0].calls.card(index); };
+  const auto external = phone.worker().translator[phone.mapping(4000)].external;
+  REQUIRE(phone.hears(kRemote));
+
+  REQUIRE(lab[0].host.shut_call(index, card().generation));
+  CHECK(card().media_shut);
+  CHECK_FALSE(phone.hears(kRemote));
+  CHECK_FALSE(phone.hears(kStranger));
+  CHECK_FALSE(lab[0].host.shut_call(index, card().generation + 1));
+  REQUIRE(lab[0].host.shut_call(index, card().generation));
+  lab.pass_s(20);
+  CHECK_FALSE(phone.hears(kRemote));
+
+  phone.out(Method::invite, 0, 2, 4000);
+  phone.in(Method::invite, 200, 2, {kRemote});
+  CHECK_FALSE(card().media_shut);
+  CHECK(phone.worker().translator[phone.mapping(4000)].external == external);
+  CHECK(phone.hears(kRemote));
+}
+
+TEST_CASE("media of another worker's host is shut, too, when control says so",
+          "[dataplane][alg_host][media_shut]") {
+  Lab lab({.workers = 2, .media_from = MediaFrom::signalled});
+  const auto phone = lab.phone_of(0);
+  const auto host = lab.host_of(1);
+  const auto message_of = [&](Direction direction, std::uint16_t status, std::uint32_t cseq) {
+    TestMessage message;
+    message.phone = phone;
+    message.direction = direction;
+    message.status = status;
+    message.cseq = cseq;
+    if (status == 0) message.media = {{endpoint(host, 4000), endpoint(host, 4001)}};
+    if (status != 0) {
+      message.to_tag = "callee";
+      message.sources = {{.rtp = kRemote, .rtcp = next(kRemote)}};
+    }
+    return message;
+  };
+  const auto agree = [&](std::uint32_t cseq) {
+    REQUIRE(lab.inspect(0, message_of(Direction::outbound, 0, cseq)).verdict == Verdict::wait);
+    lab.deliver();
+    REQUIRE(lab.inspect(0, message_of(Direction::outbound, 0, cseq)).verdict == Verdict::forward);
+    lab.inspect(0, message_of(Direction::inbound, 200, cseq));
+    lab.deliver();
+  };
+  const auto hears = [&] {
+    const auto index = lab[1].translator.find_outbound(nat::Protocol::udp, endpoint(host, 4000));
+    REQUIRE(index != nat::kNoMapping);
+    return lab[1].translator.admits(index, kRemote, lab.now);
+  };
+  agree(1);
+  REQUIRE(hears());
+  CardIndex index = 0;
+  while (!lab[0].calls.card(index).in_use) ++index;
+  REQUIRE(lab[0].host.shut_call(index, lab[0].calls.card(index).generation));
+  lab.deliver();
+  CHECK_FALSE(hears());
+  agree(2);
+  CHECK(hears());
+}
+
 TEST_CASE("a call on hold keeps its ports however silent it is, without control",
           "[dataplane][alg_host][AC-14][AC-27]") {
   Lab lab;

@@ -12,6 +12,7 @@
 
 using namespace pinhole;
 using namespace pinhole::test;
+using dataplane::WorkerCounter;
 using nat::DropReason;
 using nat::Endpoint;
 using nat::Protocol;
@@ -41,7 +42,8 @@ std::string message(const std::string& start, const std::string& via, const std:
 
 class Lab {
  public:
-  explicit Lab(const config::Sip& sip = {}, unsigned workers = 1) : lab_(with(sip, workers)) {
+  explicit Lab(const config::Sip& sip = {}, unsigned workers = 1, const config::Calls& calls = {})
+      : lab_(with(sip, workers, calls)) {
     lab_.add_neighbor(kOutside, address("203.0.113.254"));
     phone_ = lab_.host_of(0);
     other_ = lab_.host_of(workers - 1, 1);
@@ -50,10 +52,12 @@ class Lab {
   [[nodiscard]] std::string phone() const { return text_of(phone_); }
   [[nodiscard]] std::string other() const { return text_of(other_); }
   PipelineLab& pipeline() { return lab_; }
+  [[nodiscard]] nat::Ipv4Address other_host() const { return other_; }
 
   /// What the proxy gets of a message of the phone; none when it was dropped.
-  std::optional<std::string> out(const std::string& text) {
-    return pass(kInside, {.source = {phone_, nat::Be16{5060}}, .destination = kProxy}, text);
+  std::optional<std::string> out(const std::string& text) { return out_of(phone_, text); }
+  std::optional<std::string> out_of(nat::Ipv4Address host, const std::string& text) {
+    return pass(kInside, {.source = {host, nat::Be16{5060}}, .destination = kProxy}, text);
   }
   std::optional<std::string> in(const std::string& text) {
     const auto external = lab_.mapping(Protocol::udp, {phone_, nat::Be16{5060}}).external;
@@ -61,9 +65,10 @@ class Lab {
   }
 
  private:
-  static config::Config with(const config::Sip& sip, unsigned workers) {
+  static config::Config with(const config::Sip& sip, unsigned workers, const config::Calls& calls) {
     auto config = lab_config(workers);
     config.sip = sip;
+    config.calls = calls;
     return config;
   }
 
@@ -304,4 +309,32 @@ TEST_CASE("a first message that names its own port for media leaves it to signal
   const auto& mapping = lab.pipeline().mapping(Protocol::udp, {address(lab.phone()), nat::Be16{5060}});
   CHECK((mapping.flags & nat::MappingFlags::kPinhole) == 0);
   CHECK((mapping.flags & nat::MappingFlags::kSip) != 0);
+}
+
+TEST_CASE(
+    "an INVITE over a limit of calls stays here, whichever side and worker it comes from, and leaves nothing",
+    "[dataplane][sip][call_limits]") {
+  const unsigned workers = GENERATE(1U, 2U);
+  config::Calls calls;
+  calls.limits.total = 1;
+  Lab lab({}, workers, calls);
+  const auto invite = [](const std::string& host, const std::string& call_id) {
+    return message("INVITE sip:bob@example.com SIP/2.0", host + ":5060", "example.com", call_id,
+                   "Contact: <sip:alice@" + host + ":5060>");
+  };
+  const auto first = invite(lab.phone(), "1");
+  const auto gone_out = lab.out(first);
+  REQUIRE(gone_out);
+  CHECK_FALSE(lab.out(invite(lab.phone(), "2")));
+  CHECK_FALSE(lab.out_of(lab.other_host(), invite(lab.other(), "3")));
+  CHECK_FALSE(lab.in(invite("198.51.100.7", "4")));
+  CHECK(lab.pipeline().dropped(DropReason::drop_call_limit) == 3);
+  CHECK(lab.pipeline().count(WorkerCounter::call_opened) == 1);
+  CHECK(lab.pipeline().buffers_in_use() == 0);
+
+  CHECK(lab.out(first));  // sent again
+  CHECK(lab.in(replaced(*gone_out, "INVITE sip:bob@example.com SIP/2.0", "SIP/2.0 486 Busy Here")));
+  CHECK(lab.pipeline().count(WorkerCounter::call_active) == 0);
+  CHECK(lab.out_of(lab.other_host(), invite(lab.other(), "3")));
+  CHECK(lab.pipeline().count(WorkerCounter::call_active) == 1);
 }

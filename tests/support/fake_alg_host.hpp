@@ -50,7 +50,7 @@ class FakeAlgHost final : public alg::Host {
   std::map<nat::Endpoint, nat::Endpoint> forced;  // the external endpoint that an inside one will get
   bool waits = false;                             // every question is answered by `wait`
   bool exhausted = false;                         // nothing new can be mapped
-  bool switched_off = false;                      // no message is the gateway's
+  alg::Welcome welcome = alg::Welcome::taken;     // what every message is answered with
   bool knows_repeated = false;                    // what a message repeats has been mapped before
   std::set<nat::Endpoint> no_media;               // inside endpoints that are no pinholes; all others are
 
@@ -101,11 +101,11 @@ class FakeAlgHost final : public alg::Host {
             !no_media.contains(found->second)};
   }
 
-  [[nodiscard]] bool announce(const alg::sip::Summary& summary) noexcept override {
+  [[nodiscard]] alg::Welcome announce(const alg::sip::Summary& summary) noexcept override {
     announced.push_back({summary.method, summary.status, summary.has_sdp, std::string(summary.call_id),
                          std::string(summary.from_tag), std::string(summary.to_tag),
                          std::string(summary.from_uri), std::string(summary.to_uri)});
-    return !switched_off;
+    return welcome;
   }
 
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override {

@@ -195,12 +195,25 @@ TEST_CASE("how an endpoint is written is not learnt from what a response repeats
 TEST_CASE("a message that is none of the gateway's passes as it came, and nothing is asked for it",
           "[alg][sip][AC-24]") {
   SipBench bench;
-  bench.host.switched_off = true;
+  bench.host.welcome = alg::Welcome::none;
   const auto mappings = bench.host.mappings();
   const auto passed = bench.out(invite());
   CHECK(passed.answer.verdict == Verdict::forward);
   CHECK_FALSE(passed.answer.recognised);
   CHECK(passed.text == invite());
+  CHECK(bench.host.mappings() == mappings);
+  CHECK(bench.host.opened.empty());
+}
+
+TEST_CASE("a call over a limit is refused, and nothing is opened for it", "[alg][sip][call_limits]") {
+  SipBench bench;
+  bench.host.welcome = alg::Welcome::too_many;
+  const auto mappings = bench.host.mappings();
+  const auto refused = bench.out(invite());
+  CHECK(refused.answer.verdict == Verdict::refuse);
+  CHECK(refused.answer.reason == nat::DropReason::drop_call_limit);
+  CHECK(refused.answer.status == 503);
+  CHECK(refused.answer.retry_after_s > 0);
   CHECK(bench.host.mappings() == mappings);
   CHECK(bench.host.opened.empty());
 }

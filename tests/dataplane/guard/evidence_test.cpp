@@ -42,9 +42,12 @@ TEST_CASE("a parameter of a digest is told from others like it", "[guard][eviden
 }
 
 TEST_CASE("a text is found in another in whatever case", "[guard][evidence]") {
-  CHECK(dataplane::contains_in_any_case("x Friendly-Scanner/1", "friendly-SCANNER"));
-  CHECK_FALSE(dataplane::contains_in_any_case("friendly", "friendly-scanner"));
-  CHECK_FALSE(dataplane::contains_in_any_case("", "a"));
+  CHECK(dataplane::AnyCase("x Friendly-Scanner/1").contains("friendly-SCANNER"));
+  CHECK(dataplane::AnyCase("frfriendly-scanner").contains("friendly-scanner"));
+  CHECK_FALSE(dataplane::AnyCase("friendly").contains("friendly-scanner"));
+  CHECK_FALSE(dataplane::AnyCase("").contains("a"));
+  CHECK(dataplane::AnyCase(std::string(255, 'x') + "yz").contains("xY"));
+  CHECK_FALSE(dataplane::AnyCase(std::string(255, 'x') + "yz").contains("yz"));  // it is cut
 }
 
 TEST_CASE("a subscriber is who a URI names", "[guard][evidence]") {

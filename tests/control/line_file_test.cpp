@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "control/nat_log/line_file.hpp"
+#include "control/line_file.hpp"
 
 #include <sys/stat.h>
 
