@@ -44,7 +44,8 @@ struct Message {
   Direction direction = Direction::outbound;
   Flow flow;
   bool again = false;  // it was inspected before, and has waited since
-  bool judged = true;  // screens are asked; not where the gateway is switched off and only sees calls through
+  // Not where the gateway is switched off and only sees calls through: limits and rules are not asked then.
+  bool judged = true;
   nat::Realm realm = nat::Realm::translated;
   std::uint16_t interfaces = 0;  // a bit for each that it comes in or goes out by
 };

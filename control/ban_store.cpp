@@ -2,6 +2,8 @@
 #include "control/ban_store.hpp"
 
 #include <algorithm>
+#include <span>
+#include <utility>
 
 #include "control/log.hpp"
 
@@ -28,15 +30,8 @@ Result<void> check(nat::Prefix prefix) {
 }
 
 /// What is left of a ban, rounded up: it is not to end early.
-std::uint32_t left_s(const BanRecord& record, Moment now) {
-  const auto left = std::chrono::ceil<seconds>(record.until - now.wall).count();
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 0, ~std::uint32_t{0}));
-}
-
-ipc::Command ban_command(const BanRecord& record, Moment now) {
-  return {.type = ipc::CommandType::ban,
-          .seconds = left_s(record, now),
-          .ban = {.prefix = record.prefix, .reason = record.reason, .proven = record.proven}};
+seconds left(Steady end, Moment now) {
+  return std::clamp(std::chrono::ceil<seconds>(end - now.steady), seconds(0), BanStore::kLongest);
 }
 
 ipc::Command order(ipc::CommandType type, nat::Prefix prefix) {
@@ -47,22 +42,34 @@ ipc::Command order(ipc::CommandType type, nat::Prefix prefix) {
 
 BanStore::BanStore(const config::Protection& protection, const std::string& path, Moment now)
     : protection_(protection), file_(path) {
-  for (auto& record : file_.bans()) bans_[key_of(record.prefix)] = std::move(record);
-  allowed_ = file_.allowed();
-  if (allowed_.size() > kMaxAllowed) allowed_.resize(kMaxAllowed);
+  load(now);
   const auto held = size(now);
   if (held > 0 || !allowed_.empty())
     log_info("bans_restored", {{"bans", held}, {"allowed", allowed_.size()}});
 }
 
+/// The wall clock may have been set since: no ban that is read lasts longer than it was made for.
+void BanStore::load(Moment now) {
+  for (auto& record : file_.bans()) {
+    if (bans_.size() == kMaxRecords) break;
+    const auto length = std::clamp<Time::duration>(record.until - record.since, seconds(0), kLongest);
+    record.until = std::min(record.until, now.wall + length);
+    const Steady end = now.steady + (record.until - now.wall);
+    const auto key = key_of(record.prefix);
+    bans_[key] = {.record = std::move(record), .end = end, .is_told = end > now.steady};
+  }
+  allowed_ = file_.allowed();
+  if (allowed_.size() > kMaxAllowed) allowed_.resize(kMaxAllowed);
+}
+
 void BanStore::attach(WorkerLink& link, std::uint32_t workers, Moment now) {
   link_ = &link;
-  waiting_.assign(workers, {});
-  for (const auto prefix : allowed_) tell_all(order(ipc::CommandType::allow, prefix));
-  for (const auto& [key, record] : bans_) {
-    if (record.until > now.wall) tell_all(ban_command(record, now));
+  outboxes_.assign(workers, {});
+  for (const auto prefix : allowed_) tell_all({About::allow, key_of(prefix)}, true);
+  for (const auto& [key, held] : bans_) {
+    if (held.holds(now)) tell_all({About::ban, key}, true);
   }
-  send_waiting();
+  send_waiting(now);
 }
 
 void BanStore::on_event(const ipc::Event& event, Moment now) {
@@ -93,32 +100,32 @@ void BanStore::on_event(const ipc::Event& event, Moment now) {
 /// A worker has banned a source. A second word of the same ban, from another worker, makes it no longer.
 void BanStore::take_ban(const ipc::GuardEvent& news, Moment now) {
   const nat::Prefix prefix{news.source, 32};
-  if (is_allowed(prefix)) return tell_all(order(ipc::CommandType::lift_ban, prefix));
-  const auto known = bans_.find(key_of(prefix));
+  const Subject subject{About::ban, key_of(prefix)};
+  if (is_allowed(prefix)) return tell_all(subject, false);
+  const auto known = bans_.find(subject.key);
   BanRecord record{.prefix = prefix,
                    .reason = news.reason,
                    .proven = news.proven,
                    .detail = std::string(news.detail.view()),
-                   .since = now.wall,
+                   .since = {},
                    .until = {},
                    .level = 0};
   if (known != bans_.end()) {
-    const auto& before = known->second;
-    if (before.until > now.wall && (before.proven || !news.proven)) {
-      return tell_all(ban_command(before, now));
-    }
+    const auto& before = known->second.record;
+    const bool holds = known->second.holds(now);
+    if (holds && (before.proven || !news.proven)) return tell_all(subject, true);
     const bool counts = news.proven || protection_.bans.escalate_unproven;
-    record.level = before.level + (counts && before.until <= now.wall ? 1 : 0);
+    record.level = before.level + (counts && !holds ? 1 : 0);
   }
   const bool is_short = !record.proven && !protection_.bans.escalate_unproven;
-  record.until = now.wall + length_of(is_short ? 0 : record.level);
-  hold(record, now);
+  const auto length = length_of(is_short ? 0 : record.level);
+  const auto& held = hold(std::move(record), length, now);
   log_warning("banned", {{"source", text(news.source)},
-                         {"reason", ipc::name(record.reason)},
-                         {"detail", record.detail},
+                         {"reason", ipc::name(news.reason)},
+                         {"detail", held.record.detail},
                          {"server", text(news.server)},
-                         {"seconds", left_s(record, now)},
-                         {"level", record.level}});
+                         {"seconds", length.count()},
+                         {"level", held.record.level}});
 }
 
 seconds BanStore::length_of(std::uint32_t level) const {
@@ -133,85 +140,182 @@ bool BanStore::is_allowed(nat::Prefix prefix) const {
   return std::ranges::any_of(protection_.allow, holds) || std::ranges::any_of(allowed_, holds);
 }
 
-void BanStore::hold(const BanRecord& record, Moment now) {
+/// None of a place that is free.
+std::optional<BanStore::Key> BanStore::key_in(const ipc::BanSlot& slot) noexcept {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  if (slot.until.load(kRelaxed) == 0) return std::nullopt;
+  return Key{nat::Be32::from_raw(slot.address.load(kRelaxed)).host(), slot.length.load(kRelaxed)};
+}
+
+/// Whether a worker has the ban, whether or not this store knows of it.
+bool BanStore::is_in_a_table(nat::Prefix prefix) const {
+  const auto is_it = [&](const ipc::BanSlot& slot) { return key_in(slot) == key_of(prefix); };
+  for (std::uint32_t worker = 0; worker < outboxes_.size(); ++worker) {
+    if (std::ranges::any_of(link_->bans(worker), is_it)) return true;
+  }
+  return false;
+}
+
+/// How many bans of more than one address hold.
+std::size_t BanStore::prefixes(Moment now) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      bans_, [&](const auto& entry) { return entry.first.length < 32 && entry.second.holds(now); }));
+}
+
+const BanStore::Held& BanStore::hold(BanRecord record, seconds length, Moment now) {
+  length = std::min(length, kLongest);
+  // As the file keeps them, so that they are the same after a restart.
+  record.since = std::chrono::floor<std::chrono::milliseconds>(now.wall);
+  record.until = record.since + length;
   const auto key = key_of(record.prefix);
   if (bans_.size() >= kMaxRecords && !bans_.contains(key)) make_room(now);
-  bans_[key] = record;
   file_.put(record);
-  tell_all(ban_command(record, now));
+  auto& held = bans_[key];
+  held = {.record = std::move(record), .end = now.steady + length};
+  tell_all({About::ban, key}, true);
+  return held;
 }
 
 /// What an operator has ordered goes last.
 void BanStore::make_room(Moment now) {
   const auto rank = [&](const auto& entry) {
-    const auto& record = entry.second;
-    const bool ordered = record.reason == ipc::BanReason::manual && record.until > now.wall;
-    return std::pair(ordered, record.until);
+    const auto& held = entry.second;
+    const bool ordered = held.record.reason == ipc::BanReason::manual && held.holds(now);
+    return std::pair(ordered, held.end);
   };
   const auto first = std::ranges::min_element(bans_, {}, rank);
-  file_.erase_ban(first->second.prefix);
-  if (first->second.until > now.wall) tell_all(order(ipc::CommandType::lift_ban, first->second.prefix));
+  file_.erase_bans({first->second.record.prefix});
+  if (first->second.is_told) tell_all({About::ban, first->first}, false);
   bans_.erase(first);
 }
 
-void BanStore::tell_all(const ipc::Command& command) {
-  for (auto& queue : waiting_) queue.push_back(command);
+void BanStore::tell_all(Subject subject, bool begins) {
+  for (auto& box : outboxes_) {
+    if (begins) {
+      box.ends.erase(subject);
+      box.begins.insert(subject);
+      continue;
+    }
+    box.begins.erase(subject);
+    // The end of a ban comes by itself; that of an allowance does not, and allow() sees to it that there are
+    // few.
+    if (subject.about == About::allow || !box.is_full()) box.ends.insert(subject);
+  }
 }
 
-void BanStore::send_waiting() {
-  for (std::uint32_t worker = 0; worker < waiting_.size(); ++worker) {
-    auto& queue = waiting_[worker];
-    while (!queue.empty() && link_->send(worker, queue.front())) queue.pop_front();
+/// As it is now, whatever it was when the worker was to be told.
+ipc::Command BanStore::order_about(Subject subject, Moment now) const {
+  const nat::Prefix prefix{nat::Ipv4Address::from_host(subject.key.address), subject.key.length};
+  if (subject.about == About::allow) {
+    const bool is_in = std::ranges::find(allowed_, prefix) != allowed_.end();
+    return order(is_in ? ipc::CommandType::allow : ipc::CommandType::disallow, prefix);
+  }
+  const auto found = bans_.find(subject.key);
+  if (found == bans_.end() || !found->second.holds(now)) return order(ipc::CommandType::lift_ban, prefix);
+  const auto& [record, end, is_told] = found->second;
+  return {.type = ipc::CommandType::ban,
+          .seconds = static_cast<std::uint32_t>(left(end, now).count()),
+          .ban = {.prefix = prefix, .reason = record.reason, .proven = record.proven}};
+}
+
+void BanStore::send_waiting(Moment now) {
+  for (std::uint32_t worker = 0; worker < outboxes_.size(); ++worker) {
+    auto& box = outboxes_[worker];
+    for (auto* const subjects : {&box.ends, &box.begins}) {
+      for (; box.left > 0 && !subjects->empty(); --box.left) {
+        if (!link_->send(worker, order_about(*subjects->begin(), now))) break;
+        subjects->erase(subjects->begin());
+      }
+      if (!subjects->empty()) break;
+    }
   }
 }
 
 void BanStore::run(Moment now) {
-  constexpr seconds kForgetEvery{1};
-  if (link_ != nullptr) send_waiting();
-  if (now.steady - forgot_ < kForgetEvery) return;
-  forgot_ = now.steady;
+  constexpr seconds kLookEvery{1};
+  if (now.steady - looked_ >= kLookEvery) {
+    looked_ = now.steady;
+    end_and_forget(now);
+    catch_up();
+  }
+  for (auto& box : outboxes_) box.left = kOrdersPerRun;
+  send_waiting(now);
+}
+
+void BanStore::end_and_forget(Moment now) {
+  for (auto& [key, held] : bans_) {
+    // A worker whose clock is behind, or that banned by itself meanwhile, is not to go on for long.
+    if (!held.holds(now) && std::exchange(held.is_told, false)) tell_all({About::ban, key}, false);
+  }
   const seconds forget(protection_.bans.forget_s);
+  std::vector<nat::Prefix> forgotten;
   std::erase_if(bans_, [&](const auto& entry) {
-    const auto& record = entry.second;
-    const bool is_order = record.reason == ipc::BanReason::manual;
-    if (record.until + (is_order ? seconds(0) : forget) > now.wall) return false;
-    file_.erase_ban(record.prefix);
+    const auto& held = entry.second;
+    // What an operator ordered does not count against a source, but what was before it does.
+    const bool counts = held.record.reason != ipc::BanReason::manual || held.record.level > 0;
+    if (held.end + (counts ? forget : seconds(0)) > now.steady) return false;
+    forgotten.push_back(held.record.prefix);
     return true;
   });
+  if (!forgotten.empty()) file_.erase_bans(forgotten);
+}
+
+/// Gives a file that missed a change all of them.
+void BanStore::catch_up() {
+  if (!file_.is_behind()) return;
+  std::vector<BanRecord> records;
+  for (const auto& [key, held] : bans_) records.push_back(held.record);
+  file_.write_all(records, allowed_);
 }
 
 Result<BanRow> BanStore::add(const BanOrderRow& wanted, Moment now) {
   if (const auto fine = check(wanted.prefix); !fine) return fine.error();
   const auto known = bans_.find(key_of(wanted.prefix));
-  const BanRecord record{.prefix = wanted.prefix,
-                         .reason = ipc::BanReason::manual,
-                         .proven = true,
-                         .detail = wanted.note,
-                         .since = now.wall,
-                         .until = now.wall + seconds(wanted.seconds),
-                         .level = known == bans_.end() ? 0 : known->second.level};
-  hold(record, now);
-  send_waiting();
+  const bool is_new = known == bans_.end() || !known->second.holds(now);
+  if (is_new && wanted.prefix.length < 32 && prefixes(now) >= ipc::kBanPrefixes) {
+    return Error{ErrorCode::range,
+                 fmt::format("prefix: {} subnets are banned already, which is as many as workers "
+                             "have room for; lift one, or give a shorter prefix",
+                             ipc::kBanPrefixes)};
+  }
+  BanRecord record{.prefix = wanted.prefix,
+                   .reason = ipc::BanReason::manual,
+                   .proven = true,
+                   .detail = wanted.note,
+                   .since = {},
+                   .until = {},
+                   .level = known == bans_.end() ? 0 : known->second.record.level};
+  const auto& held = hold(std::move(record), seconds(wanted.seconds), now);
+  catch_up();
+  send_waiting(now);
   log_info("ban_added",
            {{"prefix", text(wanted.prefix)}, {"seconds", wanted.seconds}, {"note", wanted.note}});
-  return row_of(record);
+  std::map<Key, std::uint64_t> hits{{key_of(wanted.prefix), 0}};
+  count_hits(hits);
+  return row_of(held, hits.begin()->second, now);
 }
 
+/// Workers are told in any case: one may have banned by itself, and control not know.
 Result<void> BanStore::lift(nat::Prefix prefix, Moment now) {
   const auto found = bans_.find(key_of(prefix));
-  if (found == bans_.end() || found->second.until <= now.wall) {
+  const bool is_known = found != bans_.end() && found->second.holds(now);
+  const bool is_found = is_known || is_in_a_table(prefix);
+  if (is_found && found != bans_.end()) {
+    bans_.erase(found);
+    file_.erase_bans({prefix});
+  }
+  tell_all({About::ban, key_of(prefix)}, false);
+  catch_up();
+  send_waiting(now);
+  if (!is_found) {
     return Error{ErrorCode::not_found,
                  fmt::format("there is no ban of {}; \"ban.list\" lists them", text(prefix))};
   }
-  bans_.erase(found);
-  file_.erase_ban(prefix);
-  tell_all(order(ipc::CommandType::lift_ban, prefix));
-  send_waiting();
   log_info("ban_lifted", {{"prefix", text(prefix)}});
   return {};
 }
 
-Result<void> BanStore::allow(nat::Prefix prefix) {
+Result<void> BanStore::allow(nat::Prefix prefix, Moment now) {
   if (const auto fine = check(prefix); !fine) return fine.error();
   if (std::ranges::find(allowed_, prefix) != allowed_.end()) return {};
   if (allowed_.size() == kMaxAllowed) {
@@ -219,15 +323,19 @@ Result<void> BanStore::allow(nat::Prefix prefix) {
         ErrorCode::range,
         fmt::format("{} prefixes are allowed already; take one back, or give a shorter one", kMaxAllowed)};
   }
+  if (std::ranges::any_of(outboxes_, &Outbox::is_full)) {
+    return Error{ErrorCode::unavailable, "a worker has taken no orders for long; try again later"};
+  }
   allowed_.push_back(prefix);
   file_.put_allowed(prefix);
-  tell_all(order(ipc::CommandType::allow, prefix));
-  send_waiting();
+  tell_all({About::allow, key_of(prefix)}, true);
+  catch_up();
+  send_waiting(now);
   log_info("allow_added", {{"prefix", text(prefix)}});
   return {};
 }
 
-Result<void> BanStore::disallow(nat::Prefix prefix) {
+Result<void> BanStore::disallow(nat::Prefix prefix, Moment now) {
   const auto found = std::ranges::find(allowed_, prefix);
   if (found == allowed_.end()) {
     if (std::ranges::find(protection_.allow, prefix) != protection_.allow.end()) {
@@ -240,50 +348,55 @@ Result<void> BanStore::disallow(nat::Prefix prefix) {
   }
   allowed_.erase(found);
   file_.erase_allowed(prefix);
-  tell_all(order(ipc::CommandType::disallow, prefix));
-  send_waiting();
+  tell_all({About::allow, key_of(prefix)}, false);
+  catch_up();
+  send_waiting(now);
   log_info("allow_removed", {{"prefix", text(prefix)}});
   return {};
 }
 
-std::uint64_t BanStore::hits_of(nat::Prefix prefix) const {
-  std::uint64_t sum = 0;
-  for (std::uint32_t worker = 0; link_ != nullptr && worker < waiting_.size(); ++worker) {
+/// Adds what all workers have counted for each of these keys.
+void BanStore::count_hits(std::map<Key, std::uint64_t>& hits) const {
+  for (std::uint32_t worker = 0; worker < outboxes_.size(); ++worker) {
     for (const auto& slot : link_->bans(worker)) {
-      constexpr auto kRelaxed = std::memory_order_relaxed;
-      const bool is_it = slot.until.load(kRelaxed) != 0 &&
-                         slot.address.load(kRelaxed) == prefix.address.value.raw() &&
-                         slot.length.load(kRelaxed) == prefix.length;
-      if (is_it) sum += slot.hits.load(kRelaxed);
+      const auto key = key_in(slot);
+      if (!key) continue;
+      const auto found = hits.find(*key);
+      if (found != hits.end()) found->second += slot.hits.load(std::memory_order_relaxed);
     }
   }
-  return sum;
 }
 
-BanRow BanStore::row_of(const BanRecord& record) const {
+/// Its end is the same moment whenever it is asked for, unless the wall clock was set meanwhile.
+BanRow BanStore::row_of(const Held& held, std::uint64_t hits, Moment now) const {
+  const auto& record = held.record;
+  const Time end = now.wall + (held.end - now.steady);
   return {.prefix = record.prefix,
           .reason = record.reason,
           .proven = record.proven,
           .detail = record.detail,
           .since = record.since,
-          .until = record.until,
+          .until = std::chrono::abs(end - record.until) < seconds(1) ? record.until : end,
           .level = record.level,
-          .hits = hits_of(record.prefix),
+          .hits = hits,
           .allowed = is_allowed(record.prefix)};
 }
 
 Paged<BanRow> BanStore::rows(Page page, Moment now) const {
-  std::vector<const BanRecord*> held;
-  for (const auto& [key, record] : bans_) {
-    if (record.until > now.wall) held.push_back(&record);
+  std::vector<const Held*> all;
+  for (const auto& [key, held] : bans_) {
+    if (held.holds(now)) all.push_back(&held);
   }
-  std::ranges::sort(held, [](const BanRecord* a, const BanRecord* b) {
-    return std::pair(b->until, a->prefix.address) < std::pair(a->until, b->prefix.address);
+  std::ranges::sort(all, [](const Held* a, const Held* b) {
+    return std::pair(b->end, a->record.prefix.address) < std::pair(a->end, b->record.prefix.address);
   });
-  Paged<BanRow> paged{.rows = {}, .total = held.size()};
-  for (std::size_t i = page.offset; i < held.size() && paged.rows.size() < page.limit; ++i) {
-    paged.rows.push_back(row_of(*held[i]));
-  }
+  const auto first = std::min(page.offset, all.size());
+  const std::span<const Held* const> shown(all.data() + first, std::min(page.limit, all.size() - first));
+  std::map<Key, std::uint64_t> hits;
+  for (const auto* held : shown) hits[key_of(held->record.prefix)] = 0;
+  count_hits(hits);
+  Paged<BanRow> paged{.rows = {}, .total = all.size()};
+  for (const auto* held : shown) paged.rows.push_back(row_of(*held, hits[key_of(held->record.prefix)], now));
   return paged;
 }
 
@@ -296,7 +409,7 @@ std::vector<AllowRow> BanStore::allow_list() const {
 
 std::size_t BanStore::size(Moment now) const {
   return static_cast<std::size_t>(
-      std::ranges::count_if(bans_, [&](const auto& entry) { return entry.second.until > now.wall; }));
+      std::ranges::count_if(bans_, [&](const auto& entry) { return entry.second.holds(now); }));
 }
 
 }  // namespace pinhole::control

@@ -126,6 +126,18 @@ class Runtime::Turns final : public Controls {
                                "was changed; restart them, or change it back",
                                runtime_.config_path_, fmt::join(fixed, ", "))};
     }
+    // Interfaces are known by their place: after a restart of control its file may be another one than the
+    // data plane's.
+    const auto is_same = [](const config::Interface& one, const InterfaceRow& other) {
+      return one.name == other.name;
+    };
+    if (!std::ranges::equal(read->interfaces, runtime_.facts_.interfaces, is_same)) {
+      return Error{
+          ErrorCode::conflict,
+          fmt::format("{}: interfaces: found others, or in another order, than the data plane has, and "
+                      "nothing was changed; restart the data plane, or change it back",
+                      runtime_.config_path_)};
+    }
     const auto image = std::make_unique<ipc::PolicyImage>();
     if (const auto written = config::write_policy(*read, *image); !written) return written.error();
     auto& policy = runtime_.attached_->policy;
@@ -133,7 +145,7 @@ class Runtime::Turns final : public Controls {
     if (!before)
       return Error{ErrorCode::unavailable, "a worker is writing its policy down just now; ask again"};
     // What was turned at run time stays, unless the file says something else than it did.
-    if (std::ranges::none_of(row.changed, config::is_of_sip_switch)) image->sip = before->image->sip;
+    if (image->sip_configured == before->image->sip_configured) image->sip = before->image->sip;
     const auto state = policy.put(*image);
     if (!state) return state.error();
     runtime_.config_ = std::move(*read);
@@ -173,8 +185,8 @@ class Runtime::Turns final : public Controls {
 
   Result<BanRow> add_ban(const BanOrderRow& order) override { return runtime_.bans_.add(order, now()); }
   Result<void> lift_ban(nat::Prefix prefix) override { return runtime_.bans_.lift(prefix, now()); }
-  Result<void> allow(nat::Prefix prefix) override { return runtime_.bans_.allow(prefix); }
-  Result<void> disallow(nat::Prefix prefix) override { return runtime_.bans_.disallow(prefix); }
+  Result<void> allow(nat::Prefix prefix) override { return runtime_.bans_.allow(prefix, now()); }
+  Result<void> disallow(nat::Prefix prefix) override { return runtime_.bans_.disallow(prefix, now()); }
 
  private:
   Result<std::uint8_t> interface_number(const std::string& name) const {

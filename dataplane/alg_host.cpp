@@ -306,14 +306,16 @@ alg::Welcome AlgHost::announce(const alg::sip::Summary& summary) noexcept {
   return alg::Welcome::taken;
 }
 
-/// Whether the message in hand may begin a call, if that is what it does: the first INVITE of a dialog, or
-/// the same again after the call had failed. A live call is never asked about.
+/// Whether the message in hand may begin a call, if that is what it does: an INVITE that opens a card, or the
+/// first one of a dialog again after the call had failed. A live call is never asked about. Whether there is
+/// one the card says alone: a To tag can be made up.
 bool AlgHost::may_begin() noexcept {
   const auto& work = transaction_;
   const auto& summary = work.summary;
-  if (summary.method != Method::invite || !summary.is_request() || !summary.to_tag.empty()) return true;
+  if (summary.method != Method::invite || !summary.is_request()) return true;
   const bool is_new = work.card == kNoCard;
-  if (!is_new && parts_.calls.card(work.card).step.state != ipc::CallState::ended) return true;
+  const bool has_ended = !is_new && parts_.calls.card(work.card).step.state == ipc::CallState::ended;
+  if (!is_new && (!has_ended || !summary.to_tag.empty())) return true;
   const auto& flow = message_->flow;
   return parts_.limits.admits(flow.inside.address, flow.remote.address, is_new, now_);
 }

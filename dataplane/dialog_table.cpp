@@ -10,6 +10,8 @@ namespace pinhole::dataplane {
 
 namespace {
 
+constexpr std::uint32_t kCseqLimit = (1U << 31U) - 1;
+
 using alg::sip::Method;
 
 bool accepts(const alg::sip::Summary& message) noexcept {
@@ -74,7 +76,8 @@ void DialogTable::note(std::uint32_t card, const DialogMessage& message) noexcep
   // ACK and CANCEL have the number of the request that they are about.
   if (summary.is_request() && summary.method != Method::ack && summary.method != Method::cancel) {
     auto& heard = dialog.sides[other_side(from)].heard_cseq;
-    heard = std::max(heard, summary.cseq);
+    // A number that RFC 3261 section 8.1.1.5 does not have leaves none for a BYE.
+    if (summary.cseq < kCseqLimit) heard = std::max(heard, summary.cseq);
   }
   if (message.facts == nullptr) return;
   if (dialog.established) return refresh(dialog, message);

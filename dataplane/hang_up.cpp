@@ -87,11 +87,9 @@ bool HangUps::hang_up(CardIndex card, std::uint32_t generation, ipc::EndReason r
                                             : WorkerCounter::sip_bye_impossible);
     if (farewell.waits) tell(card, direction_to(side), 0, farewell.cseq, "BYE by Pinhole");
   }
-  if (!any_waits(dialog)) {
+  // What nobody watches has no end by itself: whoever ignores a BYE may go on talking.
+  if (!any_waits(dialog) || !worker_.dialogs.watch(card))
     calls.put_step(card, {CallState::ended, reason}, now);
-  } else if (is_to_be_repeated(dialog, kInsideSide) || is_to_be_repeated(dialog, kOutsideSide)) {
-    static_cast<void>(worker_.dialogs.watch(card));
-  }
   return true;
 }
 
@@ -186,14 +184,18 @@ void HangUps::tick() noexcept {
   worker_.dialogs.walk(kWalkBudget, [this](std::uint32_t card) noexcept { return say_again(card); });
 }
 
-/// \return whether it may have to be said once more
+/// Says a BYE once more that is not answered, and ends the call when that was often enough.
+/// \return whether it is to be looked at again
 bool HangUps::say_again(CardIndex card) noexcept {
   auto& dialog = worker_.dialogs[card];
-  const bool is_over = !worker_.calls.is_current(card, dialog.farewell_of) || dialog.tries == kTries;
-  if (is_over || !(is_to_be_repeated(dialog, kInsideSide) || is_to_be_repeated(dialog, kOutsideSide)))
-    return false;
+  if (!worker_.calls.is_current(card, dialog.farewell_of) || !any_waits(dialog)) return false;
   const auto now = worker_.clock.tick();
   if (!nat::reached(dialog.again_at, now)) return true;
+  if (dialog.tries == kTries) {
+    const auto step = worker_.calls.card(card).step;
+    if (step.state == CallState::ending) worker_.calls.put_step(card, {CallState::ended, step.reason}, now);
+    return false;
+  }
   ++dialog.tries;
   dialog.again_at = now + (kT1 << dialog.tries);
   for (const auto side : kSides) {

@@ -207,9 +207,10 @@ void resume_streams(Ticket ticket, WorkerContext& worker) noexcept {
   while (const auto parked = worker.parked_streams.take_ready(ticket)) {
     auto& entry = *parked->packet;
     entry.parked = false;
+    const bool gives_up = !is_current(entry, worker);
+    if (gives_up) entry.waits_until = {};
     StreamCarrier carrier(entry, worker);
-    worker.stream_engine.resume(entry.stream, !is_current(entry, worker), worker.clock.tick(), carrier);
-    if (!entry.parked) entry.waits_until = 0;
+    worker.stream_engine.resume(entry.stream, gives_up, worker.clock.tick(), carrier);
     look_after(entry, worker);
   }
 }
@@ -220,7 +221,7 @@ void tick_streams(WorkerContext& worker) noexcept {
   while (const auto parked = worker.parked_streams.take_expired(now)) {
     auto& entry = *parked->packet;
     entry.parked = false;
-    entry.waits_until = 0;
+    entry.waits_until = {};
     worker.stats.drops.add(DropReason::drop_sip_parked_timeout);
     StreamCarrier carrier(entry, worker);
     worker.stream_engine.resume(entry.stream, true, now, carrier);

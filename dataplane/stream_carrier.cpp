@@ -78,10 +78,10 @@ void finish_tcp(std::byte* frame, const nat::Packet& packet) noexcept {
 }
 
 /// A message that waits once more keeps its first deadline.
-bool StreamCarrier::park() noexcept {
+bool StreamCarrier::park(nat::Tick& until) noexcept {
   const auto ticket = worker_.host.ticket();
-  if (entry_.waits_until == 0) entry_.waits_until = worker_.clock.tick() + kParkingLimit;
-  if (!worker_.parked_streams.park({&entry_, ticket, entry_.waits_until})) return false;
+  if (until == 0) until = worker_.clock.tick() + kParkingLimit;
+  if (!worker_.parked_streams.park({&entry_, ticket, until})) return false;
   entry_.parked = true;
   worker_.stats.worker.add(WorkerCounter::parked);
   return true;
@@ -90,11 +90,12 @@ bool StreamCarrier::park() noexcept {
 Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
   auto& mapping = worker_.translator[entry_.mapping];
   const auto direction = from == Side::inside ? alg::Direction::outbound : alg::Direction::inbound;
+  auto& waits_until = entry_.waits_until[static_cast<std::size_t>(from)];
   const alg::Message message{
       bytes,
       direction,
       {nat::Protocol::tcp, mapping.inside, mapping.external, entry_.remote, portless(mapping)},
-      entry_.waits_until != 0,
+      waits_until != 0,
       entry_.switched_on,
       mapping.realm,
       entry_.interfaces};
@@ -107,7 +108,7 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
     worker_.host.abandon();
     worker_.stats.worker.add(WorkerCounter::sip_switched_off);
     worker_.edits.clear();
-    entry_.waits_until = 0;
+    waits_until = 0;
     return {Verdict::forward, &worker_.edits};
   }
   if (answer.recognised) nat::keep_to_regular_path(mapping, MappingFlags::kSip);
@@ -115,10 +116,10 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
   switch (answer.verdict) {
     case Verdict::forward:
       worker_.host.commit(worker_.edits);
-      entry_.waits_until = 0;
+      waits_until = 0;
       return {Verdict::forward, &worker_.edits};
     case Verdict::wait: {
-      const bool waits = park();
+      const bool waits = park(waits_until);
       worker_.host.abandon();
       if (waits) return {Verdict::wait, nullptr};
       reason = DropReason::drop_sip_parked_full;
@@ -132,7 +133,7 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
       worker_.host.abandon();
       break;
   }
-  entry_.waits_until = 0;
+  waits_until = 0;
   worker_.stats.drops.add(reason);
   return {Verdict::drop, nullptr};
 }

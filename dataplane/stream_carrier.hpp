@@ -27,7 +27,7 @@ class StreamCarrier final : public alg::stream::StreamHost {
 
  private:
   [[nodiscard]] std::optional<Hop> hop_from(alg::stream::Side from) const noexcept;
-  [[nodiscard]] bool park() noexcept;
+  [[nodiscard]] bool park(nat::Tick& until) noexcept;
   void refuse(alg::stream::Side from, const alg::Message& message, const alg::Answer& answer) noexcept;
 
   StreamEntry& entry_;

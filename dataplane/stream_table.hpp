@@ -30,7 +30,8 @@ struct StreamEntry {
   bool parked = false;           // in the parking lot: its place is not given to another
   bool switched_on = true;       // whether the gateway was for its last packet
   std::uint16_t interfaces = 0;  // by which it came in and went out, a bit each
-  nat::Tick waits_until = 0;     // while a message of it waits
+  std::array<nat::Tick, 2>
+      waits_until{};  // by the side that sends, while a message of it waits; 0: none does
   nat::Tick last_seen = 0;
   std::uint32_t armed_at = kNotArmed;  // place in the list of those with something to do
   std::uint32_t next_free = 0;

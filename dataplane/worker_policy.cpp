@@ -8,7 +8,7 @@ namespace pinhole::dataplane {
 namespace {
 
 bool is_sound(const ipc::PolicyImage& image) noexcept {
-  return image.sip.is_sound() && alg::sip::is_sound(image.rules);
+  return image.sip.is_sound() && alg::sip::is_sound(image.rules) && ipc::is_sound(image.rates);
 }
 
 }  // namespace
@@ -20,7 +20,11 @@ void WorkerPolicy::use(std::uint8_t slot) noexcept {
 }
 
 void WorkerPolicy::announce(std::uint32_t generation) noexcept {
-  memory_.card.write([&](ipc::PolicyCard& card) noexcept { card.announced = generation; });
+  // What was prepared before may be written over from now on.
+  memory_.card.write([&](ipc::PolicyCard& card) noexcept {
+    card.announced = generation;
+    card.prepared = 0;
+  });
 }
 
 bool WorkerPolicy::prepare(std::uint32_t generation, std::uint8_t slot) noexcept {

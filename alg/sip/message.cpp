@@ -384,19 +384,22 @@ Defect MessageView::note_headers(std::string_view text, std::string_view& rest) 
   HeaderSet present = 0;
   HeaderSet repeated = 0;
   std::size_t count = 0;
+  bool fits = true;
   while (reader.read(noted[count])) {
     const auto id = noted[count].id;
     if (id == HeaderId::other) continue;
-    if (count == kMaxHeaders) return Defect::too_many_headers;
+    fits = count < kMaxHeaders;
+    if (!fits) break;
     const auto mark = header_bit(id);
     if ((present & mark) == 0) first_[static_cast<std::size_t>(id)] = static_cast<std::uint8_t>(count);
     repeated |= present & mark;
     present |= mark;
     ++count;
   }
-  if ((repeated & kSingle) != 0) return Defect::duplicate_header;
   present_ = present;
   header_count_ = count;
+  if (!fits) return Defect::too_many_headers;
+  if ((repeated & kSingle) != 0) return Defect::duplicate_header;
   rest = reader.rest();
   return reader.terminated() ? Defect::none : Defect::unterminated;
 }

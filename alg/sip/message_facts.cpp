@@ -2,6 +2,7 @@
 #include "alg/sip/message_facts.hpp"
 
 #include <algorithm>
+#include <bitset>
 
 #include "alg/sip/body.hpp"
 #include "alg/sip/chars.hpp"
@@ -63,11 +64,9 @@ constexpr StaticCodec kStaticCodecs[] = {
     {26, "JPEG"}, {28, "nv"},   {31, "H261"}, {32, "MPV"},  {33, "MP2T"},  {34, "H263"},
 };
 
-std::string_view codec_of_type(std::string_view payload_type) noexcept {
-  const auto type = number(payload_type, 127);
-  if (!type) return {};
+std::string_view codec_of_type(std::uint32_t type) noexcept {
   for (const auto& codec : kStaticCodecs) {
-    if (codec.type == *type) return codec.name;
+    if (codec.type == type) return codec.name;
   }
   return {};
 }
@@ -113,43 +112,51 @@ HeaderFacts MessageFacts::read_headers() const noexcept {
     if (header.id == HeaderId::via) {
       ListReader values(header.value);
       while (values.next()) ++facts.vias;
-    } else if (equals(name, "user-agent")) {
+    } else if (facts.user_agent.empty() && equals(name, "user-agent")) {
       facts.user_agent = header.value;
-    } else if (equals(name, "max-forwards")) {
+    } else if (!facts.max_forwards && equals(name, "max-forwards")) {
       facts.max_forwards = number(header.value);
     }
   }
   return facts;
 }
 
-bool MessageFacts::fits_any(std::string_view codec, ListRef patterns) const noexcept {
-  if (codec.empty()) return false;
-  for (std::size_t i = 0; i < patterns.size; ++i) {
-    if (fits_glob(codec, set_.view(set_.patterns[patterns.begin + i]))) return true;
-  }
-  return false;
+void CodecNames::add(std::string_view name) noexcept {
+  if (name.empty() || too_many) return;
+  const auto is_known = [name](std::string_view known) noexcept { return equals(known, name); };
+  if (std::any_of(names.begin(), names.end(), is_known)) return;
+  too_many = names.add(name) == nullptr;
 }
 
-bool MessageFacts::describes_codec(std::string_view description, ListRef patterns) const noexcept {
-  SdpLineReader lines(description);
-  SdpLine line;
-  while (lines.next(line)) {
-    if (line.type == 'a' && fits_any(codec_of_attribute(line.value), patterns)) return true;
-    if (line.type != 'm') continue;
-    WordReader words(line.value);
-    for (int i = 0; i < 3; ++i) static_cast<void>(words.next());  // media, port, protocol
-    for (auto word = words.next(); !word.empty(); word = words.next()) {
-      if (fits_any(codec_of_type(word), patterns)) return true;
+void MessageFacts::read_codecs(CodecNames& codecs) const noexcept {
+  const Body body(view_);
+  std::bitset<128> types;  // that were named: a line may say one again and again
+  for (const auto& part : body.parts()) {
+    if (part.kind != BodyKind::description || part.is_quoted) continue;
+    SdpLineReader lines(part.text);
+    SdpLine line;
+    while (lines.next(line)) {
+      if (line.type == 'a') codecs.add(codec_of_attribute(line.value));
+      if (line.type != 'm') continue;
+      WordReader words(line.value);
+      for (int i = 0; i < 3; ++i) static_cast<void>(words.next());  // media, port, protocol
+      for (auto word = words.next(); !word.empty(); word = words.next()) {
+        const auto type = number(word, 127);
+        if (!type || types[*type]) continue;
+        types.set(*type);
+        codecs.add(codec_of_type(*type));
+      }
     }
   }
-  return false;
 }
 
-bool MessageFacts::names_codec(ListRef patterns) const noexcept {
-  const Body body(view_);
-  for (const auto& part : body.parts()) {
-    if (part.kind == BodyKind::description && !part.is_quoted && describes_codec(part.text, patterns))
-      return true;
+bool MessageFacts::names_codec(ListRef patterns) noexcept {
+  if (!codecs_) read_codecs(codecs_.emplace());
+  if (codecs_->too_many) return true;
+  for (std::size_t i = 0; i < patterns.size; ++i) {
+    const auto pattern = set_.view(set_.patterns[patterns.begin + i]);
+    const auto fits = [pattern](std::string_view codec) noexcept { return fits_glob(codec, pattern); };
+    if (std::any_of(codecs_->names.begin(), codecs_->names.end(), fits)) return true;
   }
   return false;
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 
+#include "alg/sip/bounded_list.hpp"
 #include "alg/sip/message.hpp"
 #include "alg/sip/rule_set.hpp"
 
@@ -20,6 +21,15 @@ struct HeaderFacts {
   std::uint64_t named = 0;  // a bit for each of the set's headers that is there
   std::optional<std::uint32_t> max_forwards{};
   std::string_view user_agent{};
+};
+
+/// What all descriptions of a body name, each once.
+struct CodecNames {
+  static constexpr std::size_t kMax = 96;
+  BoundedList<std::string_view, kMax> names;
+  bool too_many = false;
+
+  void add(std::string_view name) noexcept;
 };
 
 class MessageFacts {
@@ -42,19 +52,20 @@ class MessageFacts {
   [[nodiscard]] std::string_view domain() const noexcept;
   /// The type of the body, without parameters; empty when none is stated.
   [[nodiscard]] std::string_view content_type() const noexcept;
-  /// Whether a description in the body names a codec that fits one of the patterns.
-  [[nodiscard]] bool names_codec(ListRef patterns) const noexcept;
+  /// Whether a description in the body names a codec that fits one of the patterns; or more codecs than are
+  /// told apart, which fits any.
+  [[nodiscard]] bool names_codec(ListRef patterns) noexcept;
 
  private:
   [[nodiscard]] HeaderFacts read_headers() const noexcept;
-  [[nodiscard]] bool fits_any(std::string_view codec, ListRef patterns) const noexcept;
-  [[nodiscard]] bool describes_codec(std::string_view description, ListRef patterns) const noexcept;
+  void read_codecs(CodecNames& codecs) const noexcept;
 
   const RuleSet& set_;
   const MessageView& view_;
   std::string_view bytes_;
   std::optional<HeaderFacts> headers_;
   std::optional<Summary> summary_;
+  std::optional<CodecNames> codecs_;
 };
 
 }  // namespace pinhole::alg::sip

@@ -192,7 +192,7 @@ Answer Rules::act(std::size_t rule, bool is_answerable, const Message& message) 
 }
 
 Answer Rules::judge(const MessageView& view, const Message& message) noexcept {
-  if (set_ == nullptr || set_->rule_count == 0 || message.again) return {};
+  if (set_ == nullptr || set_->rule_count == 0 || message.again || !message.judged) return {};
   MessageFacts facts(*set_, view, message.bytes);
   for (std::size_t i = 0; i < set_->rule_count; ++i) {
     if (!fits(set_->rules[i], *set_, message, facts)) continue;
@@ -203,7 +203,7 @@ Answer Rules::judge(const MessageView& view, const Message& message) noexcept {
 }
 
 std::optional<Answer> Rules::judge_unread(Defect defect, const Message& message) noexcept {
-  if (set_ == nullptr) return std::nullopt;
+  if (set_ == nullptr || !message.judged) return std::nullopt;
   for (std::size_t i = 0; i < set_->rule_count; ++i) {
     if (!fits(set_->rules[i], *set_, message, defect)) continue;
     return act(i, defect != Defect::not_sip && !begins_like_response(message.bytes), message);

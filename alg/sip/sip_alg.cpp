@@ -77,7 +77,6 @@ bool SipAlg::is_transparent(nat::Ipv4Address peer) const noexcept {
 }
 
 Answer SipAlg::judge(const MessageView& view, const Message& message) noexcept {
-  if (!message.judged) return {};
   for (Screen* const screen : screens_) {
     if (const auto ruling = screen->judge(view, message); ruling.verdict != Verdict::forward) return ruling;
   }
@@ -87,7 +86,6 @@ Answer SipAlg::judge(const MessageView& view, const Message& message) noexcept {
 Answer SipAlg::unread(Defect defect, const Message& message) noexcept {
   bool passes = false;  // a screen says so
   for (Screen* const screen : screens_) {
-    if (!message.judged) break;
     const auto ruling = screen->judge_unread(defect, message);
     if (ruling && ruling->verdict != Verdict::forward) return *ruling;
     passes |= ruling.has_value();

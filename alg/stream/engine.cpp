@@ -20,6 +20,12 @@ Sequence place_of(const Way& way, Sequence sequence) noexcept {
   return way.sent_end();
 }
 
+/// Whether a number lies within what was sent, so that who acknowledges it has got that.
+bool was_sent(const Way& way, Sequence acknowledged) noexcept {
+  const Sequence begin = way.first + 1;
+  return acknowledged - begin <= way.sent_end() - begin;
+}
+
 bool is_new_to_sender(const Way& way, std::uint16_t window) noexcept {
   return way.answered != way.told || window != way.told_window;
 }
@@ -39,6 +45,9 @@ Taken Engine::take(Stream& stream, Side from, Segment& segment, nat::Tick now, S
   }
   if (!segment.has(TcpFlags::kAck)) return {Fate::drop, nat::DropReason::drop_bad_tcp_flags};
   auto& notes = stream.side(from);
+  // The answer to a forged SYN goes to somebody else. Who does not know it is not let speak in his name.
+  notes.answers = notes.answers || was_sent(back, segment.acknowledgement);
+  if (!notes.answers) return {Fate::drop, nat::DropReason::drop_stream_overlap};
   if (options.timestamps) notes.timestamp = options.timestamps->value;
   notes.congestion = segment.flags & TcpFlags::kCongestion;
 

@@ -87,7 +87,8 @@ class Engine {
   /// The answer that a message waited for is there. \param give_up  it is not, and never will be
   void resume(Stream& stream, bool give_up, nat::Tick now, StreamHost& host) noexcept;
   /// Sends a message of the engine's own in the name of a side, between two messages of that side.
-  /// \return false, and nothing sent, when that side has ended or is not read any more, or there is no room
+  /// \return false, and nothing sent, when that side has ended or is not read any more, the other one has not
+  /// answered yet, or there is no room
   [[nodiscard]] bool inject(Stream& stream, Side from, std::string_view message, nat::Tick now,
                             StreamHost& host) noexcept;
   /// Does what time brings: sends again, lets pass what was held for too long.

@@ -296,8 +296,11 @@ bool Engine::inject(Stream& stream, Side from, std::string_view message, nat::Ti
   Way& way = stream.way(from);
   // What lies in `output` ends with a message, unless it is what need not be read and has not come whole. A
   // message that is held begins behind.
-  const bool at_boundary = way.frame.kind != Frame::Kind::skip;
-  const bool is_open = !stream.broken && way.known && way.has_edge && !way.passing && !way.fin_seen;
+  // Nor is the middle of a line end a place for one.
+  const bool at_boundary = way.frame.kind != Frame::Kind::skip && way.out_last != std::byte{'\r'};
+  // Before the other side has answered the connection may not stand: bytes would take the place of its SYN.
+  const bool stands = way.known && way.has_edge && stream.side(other(from)).answers;
+  const bool is_open = stands && !stream.broken && !way.passing && !way.fin_seen;
   const auto size = static_cast<std::uint32_t>(message.size());
   if (!is_open || !at_boundary || !has_room(way, size)) return false;
   way.map.replace(way.in_start, 0, size);
@@ -310,7 +313,9 @@ bool Engine::inject(Stream& stream, Side from, std::string_view message, nat::Ti
 
 /// There is room for it: has_room() was asked.
 void Engine::write_out(Way& way, std::span<const std::byte> bytes) noexcept {
-  if (way.output.write(pool_, way.out_end, bytes)) way.out_end += static_cast<std::uint32_t>(bytes.size());
+  if (bytes.empty() || !way.output.write(pool_, way.out_end, bytes)) return;
+  way.out_end += static_cast<std::uint32_t>(bytes.size());
+  way.out_last = bytes.back();
 }
 
 bool Engine::has_room(const Way& way, std::uint32_t size) const noexcept {

@@ -11,6 +11,7 @@
 // in_next is a message that is not whole yet.
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "alg/stream/byte_queue.hpp"
@@ -63,6 +64,7 @@ struct Way {
   std::uint8_t scale = 0;  // of the receiver's windows
   std::uint8_t tries = 0;
   std::uint8_t repeats = 0;  // acknowledgements in a row that said nothing new
+  std::byte out_last{};      // the byte before out_end
   std::uint8_t ahead_count = 0;
   bool known : 1 = false;  // the sender's SYN was seen
   bool has_edge : 1 = false;
@@ -87,6 +89,7 @@ struct SideNotes {
   bool timestamps : 1 = false;  // its SYN offered them
   bool sack : 1 = false;
   bool scaled : 1 = false;
+  bool answers : 1 = false;  // it has acknowledged what only it can have got
 };
 
 struct Stream {

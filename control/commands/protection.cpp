@@ -3,8 +3,12 @@
 
 #include "control/commands/encode.hpp"
 
+#include <fmt/format.h>
+
 namespace pinhole::control {
 namespace {
+
+constexpr std::size_t kMaxNote = 200;  // bytes: it is kept with each ban, and shown in a row
 
 /// The parameter `prefix`, which every command here needs but for the lists.
 Result<nat::Prefix> prefix_of(const Arguments& arguments) {
@@ -37,6 +41,10 @@ Result<Json> add_ban(const Model& model, const Arguments& arguments) {
   const auto prefix = prefix_of(arguments);
   if (!prefix) return prefix.error();
   BanOrderRow order{.prefix = *prefix, .note = arguments.text("note")};
+  if (order.note.size() > kMaxNote) {
+    return Error{ErrorCode::range,
+                 fmt::format("note: found {} bytes; allowed is up to {}", order.note.size(), kMaxNote)};
+  }
   if (const auto given = arguments.get<std::size_t>("seconds"))
     order.seconds = static_cast<std::uint32_t>(*given);
   const auto row = model.controls().add_ban(order);

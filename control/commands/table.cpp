@@ -75,7 +75,7 @@ constexpr std::array kBansArguments = {
 constexpr std::array kBanArguments = {
     Argument{"prefix", ArgumentType::endpoint, "the address or subnet that does not come in", true},
     Argument{"seconds", ArgumentType::count, "for so long (3600 unless told)", false, false, 1, 31'536'000},
-    Argument{"note", ArgumentType::text, "why, for whoever lists the bans"},
+    Argument{"note", ArgumentType::text, "why, for whoever lists the bans; up to 200 bytes"},
 };
 constexpr std::array kLiftArguments = {
     Argument{"prefix", ArgumentType::endpoint, "the address or subnet, as \"ban.list\" has it", true},

@@ -43,7 +43,7 @@ void Connection::close() {
 }
 
 void Connection::dismiss(std::string_view last_line) {
-  say_last(socket_.native_handle(), last_line);
+  if (replies_.empty()) say_last(socket_.native_handle(), last_line);
   close();
 }
 

@@ -42,7 +42,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start();
   /// Closes at once; replies that wait are lost.
   void close();
-  /// Closes an idle connection with a last word, if that goes in without waiting.
+  /// Closes with a last word, if nothing else is being written and it goes in without waiting.
   void dismiss(std::string_view last_line);
 
   /// Whether it waits for its client, and the client for nothing. A request that is not whole is none.

@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <map>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -243,7 +244,7 @@ void UnixServer::admit(Protocol::socket socket) {
     return refuse(descriptor, RpcCode::forbidden,
                   "this user may not use the control socket; use root or join the group of the socket");
   }
-  if (connections_.size() >= options_.max_connections && !make_room()) {
+  if (connections_.size() >= options_.max_connections && !make_room({*peer, *access})) {
     log_warning("too_many_clients", {{"limit", options_.max_connections}, {"pid", peer->pid}});
     return refuse(descriptor, RpcCode::busy, "too many clients are connected; try again later");
   }
@@ -255,27 +256,40 @@ void UnixServer::admit(Protocol::socket socket) {
       [this](const Connection& closed) {
         std::erase_if(connections_, [&](const Served& s) { return s.connection.get() == &closed; });
       });
-  connections_.push_back({connection, peer->pid});
+  connections_.push_back({connection, {*peer, *access}});
   connection->start();
 }
 
-/// Closes the connection that was silent for the longest, of the process that has the most: a client that
-/// takes all there are, or leaves them behind, keeps nobody else out. \return false when none is idle
-bool UnixServer::make_room() {
-  std::map<pid_t, std::size_t> counts;
-  for (const auto& served : connections_) ++counts[served.pid];
-  const Served* victim = nullptr;
-  const auto goes_before = [&](const Served& a, const Served& b) {
-    if (counts[a.pid] != counts[b.pid]) return counts[a.pid] > counts[b.pid];
-    return a.connection->silent_since() < b.connection->silent_since();
-  };
+/// Closes a connection for one that comes: an idle one if there is any, of those who may only read before
+/// those who may write, of the user and the process that have the most, the one that was silent for the
+/// longest. So a client that takes all there are, or leaves them behind, keeps nobody else out. Who may only
+/// read pushes nobody out who may write, and nobody who is being answered. \return false when none may go
+bool UnixServer::make_room(const Client& newcomer) {
+  std::map<uid_t, std::size_t> of_user;
+  std::map<pid_t, std::size_t> of_process;
   for (const auto& served : connections_) {
-    if (!served.connection->is_idle()) continue;
-    if (victim == nullptr || goes_before(served, *victim)) victim = &served;
+    ++of_user[served.client.peer.uid];
+    ++of_process[served.client.peer.pid];
+  }
+  const bool may_write = newcomer.access == Access::write;
+  const auto may_go = [&](const Served& served) {
+    const bool is_reader = served.client.access == Access::read;
+    if (!may_write && !is_reader) return false;
+    const bool has_more = of_process[served.client.peer.pid] > 1;
+    return served.connection->is_idle() || (may_write && (is_reader || has_more));
+  };
+  const auto rank = [&](const Served& served) {
+    return std::tuple(served.connection->is_idle(), served.client.access == Access::read,
+                      of_user[served.client.peer.uid], of_process[served.client.peer.pid],
+                      -served.connection->silent_since().time_since_epoch());
+  };
+  const Served* victim = nullptr;
+  for (const auto& served : connections_) {
+    if (may_go(served) && (victim == nullptr || rank(served) > rank(*victim))) victim = &served;
   }
   if (victim == nullptr) return false;
   const auto connection = victim->connection;  // closing it takes it out of the list
-  log_warning("client_closed", {{"reason", "others wait for its place"}, {"pid", victim->pid}});
+  log_warning("client_closed", {{"reason", "others wait for its place"}, {"pid", victim->client.peer.pid}});
   connection->dismiss(error_line(RpcCode::busy, "too many clients are connected, and this one was silent"));
   return true;
 }

@@ -79,17 +79,17 @@ class UnixServer {
  private:
   using Protocol = boost::asio::local::stream_protocol;
 
-  /// A connection, and the process at its other end.
+  /// A connection, and who is at its other end.
   struct Served {
     std::shared_ptr<Connection> connection;
-    pid_t pid = 0;
+    Client client;
   };
 
   UnixServer(boost::asio::io_context& context, ServerOptions options, ClientCall call, int listener,
              const AccessRules& rules);
   void accept();
   void admit(Protocol::socket socket);
-  [[nodiscard]] bool make_room();
+  [[nodiscard]] bool make_room(const Client& newcomer);
 
   ServerOptions options_;
   ClientCall call_;

@@ -44,11 +44,7 @@ bool changes_at_run_time(std::string_view path) {
                                      "calls.media_inactivity", "calls.hang_up"}) {
     if (path == key) return true;
   }
-  return is_within(path, "protection") || is_of_sip_switch(path);
-}
-
-bool is_of_sip_switch(std::string_view path) {
-  for (const std::string_view section : {"sip.enabled", "sip.only", "sip.exclude"}) {
+  for (const std::string_view section : {"protection", "sip.enabled", "sip.only", "sip.exclude"}) {
     if (is_within(path, section)) return true;
   }
   return path.starts_with("interfaces[") && path.ends_with("].sip");

@@ -15,7 +15,5 @@ namespace pinhole::config {
 
 /// Whether workers can have another value of a key without being started anew.
 [[nodiscard]] bool changes_at_run_time(std::string_view path);
-/// Whether a key is of the switch of the SIP gateway, which can be turned at run time besides.
-[[nodiscard]] bool is_of_sip_switch(std::string_view path);
 
 }  // namespace pinhole::config

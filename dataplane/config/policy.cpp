@@ -224,7 +224,7 @@ ipc::SipSwitch sip_switch(const Config& config) {
 
 Result<void> write_policy(const Config& config, ipc::PolicyImage& image) {
   image = {};
-  image.sip = sip_switch(config);
+  image.sip = image.sip_configured = sip_switch(config);
   image.rates = rate_limits(config.protection);
   RuleWriter writer(config, image.rules);
   const auto& protection = config.protection;

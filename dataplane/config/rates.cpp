@@ -3,9 +3,14 @@
 
 #include <algorithm>
 
+#include "dataplane/config/schema_key.hpp"
+
 namespace pinhole::config {
 
 namespace {
+
+// Workers accept what the schema does.
+static_assert(ipc::Rate::kMost == kMaxRate);
 
 using alg::sip::Method;
 

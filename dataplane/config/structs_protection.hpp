@@ -42,7 +42,7 @@ struct MethodRates {
   Rate ack;
   Rate bye;
   Rate cancel;
-  Rate register_ = {.per_s = 100, .burst = 1000};
+  Rate register_ = {.per_s = 100, .burst = 1000};  // NOLINT(readability-identifier-naming): a keyword
   Rate options = {.per_s = 50, .burst = 500};
   Rate prack;
   Rate update;

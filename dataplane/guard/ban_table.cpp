@@ -53,8 +53,14 @@ bool BanTable::hits(nat::Ipv4Address source, nat::Tick now) noexcept {
 }
 
 bool BanTable::ban(nat::Prefix prefix, ipc::BanReason reason, nat::Tick until, nat::Tick now) noexcept {
-  auto* const slot = place_for(prefix, reason, now);
-  if (slot == nullptr) return false;
+  auto* slot = find(prefix);
+  if (slot == nullptr) {
+    slot = place_for(prefix, reason, now);
+    if (slot == nullptr) return false;
+  } else if (reason != ipc::BanReason::manual && !is_over(*slot, now)) {
+    const bool is_manual = slot->reason.load(kRelaxed) == ipc::BanReason::manual;
+    if (is_manual || !nat::reached(slot->until.load(kRelaxed), until)) return true;
+  }
   slot->address.store(prefix.address.value.raw(), kRelaxed);
   slot->length.store(prefix.length, kRelaxed);
   slot->reason.store(reason, kRelaxed);
@@ -62,12 +68,16 @@ bool BanTable::ban(nat::Prefix prefix, ipc::BanReason reason, nat::Tick until, n
   return true;
 }
 
-/// The place of the same ban, a free one, or that of the one that would end first.
+ipc::BanSlot* BanTable::find(nat::Prefix prefix) noexcept {
+  const auto slots = places_of(prefix);
+  const auto found = std::ranges::find_if(
+      slots, [&](const ipc::BanSlot& slot) { return !is_free(slot) && prefix_of(slot) == prefix; });
+  return found == slots.end() ? nullptr : &*found;
+}
+
+/// A free place, or that of the ban that would end first.
 ipc::BanSlot* BanTable::place_for(nat::Prefix prefix, ipc::BanReason reason, nat::Tick now) noexcept {
   const auto slots = places_of(prefix);
-  const auto same = std::ranges::find_if(
-      slots, [&](const ipc::BanSlot& slot) { return !is_free(slot) && prefix_of(slot) == prefix; });
-  if (same != slots.end()) return &*same;
   auto place = std::ranges::find_if(slots, is_free);
   if (place == slots.end()) {
     const auto left = [&](const ipc::BanSlot& slot) noexcept {
@@ -86,12 +96,10 @@ ipc::BanSlot* BanTable::place_for(nat::Prefix prefix, ipc::BanReason reason, nat
 }
 
 bool BanTable::lift(nat::Prefix prefix) noexcept {
-  for (auto& slot : places_of(prefix)) {
-    if (is_free(slot) || prefix_of(slot) != prefix) continue;
-    free(slot);
-    return true;
-  }
-  return false;
+  auto* const slot = find(prefix);
+  if (slot == nullptr) return false;
+  free(*slot);
+  return true;
 }
 
 void BanTable::free(ipc::BanSlot& slot) noexcept {

@@ -18,7 +18,7 @@ namespace pinhole::dataplane {
 class BanTable {
  public:
   static constexpr std::size_t kWays = 8;
-  static constexpr std::size_t kPrefixes = 64;  // the last places of the table
+  static constexpr std::size_t kPrefixes = ipc::kBanPrefixes;  // the last places of the table
   static constexpr std::uint32_t kCapacity = 8192 + kPrefixes;
 
   /// \param slots  kCapacity of them, all free
@@ -31,7 +31,8 @@ class BanTable {
 
   /// Whether a source is banned; counts the hit. Cost: two lines, and sixteen while there are prefixes.
   [[nodiscard]] bool hits(nat::Ipv4Address source, nat::Tick now) noexcept;
-  /// Bans, or gives a ban another end. \return false when there is no room
+  /// Bans, or gives a ban another end; that of a worker (any reason but manual) changes none of an operator,
+  /// and makes none end earlier. \return false when there is no room
   bool ban(nat::Prefix prefix, ipc::BanReason reason, nat::Tick until, nat::Tick now) noexcept;
   /// \return false when there was no such ban
   bool lift(nat::Prefix prefix) noexcept;
@@ -41,6 +42,7 @@ class BanTable {
  private:
   [[nodiscard]] std::span<ipc::BanSlot> set_of(nat::Ipv4Address address) noexcept;
   [[nodiscard]] std::span<ipc::BanSlot> places_of(nat::Prefix prefix) noexcept;
+  [[nodiscard]] ipc::BanSlot* find(nat::Prefix prefix) noexcept;
   [[nodiscard]] ipc::BanSlot* place_for(nat::Prefix prefix, ipc::BanReason reason, nat::Tick now) noexcept;
   void free(ipc::BanSlot& slot) noexcept;
 

@@ -27,8 +27,10 @@ class Bucket {
     const std::uint64_t cost = kUnitsPerSecond / rate.per_s;
     const std::uint64_t full = cost * rate.burst;
     const std::uint64_t time = now * (kUnitsPerSecond / nat::kTicksPerSecond);
-    // What is further away than a whole burst was noted under a larger one, or before the ticks wrapped.
-    paid_until_ = std::clamp(paid_until_, time, time + full);
+    // What is further away than a whole burst was noted under a larger one, or before the ticks wrapped, and
+    // says nothing of what was taken lately: the bucket begins anew.
+    if (paid_until_ > time + full) paid_until_ = time;
+    paid_until_ = std::max(paid_until_, time);
     if (paid_until_ + cost > time + full) return Taken::over;
     paid_until_ += cost;
     const std::uint64_t used = paid_until_ - time;

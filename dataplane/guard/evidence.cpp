@@ -14,8 +14,17 @@ namespace {
 
 namespace sip = alg::sip;
 
+/// A server may read any of them.
+std::string_view* place_of_agent(Evidence& evidence) noexcept {
+  for (auto& place : evidence.user_agents) {
+    if (place.empty()) return &place;
+  }
+  evidence.too_many_agents = true;
+  return nullptr;
+}
+
 std::string_view* place_of(std::string_view name, Evidence& evidence) noexcept {
-  if (sip::equals(name, "user-agent")) return &evidence.user_agent;
+  if (sip::equals(name, "user-agent")) return place_of_agent(evidence);
   if (sip::equals(name, "authorization") || sip::equals(name, "proxy-authorization")) {
     return &evidence.credentials;
   }

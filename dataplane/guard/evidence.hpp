@@ -10,13 +10,16 @@
 namespace pinhole::dataplane {
 
 struct Evidence {
-  std::string_view user_agent;
-  std::string_view credentials;  // of Authorization or Proxy-Authorization
-  std::string_view challenge;    // of WWW-Authenticate or Proxy-Authenticate
+  static constexpr std::size_t kMostAgents = 4;
+
+  std::array<std::string_view, kMostAgents> user_agents;  // empty from the first that there is not
+  bool too_many_agents = false;                           // there was one more
+  std::string_view credentials;                           // of Authorization or Proxy-Authorization
+  std::string_view challenge;                             // of WWW-Authenticate or Proxy-Authenticate
 };
 
-/// Reads the header lines, the first of each kind. Cost: a look at each byte for line ends, and one at each
-/// name.
+/// Reads the header lines: the first of each kind, but every User-Agent. Cost: a look at each byte for line
+/// ends, and one at each name.
 [[nodiscard]] Evidence read_evidence(std::string_view message) noexcept;
 
 /// A parameter of a challenge or of credentials, without its quotes (RFC 7616 section 3.3 and 3.4).

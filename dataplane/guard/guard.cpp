@@ -21,6 +21,16 @@ Answer drop(DropReason reason) noexcept {
   return {.verdict = Verdict::drop, .reason = reason};
 }
 
+/// What goes on in a dialog does not: calls that live can end. No call needs these two, and a tag can be made
+/// up.
+bool begins_something(const alg::sip::Summary& summary) noexcept {
+  return summary.to_tag.empty() || summary.method == Method::register_ || summary.method == Method::options;
+}
+
+bool is_sound(nat::Prefix prefix) noexcept {
+  return prefix.length <= 32;
+}
+
 }  // namespace
 
 Guard::Guard(const GuardParts& parts, const Steering& steering, EventSink& events,
@@ -44,7 +54,7 @@ Guard::Guard(const GuardParts& parts, const Steering& steering, nat::Carver memo
 }
 
 Answer Guard::judge(const alg::sip::MessageView& view, const alg::Message& message) noexcept {
-  if (message.again || (!limits_->enabled && bans_.empty())) return {};
+  if (message.again || !message.judged || (!limits_->enabled && bans_.empty())) return {};
   const bool from_inside = message.direction == Direction::outbound;
   const auto inside = message.flow.inside.address;
   const auto remote = message.flow.remote.address;
@@ -68,17 +78,17 @@ Answer Guard::judge_case(Case& message) noexcept {
   const bool is_challenge = !message.is_request && message.from_inside &&
                             (message.summary.status == 401 || message.summary.status == 407);
   if (is_asking_in || is_challenge) message.evidence = read_evidence(message.message.bytes);
-  if (is_asking_in && is_scanner(message)) {
+  const auto scanner = is_asking_in ? scanner_of(message) : std::nullopt;
+  if (scanner) {
     const bool over_tcp = message.message.flow.protocol == nat::Protocol::tcp;
     ban_source(message.sender, message.receiver, outside_.find(message.sender, now_), ipc::BanReason::scanner,
-               over_tcp, message.evidence.user_agent);
+               over_tcp, *scanner);
     return drop(DropReason::drop_sip_scanner);
   }
   message.source = (message.from_inside ? inside_ : outside_).find(message.sender, now_);
   look_for_proof(message);
-  // What goes on in a dialog is let through: calls that live can end.
   if (is_asking_in && message.source != nullptr && message.source->denied && !message.allowed &&
-      message.summary.to_tag.empty()) {
+      begins_something(message.summary)) {
     if (!nat::reached(message.source->denied_until, now_)) return drop(DropReason::drop_sip_denied);
     message.source->denied = false;
   }
@@ -89,7 +99,7 @@ Answer Guard::judge_case(Case& message) noexcept {
 }
 
 std::optional<Answer> Guard::judge_unread(alg::sip::Defect defect, const alg::Message& message) noexcept {
-  if (message.again || message.direction == Direction::outbound) return std::nullopt;
+  if (message.again || !message.judged || message.direction == Direction::outbound) return std::nullopt;
   const auto sender = message.flow.remote.address;
   if (is_banned(sender)) return drop(DropReason::drop_banned);
   // What is no SIP at all may be another application's, on a port that it shares with SIP.
@@ -221,6 +231,7 @@ bool Guard::is_allowed(nat::Ipv4Address address) const noexcept {
 }
 
 bool Guard::allow(nat::Prefix prefix) noexcept {
+  if (!is_sound(prefix)) return false;
   const auto end = allowed_.begin() + allowed_count_;
   if (std::find(allowed_.begin(), end, prefix) != end) return true;
   if (allowed_count_ == allowed_.size()) return false;
@@ -229,6 +240,7 @@ bool Guard::allow(nat::Prefix prefix) noexcept {
 }
 
 bool Guard::disallow(nat::Prefix prefix) noexcept {
+  if (!is_sound(prefix)) return false;
   const auto end = allowed_.begin() + allowed_count_;
   const auto rest = std::remove(allowed_.begin(), end, prefix);
   if (rest == end) return false;
@@ -238,11 +250,16 @@ bool Guard::disallow(nat::Prefix prefix) noexcept {
 
 /// One that was imposed without proof elsewhere spares whom this worker knows to be good.
 bool Guard::ban(const ipc::BanOrder& order, std::uint32_t seconds) noexcept {
+  if (!is_sound(order.prefix) || order.reason > ipc::BanReason::rule) return false;
   const bool is_doubtful =
       order.reason != ipc::BanReason::manual && !order.proven && order.prefix.length == 32;
   const auto* const source = is_doubtful ? outside_.find(order.prefix.address, now_) : nullptr;
   if (source != nullptr && source->known) return false;
   return bans_.ban(order.prefix, order.reason, now_ + nat::ticks_from_s(seconds), now_);
+}
+
+bool Guard::lift(const ipc::BanOrder& order) noexcept {
+  return is_sound(order.prefix) && bans_.lift(order.prefix);
 }
 
 void Guard::ban_by_rule(std::string_view rule, const alg::Message& message) noexcept {

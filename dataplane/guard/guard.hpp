@@ -73,9 +73,9 @@ class Guard final : public alg::sip::Screen {
   /// A rule of the policy bans who sent a message. It holds for sources outside alone.
   void ban_by_rule(std::string_view rule, const alg::Message& message) noexcept;
 
-  /// What control orders. \return false when it did nothing
+  /// What control orders, checked as all that comes by shared memory. \return false when it did nothing
   bool ban(const ipc::BanOrder& order, std::uint32_t seconds) noexcept;
-  bool lift(const ipc::BanOrder& order) noexcept { return bans_.lift(order.prefix); }
+  bool lift(const ipc::BanOrder& order) noexcept;
   bool allow(nat::Prefix prefix) noexcept;
   bool disallow(nat::Prefix prefix) noexcept;
 
@@ -114,7 +114,7 @@ class Guard final : public alg::sip::Screen {
         nat::CounterBlock<WorkerCounter>& counters) noexcept;
   [[nodiscard]] alg::Answer judge_case(Case& message) noexcept;
   [[nodiscard]] bool is_allowed(nat::Ipv4Address address) const noexcept;
-  [[nodiscard]] bool is_scanner(const Case& message) noexcept;
+  [[nodiscard]] std::optional<std::string_view> scanner_of(const Case& message) const noexcept;
   void look_for_proof(Case& message) noexcept;
   void note_request(Case& message) noexcept;
   void learn_of_receiver(const Case& message) noexcept;

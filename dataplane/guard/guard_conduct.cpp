@@ -20,11 +20,16 @@ bool is_missing(std::uint16_t status) noexcept {
 
 }  // namespace
 
-bool Guard::is_scanner(const Case& message) noexcept {
-  if (message.evidence.user_agent.empty()) return false;
-  const AnyCase agent(message.evidence.user_agent);
-  return std::ranges::any_of(limits_->scanner_list(),
-                             [&](const ipc::Text<30>& part) noexcept { return agent.contains(part.view()); });
+/// \return the User-Agent of a scanner, nothing when there is none
+std::optional<std::string_view> Guard::scanner_of(const Case& message) const noexcept {
+  for (const auto text : message.evidence.user_agents) {
+    if (text.empty()) break;
+    const AnyCase agent(text);
+    const auto is_in = [&](const ipc::Text<30>& part) noexcept { return agent.contains(part.view()); };
+    if (std::ranges::any_of(limits_->scanner_list(), is_in)) return text;
+  }
+  if (!message.evidence.too_many_agents) return std::nullopt;
+  return message.evidence.user_agents.front();  // it hides one among many
 }
 
 /// Looks whether the sender gives back what only it can have got.
@@ -103,8 +108,13 @@ void Guard::note_answer(const Case& message, Source& receiver) noexcept {
   if (is_missing(summary.status) && is_certain) count_missing(message, receiver);
   const bool is_counted = summary.method == Method::invite || summary.method == Method::register_;
   if (!is_counted || !limits_->refusals.contains(summary.status)) return;
-  if (is_certain) return count_refusal(receiver, message.receiver);
-  receiver.refused_tag = short_hash_of(summary.to_tag);
+  const auto tag = short_hash_of(summary.to_tag);
+  if (!is_certain) {
+    receiver.refused_tag = tag;
+  } else if (tag == 0 || tag != receiver.counted_tag) {  // it is sent again until it is acknowledged
+    receiver.counted_tag = tag;
+    count_refusal(receiver, message.receiver);
+  }
 }
 
 void Guard::count_refusal(Source& source, nat::Ipv4Address address) noexcept {

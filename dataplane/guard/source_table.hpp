@@ -66,6 +66,7 @@ struct Source {
   std::uint64_t asked = 0;  // for addresses that nobody has: a bit for the hash of each
   nat::Tick denied_until = 0;
   std::uint32_t refused_tag = 0;  // of the last refusal that nobody has acknowledged yet, as a hash
+  std::uint32_t counted_tag = 0;  // of the last one that was counted without that
 
   void issue(std::uint32_t hash) noexcept {
     if (gives_back(hash)) return;

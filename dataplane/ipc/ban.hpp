@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
@@ -25,8 +26,7 @@ enum class BanReason : std::uint8_t {
 };
 
 [[nodiscard]] constexpr std::string_view name(BanReason reason) noexcept {
-  constexpr std::array<std::string_view, 5> kNames = {"manual", "scanner", "failed_auth", "harvest",
-                                                      "rule"};
+  constexpr std::array<std::string_view, 5> kNames = {"manual", "scanner", "failed_auth", "harvest", "rule"};
   const auto index = static_cast<std::size_t>(reason);
   return index < kNames.size() ? kNames[index] : "manual";
 }
@@ -39,6 +39,9 @@ struct BanOrder {
   std::uint8_t reserved = 0;
 };
 static_assert(std::is_trivially_copyable_v<BanOrder> && sizeof(BanOrder) == 8);
+
+/// So many bans of more than one address does a worker have room for.
+inline constexpr std::size_t kBanPrefixes = 64;
 
 /// One ban in the table of a worker. Written by its worker only.
 struct BanSlot {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// What can be changed while calls live: the switch of the SIP gateway, limits, and the rules for messages. One image
-// of fixed size without pointers; two of them lie in shared memory, of which workers use one.
+// What can be changed while calls live: the switch of the SIP gateway, limits, and the rules for messages.
+// One image of fixed size without pointers; two of them lie in shared memory, of which workers use one.
 //
 // A change is a generation, whatever of the image it changes:
 //
@@ -25,6 +25,7 @@ namespace pinhole::ipc {
 
 struct PolicyImage {
   SipSwitch sip;
+  SipSwitch sip_configured;  // what the configuration says, however the switch was turned since
   RateLimits rates;
   alg::sip::RuleSet rules;
 };

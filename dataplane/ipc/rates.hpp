@@ -19,6 +19,8 @@ namespace pinhole::ipc {
 
 /// A token bucket: so many a second, and a burst after a pause.
 struct Rate {
+  static constexpr std::uint32_t kMost = 10'000'000;  // of either
+
   std::uint32_t per_s = 0;  // 0: no limit
   std::uint32_t burst = 1;
 };
@@ -92,5 +94,25 @@ struct RateLimits {
   }
 };
 static_assert(std::is_trivially_copyable_v<RateLimits>);
+
+[[nodiscard]] constexpr bool is_sound(const Rate& rate) noexcept {
+  return rate.per_s <= Rate::kMost && rate.burst >= 1 && rate.burst <= Rate::kMost;
+}
+
+[[nodiscard]] constexpr bool is_sound(const ClassRates& rates) noexcept {
+  return is_sound(rates.known) && is_sound(rates.unknown) && is_sound(rates.all_unknown);
+}
+
+/// Whether every number is one that the configuration may give. What came by shared memory is asked.
+[[nodiscard]] inline bool is_sound(const RateLimits& limits) noexcept {
+  const auto all_sound = [](const auto&... rates) noexcept { return (is_sound(rates) && ...); };
+  return limits.warn_percent <= 100 && limits.allowed_count <= RateLimits::kMaxAllowed &&
+         limits.scanner_count <= RateLimits::kMaxScanners &&
+         all_sound(limits.sources, limits.inside, limits.subscribers, limits.servers, limits.flows,
+                   limits.fragments, limits.malformed) &&
+         std::ranges::all_of(limits.methods, [](const Rate& rate) noexcept { return is_sound(rate); }) &&
+         std::ranges::all_of(limits.allow_list(),
+                             [](nat::Prefix prefix) noexcept { return prefix.length <= 32; });
+}
 
 }  // namespace pinhole::ipc

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/ban_store.hpp"
 
-#include <sys/stat.h>
-
 #include <catch2/catch.hpp>
 
-#include <filesystem>
-#include <fstream>
 #include <memory>
 
-#include "tests/control/fake_link.hpp"
-#include "tests/control/nat_log/temporary_directory.hpp"
+#include "tests/control/ban_scene.hpp"
 
 using namespace pinhole;
 using namespace pinhole::control;
@@ -21,44 +16,9 @@ using std::chrono::seconds;
 
 namespace {
 
-nat::Prefix prefix(const char* text) {
-  return nat::Prefix::parse(text).value();
+nat::Prefix subnet(std::uint32_t number) {
+  return {nat::Ipv4Address::from_host(0x14000000 + (number << 8U)), 24};
 }
-const nat::Prefix kStranger = prefix("198.51.100.66");
-
-struct Scene {
-  explicit Scene(const config::Protection& with = {}) : protection(with) { start(); }
-
-  /// Control begins, or begins again.
-  void start() { store = std::make_unique<BanStore>(protection, file(), link.moment); }
-  void attach() { store->attach(link, 2, link.moment); }
-  [[nodiscard]] std::string file() const { return (directory.path() / "deep/state.db").string(); }
-
-  void banned(BanReason reason = BanReason::failed_auth, bool proven = true, const char* detail = "alice") {
-    ipc::Event event;
-    event.type = ipc::EventType::guard;
-    event.guard = {
-        .news = ipc::GuardNews::banned, .reason = reason, .proven = proven, .source = kStranger.address};
-    event.guard.detail.assign(detail);
-    store->on_event(event, link.moment);
-    store->run(link.moment);
-  }
-  void pass(seconds time) {
-    link.pass(time);
-    store->run(link.moment);
-  }
-  [[nodiscard]] std::vector<BanRow> rows() const { return store->rows({}, link.moment).rows; }
-  /// For how long the last ban of each worker was ordered; 0: none was.
-  std::uint32_t ordered_s() {
-    const auto sent = link.take(CommandType::ban);
-    return sent.empty() ? 0 : sent.back().command.seconds;
-  }
-
-  config::Protection protection;
-  TemporaryDirectory directory;
-  FakeLink link{2, 1};
-  std::unique_ptr<BanStore> store;
-};
 
 }  // namespace
 
@@ -118,36 +78,6 @@ TEST_CASE("a second word of the same ban makes it no longer", "[control][bans]")
   CHECK(scene.rows()[0].level == 0);
 }
 
-TEST_CASE("bans and allowed sources outlive control and the data plane", "[control][bans]") {
-  Scene scene;
-  scene.attach();
-  scene.banned();
-  REQUIRE(scene.store->add({.prefix = prefix("192.0.2.0/24"), .seconds = 7200, .note = "ticket 7"},
-                           scene.link.moment));
-  REQUIRE(scene.store->allow(prefix("203.0.113.9")));
-  scene.link.pass(seconds(60));
-  scene.link.sent.clear();
-
-  scene.start();  // without any word of farewell to the one before
-  const auto rows = scene.rows();
-  REQUIRE(rows.size() == 2);
-  CHECK(rows[0].prefix == prefix("192.0.2.0/24"));
-  CHECK(rows[0].reason == BanReason::manual);
-  CHECK(rows[0].detail == "ticket 7");
-  CHECK(rows[1].prefix == kStranger);
-  scene.attach();
-  const auto sent = scene.link.take(CommandType::ban);
-  CHECK(sent.size() == 4);
-  for (const auto& one : sent) {
-    CHECK(one.command.seconds == (one.command.ban.prefix == kStranger ? 240 : 7140));
-  }
-  REQUIRE(scene.link.take(CommandType::allow).size() == 2);
-  // The next ban is longer, as it would have been without a restart.
-  scene.pass(seconds(240));
-  scene.banned();
-  CHECK(scene.ordered_s() == 1200);
-}
-
 TEST_CASE("an operator bans, lifts and allows; allow lists win", "[control][bans]") {
   config::Protection protection;
   protection.allow = {prefix("203.0.113.0/24")};
@@ -162,9 +92,10 @@ TEST_CASE("an operator bans, lifts and allows; allow lists win", "[control][bans
   REQUIRE(scene.store->lift(kStranger, moment));
   CHECK(scene.link.take(CommandType::lift_ban).size() == 2);
   CHECK(scene.store->lift(kStranger, moment).error().code == ErrorCode::not_found);
+  CHECK(scene.link.take(CommandType::lift_ban).size() == 2);
 
-  REQUIRE(scene.store->allow(kStranger));
-  REQUIRE(scene.store->allow(kStranger));
+  REQUIRE(scene.store->allow(kStranger, moment));
+  REQUIRE(scene.store->allow(kStranger, moment));
   CHECK(scene.link.take(CommandType::allow).size() == 2);
   CHECK(scene.store->allow_list().size() == 2);
   // A worker that has not heard of it yet bans in vain.
@@ -176,24 +107,169 @@ TEST_CASE("an operator bans, lifts and allows; allow lists win", "[control][bans
   REQUIRE(scene.store->add({.prefix = kStranger, .seconds = 60, .note = {}}, moment));
   CHECK(scene.rows()[0].allowed);
 
-  REQUIRE(scene.store->disallow(kStranger));
+  REQUIRE(scene.store->disallow(kStranger, moment));
   CHECK(scene.link.take(CommandType::disallow).size() == 2);
-  CHECK(scene.store->disallow(kStranger).error().code == ErrorCode::not_found);
-  CHECK(scene.store->disallow(prefix("203.0.113.0/24")).error().code == ErrorCode::conflict);
+  CHECK(scene.store->disallow(kStranger, moment).error().code == ErrorCode::not_found);
+  CHECK(scene.store->disallow(prefix("203.0.113.0/24"), moment).error().code == ErrorCode::conflict);
 }
 
-TEST_CASE("orders wait while a ring is full, and are sent in their order", "[control][bans]") {
+TEST_CASE("orders wait while a ring is full, and say what holds when they are sent", "[control][bans]") {
   Scene scene;
   scene.attach();
   scene.link.ring_full = true;
-  REQUIRE(scene.store->add({.prefix = kStranger, .seconds = 60, .note = {}}, scene.link.moment));
-  REQUIRE(scene.store->lift(kStranger, scene.link.moment));
+  const auto lifted = prefix("192.0.2.9");
+  const auto over = prefix("192.0.2.10");
+  REQUIRE(scene.store->add(order(kStranger, 60), scene.link.moment));
+  REQUIRE(scene.store->add(order(over, 5), scene.link.moment));
+  REQUIRE(scene.store->add(order(lifted, 60), scene.link.moment));
+  REQUIRE(scene.store->lift(lifted, scene.link.moment));
+  scene.pass(seconds(20));
   CHECK(scene.link.sent.empty());
   scene.link.ring_full = false;
   scene.store->run(scene.link.moment);
-  REQUIRE(scene.link.sent.size() == 4);
-  CHECK(scene.link.sent[0].command.type == CommandType::ban);
+  REQUIRE(scene.link.sent.size() == 6);
+  CHECK(scene.link.sent[0].command.type == CommandType::lift_ban);
   CHECK(scene.link.sent[1].command.type == CommandType::lift_ban);
+  CHECK(scene.link.sent[2].command.type == CommandType::ban);
+  CHECK(scene.link.sent[2].command.seconds == 40);
+}
+
+TEST_CASE("a worker gets so many orders at a time, and in the end all that hold", "[control][bans]") {
+  Scene scene;
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    const auto host = nat::Prefix{nat::Ipv4Address::from_host(0x14000000 + i), 32};
+    REQUIRE(scene.store->add(order(host), scene.link.moment));
+  }
+  scene.attach();
+  CHECK(scene.link.sent.size() == 2 * BanStore::kOrdersPerRun);
+  REQUIRE(scene.store->add(order(kStranger), scene.link.moment));
+  CHECK(scene.link.sent.size() == 2 * BanStore::kOrdersPerRun);
+  for (std::size_t run = 2; run <= 3; ++run) {
+    scene.store->run(scene.link.moment);
+    CHECK(scene.link.sent.size() == 2 * run * BanStore::kOrdersPerRun);
+  }
+  scene.store->run(scene.link.moment);
+  CHECK(scene.link.take(CommandType::ban).size() == std::size_t{2} * 101);
+}
+
+TEST_CASE("a worker that takes no orders costs little memory", "[control][bans]") {
+  config::Protection protection;
+  Scene scene(protection);
+  scene.store = std::make_unique<BanStore>(protection, "", scene.link.moment);
+  scene.attach();
+  scene.link.ring_full = true;
+  for (std::uint32_t i = 0; i < 2 * BanStore::kMaxRecords + 100; ++i) {
+    const auto host = nat::Prefix{nat::Ipv4Address::from_host(0x14000000 + i), 32};
+    REQUIRE(scene.store->add(order(host), scene.link.moment));
+  }
+  // Nor may allowances be taken back that it will not hear of.
+  CHECK(scene.store->allow(kStranger, scene.link.moment).error().code == ErrorCode::unavailable);
+  scene.link.ring_full = false;
+  for (int i = 0; i < 1000; ++i) scene.store->run(scene.link.moment);
+  CHECK(scene.link.take(CommandType::ban).size() == 2 * BanStore::kMaxRecords);
+  CHECK(scene.link.take(CommandType::lift_ban).size() == 2 * BanStore::kMaxRecords);
+  CHECK(scene.store->allow(kStranger, scene.link.moment));
+}
+
+TEST_CASE("an allowance that is taken back makes room before the next one comes", "[control][bans]") {
+  Scene scene;
+  scene.attach();
+  REQUIRE(scene.store->allow(prefix("203.0.113.9"), scene.link.moment));
+  scene.link.sent.clear();
+  scene.link.ring_full = true;
+  REQUIRE(scene.store->allow(prefix("192.0.2.1"), scene.link.moment));
+  REQUIRE(scene.store->disallow(prefix("203.0.113.9"), scene.link.moment));
+  scene.link.ring_full = false;
+  scene.store->run(scene.link.moment);
+  REQUIRE(scene.link.sent.size() == 4);
+  CHECK(scene.link.sent[0].command.type == CommandType::disallow);
+  CHECK(scene.link.sent[1].command.type == CommandType::allow);
+}
+
+TEST_CASE("setting the wall clock makes no ban longer or shorter", "[control][bans]") {
+  const auto jump = GENERATE(std::chrono::hours(-48), std::chrono::hours(48));
+  Scene scene;
+  scene.attach();
+  scene.banned();
+  scene.link.moment.wall += jump;
+  scene.pass(seconds(100));
+  CHECK(scene.store->size(scene.link.moment) == 1);
+  REQUIRE(scene.rows().size() == 1);
+  CHECK(scene.rows()[0].until == scene.link.moment.wall + seconds(200));
+  static_cast<void>(scene.ordered_s());
+  scene.banned();
+  CHECK(scene.ordered_s() == 200);
+  scene.pass(seconds(199));
+  CHECK(scene.rows().size() == 1);
+  CHECK(scene.link.take(CommandType::lift_ban).empty());
+  scene.pass(seconds(1));
+  CHECK(scene.rows().empty());
+  CHECK(scene.link.take(CommandType::lift_ban).size() == 2);
+  scene.pass(seconds(1));
+  CHECK(scene.link.take(CommandType::lift_ban).empty());
+}
+
+TEST_CASE("no ban is longer than a worker can count", "[control][bans]") {
+  Scene scene;
+  scene.attach();
+  const auto row = scene.store->add(order(kStranger, ~std::uint32_t{0}), scene.link.moment);
+  REQUIRE(row);
+  CHECK(row->until == scene.link.moment.wall + BanStore::kLongest);
+  CHECK(scene.ordered_s() == 31'536'000);
+}
+
+TEST_CASE("a ban that only a worker knows of can be lifted", "[control][bans]") {
+  Scene scene;
+  scene.attach();
+  auto& slot = scene.link.ban_slots.emplace_back(4)[2];
+  slot.address.store(kStranger.address.value.raw());
+  CHECK(scene.store->lift(kStranger, scene.link.moment).error().code == ErrorCode::not_found);
+  // It may have banned since it was looked at.
+  CHECK(scene.link.take(CommandType::lift_ban).size() == 2);
+  slot.until.store(1);
+  CHECK(scene.store->lift(kStranger, scene.link.moment));
+  CHECK(scene.link.take(CommandType::lift_ban).size() == 2);
+}
+
+TEST_CASE("as many subnets can be banned as workers have room for", "[control][bans]") {
+  Scene scene;
+  scene.attach();
+  const auto moment = scene.link.moment;
+  REQUIRE(scene.store->add(order(subnet(0), 5), moment));
+  for (std::uint32_t i = 1; i < ipc::kBanPrefixes; ++i) REQUIRE(scene.store->add(order(subnet(i)), moment));
+  const auto refused = scene.store->add(order(subnet(64)), moment);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::range);
+  CHECK(
+      refused.error().message ==
+      "prefix: 64 subnets are banned already, which is as many as workers have room for; lift one, or give a "
+      "shorter prefix");
+  CHECK(scene.store->add(order(subnet(1), 600), moment));
+  CHECK(scene.store->add(order(kStranger), moment));
+  scene.pass(seconds(5));
+  CHECK(scene.store->add(order(subnet(64)), scene.link.moment));
+}
+
+TEST_CASE("an operator's ban does not make up for what a source did before", "[control][bans]") {
+  Scene scene;
+  scene.attach();
+  for (const std::uint32_t expected : {300U, 1200U}) {
+    scene.banned();
+    scene.pass(seconds(expected));
+  }
+  REQUIRE(scene.store->add(order(kStranger), scene.link.moment));
+  scene.pass(seconds(60));
+  scene.banned();
+  CHECK(scene.ordered_s() == 4800);
+}
+
+TEST_CASE("an operator's ban does not count against a source", "[control][bans]") {
+  Scene scene;
+  scene.attach();
+  REQUIRE(scene.store->add(order(kStranger), scene.link.moment));
+  scene.pass(seconds(60));
+  scene.banned();
+  CHECK(scene.ordered_s() == 300);
 }
 
 TEST_CASE("hits are summed over the workers", "[control][bans]") {
@@ -227,19 +303,4 @@ TEST_CASE("there are so many bans and no more, and those of operators go last", 
   }
   CHECK(scene.store->size(scene.link.moment) == BanStore::kMaxRecords);
   CHECK(scene.store->lift(kStranger, scene.link.moment));
-}
-
-TEST_CASE("a file that cannot be used costs the memory of bans and nothing else", "[control][bans]") {
-  Scene scene;
-  scene.store.reset();
-  const std::string bad = (scene.directory.path() / "bad.db").string();
-  {
-    std::ofstream file(bad);
-    file << std::string(4096, 'x');
-  }
-  BanStore store(scene.protection, bad, scene.link.moment);
-  CHECK_FALSE(store.problem().empty());
-  store.attach(scene.link, 2, scene.link.moment);
-  REQUIRE(store.add({.prefix = kStranger, .seconds = 60, .note = {}}, scene.link.moment));
-  CHECK(store.rows({}, scene.link.moment).rows.size() == 1);
 }

@@ -138,6 +138,13 @@ TEST_CASE("bans and allowed sources are ordered by address or subnet", "[control
     CHECK(fail(model, method, R"({"prefix": "198.51.100.66:5060"})").code == ErrorCode::range);
   }
   CHECK(fail(model, "ban.add", R"({"prefix": "198.51.100.66", "seconds": 0})").code == ErrorCode::range);
+  const auto with_note = [](std::size_t bytes) {
+    return R"({"prefix": "198.51.100.66", "note": ")" + std::string(bytes, 'n') + "\"}";
+  };
+  static_cast<void>(run(model, "ban.add", with_note(200).c_str()));
+  CHECK(model.turns.banned->note.size() == 200);
+  CHECK(fail(model, "ban.add", with_note(201).c_str()).message ==
+        "note: found 201 bytes; allowed is up to 200");
 }
 
 TEST_CASE("a capture is ordered with its limits and one filter", "[control][commands][capture][AC-25]") {

@@ -143,6 +143,17 @@ TEST_CASE("a host has as many calls as it may, until one of them has ended", "[d
   }
 }
 
+TEST_CASE("a To tag that no call has lets nobody over a limit", "[dataplane][call_limits]") {
+  Lab lab({.limits = {.per_host = 1}});
+  const auto phone = lab.phone_of(0);
+  auto made_up = invite(phone, "1");
+  made_up.to_tag = "made-up";
+  REQUIRE(begins(lab, 0, made_up));
+  made_up.call_id = "2";
+  CHECK_FALSE(begins(lab, 0, made_up));
+  CHECK(live(lab[0].calls) == 1);
+}
+
 TEST_CASE("a call that is tried again counts as one, and is asked about again", "[dataplane][call_limits]") {
   Lab lab({.limits = {.per_host = 1}});
   const auto phone = lab.phone_of(0);

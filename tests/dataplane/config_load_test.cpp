@@ -195,7 +195,9 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                     .limits = {35, 36, 37, 38, 39},
                     .log = {"/var/log/calls.jsonl", 40, 41}};
   expected.icmp = {0};
-  expected.control = {"/tmp/s", "voice", 9};
+  expected.control.socket = "/tmp/s";
+  expected.control.group = "voice";
+  expected.control.linger_s = 9;
   CHECK(*config == expected);
 }
 

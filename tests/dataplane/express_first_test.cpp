@@ -29,7 +29,6 @@ struct Result {
   std::multiset<std::string> sent;  // outside, without what depends on the port that was drawn
   std::map<std::string, std::uint64_t> drops;
   std::vector<std::uint64_t> counts;
-  std::uint64_t express = 0;
 };
 
 /// A rule about a prefix that nobody sends to: where anything is left untranslated, every first packet has to
@@ -58,7 +57,6 @@ Result run(const config::Config& config, const Bursts& bursts) {
     }
   }
   result.drops = lab.drops();
-  result.express = lab.count(WorkerCounter::express);
   for (const auto counter :
        {WorkerCounter::rx_packets, WorkerCounter::rx_bytes, WorkerCounter::translated_out})
     result.counts.push_back(lab.count(counter));
@@ -72,10 +70,11 @@ void check_both_paths(config::Config config, const Bursts& bursts) {
   const auto express = run(config, bursts);
   keep_first_packets_regular(config);
   const auto regular = run(config, bursts);
+  for (const auto& [reason, count] : express.drops) UNSCOPED_INFO("express " << reason << " " << count);
+  for (const auto& [reason, count] : regular.drops) UNSCOPED_INFO("regular " << reason << " " << count);
   CHECK(express.drops == regular.drops);
   CHECK(express.counts == regular.counts);
   REQUIRE(express.sent == regular.sent);
-  CHECK(express.express >= regular.express);  // a second packet in one burst may follow at once
 }
 
 /// Bursts of packets of a few hundred flows, old and new.
@@ -146,7 +145,8 @@ TEST_CASE("first packets come out of either path the same", "[dataplane][express
             spec.destination.address = address("203.0.113.255");  // a broadcast
             break;
           case 7:
-            spec.destination.address = address("203.0.113.1");  // ours: it turns round
+            // Ours: it turns round. To a port that is never drawn, so that it meets nobody by chance.
+            spec.destination = endpoint("203.0.113.1", 53);
             break;
           case 8:
             spec.destination.address = address("10.0.0.5");

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Protection on the wire: what a worker lets in from outside, to a server inside that anybody may reach.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "dataplane/context.hpp"
 #include "tests/support/pipeline_lab.hpp"
@@ -60,6 +62,24 @@ class Lab {
     spec.tcp_flags = nat::TcpHeader::kSyn;
     return !pipeline_.send(kOutside, spec).empty();
   }
+  /// A segment of a connection of a source with the server. \return whether it arrives
+  bool passes(Endpoint source, bool from_server, std::uint32_t sequence, std::uint32_t acknowledgement,
+              unsigned flags, const std::string& text = {}) {
+    FrameSpec spec{.protocol = nat::kIpProtocolTcp,
+                   .source = from_server ? kServer : source,
+                   .destination = from_server ? source : kExternal};
+    spec.tcp_sequence = sequence;
+    spec.tcp_acknowledgement = acknowledgement;
+    spec.tcp_flags = static_cast<std::uint8_t>(flags);
+    spec.payload.resize(text.size());
+    if (!text.empty()) std::memcpy(spec.payload.data(), text.data(), text.size());
+    const auto sent = pipeline_.send(from_server ? kInside : kOutside, spec);
+    const auto there = from_server ? kOutside : kInside;  // what goes the other way is an answer
+    return std::ranges::any_of(sent, [&](const Sent& each) {
+      const std::string_view bytes(reinterpret_cast<const char*>(each.frame.data()), each.frame.size());
+      return each.interface == there && bytes.find(text) != std::string_view::npos;
+    });
+  }
   dataplane::Guard& guard() { return pipeline_.context(0).guard; }
 
  private:
@@ -83,6 +103,27 @@ TEST_CASE("a scanner gets to the server with nothing, by whatever way", "[pipeli
   lab.pipeline().pass_s(301);
   CHECK(lab.gets(kStranger, request("OPTIONS")));
   CHECK(lab.pipeline().buffers_in_use() == 0);
+}
+
+TEST_CASE("nobody has another one banned by a forged connection", "[pipeline][guard]") {
+  using nat::TcpHeader;
+  Lab lab;
+  const auto message = request("OPTIONS", "friendly-scanner");
+  constexpr std::uint32_t kFirst = 5000;
+  constexpr std::uint32_t kServerFirst = 7000;
+  REQUIRE(lab.passes(kPhone, false, kFirst, 0, TcpHeader::kSyn));
+  REQUIRE(lab.passes(kPhone, true, kServerFirst, kFirst + 1, TcpHeader::kSyn | TcpHeader::kAck));
+  for (const std::uint32_t guess : {0U, kServerFirst, kServerFirst + 2, kServerFirst + 0x40000000U}) {
+    CHECK_FALSE(lab.passes(kPhone, false, kFirst + 1, guess, TcpHeader::kAck));
+    CHECK_FALSE(lab.passes(kPhone, false, kFirst + 1, guess, TcpHeader::kAck, message));
+  }
+  CHECK(lab.pipeline().dropped(DropReason::drop_sip_scanner) == 0);
+  CHECK(lab.pipeline().count(dataplane::WorkerCounter::ban_made) == 0);
+  CHECK(lab.gets(kPhone, request("OPTIONS")));
+  // Who has got the answer to his SYN is who he says.
+  CHECK_FALSE(lab.passes(kPhone, false, kFirst + 1, kServerFirst + 1, TcpHeader::kAck, message));
+  CHECK(lab.pipeline().dropped(DropReason::drop_sip_scanner) == 1);
+  CHECK(lab.pipeline().count(dataplane::WorkerCounter::ban_made) == 1);
 }
 
 TEST_CASE("who is banned still answers what inside asked him for", "[pipeline][guard]") {
@@ -117,10 +158,10 @@ TEST_CASE("floods of SYNs, fragments and malformed messages are cut", "[pipeline
   for (unsigned i = 0; i < 20; ++i) {
     static_cast<void>(lab.gets_syn({kStranger.address, nat::Be16{static_cast<std::uint16_t>(2000 + i)}}));
     static_cast<void>(lab.gets(kStranger, "INVITE sip:a SIP/2.0\r\n\r\n"));
-    FrameSpec fragment{.source = kStranger, .destination = kExternal, .identification = 77};
-    fragment.fragment = nat::Ipv4Header::kMoreFragments;
-    fragment.payload.resize(64);
-    lab.pipeline().send(kOutside, fragment);
+    FrameSpec later{.source = kStranger, .destination = kExternal};
+    later.identification = static_cast<std::uint16_t>(77 + i);
+    later.fragment = 8;  // in units of eight bytes: its first fragment never comes
+    lab.pipeline().send(kOutside, later);
   }
   CHECK(lab.pipeline().dropped(DropReason::drop_flow_rate) == 15);
   CHECK(lab.pipeline().dropped(DropReason::drop_malformed_rate) == 15);

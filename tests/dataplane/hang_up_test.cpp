@@ -185,7 +185,7 @@ TEST_CASE("a BYE that nobody answers is sent again a few times", "[dataplane][si
   REQUIRE(first.size() == 2);
   CHECK(call.out(answer_to(first[0].text, "200 OK")).empty());
   std::size_t again = 0;
-  for (unsigned second = 0; second < 40; ++second) {
+  for (unsigned second = 0; second < 60; ++second) {
     call.lab.pass_s(1);
     for (const auto& sent : call.run()) {
       ++again;

@@ -67,9 +67,12 @@ struct Scene {
   }
 
   /// Whether a message passes.
-  bool out(const std::string& text) { return lab.send(kInside, datagram(phone, kProxy, text)).size() == 1; }
-  bool in(const std::string& text) {
-    return lab.send(kOutside, datagram(kProxy, external, text)).size() == 1;
+  bool out(const std::string& text) { return passes(kInside, kOutside, datagram(phone, kProxy, text)); }
+  bool in(const std::string& text) { return passes(kOutside, kInside, datagram(kProxy, external, text)); }
+  /// An answer of Pinhole's own goes the other way.
+  bool passes(unsigned from, unsigned to, const FrameSpec& spec) {
+    const auto sent = lab.send(from, spec);
+    return sent.size() == 1 && sent.front().interface == to;
   }
   /// Puts other rules in the place of those that hold.
   void reload(config::Protection protection) {
@@ -84,13 +87,39 @@ struct Scene {
   Endpoint external;
 };
 
+/// Rules, and no limits.
+config::Protection only_rules(std::vector<config::Rule> rules, const config::UnknownByMode& unknown = {}) {
+  config::Protection protection;
+  protection.enabled = false;
+  protection.rules = std::move(rules);
+  protection.unknown = unknown;
+  return protection;
+}
+
 config::Protection dropping(Method method) {
   auto one = rule("one", RuleAction::drop);
   one.methods = {method};
-  return {.rules = {one}, .unknown = {}};
+  return only_rules({one});
 }
 
 }  // namespace
+
+TEST_CASE("limits come and go with the policy", "[dataplane][policy][protection]") {
+  Scene scene(only_rules({}));
+  const auto passed = [&] {
+    int count = 0;
+    for (int i = 0; i < 20; ++i) count += scene.in(request("OPTIONS")) ? 1 : 0;
+    return count;
+  };
+  CHECK(passed() == 20);
+  config::Protection limited;
+  limited.limits.sources.unknown = {.per_s = 1, .burst = 5};
+  limited.limits.sources.known = limited.limits.sources.unknown;
+  scene.reload(limited);
+  CHECK(passed() == 5);
+  scene.reload(only_rules({}));
+  CHECK(passed() == 20);
+}
 
 TEST_CASE("what a rule drops or refuses is dropped under a reason of its own, and counted by the rule",
           "[dataplane][policy][rules]") {
@@ -102,7 +131,7 @@ TEST_CASE("what a rule drops or refuses is dropped under a reason of its own, an
   auto by_lan = rule("by-lan", RuleAction::drop);
   by_lan.interfaces = {"inside"};
   by_lan.methods = {Method::info};
-  Scene scene({.rules = {scanner, registering, by_lan}, .unknown = {}});
+  Scene scene(only_rules({scanner, registering, by_lan}));
 
   const auto scan = request("OPTIONS", "User-Agent: friendly-scanner\r\n");
   CHECK(scene.out(scan));
@@ -139,12 +168,12 @@ TEST_CASE(
       .methods = config::Unknown::drop, .not_sip = config::Unknown::drop, .malformed = config::Unknown::drop};
   for (const bool routes : {false, true}) {
     DYNAMIC_SECTION((routes ? "route" : "nat")) {
-      Scene scene({.rules = {}, .unknown = unknown}, 1, routes);
+      Scene scene(only_rules({}, unknown), 1, routes);
       for (const auto& text : {strange, broken, std::string("hello")}) CHECK(scene.out(text) == routes);
       CHECK(scene.lab.dropped(DropReason::drop_sip_rule) == (routes ? 0 : 3));
       CHECK(scene.out(request("OPTIONS")));
       std::swap(unknown.nat, unknown.route);
-      scene.reload({.rules = {}, .unknown = unknown});
+      scene.reload(only_rules({}, unknown));
       for (const auto& text : {strange, broken, std::string("hello")}) CHECK(scene.out(text) == !routes);
     }
   }
@@ -189,7 +218,7 @@ TEST_CASE("where the gateway is switched off no rule is asked, of calls that it 
 }
 
 TEST_CASE("control is told of what a rule logs, some of it", "[dataplane][policy][rules]") {
-  Scene scene({.rules = {rule("all", RuleAction::log)}, .unknown = {}});
+  Scene scene(only_rules({rule("all", RuleAction::log)}));
   constexpr unsigned kMessages = 200;
   for (unsigned i = 0; i < kMessages; ++i) CHECK(scene.out("what\x1bis this\r\nno more"));
   CHECK(scene.talk.hits(0) == kMessages);

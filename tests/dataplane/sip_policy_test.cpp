@@ -76,7 +76,8 @@ class Lab {
     spec.payload.resize(text.size());
     std::memcpy(spec.payload.data(), text.data(), text.size());
     const auto sent = lab_.send(interface, spec);
-    if (sent.size() != 1) return std::nullopt;
+    // An answer of Pinhole's own goes the other way.
+    if (sent.size() != 1 || sent[0].interface == interface) return std::nullopt;
     constexpr std::size_t kHeaders = 14 + 20 + 8;
     const auto& frame = sent[0].frame;
     return std::string(reinterpret_cast<const char*>(frame.data()) + kHeaders, frame.size() - kHeaders);

@@ -56,7 +56,7 @@ class RefusingScreen final : public alg::sip::Screen {
             .status = 503,
             .retry_after_s = 7};
   }
-  std::optional<alg::Answer> judge_unread(alg::sip::ParseResult, const alg::Message&) noexcept override {
+  std::optional<alg::Answer> judge_unread(alg::sip::Defect, const alg::Message&) noexcept override {
     return std::nullopt;
   }
 

@@ -252,6 +252,9 @@ TEST_CASE("a policy that is damaged, in use or nowhere is refused, and the one i
   SECTION("damaged") {
     PolicyTalk::image(slot).rules.rule_count = 60000;
   }
+  SECTION("with limits that are damaged") {
+    PolicyTalk::image(slot).rates.warn_percent = 200;
+  }
   SECTION("in use") {
     slot = card().slot;
   }

@@ -16,6 +16,7 @@ from support.lab import INSIDE, OUTSIDE, Lab, build_directory, wait_for
 from support.phone import Dialog, Phone
 
 CONNECTIONS = 1000
+SLOW_READERS = 70  # more than there may be connections
 ANSWER_S = 2.0  # by which pinholectl is answered, on a machine that is busy
 READERS = "daemon"  # a group of every Debian
 
@@ -105,19 +106,29 @@ class ControlSocket(unittest.TestCase):
         """A thousand connections, each with half a request, leave room for one more."""
         with contextlib.ExitStack() as stack:
             for number in range(CONNECTIONS):
-                try:
-                    client = stack.enter_context(Client(path))
-                except OSError:
-                    continue  # its backlog is full: it comes next time
+                client = wait_for("a connection", lambda: self._connected(path), 10, 0.01)
+                stack.enter_context(client)
                 client.send(request("status", number)[:-20])
                 if number % 100 == 0:
                     self._answered(lab)
             self._answered(lab)
+        self.assertIn("others wait for its place", lab.control.log_text())
+
+    @staticmethod
+    def _connected(path):
+        """A connection; None while the backlog of the socket is full."""
+        try:
+            return Client(path)
+        except BlockingIOError:
+            return None
 
     def _beside_slow_readers(self, lab, path):
         """Who asks for much and reads nothing keeps nobody else from being answered."""
         with contextlib.ExitStack() as stack:
-            clients = [stack.enter_context(Client(path, timeout=0.2)) for _ in range(20)]
+            clients = [stack.enter_context(wait_for("a connection", lambda: self._connected(path), 10, 0.01))
+                       for _ in range(SLOW_READERS)]
+            for client in clients:
+                client.socket.settimeout(0.2)
             many = request("stats") * 400
 
             def ask(client):

@@ -124,7 +124,7 @@ class Inbound(unittest.TestCase):
     @staticmethod
     def _refused(lab):
         counters = lab.counters()
-        return counters["drop_no_mapping"] + counters["drop_filtered"]
+        return counters["drop_no_mapping"] + counters["drop_filtered"] + counters["drop_flow_rate"]
 
     @staticmethod
     def _shut(lab):

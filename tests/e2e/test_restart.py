@@ -14,6 +14,7 @@ from support.sipp import MEDIA_STEP, RTP_PACKETS, Sipp
 
 CALLS = 40
 KILLS = 50
+BANNED, ALLOWED = "198.51.100.66", "198.51.100.67"
 LONG_CALLS = 20  # live through all kills
 TICKS = datetime.timedelta(milliseconds=250)  # workers write moments down in tenths of a second
 SHORT_CALLS = 1000  # begin and end all the time; more than there is time for
@@ -63,6 +64,9 @@ class Restart(unittest.TestCase):
             Sipp(lab, lab.outside, "answerer", OUTSIDE, 5060, calls=LONG_CALLS + SHORT_CALLS)
             steady = Sipp(lab, lab.inside, "caller", "10.77.0.12", 5060, remote=f"{OUTSIDE}:5060", calls=LONG_CALLS,
                           rate=LONG_CALLS, hold_ms=600_000, media_port=20000)
+            lab.ctl("ban", "add", BANNED, "--seconds", 3600, "--note", "kept")
+            lab.ctl("allow", "add", ALLOWED)
+            bans, allowed = self._bans(lab), lab.ctl("allow", "list")
             known = self._facts(wait_for("the long calls", lambda: self._confirmed(lab, LONG_CALLS)))
             busy = Sipp(lab, lab.inside, "caller", "10.77.0.11", 5060, remote=f"{OUTSIDE}:5060", calls=SHORT_CALLS,
                         rate=15, hold_ms=500, media_port=40000)
@@ -72,6 +76,8 @@ class Restart(unittest.TestCase):
                 time.sleep(chance.uniform(0, 0.2))
                 lab.start_control()
                 lab.wait_up(10)
+                self.assertEqual((self._bans(lab)[0], lab.ctl("allow", "list")), (bans[0], allowed), f"after kill {kill}")
+                self.assertLess(abs(self._bans(lab)[1] - bans[1]), TICKS, f"after kill {kill}")
                 rows = lab.ctl("calls", "--limit", 1000)["calls"]
                 again = self._facts(row for row in rows if row["inside"].startswith("10.77.0.12:"))
                 self.assertEqual(again.keys(), known.keys(), f"after kill {kill}")
@@ -86,6 +92,13 @@ class Restart(unittest.TestCase):
             wait_for("the short calls to be over and the long ones to be left",
                      lambda: len(lab.ctl("calls", "--limit", 1000)["calls"]) == LONG_CALLS == lab.gauges()["calls"])
             wait_for("the ports of the short calls to shut", lambda: lab.gauges()["pinholes"] == 2 * LONG_CALLS)
+
+    @staticmethod
+    def _bans(lab):
+        """What there is to say of the only ban, and its end."""
+        (row,) = lab.ctl("ban", "list")["bans"]
+        return ([row[name] for name in ("prefix", "reason", "level", "detail")],
+                datetime.datetime.fromisoformat(row["until"].replace("Z", "+00:00")))
 
     @staticmethod
     def _facts(rows):

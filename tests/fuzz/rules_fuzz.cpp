@@ -43,6 +43,7 @@ class Nobody final : public sip::RuleHost {
   void note(std::string_view rule, const Message&) noexcept override {
     for (const char c : rule) sum_ = static_cast<char>(sum_ ^ c);  // each byte is there to be read
   }
+  void ban(std::string_view rule, const Message& message) noexcept override { note(rule, message); }
 
  private:
   char sum_ = 0;

@@ -196,6 +196,7 @@ class Connection final : public StreamHost {
     if (engine_.inject(stream_, from, message, now_, *this)) {
       // The gateway of the test leaves the first character of a message as it is.
       const auto behind = place + message.size();
+      INFO("behind it: " << (behind == all.size() ? 0 : int{all[behind]}) << " " << all.substr(behind, 60));
       CHECK((behind == all.size() || std::string_view("MSB\r").find(all[behind]) != std::string_view::npos));
       ++injected;
     } else if (known) {

@@ -69,6 +69,38 @@ TEST_CASE("a ban that is given again has a new end and keeps its hits", "[guard]
   CHECK(slot->reason.load() == BanReason::failed_auth);
 }
 
+TEST_CASE("a ban of a worker changes none of an operator, and makes none end earlier", "[guard][ban]") {
+  struct Row {
+    const char* what;
+    BanReason first;
+    nat::Tick first_until;
+    BanReason second;
+    nat::Tick second_until;
+    nat::Tick until;  // of what there is then
+    BanReason reason;
+  };
+  using enum BanReason;
+  const nat::Tick now = GENERATE(10U, 0xfffffff0U);  // ticks wrap
+  const auto row = GENERATE(Row{"an operator's", manual, 500, scanner, 100, 500, manual},
+                            Row{"an operator's that is shorter", manual, 100, scanner, 500, 100, manual},
+                            Row{"one that is longer", failed_auth, 500, scanner, 100, 500, failed_auth},
+                            Row{"one that is shorter", failed_auth, 100, scanner, 500, 500, scanner},
+                            Row{"a longer one by an operator", scanner, 500, manual, 100, 100, manual},
+                            Row{"an operator's by an operator", manual, 500, manual, 100, 100, manual},
+                            Row{"an operator's that is over", manual, 0, scanner, 100, 100, scanner});
+  CAPTURE(row.what, now);
+  Table bans;
+  REQUIRE(bans.ban("192.0.2.7", row.first, now + row.first_until, now));
+  REQUIRE(bans.ban("192.0.2.7", row.second, now + row.second_until, now));
+  CHECK(bans.table.size() == 1);
+  CHECK(bans.hits("192.0.2.7", now + row.until - 1));
+  CHECK_FALSE(bans.hits("192.0.2.7", now + row.until));
+  const auto slot = std::find_if(bans.slots.begin(), bans.slots.end(),
+                                 [](const ipc::BanSlot& each) { return each.until.load() != 0; });
+  REQUIRE(slot != bans.slots.end());
+  CHECK(slot->reason.load() == row.reason);
+}
+
 TEST_CASE("a full table gives up what would end first, and nothing of an operator for a worker",
           "[guard][ban]") {
   Table bans;

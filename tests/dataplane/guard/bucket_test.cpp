@@ -64,16 +64,16 @@ TEST_CASE("a warning comes before the limit", "[guard][bucket]") {
   CHECK(seen == std::vector{fine, fine, fine, fine, fine, fine, fine, fine, near, near, over});
 }
 
-TEST_CASE("a bucket under a smaller limit, or after the ticks wrapped, is not shut for ever",
+TEST_CASE("a bucket under a smaller limit, or after the ticks wrapped, begins anew as a full one",
           "[guard][bucket]") {
   Bucket bucket;
   CHECK(taken(bucket, {1, 1000}, 1000, 50) == 1000);
-  CHECK(taken(bucket, {10, 10}, 1, 50) == 0);
+  CHECK(taken(bucket, {10, 10}, 20, 50) == 10);
   CHECK(taken(bucket, {10, 10}, 20, 50 + nat::ticks_from_s(1)) == 10);
 
   Bucket late;
   CHECK(taken(late, {10, 10}, 10, ~nat::Tick{0}) == 10);
-  CHECK(taken(late, {10, 10}, 1, nat::ticks_from_s(2)) == 0);
+  CHECK(taken(late, {10, 10}, 20, nat::ticks_from_s(2)) == 10);
   CHECK(taken(late, {10, 10}, 20, nat::ticks_from_s(3)) == 10);
 }
 

@@ -13,9 +13,24 @@ TEST_CASE("a message is read for who its sender says he is", "[guard][evidence]"
       "Proxy-Authorization: Digest nonce=\"n2\"\r\nProxy-Authenticate: Digest nonce=n3\r\n\r\n"
       "WWW-Authenticate: in the body";
   const auto evidence = dataplane::read_evidence(text);
-  CHECK(evidence.user_agent == "friendly-scanner");
+  CHECK(evidence.user_agents[0] == "friendly-scanner");
+  CHECK(evidence.user_agents[1].empty());
   CHECK(evidence.credentials == "Digest nonce=\"n1\"");
   CHECK(evidence.challenge == "Digest nonce=n3");
+}
+
+TEST_CASE("every User-Agent of a message is read, and that there are too many is told", "[guard][evidence]") {
+  constexpr std::size_t kMost = dataplane::Evidence::kMostAgents;
+  const std::size_t count = GENERATE(0U, 1U, 2U, 4U, 5U, 9U);
+  CAPTURE(count);
+  std::string text = "REGISTER sip:a SIP/2.0\r\nUser-Agent:\r\n";  // an empty one says nothing
+  for (std::size_t i = 0; i < count; ++i) text += "User-Agent: x" + std::to_string(i) + "\r\nTo: a\r\n";
+  text += "\r\n";
+  const auto evidence = dataplane::read_evidence(text);
+  for (std::size_t i = 0; i < kMost; ++i) {
+    CHECK(evidence.user_agents[i] == (i < count ? "x" + std::to_string(i) : std::string{}));
+  }
+  CHECK(evidence.too_many_agents == (count > kMost));
 }
 
 TEST_CASE("a message that ends anywhere is read as far as it goes", "[guard][evidence]") {
@@ -24,7 +39,8 @@ TEST_CASE("a message that ends anywhere is read as far as it goes", "[guard][evi
   for (std::size_t size = 0; size <= text.size(); ++size) {
     const std::string cut = text.substr(0, size);  // its end is the end of its memory
     const auto evidence = dataplane::read_evidence(cut);
-    CHECK((evidence.user_agent.empty() || evidence.user_agent == "x"));
+    const auto agent = evidence.user_agents[0];
+    CHECK((agent.empty() || agent == "x"));
     static_cast<void>(dataplane::digest_param(evidence.credentials, "nonce"));
   }
 }

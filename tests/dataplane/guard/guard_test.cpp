@@ -257,13 +257,19 @@ TEST_CASE("who asks for many addresses that nobody has is banned, and who asks f
   SECTION("one") {
     int asked = 0;
     for (; asked < 20 && lab.passes(kStranger, {.method = "INVITE", .to = "nobody"}); ++asked) {
-      static_cast<void>(lab.answer(kStranger, {.status = 404, .method = "INVITE", .to = "nobody"}));
+      const AnswerSpec refusal{
+          .status = 404, .method = "INVITE", .to = "nobody", .to_tag = asked % 2 == 0 ? "even" : "odd"};
+      static_cast<void>(lab.answer(kStranger, refusal));
     }
     CHECK(asked == 4);
     CHECK(lab.events().count(GuardNews::banned) == 0);
     CHECK(lab.events().count(GuardNews::denied) == 1);
     CHECK(lab.ask(kStranger).reason == DropReason::drop_sip_denied);
     CHECK(lab.passes(kStranger, {.method = "BYE", .to_tag = "of-a-call"}));
+    for (const char* const method : {"REGISTER", "OPTIONS"}) {
+      CHECK(lab.ask(kStranger, {.method = method, .to_tag = "made-up"}).reason ==
+            DropReason::drop_sip_denied);
+    }
     lab.pass(60);
     CHECK(lab.passes(kStranger));
   }
@@ -279,6 +285,47 @@ TEST_CASE("a known source is denied for refusals that it has acknowledged", "[gu
     CHECK(lab.passes(kPhone, {.method = "ACK", .to_tag = tag}));
   }
   CHECK(lab.ask(kPhone, {.method = "INVITE"}).reason == DropReason::drop_sip_denied);
+}
+
+TEST_CASE("a refusal that is sent again until it is acknowledged counts once", "[guard][bans]") {
+  GuardLab lab;
+  CHECK(lab.passes(kStranger, {.method = "INVITE"}));
+  for (int i = 0; i < 11; ++i) {
+    static_cast<void>(lab.answer(kStranger, {.status = 403, .method = "INVITE", .to_tag = "same"}));
+  }
+  CHECK(lab.events().count(GuardNews::denied) == 0);
+  CHECK(lab.passes(kStranger, {.method = "INVITE"}));
+  // Those of a server that gives no tags cannot be told apart.
+  for (int i = 0; i < 3; ++i) {
+    static_cast<void>(lab.answer(kStranger, {.status = 403, .method = "INVITE", .to_tag = {}}));
+  }
+  CHECK(lab.events().count(GuardNews::denied) == 1);
+}
+
+TEST_CASE("a scanner is found by any User-Agent of its request", "[guard][bans]") {
+  const std::size_t phones = GENERATE(1U, 3U, 20U);
+  CAPTURE(phones);
+  GuardLab lab;
+  std::string agents = "Phone/1.0";
+  for (std::size_t i = 1; i < phones; ++i) agents += "\r\nUser-Agent: Phone/1.0";
+  CHECK(lab.passes(kPhone, {.user_agent = "Phone/1.0\r\nUser-Agent: Phone/1.0"}));
+  CHECK(lab.ask(kStranger, {.user_agent = agents + "\r\nUser-Agent: sipcli/v1"}).reason ==
+        DropReason::drop_sip_scanner);
+  CHECK(lab.ask(kStranger).reason == DropReason::drop_banned);
+  REQUIRE(lab.events().count(GuardNews::banned) == 1);
+  if (phones < 4) CHECK(lab.events().news.back().detail.view() == "sipcli/v1");
+}
+
+TEST_CASE("an order that is damaged does nothing", "[guard][bans]") {
+  GuardLab lab;
+  const nat::Prefix too_long{kStranger, 33};
+  CHECK_FALSE(lab.guard().ban({.prefix = too_long}, 10));
+  CHECK_FALSE(lab.guard().ban({.prefix = {kStranger, 32}, .reason = static_cast<BanReason>(5)}, 10));
+  CHECK_FALSE(lab.guard().allow(too_long));
+  CHECK_FALSE(lab.guard().disallow(too_long));
+  CHECK_FALSE(lab.guard().lift({.prefix = too_long}));
+  CHECK(lab.passes(kStranger));
+  CHECK(lab.guard().ban({.prefix = {kStranger, 32}, .reason = BanReason::rule}, 10));
 }
 
 TEST_CASE("over TCP a source is who it says", "[guard][bans]") {

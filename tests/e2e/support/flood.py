@@ -2,6 +2,7 @@
 """Floods with spoofed sources, by trafgen: what an attacker of any size would send, as fast as this machine can."""
 
 import signal
+import subprocess
 
 from support.lab import LabError
 
@@ -73,8 +74,9 @@ class Flood:
     def __init__(self, lab, namespace, kind, sources, target, port, mac, seconds=60, interface="eth0"):
         path = lab.directory / f"flood-{kind}-{sources}.cfg"
         path.write_text(packet(kind, sources, target, port, mac), encoding="ascii")
-        self._popen = namespace.start("timeout", "--signal=INT", seconds, "nice", "-n", "19", "trafgen", "--dev", interface,
-                                      "--conf", path, "--cpus", 1, "--no-sock-mem", "--notouch-irq", "--no-cpu-stats", stdout=-1, stderr=-2, text=True)
+        self._popen = namespace.start("timeout", "--signal=INT", seconds, "nice", "-n", "10", "trafgen", "--dev", interface,
+                                      "--conf", path, "--cpus", 1, "--no-sock-mem", "--notouch-irq", "--no-cpu-stats",
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         lab.own(self)
 
     def close(self):

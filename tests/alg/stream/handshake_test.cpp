@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who speaks before he has shown that the answer to his SYN came to him is not listened to.
+#include <catch2/catch.hpp>
+
+#include <string>
+#include <vector>
+
+#include "alg/sip/framer.hpp"
+#include "alg/stream/engine.hpp"
+
+namespace pinhole::alg::stream {
+
+namespace {
+
+constexpr Sequence kCaller = 5000;
+constexpr std::uint32_t kChunks = 64;
+const std::string kMessage = "OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n";
+
+/// A connection of which the SYNs of both sides have passed.
+class Opened final : public StreamHost {
+ public:
+  explicit Opened(Sequence called) : called_(called) {
+    CHECK(takes(Side::outside, {kCaller, 0, 8000, TcpFlags::kSyn, {}, {}}));
+    CHECK(answers_syn());
+  }
+  Reading read(Side, std::string_view) noexcept override {
+    ++read_;
+    return {};
+  }
+  void send(Side, const OutSegment&) noexcept override { ++sent_; }
+
+  [[nodiscard]] bool answers_syn() {
+    constexpr std::uint8_t kFlags = TcpFlags::kSyn | TcpFlags::kAck;
+    return takes(Side::inside, {called_, kCaller + 1, 8000, kFlags, {}, {}});
+  }
+  [[nodiscard]] bool says(Side from, Sequence acknowledgement, const std::string& text,
+                          std::uint8_t flags = TcpFlags::kAck) {
+    const Sequence sequence = (from == Side::outside ? kCaller : called_) + 1;
+    return takes(from, {sequence, acknowledgement, 8000, flags, {}, std::as_bytes(std::span(text))});
+  }
+  [[nodiscard]] unsigned read() const { return read_; }
+  [[nodiscard]] unsigned sent() const { return sent_; }
+
+ private:
+  [[nodiscard]] bool takes(Side from, Segment segment) {
+    return engine_.take(stream_, from, segment, 1, *this).fate != Fate::drop;
+  }
+
+  Sequence called_;
+  alg::sip::SipFramer framer_;
+  nat::CounterBlock<alg::Counter> counters_;
+  std::vector<std::byte> memory_ = std::vector<std::byte>(ChunkPool::bytes_needed(kChunks));
+  std::vector<std::byte> scratch_ = std::vector<std::byte>(Engine::kMaxMessage);
+  ChunkPool pool_{kChunks, memory_};
+  Engine engine_{framer_, pool_, scratch_, counters_};
+  Stream stream_;
+  unsigned read_ = 0;
+  unsigned sent_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a side is read once it acknowledges what only it can have got", "[alg][stream]") {
+  const Sequence called = GENERATE(7000U, 0xffffffffU, 0xfffffffeU, 0x7fffffffU);
+  const Sequence wrong = GENERATE(0U, 2U, 100U, 0x7fffffffU, 0x80000000U, 0x80000001U, 0xffffffffU);
+  CAPTURE(called, wrong);
+  Opened connection(called);
+  for (const std::string& text : {kMessage, std::string{}}) {
+    CHECK_FALSE(connection.says(Side::outside, called + wrong, text));
+    CHECK_FALSE(connection.says(Side::outside, called + wrong, text, TcpFlags::kAck | TcpFlags::kFin));
+  }
+  CHECK(connection.read() == 0);
+  CHECK(connection.sent() == 0);
+  SECTION("in the segment itself, and from then on") {
+    CHECK(connection.says(Side::outside, called + 1, kMessage));
+    CHECK(connection.read() == 1);
+    CHECK(connection.says(Side::outside, called + 1, kMessage));  // sent again
+  }
+  SECTION("before it") {
+    CHECK(connection.says(Side::outside, called + 1, ""));
+    CHECK(connection.says(Side::outside, called + 1, kMessage));
+    CHECK(connection.read() == 1);
+  }
+  SECTION("when the answer to its SYN had to be sent again") {
+    CHECK(connection.answers_syn());
+    CHECK(connection.says(Side::outside, called + 1, kMessage));
+  }
+}
+
+TEST_CASE("a side that is called shows that it is there like the one that calls", "[alg][stream]") {
+  Opened connection(7000);
+  CHECK_FALSE(connection.says(Side::inside, kCaller + 2, kMessage));
+  CHECK(connection.read() == 0);
+  CHECK(connection.says(Side::inside, kCaller + 1, kMessage));
+  CHECK(connection.read() == 1);
+  CHECK(connection.says(Side::outside, 7001, kMessage));
+  CHECK(connection.read() == 2);
+}
+
+TEST_CASE("a reset passes whatever it acknowledges", "[alg][stream]") {
+  Opened connection(7000);
+  CHECK(connection.says(Side::outside, 0, "", TcpFlags::kRst));
+}
+
+}  // namespace pinhole::alg::stream
