@@ -69,7 +69,7 @@ struct Limits {
   ClassRates sources = {.known = {500, 5000}, .unknown = {50, 500}, .all_unknown = {1000, 5000}};
   Rate inside = {.per_s = 1000, .burst = 10000};
   MethodRates methods;
-  SplitRates subscribers = {.known = {200, 2000}, .unknown = {20, 200}};
+  SplitRates subscribers = {.known = {1000, 10000}, .unknown = {20, 200}};
   SplitRates servers = {.known = {2000, 20000}, .unknown = {500, 5000}};
   ClassRates flows = {.known = {2000, 10000}, .unknown = {500, 2000}, .all_unknown = {10000, 20000}};
   ClassRates fragments = {.known = {10000, 40000}, .unknown = {5000, 20000}, .all_unknown = {50000, 100000}};

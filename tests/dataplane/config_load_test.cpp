@@ -537,7 +537,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("burst":1},"info":{"per_s":0,"burst":1},"subscribe":{"per_s":100,"burst":1000},)"
       R"("notify":{"per_s":0,"burst":1},"refer":{"per_s":0,"burst":1},"message":{"per_s":100,)"
       R"("burst":1000},"publish":{"per_s":100,"burst":1000},"unknown":{"per_s":10,"burst":100}},)"
-      R"("subscribers":{"known":{"per_s":200,"burst":2000},"unknown":{"per_s":20,"burst":200}},)"
+      R"("subscribers":{"known":{"per_s":1000,"burst":10000},"unknown":{"per_s":20,"burst":200}},)"
       R"("servers":{"known":{"per_s":2000,"burst":20000},"unknown":{"per_s":500,"burst":5000}},)"
       R"("flows":{"known":{"per_s":2000,"burst":10000},"unknown":{"per_s":500,"burst":2000},)"
       R"("all_unknown":{"per_s":10000,"burst":20000}},"fragments":{"known":{"per_s":10000,)"
