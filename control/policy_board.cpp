@@ -88,14 +88,14 @@ Result<PolicyBoard::State> PolicyBoard::settled_state() const {
 
 Result<PolicyBoard::State> PolicyBoard::put(const ipc::PolicyImage& image) {
   const auto found = settled_state();
-  if (!found) return found;
+  if (!found) return found.error();
   const auto generation = found->next;
   if (!tell_all({.type = ipc::CommandType::announce_policy, .generation = generation})) return no_answer();
   if (!wait_for_all([&](const ipc::PolicyCard& card) { return card.announced == generation; }))
     return no_answer();
   // What another control had sent has been read by now, and it may have been its last word.
   const auto before = settled_state();
-  if (!before) return before;
+  if (!before) return before.error();
   const auto slot = static_cast<std::uint8_t>((before->slot + 1) % ipc::kPolicySlots);
   link_.write_policy(slot, image);
   if (!tell_all({.type = ipc::CommandType::prepare_policy, .slot = slot, .generation = generation}))
@@ -124,7 +124,7 @@ Result<PolicyBoard::State> PolicyBoard::put(const ipc::PolicyImage& image) {
 
 Result<PolicyBoard::State> PolicyBoard::turn(const ipc::SipChange& change) {
   const auto before = settled_state();
-  if (!before) return before;
+  if (!before) return before.error();
   const auto next = before->image->sip.after(change);
   if (!next) {
     return Error{ErrorCode::range,

@@ -347,6 +347,8 @@ void Appliance::set_sip_policy(const config::Sip& sip) {
                  .local_media = sip.local_media};
 }
 
+// One step for each part of a worker, and no branches but for what fails.
+// NOLINTNEXTLINE(readability-function-size)
 config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const config::Config& config,
                                                                        unsigned worker,
                                                                        nat::InboundIndex inbound,

@@ -42,7 +42,8 @@ inline constexpr std::size_t kOutsideSide = 1;
 /// What is written for every message comes first, on one line.
 struct alignas(nat::kCacheLine) Dialog {
   static constexpr std::size_t kTextSize = 640;
-  enum Word : std::uint8_t { call_id, self, peer, target, routes, kWords };
+  enum Word : std::uint8_t { call_id, self, peer, target, routes };
+  static constexpr std::size_t kWords = std::size_t{routes} + 1;
 
   struct Side {
     std::uint32_t heard_cseq = 0;  // the highest number of a request that it was sent
