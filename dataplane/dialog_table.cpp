@@ -2,6 +2,7 @@
 #include "dataplane/dialog_table.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include "alg/sip/bye.hpp"
 #include "alg/sip/chars.hpp"
@@ -54,7 +55,7 @@ void put_call_id(Dialog& dialog, std::size_t side, std::string_view call_id) noe
 }  // namespace
 
 void DialogTable::open(std::uint32_t card) noexcept {
-  dialogs_[card] = {};
+  ::new (&dialogs_[card]) Dialog;  // its words are written before they are read
 }
 
 bool DialogTable::watch(std::uint32_t card) noexcept {
@@ -91,7 +92,10 @@ void DialogTable::invite(Dialog& dialog, const DialogMessage& message) noexcept 
   const auto& summary = message.summary;
   const auto& facts = *message.facts;
   const auto side = speaker(message.direction);
+  // The same one again says the same.
+  if (dialog.invited && dialog.calling == side && dialog.invited_cseq == summary.cseq) return;
   dialog.invited = true;
+  dialog.invited_cseq = summary.cseq;
   dialog.calling = static_cast<std::uint8_t>(side);
   dialog.calling_routes = facts.route_count;
   dialog.sides[side].lacks_words = facts.too_many_routes;

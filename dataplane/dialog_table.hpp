@@ -69,6 +69,7 @@ struct alignas(nat::kCacheLine) Dialog {
   std::uint8_t calling_routes = 0;  // proxies between it and Pinhole
   bool invited = false;
   bool established = false;
+  std::uint32_t invited_cseq = 0;  // of the INVITE that `calling` is from
   TextPack<2 * kWords, kTextSize> words;
 
   [[nodiscard]] std::string_view word(std::size_t side, Word which) const noexcept {

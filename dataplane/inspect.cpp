@@ -197,13 +197,22 @@ void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& 
     return inspect_one(burst, place, direction, worker);
   };
   const auto far = [&](unsigned place) noexcept {
-    if (concerns_gateway(place)) fetch_message(burst.mbufs[place], burst.packets[place]);
+    if (!concerns_gateway(place)) return;
+    const auto& packet = burst.packets[place];
+    fetch_message(burst.mbufs[place], packet);
+    worker.guard.fetch_sets(
+        worker.translator[burst.mappings[place]].inside.address,
+        direction == Direction::outbound ? packet.destination.address : packet.source.address);
   };
   const auto near = [&](unsigned place) noexcept {
     const auto& packet = burst.packets[place];
     const bool is_message = packet.protocol == nat::Protocol::udp &&
                             packet.part == nat::FragmentPart::whole && concerns_gateway(place);
-    if (is_message) worker.host.foresee(payload_of(bytes_of(burst.mbufs[place]), packet));
+    if (!is_message) return;
+    worker.host.foresee(payload_of(bytes_of(burst.mbufs[place]), packet));
+    const auto& mapping = worker.translator[burst.mappings[place]];
+    worker.guard.fetch_sender(
+        direction == Direction::outbound ? mapping.inside.address : packet.source.address, direction);
   };
   lane.keep_if(stays, far, near);
 }

@@ -2,7 +2,11 @@
 #include "alg/sip/bye.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 
+#include "alg/sip/scan.hpp"
 #include "alg/sip/text_writer.hpp"
 #include "alg/sip/values.hpp"
 
@@ -26,16 +30,32 @@ FirstRoute first_route(std::string_view routes) noexcept {
   return {address->uri, rest, find_param(uri->params, "lr").has_value()};
 }
 
+/// Whether one of eight bytes is below a space, or DEL: no byte borrows from the next unless one is.
+bool may_hold_control(const char* at) noexcept {
+  constexpr std::uint64_t kEach = 0x0101010101010101U;
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, at, sizeof bytes);
+  const std::uint64_t low = (bytes - kEach * 0x20) & ~bytes;
+  const std::uint64_t from_del = bytes ^ kEach * 0x7f;
+  return ((low | ((from_del - kEach) & ~from_del)) & kEach * 0x80) != 0;
+}
+
 }  // namespace
 
 bool is_one_line(std::string_view text) noexcept {
-  return std::none_of(text.begin(), text.end(), [](char c) {
+  const auto is_control = [](char c) noexcept {
     return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-  });
+  };
+  std::size_t at = 0;
+  for (; text.size() - at >= 8; at += 8) {
+    if (!may_hold_control(text.data() + at)) continue;
+    if (std::any_of(text.data() + at, text.data() + at + 8, is_control)) return false;
+  }
+  return std::none_of(text.begin() + static_cast<std::ptrdiff_t>(at), text.end(), is_control);
 }
 
 bool is_one_word(std::string_view text) noexcept {
-  return is_one_line(text) && text.find_first_of(" \t<>\"") == std::string_view::npos;
+  return is_one_line(text) && find_mark<' ', '\t', '<', '>', '"'>(text) == text.size();
 }
 
 std::string_view write_bye(const Bye& bye, std::span<char> to) noexcept {

@@ -338,8 +338,10 @@ ParseResult MessageView::parse(std::string_view bytes) noexcept {
   if (defect_ == Defect::none) {
     defect_ = line_end == bytes.size() ? Defect::unterminated : parse_rest(slice(bytes, line_end + 1));
   }
-  if (defect_ == Defect::none) [[likely]]
+  if (defect_ == Defect::none) [[likely]] {
+    summarise();
     return ParseResult::message;
+  }
   return defect_ == Defect::not_sip ? ParseResult::not_sip : ParseResult::malformed;
 }
 
@@ -434,19 +436,18 @@ std::string_view MessageView::value(HeaderId id) const noexcept {
   return noted()[first_[static_cast<std::size_t>(id)]].value;
 }
 
-Summary MessageView::summary() const noexcept {
-  Summary summary;
-  summary.method = method_;
-  summary.status = status_;
-  summary.cseq = cseq_;
-  summary.method_text = method_text_;
-  summary.reason = reason_;
-  summary.call_id = value(HeaderId::call_id);
-  read_party(value(HeaderId::from), summary.from_uri, summary.from_tag);
-  read_party(value(HeaderId::to), summary.to_uri, summary.to_tag);
-  summary.session_expires_s = seconds_of(value(HeaderId::session_expires));
-  summary.expires_s = seconds_of(value(HeaderId::expires));
-  return summary;
+void MessageView::summarise() noexcept {
+  summary_ = {};
+  summary_.method = method_;
+  summary_.status = status_;
+  summary_.cseq = cseq_;
+  summary_.method_text = method_text_;
+  summary_.reason = reason_;
+  summary_.call_id = value(HeaderId::call_id);
+  read_party(value(HeaderId::from), summary_.from_uri, summary_.from_tag);
+  read_party(value(HeaderId::to), summary_.to_uri, summary_.to_tag);
+  summary_.session_expires_s = seconds_of(value(HeaderId::session_expires));
+  summary_.expires_s = seconds_of(value(HeaderId::expires));
 }
 
 }  // namespace pinhole::alg::sip

@@ -135,8 +135,8 @@ class MessageView {
   /// The body: Content-Length bytes, or all that follows the headers when there is no such header.
   [[nodiscard]] std::string_view body() const noexcept { return body_; }
 
-  /// `has_sdp` is for the caller to say.
-  [[nodiscard]] Summary summary() const noexcept;
+  /// Of a message that was read. `has_sdp` is for the caller to say.
+  [[nodiscard]] const Summary& summary() const noexcept { return summary_; }
 
  private:
   [[nodiscard]] Defect parse_start_line(std::string_view line) noexcept;
@@ -144,6 +144,7 @@ class MessageView {
   [[nodiscard]] Defect note_headers(std::string_view text, std::string_view& rest) noexcept;
   [[nodiscard]] Defect parse_identity() noexcept;
   [[nodiscard]] Defect parse_body(std::string_view rest) noexcept;
+  void summarise() noexcept;
 
   [[nodiscard]] const Header* noted() const noexcept {
     return std::launder(reinterpret_cast<const Header*>(headers_.data()));
@@ -164,6 +165,7 @@ class MessageView {
   std::string_view request_uri_;
   std::string_view reason_;
   std::string_view body_;
+  Summary summary_;
 };
 
 }  // namespace pinhole::alg::sip

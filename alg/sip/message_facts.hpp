@@ -43,11 +43,7 @@ class MessageFacts {
     if (!headers_) headers_ = read_headers();
     return *headers_;
   }
-  /// With its URIs.
-  [[nodiscard]] const Summary& summary() noexcept {
-    if (!summary_) summary_ = view_.summary();
-    return *summary_;
-  }
+  [[nodiscard]] const Summary& summary() const noexcept { return view_.summary(); }
   /// The host of the Request-URI; empty when there is none.
   [[nodiscard]] std::string_view domain() const noexcept;
   /// The type of the body, without parameters; empty when none is stated.
@@ -64,7 +60,6 @@ class MessageFacts {
   const MessageView& view_;
   std::string_view bytes_;
   std::optional<HeaderFacts> headers_;
-  std::optional<Summary> summary_;
   std::optional<CodecNames> codecs_;
 };
 

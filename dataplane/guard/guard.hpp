@@ -60,6 +60,15 @@ class Guard final : public alg::sip::Screen {
   [[nodiscard]] std::optional<alg::Answer> judge_unread(alg::sip::Defect defect,
                                                         const alg::Message& message) noexcept override;
 
+  /// A message comes soon: fetches where to look for its ends, then what is remembered of its sender.
+  void fetch_sets(nat::Ipv4Address inside, nat::Ipv4Address remote) const noexcept {
+    inside_.fetch_set(inside);
+    outside_.fetch_set(remote);
+  }
+  void fetch_sender(nat::Ipv4Address sender, alg::Direction direction) const noexcept {
+    (direction == alg::Direction::outbound ? inside_ : outside_).fetch(sender);
+  }
+
   /// Whether a source from outside is banned and not allowed; counts the hit.
   [[nodiscard]] bool is_banned(nat::Ipv4Address source) noexcept {
     return !bans_.empty() && !is_allowed(source) && bans_.hits(source, now_);
@@ -93,7 +102,7 @@ class Guard final : public alg::sip::Screen {
   struct Case {
     const alg::Message& message;
     bool is_request;
-    alg::sip::Summary summary;
+    const alg::sip::Summary& summary;
     Evidence evidence;
     nat::Ipv4Address sender;
     nat::Ipv4Address receiver;

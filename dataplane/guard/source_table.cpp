@@ -2,6 +2,7 @@
 #include "dataplane/guard/source_table.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace pinhole::dataplane {
 
@@ -19,12 +20,28 @@ std::size_t SourceTable::set_of(nat::Ipv4Address address) const noexcept {
   return static_cast<std::size_t>((hash >> 32U) * sets_.size() >> 32U);
 }
 
+/// All places are looked at, so that it is a few vectors' work.
+std::size_t SourceTable::way_of(const Set& set, nat::Ipv4Address address) noexcept {
+  if (address.is_unspecified()) return kWays;
+  std::uint32_t hits = 0;
+  for (std::size_t way = 0; way < kWays; ++way) hits |= std::uint32_t{set.addresses[way] == address} << way;
+  return hits == 0 ? kWays : static_cast<std::size_t>(std::countr_zero(hits));
+}
+
+void SourceTable::fetch(nat::Ipv4Address address) const noexcept {
+  const auto number = set_of(address);
+  const auto way = way_of(sets_[number], address);
+  if (way == kWays) return;
+  constexpr std::size_t kLine = 64;
+  const auto* const source = reinterpret_cast<const std::byte*>(&sources_[number * kWays + way]);
+  for (std::size_t at = 0; at < sizeof(Source); at += kLine) nat::prefetch(source + at);
+}
+
 Source* SourceTable::find(nat::Ipv4Address address, nat::Tick now) noexcept {
   const auto number = set_of(address);
   auto& set = sets_[number];
-  const auto* const place = std::find(set.addresses.begin(), set.addresses.end(), address);
-  if (place == set.addresses.end() || address.is_unspecified()) return nullptr;
-  const auto way = static_cast<std::size_t>(place - set.addresses.begin());
+  const auto way = way_of(set, address);
+  if (way == kWays) return nullptr;
   auto& source = sources_[number * kWays + way];
   if (source.known && nat::reached(set.seen[way] + kKnownFor, now)) forget_known(source);
   set.seen[way] = now;

@@ -18,6 +18,7 @@
 #include "dataplane/ipc/rates.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/memory.hpp"
+#include "nat/prefetch.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::dataplane {
@@ -103,6 +104,13 @@ class SourceTable {
 
   /// \return nullptr when it is not remembered. Cost: a line, and the lines of the source.
   [[nodiscard]] Source* find(nat::Ipv4Address address, nat::Tick now) noexcept;
+  /// Fetches what find() reads first; called some messages before it.
+  void fetch_set(nat::Ipv4Address address) const noexcept {
+    nat::prefetch(&sets_[set_of(address)].addresses);
+    nat::prefetch(&sets_[set_of(address)].seen);
+  }
+  /// Fetches a source, if it is in the table.
+  void fetch(nat::Ipv4Address address) const noexcept;
   /// One that is not in the table: a fresh one.
   Source& add(nat::Ipv4Address address, nat::Tick now) noexcept;
   /// It has shown that it is who it says. \return false when its set is full of others that have, and are not
@@ -119,6 +127,8 @@ class SourceTable {
   };
 
   [[nodiscard]] std::size_t set_of(nat::Ipv4Address address) const noexcept;
+  /// \return its place in a set; kWays when it is not there
+  [[nodiscard]] static std::size_t way_of(const Set& set, nat::Ipv4Address address) noexcept;
   /// The place of a set that was silent longest among those for which `may(source)` is true.
   /// \return kWays when there is none
   template <typename May>

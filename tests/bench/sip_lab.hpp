@@ -32,11 +32,22 @@ inline constexpr nat::Endpoint kProxy{kRemote.address, nat::Be16{5060}};
 inline constexpr std::uint16_t kSipMtu = 4000;  // so that the largest message is one packet
 inline constexpr std::uint32_t kMostCalls = 32'768;
 
+/// Every bucket is asked, and none is ever empty: the rates are beyond what is sent.
+inline config::Limits wide_limits() {
+  constexpr config::Rate kWide{.per_s = 1'000'000, .burst = 1'000'000};
+  config::Limits limits;
+  limits.sources.known = limits.inside = limits.subscribers.known = limits.servers.known = kWide;
+  for (auto* const method : {&limits.methods.invite, &limits.methods.ack, &limits.methods.register_})
+    *method = kWide;
+  return limits;
+}
+
 /// \param calls  that the tables have room for
 inline config::Config sip_config(std::uint32_t calls, const std::string& file_prefix) {
   auto config = config_for(4 * calls, file_prefix);
   for (auto& interface : config.interfaces) interface.mtu = kSipMtu;
   config.sip.calls_per_worker = calls;
+  config.protection.limits = wide_limits();
   config.dpdk.memory_mb += 64 + calls * 2 / 1024;
   return config;
 }
