@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -37,6 +38,8 @@ Error unreachable(int cause, const std::string& path) {
     case EPERM:
       return unavailable(
           "control is not reachable: permission denied; be root or join the group of the socket", path);
+    case EAGAIN:
+      return unavailable("control is not reachable: it takes no connections; look at its log", path);
     default:
       return unavailable(fmt::format("control is not reachable: {}", std::generic_category().message(cause)),
                          path);
@@ -68,6 +71,11 @@ Result<Client> Client::connect(const std::string& path, std::chrono::millisecond
   const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return unreachable(errno, path);
   Client client(socket, path, timeout);
+  // A control that takes no connections lets them wait in a queue, and those behind it for ever.
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  const timeval patience{.tv_sec = seconds.count(),
+                         .tv_usec = std::chrono::microseconds(timeout - seconds).count()};
+  static_cast<void>(::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience));
   if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return unreachable(errno, path);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The pinholectl that is installed, against a server over the sample model: what it prints and what it exits
 // with.
+#include "control/ctl/client.hpp"
 #include "tests/control/test_server.hpp"
 
 #include <catch2/catch.hpp>
@@ -176,6 +177,24 @@ TEST_CASE("a server that closes or says nonsense is not reachable", "[control][c
   const auto run = ctl("status --socket " + server.path());
   CHECK(run.status == 3);
   CHECK(run.errors == "pinholectl: too many clients are connected; try again later\n");
+}
+
+TEST_CASE("a server that takes no connections is given up after a while", "[control][ctl]") {
+  constexpr auto kPatience = std::chrono::milliseconds(100);
+  const TemporaryDirectory directory;
+  const std::string path = directory / "control.sock";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, path.size());
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE(::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(listener, 0) == 0);
+  const auto waits = Client::connect(path, kPatience);
+  REQUIRE(waits);
+  const auto is_behind = Client::connect(path, kPatience);
+  REQUIRE_FALSE(is_behind);
+  CHECK(is_behind.error().message.find("takes no connections") != std::string::npos);
+  ::close(listener);
 }
 
 TEST_CASE("with --json every result is the one that control replied", "[control][ctl]") {

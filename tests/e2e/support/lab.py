@@ -292,11 +292,12 @@ class Lab:
     # --- pinholectl
 
     def ctl_run(self, *arguments, as_json=True):
+        # pinholectl itself waits 10 s for control; that long again, and more, it may wait for a busy machine.
         command = [build_directory() / "control/pinholectl", "--socket", self.directory / "control.sock"]
         if as_json:
             command.append("--json")
         return subprocess.run([*map(str, command), *map(str, arguments)], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=60)
 
     def ctl(self, *arguments):
         """The reply to a command, as values."""
