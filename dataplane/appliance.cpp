@@ -338,10 +338,13 @@ void Appliance::set_sip_policy(const config::Sip& sip) {
     std::from_chars(digits, digits + kWordDigits, key[i], 16);
   }
   transparent_peers_ = sip.transparent;
+  software_name_ = sip.software_name;
   sip_policy_ = {.malformed = sip.malformed,
                  .hide_parties = sip.hide_parties,
                  .hide_call_id = sip.hide_call_id,
                  .asserted_identity = sip.asserted_identity,
+                 .software = sip.software,
+                 .software_name = software_name_,
                  .transparent = transparent_peers_,
                  .tokens = alg::sip::HostTokens(key),
                  .local_media = sip.local_media};

@@ -67,6 +67,7 @@ class Appliance {
   std::vector<Port> ports_;
   std::unique_ptr<Network> network_;
   std::vector<nat::Prefix> transparent_peers_;
+  std::string software_name_;
   alg::sip::Policy sip_policy_;
   std::span<ipc::PolicyImage> policies_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;

@@ -49,6 +49,8 @@ void rewrite_maddr(std::string_view maddr, nat::Ipv4Address address, const HostP
   translator.replace_address(maddr, target->endpoint.address);
 }
 
+void rewrite_header(const Header& header, std::string_view text, Translator& translator) noexcept;
+
 // "?Replaces=...&Route=...": headers for the request that the URI makes (RFC 3261 section 19.1.1).
 void rewrite_escaped_headers(std::string_view headers, Translator& translator) noexcept {
   const auto rule = translator.rule();
@@ -58,7 +60,7 @@ void rewrite_escaped_headers(std::string_view headers, Translator& translator) n
     if (equals_sign < end) {
       const auto id = header_id(slice(headers, begin, equals_sign));
       const auto value = translator.look_through(slice(headers, equals_sign + 1, end));
-      rewrite_header({id, value}, translator);
+      rewrite_header({id, value}, value, translator);
       translator.look_at_message();
     }
     begin = end + 1;
@@ -153,32 +155,31 @@ void rewrite_addresses(std::string_view value, Place place, Translator& translat
   }
 }
 
-// Takes a header out of the message, with its name and its last line end.
-void strip_header(const Header& header, Translator& translator) noexcept {
-  const auto message = translator.message();
-  auto begin = static_cast<std::size_t>(header.value.data() - message.data());
-  auto end = find_mark<'\n'>(message, begin + header.value.size());
-  while (end + 1 < message.size() && is(message[end + 1], chars::kBlank))
-    end = find_mark<'\n'>(message, end + 1);
+// Takes a header out of a text, with its name and its last line end.
+void strip_header(const Header& header, std::string_view text, Translator& translator) noexcept {
+  auto begin = static_cast<std::size_t>(header.value.data() - text.data());
+  auto end = find_mark<'\n'>(text, begin + header.value.size());
+  while (end + 1 < text.size() && is(text[end + 1], chars::kBlank)) end = find_mark<'\n'>(text, end + 1);
   // Between the name and the value there may be line ends; before the colon there is none.
-  while (message[begin - 1] != ':') --begin;
-  while (message[begin - 1] != '\n') --begin;
-  translator.replace(slice(message, begin, end + 1), {});
+  while (text[begin - 1] != ':') --begin;
+  while (begin > 0 && text[begin - 1] != '\n') --begin;
+  translator.replace(slice(text, begin, end + 1), {});
 }
 
 bool is_stripped(HeaderId id, const Translator& translator) noexcept {
-  if (id != HeaderId::p_asserted_identity || translator.looks_through()) return false;
-  switch (translator.policy().asserted_identity) {
-    case AssertedIdentity::keep:
-      return false;
-    case AssertedIdentity::strip_outbound:
-      return translator.direction() == Direction::outbound;
-    case AssertedIdentity::strip_inbound:
-      return translator.direction() == Direction::inbound;
-    case AssertedIdentity::strip:
-      return true;
+  return id == HeaderId::p_asserted_identity && !translator.looks_through() &&
+         translator.policy().strips_identity(translator.direction());
+}
+
+// In a fragment the line stays, or the one behind it could become its start line.
+void rewrite_software(const Header& header, std::string_view text, Translator& translator) noexcept {
+  if (translator.looks_through()) return;  // what a URI asks for, and nobody runs
+  const bool is_of_message = text.data() == translator.message().data();
+  if (is_of_message && translator.policy().software == Software::strip) {
+    strip_header(header, text, translator);
+  } else {
+    hide_software(header.value, translator);
   }
-  return false;
 }
 
 // How a header is read.
@@ -192,7 +193,8 @@ enum class Content : std::uint8_t {
   warnings,
   call_id,
   call_ids,
-  dialog
+  dialog,
+  software
 };
 
 struct Treatment {
@@ -260,6 +262,10 @@ constexpr Treatment treatment_of(HeaderId id) noexcept {
       return {Content::dialog, Rule::target_dialog};
     case HeaderId::in_reply_to:
       return {Content::call_ids, Rule::in_reply_to};
+    case HeaderId::user_agent:
+      return {Content::software, Rule::user_agent};
+    case HeaderId::server:
+      return {Content::software, Rule::server};
     case HeaderId::other:
     case HeaderId::cseq:
     case HeaderId::identity:
@@ -300,10 +306,64 @@ HeaderSet echoes_in(const MessageView& message) noexcept {
          (lists_contacts ? header_bit(HeaderId::contact) : 0);
 }
 
+// One header, of a message or of a part of one that is like a message.
+// \param text that it stands in
+void rewrite_header(const Header& header, std::string_view text, Translator& translator) noexcept {
+  const auto treatment = kTreatments[static_cast<std::size_t>(header.id)];
+  const auto& policy = translator.policy();
+  switch (treatment.content) {
+    case Content::nothing:
+      return;
+    case Content::party:
+    case Content::warnings:
+      if (!policy.hide_parties) return;
+      break;
+    case Content::call_id:
+    case Content::call_ids:
+    case Content::dialog:
+      if (!policy.hide_call_id) return;
+      break;
+    case Content::software:
+      if (!policy.hides_software(translator.direction())) return;
+      break;
+    default:
+      if (is_stripped(header.id, translator)) {
+        translator.use(treatment.rule);
+        return strip_header(header, text, translator);
+      }
+      if (!may_be_translated(header.value)) return;
+  }
+  translator.use(treatment.rule);
+  switch (treatment.content) {
+    case Content::nothing:
+      break;
+    case Content::vias:
+      return rewrite_vias(header.value, translator);
+    case Content::own_addresses:
+      return rewrite_addresses(header.value, Place::own_uri, translator);
+    case Content::addresses:
+      return rewrite_addresses(header.value, Place::other_uri, translator);
+    case Content::parties:
+      return rewrite_addresses(header.value, Place::party_uri, translator);
+    case Content::warnings:
+      return hide_warning_agents(header.value, translator);
+    case Content::party:
+      return hide_party(header.value, translator);
+    case Content::call_id:
+      return hide_call_id(header.value, translator);
+    case Content::call_ids:
+      return hide_call_ids(header.value, translator);
+    case Content::dialog:
+      return hide_dialog(header.value, translator);
+    case Content::software:
+      return rewrite_software(header, text, translator);
+  }
+}
+
 void rewrite_all_in(HeaderSet kinds, const MessageView& message, Translator& translator) noexcept {
   if (!message.has_any(kinds)) return;
   for (const auto& header : message.headers()) {
-    if ((kinds & header_bit(header.id)) != 0) rewrite_header(header, translator);
+    if ((kinds & header_bit(header.id)) != 0) rewrite_header(header, translator.message(), translator);
   }
 }
 
@@ -342,53 +402,6 @@ void rewrite_request_uri(std::string_view uri, Translator& translator) noexcept 
   rewrite_uri(uri, Place::other_uri, translator);
 }
 
-void rewrite_header(const Header& header, Translator& translator) noexcept {
-  const auto treatment = kTreatments[static_cast<std::size_t>(header.id)];
-  const auto& policy = translator.policy();
-  switch (treatment.content) {
-    case Content::nothing:
-      return;
-    case Content::party:
-    case Content::warnings:
-      if (!policy.hide_parties) return;
-      break;
-    case Content::call_id:
-    case Content::call_ids:
-    case Content::dialog:
-      if (!policy.hide_call_id) return;
-      break;
-    default:
-      if (is_stripped(header.id, translator)) {
-        translator.use(treatment.rule);
-        return strip_header(header, translator);
-      }
-      if (!may_be_translated(header.value)) return;
-  }
-  translator.use(treatment.rule);
-  switch (treatment.content) {
-    case Content::nothing:
-      break;
-    case Content::vias:
-      return rewrite_vias(header.value, translator);
-    case Content::own_addresses:
-      return rewrite_addresses(header.value, Place::own_uri, translator);
-    case Content::addresses:
-      return rewrite_addresses(header.value, Place::other_uri, translator);
-    case Content::parties:
-      return rewrite_addresses(header.value, Place::party_uri, translator);
-    case Content::warnings:
-      return hide_warning_agents(header.value, translator);
-    case Content::party:
-      return hide_party(header.value, translator);
-    case Content::call_id:
-      return hide_call_id(header.value, translator);
-    case Content::call_ids:
-      return hide_call_ids(header.value, translator);
-    case Content::dialog:
-      return hide_dialog(header.value, translator);
-  }
-}
-
 void rewrite_fragment(std::string_view text, Translator& translator) noexcept {
   const auto line_end = std::min(text.find('\n'), text.size());
   const auto uri = request_uri_of(trim(slice(text, 0, line_end)));
@@ -397,7 +410,7 @@ void rewrite_fragment(std::string_view text, Translator& translator) noexcept {
   // The start line is no header that is translated.
   HeaderReader reader(text);
   Header header;
-  while (reader.next(header)) rewrite_header(header, translator);
+  while (reader.next(header)) rewrite_header(header, text, translator);
   translator.take_for(Claim::own);
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 // Translates the addresses in the start line and headers of a message: in every value of Via, and in every
 // URI that says where to send something or who somebody is, also in the headers that such a URI carries
-// escaped. From, To and Call-IDs are touched by policy alone (alg/sip/hiding.hpp); CSeq, tags, branches and
-// credentials never (requirements AC-10, AC-15).
+// escaped. From, To, Call-IDs, User-Agent and Server are touched by policy alone (alg/sip/hiding.hpp); CSeq,
+// tags, branches and credentials never (requirements AC-10, AC-15).
 
 #include <string_view>
 
@@ -26,9 +26,6 @@ void rewrite_parties(const MessageView& message, Translator& translator) noexcep
 /// there, so that none is opened for it. To be called when everything else was asked for: a message that is
 /// sent again is to find the same mappings.
 void rewrite_echoes(const MessageView& message, Translator& translator) noexcept;
-
-/// One header, of a message or of a part of one that is like a message.
-void rewrite_header(const Header& header, Translator& translator) noexcept;
 
 /// A Request-URI.
 void rewrite_request_uri(std::string_view uri, Translator& translator) noexcept;

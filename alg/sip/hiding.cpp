@@ -94,6 +94,12 @@ void hide_call_ids(std::string_view value, Translator& translator) noexcept {
   }
 }
 
+void hide_software(std::string_view value, Translator& translator) noexcept {
+  const auto& policy = translator.policy();
+  if (value.empty() || !policy.hides_software(translator.direction())) return;
+  translator.replace(value, policy.software == Software::replace ? policy.software_name : std::string_view{});
+}
+
 namespace {
 
 // The steps of tokens that stand beside addresses begin with the first: what would come back as an address

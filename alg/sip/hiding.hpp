@@ -6,6 +6,7 @@
 // again, so that each side sees one and the same identifier for as long as the key lives (requirement AC-15).
 // That holds of what either side made itself: an address that somebody outside wrote, and which happens to be
 // one of the inside, comes in as a token, and is answered by the address.
+// What software runs inside is hidden, too (User-Agent, Server), and needs no way back: nobody answers it.
 
 #include <array>
 #include <string_view>
@@ -28,6 +29,10 @@ void hide_dialog(std::string_view value, Translator& translator) noexcept;
 
 /// \param value Call-IDs with commas between them
 void hide_call_ids(std::string_view value, Translator& translator) noexcept;
+
+/// \param value of User-Agent or Server, in the message or in a fragment of one that it carries
+/// Outbound one text for all stands in its place, or nothing. An empty value tells nothing, and stays.
+void hide_software(std::string_view value, Translator& translator) noexcept;
 
 /// Passes on a token beside what says where to send. Inbound an address stays there as it is: it asks for no
 /// answer.

@@ -68,6 +68,8 @@ constexpr HeaderName kHeaderNames[] = {
     {"join", HeaderId::join},
     {"target-dialog", HeaderId::target_dialog},
     {"in-reply-to", HeaderId::in_reply_to},
+    {"user-agent", HeaderId::user_agent},
+    {"server", HeaderId::server},
     {"identity", HeaderId::identity},
     {"y", HeaderId::identity},
     {"expires", HeaderId::expires},

@@ -49,6 +49,8 @@ enum class HeaderId : std::uint8_t {
   join,
   target_dialog,
   in_reply_to,
+  user_agent,
+  server,
   identity,
   expires,
   session_expires,

@@ -160,6 +160,15 @@ struct Schema<Sip> {
       Key{.name = "asserted_identity",
           .member = &Sip::asserted_identity,
           .help = "where P-Asserted-Identity is taken out because the other side is not trusted (RFC 3325)"},
+      Key{.name = "software",
+          .member = &Sip::software,
+          .help =
+              "what becomes of User-Agent and Server in what leaves, which tell what software runs inside; "
+              "replace: sip.software_name stands there; strip: they are taken out"},
+      Key{.name = "software_name",
+          .member = &Sip::software_name,
+          .help = "the text that stands for all software inside",
+          .bounds = {1, kMaxSoftwareName}},
       Key{.name = "only",
           .member = &Sip::only,
           .help = "the inside hosts whose SIP is read and translated; empty: all",

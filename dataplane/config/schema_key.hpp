@@ -62,6 +62,7 @@ inline constexpr std::uint64_t kMaxUntranslated = 64;       // of exempt and of 
 inline constexpr std::uint64_t kMaxStaticAddresses = 1024;  // whole ones, of all static mappings together
 inline constexpr std::uint64_t kMaxTransparent = 64;        // each is compared with every message
 inline constexpr std::uint64_t kHideKeyDigits = 32;         // alg::sip::HostTokens::Key
+inline constexpr std::uint64_t kMaxSoftwareName = 60;       // a message has room for many (alg::EditList)
 inline constexpr std::uint64_t kMaxRate = 10'000'000;
 inline constexpr std::uint64_t kMaxHarvest = 40;      // dataplane/guard/source_table.hpp counts in 64 bits
 inline constexpr std::uint64_t kMaxScanners = 32;     // ipc::RateLimits

@@ -271,6 +271,8 @@ struct Sip {
   bool hide_call_id = false;
   std::string hide_key;  // 32 hexadecimal digits; empty: drawn at start
   alg::sip::AssertedIdentity asserted_identity = alg::sip::AssertedIdentity::keep;
+  alg::sip::Software software = alg::sip::Software::keep;
+  std::string software_name = "SIP";
   std::vector<nat::Prefix> only;     // inside hosts whose SIP is read; empty: all
   std::vector<nat::Prefix> exclude;  // and of these not
   bool ignore_df = false;            // fragment messages that outgrow the MTU even if their sender forbids it

@@ -60,6 +60,11 @@ Result<void> check_sip(const Config& config) {
     return config_error(ErrorCode::range, "sip.hide_key", fmt::format("{} characters", key.size()),
                         "32 hexadecimal digits, or nothing");
   }
+  const auto& name = config.sip.software_name;
+  if (name.front() == ' ' || name.back() == ' ') {
+    return config_error(ErrorCode::range, "sip.software_name", fmt::format("\"{}\"", name),
+                        "a text without a space at its ends such as \"Example SBC\"");
+  }
   for (std::size_t i = 0; i < config.sip.exclude.size(); ++i) {
     const auto hosts = subnet_of(config.sip.exclude[i]);
     const auto is_same = [&](nat::Prefix other) { return subnet_of(other) == hosts; };

@@ -65,6 +65,12 @@ struct Words<alg::sip::Malformed> {
                                       Word{"drop", alg::sip::Malformed::drop}};
 };
 template <>
+struct Words<alg::sip::Software> {
+  static constexpr std::array kAll = {Word{"keep", alg::sip::Software::keep},
+                                      Word{"replace", alg::sip::Software::replace},
+                                      Word{"strip", alg::sip::Software::strip}};
+};
+template <>
 struct Words<alg::sip::AssertedIdentity> {
   static constexpr std::array kAll = {Word{"keep", alg::sip::AssertedIdentity::keep},
                                       Word{"strip_outbound", alg::sip::AssertedIdentity::strip_outbound},

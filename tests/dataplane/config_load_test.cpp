@@ -119,6 +119,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
     "sip": {"enabled": false, "ports": [5060, 5070], "media_own_host": true, "malformed": "drop",
             "transparent": ["198.51.100.64/28"], "hide_parties": true, "hide_call_id": true,
             "hide_key": "000102030405060708090a0b0c0d0e0f", "asserted_identity": "strip",
+            "software": "replace", "software_name": "Example SBC",
             "media_from": "signalled", "latch_from": ["198.51.100.0/24"], "why": true,
             "local_media": "direct", "only": ["10.0.0.0/9"],
             "exclude": ["10.1.0.0/16"], "ignore_df": true, "calls_per_worker": 16,
@@ -177,6 +178,8 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                   .hide_call_id = true,
                   .hide_key = "000102030405060708090a0b0c0d0e0f",
                   .asserted_identity = alg::sip::AssertedIdentity::strip,
+                  .software = alg::sip::Software::replace,
+                  .software_name = "Example SBC",
                   .only = {*nat::Prefix::parse("10.0.0.0/9")},
                   .exclude = {*nat::Prefix::parse("10.1.0.0/16")},
                   .ignore_df = true,
@@ -523,7 +526,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("tcp":{"mss":"auto","answer_unsolicited":true},)"
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"remotes_per_worker":0,"tcp_sessions_per_worker":65536,)"
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
-      R"("sip":{"enabled":true,"ports":[5060],"tcp":true,"tcp_own_host":true,"media_own_host":false,"streams_per_worker":1024,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
+      R"("sip":{"enabled":true,"ports":[5060],"tcp":true,"tcp_own_host":true,"media_own_host":false,"streams_per_worker":1024,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","software":"keep","software_name":"SIP","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
       R"("registrations_per_worker":16384,"local_media":"hairpin"},"calls":{"max_duration_s":43200,"ringing_s":180,"answer_ack_s":32,)"
       R"("media_inactivity_s":120,"media_inactivity":"end","hang_up":true,"limits":{"total":0,"per_host":0,"per_server":0,)"
       R"("per_s":0,"burst":0},"log":{"file":"","file_mb":64,"files":8}},"icmp":{"errors_per_s":100},)"

@@ -466,6 +466,9 @@ TEST_CASE("SIP ports are listed once and the socket is a path", "[config][valida
          c.sip.exclude = {prefix("10.1.0.0/16"), prefix("10.9.9.9/8")};
        },
        "sip.exclude[1]: 10.0.0.0/8 is listed in sip.only; keep one of the two"},
+      {"a name that ends with a space", [](Config& c) { c.sip.software_name = "Example "; },
+       "sip.software_name: found \"Example \"; allowed is a text without a space at its ends such as "
+       "\"Example SBC\""},
       {"a relative socket", [](Config& c) { c.control.socket = "control.sock"; },
        "control.socket: found \"control.sock\"; allowed is the absolute path of a file such as "
        "\"/run/pinhole/control.sock\""},

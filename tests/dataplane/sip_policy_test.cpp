@@ -123,6 +123,22 @@ TEST_CASE("hidden hosts are tokens outside, and one call inside", "[dataplane][s
   }
 }
 
+TEST_CASE("what software runs inside is not told outside when that is configured",
+          "[dataplane][sip][hiding]") {
+  config::Sip sip;
+  sip.software = alg::sip::Software::replace;
+  sip.software_name = "Example SBC, as all the others";  // longer than what a string has room for in itself
+  for (const unsigned workers : {1U, 2U}) {
+    Lab lab(sip, workers);
+    for (const std::string start :
+         {"INVITE sip:bob@example.com SIP/2.0", "OPTIONS sip:bob@example.com SIP/2.0", "SIP/2.0 200 OK"}) {
+      const auto text = message(start, "phone.example.com", "example.com", "1", "User-Agent: Acme Desk/7.1");
+      CHECK(lab.out(text) == replaced(text, "Acme Desk/7.1", sip.software_name));
+      CHECK(lab.in(text) == text);
+    }
+  }
+}
+
 TEST_CASE("SIP that cannot be read goes on, or is dropped when that is configured",
           "[dataplane][sip][AC-16][AC-20]") {
   const std::string broken = "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.5\r\n";

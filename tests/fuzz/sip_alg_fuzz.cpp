@@ -92,6 +92,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   strict.malformed = alg::sip::Malformed::drop;
   strict.hide_parties = strict.hide_call_id = true;
   strict.asserted_identity = alg::sip::AssertedIdentity::strip_inbound;
+  strict.software = alg::sip::Software::strip;
   go_round_both_ways(message, strict);
+  alg::sip::Policy named;
+  named.software = alg::sip::Software::replace;
+  named.software_name = "Example SBC 1.0";
+  go_round_both_ways(message, named);
   return 0;
 }
