@@ -2,6 +2,7 @@
 #include "alg/sip/event_state.hpp"
 
 #include "alg/sip/chars.hpp"
+#include "alg/sip/hiding.hpp"
 #include "alg/sip/scan.hpp"
 #include "alg/sip/uri.hpp"
 
@@ -34,20 +35,45 @@ void rewrite_uri(std::string_view text, Translator& translator) noexcept {
   if (target) translator.replace_endpoint(host, *target, uri.default_port);
 }
 
+// \return where to go on
+std::size_t rewrite_uri_at(std::string_view text, std::size_t colon, Translator& translator) noexcept {
+  const auto begin = scheme_begin(text, colon);
+  if (begin == colon) return colon + 1;
+  // In an attribute, in an element, or in running text; what follows "&amp;" are more headers of the URI.
+  const auto end = find_mark<'"', '\'', '<', '>', '&', ' ', '\t', '\r', '\n'>(text, colon + 1);
+  translator.use(Rule::event_state);
+  rewrite_uri(slice(text, begin, end), translator);
+  return end;
+}
+
+// `call-id="1a2b@10.0.0.5"`, by which a dialog is picked up: who does so writes it into Replaces.
+// \return where to go on
+std::size_t hide_call_id_at(std::string_view text, std::size_t equals_sign, Translator& translator) noexcept {
+  constexpr std::string_view kName = "call-id";
+  auto end = equals_sign;
+  while (end > 0 && is(text[end - 1], chars::kSpace)) --end;
+  const bool is_call_id = end > kName.size() && slice(text, end - kName.size(), end) == kName &&
+                          is(text[end - kName.size() - 1], chars::kSpace);
+  const auto quote = skip(text, equals_sign + 1, chars::kSpace);
+  if (!is_call_id || quote == text.size()) return equals_sign + 1;
+  const auto close = text.find(text[quote], quote + 1);
+  if ((text[quote] != '"' && text[quote] != '\'') || close == std::string_view::npos) return equals_sign + 1;
+  translator.use(Rule::call_id);
+  hide_call_id(slice(text, quote + 1, close), translator);
+  return close;
+}
+
 }  // namespace
 
 void rewrite_event_state(std::string_view text, Translator& translator) noexcept {
-  if (!may_hold_ipv4(text)) return;
-  translator.use(Rule::event_state);
-  for (auto colon = find_mark<':'>(text); colon < text.size();) {
-    auto next = colon + 1;
-    const auto begin = scheme_begin(text, colon);
-    if (begin < colon) {
-      // In an attribute, in an element, or in running text; what follows "&amp;" are more headers of the URI.
-      next = find_mark<'"', '\'', '<', '>', '&', ' ', '\t', '\r', '\n'>(text, next);
-      rewrite_uri(slice(text, begin, next), translator);
+  const bool hides = translator.policy().hide_call_id;
+  if (!hides && !may_hold_ipv4(text)) return;
+  for (auto at = find_mark<':', '='>(text); at < text.size(); at = find_mark<':', '='>(text, at)) {
+    if (text[at] == ':') {
+      at = rewrite_uri_at(text, at, translator);
+    } else {
+      at = hides ? hide_call_id_at(text, at, translator) : at + 1;
     }
-    colon = find_mark<':'>(text, next);
   }
 }
 

@@ -75,4 +75,39 @@ TEST_CASE("what is no sip URI of the sender stays in dialog-info, and opens noth
   CHECK(bench.host.mappings() == 2);
 }
 
+TEST_CASE(
+    "by policy a Call-ID in dialog-info is hidden like that of the dialog, so that a call can be picked up",
+    "[alg][sip][AC-15][hiding][rfc3891][rfc4235]") {
+  Policy policy;
+  policy.hide_call_id = true;
+  policy.tokens = HostTokens(HostTokens::Key{5, 6, 7, 8});
+  const auto token = std::string(policy.tokens.name_of({test::address("10.0.0.5"), 1}).view());
+  const auto type = "application/dialog-info+xml";
+  const auto with = [&](const std::string& host) {
+    return "<dialog id=\"1\" call-id=\"1@" + host + "\" local-tag=\"10.99.0.5\"><replaces\r\n call-id = '2@" +
+           host + "' /><dialog\tcall-id='sip:10.0.0.6:5060@" + host + "'/></dialog>";
+  };
+  test::SipBench bench(policy);
+  const auto out = bench.out(notify(type, with("10.0.0.5")));
+  CHECK(out.text == notify(type, with(token)));
+  CHECK(out.rules.find("Call-ID") != std::string::npos);
+  // The server that is told so tells others inside: who picks up names the dialog as the server knows it.
+  CHECK(bench.in(out.text).text == notify(type, with("10.0.0.5")));
+  const auto replaces = [](const std::string& host) {
+    return test::lines({"INVITE sip:bob@example.com SIP/2.0", "Via: SIP/2.0/UDP phone.example.com",
+                        "From: <sip:a@b>;tag=1", "To: <sip:c@d>", "Call-ID: 3", "CSeq: 1 INVITE",
+                        "Replaces: 1@" + host + ";to-tag=1;from-tag=2", ""});
+  };
+  CHECK(bench.out(replaces("10.0.0.5")).text == replaces(token));
+  for (const std::string body :
+       {"x-call-id=\"1@10.0.0.5\" call-ids=\"1@10.0.0.5\" id=\"1@10.0.0.5\"", " call-id=\"1@10.0.0.5",
+        " call-id=\"1@10.0.0.5'", " call-id=1@10.0.0.5 ", " call-id=", " call-id", "call-id=\"1@10.0.0.5\"",
+        " call-id=\"1@example.com\"", " call-id=\"10.0.0.5\"", "="}) {
+    CAPTURE(body);
+    CHECK(bench.out(notify(type, body)).text == notify(type, body));
+  }
+  test::SipBench plain;
+  CHECK(plain.out(notify(type, with("10.99.0.5"))).text == notify(type, with("10.99.0.5")));
+}
+
 }  // namespace pinhole::alg::sip
