@@ -36,22 +36,23 @@ struct ClassRates {
   friend bool operator==(const ClassRates&, const ClassRates&) = default;
 };
 
-/// Requests of a source, by method.
+/// Requests of a source, by method: as many as a trunk or PBX of 500 calls a second sends. Strangers are held
+/// by `sources.unknown` long before.
 struct MethodRates {
-  Rate invite = {.per_s = 100, .burst = 1000};
+  Rate invite = {.per_s = 500, .burst = 5000};
   Rate ack;
   Rate bye;
   Rate cancel;
-  Rate register_ = {.per_s = 100, .burst = 1000};  // NOLINT(readability-identifier-naming): a keyword
-  Rate options = {.per_s = 50, .burst = 500};
+  Rate register_ = {.per_s = 500, .burst = 5000};  // NOLINT(readability-identifier-naming): a keyword
+  Rate options = {.per_s = 500, .burst = 5000};
   Rate prack;
   Rate update;
   Rate info;
-  Rate subscribe = {.per_s = 100, .burst = 1000};
+  Rate subscribe = {.per_s = 500, .burst = 5000};
   Rate notify;
   Rate refer;
-  Rate message = {.per_s = 100, .burst = 1000};
-  Rate publish = {.per_s = 100, .burst = 1000};
+  Rate message = {.per_s = 500, .burst = 5000};
+  Rate publish = {.per_s = 500, .burst = 5000};
   Rate unknown = {.per_s = 10, .burst = 100};
 
   friend bool operator==(const MethodRates&, const MethodRates&) = default;
@@ -66,11 +67,11 @@ struct Limits {
   OverLimit over = OverLimit::drop;
   std::uint16_t retry_after_s = 10;
   std::uint8_t warn_percent = 80;
-  ClassRates sources = {.known = {500, 5000}, .unknown = {50, 500}, .all_unknown = {1000, 5000}};
-  Rate inside = {.per_s = 1000, .burst = 10000};
+  ClassRates sources = {.known = {2000, 20000}, .unknown = {50, 500}, .all_unknown = {1000, 5000}};
+  Rate inside = {.per_s = 5000, .burst = 50000};
   MethodRates methods;
-  SplitRates subscribers = {.known = {1000, 10000}, .unknown = {20, 200}};
-  SplitRates servers = {.known = {2000, 20000}, .unknown = {500, 5000}};
+  SplitRates subscribers = {.known = {2000, 20000}, .unknown = {20, 200}};
+  SplitRates servers = {.known = {5000, 50000}, .unknown = {500, 5000}};
   ClassRates flows = {.known = {2000, 10000}, .unknown = {500, 2000}, .all_unknown = {10000, 20000}};
   ClassRates fragments = {.known = {10000, 40000}, .unknown = {5000, 20000}, .all_unknown = {50000, 100000}};
   ClassRates malformed = {.known = {10, 100}, .unknown = {5, 50}, .all_unknown = {100, 500}};

@@ -28,7 +28,8 @@ RULES = [
 
 def with_rules(rules, **unknown):
     def change(config):
-        config["protection"] = {"enabled": False, "rules": rules, "unknown": unknown}
+        # Its scanner is for a rule to find, and not for the screen, which is asked before.
+        config["protection"] = {"screen": {"user_agents": []}, "rules": rules, "unknown": unknown}
     return change
 
 

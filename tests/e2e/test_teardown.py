@@ -15,11 +15,6 @@ QUIET_S = 3
 BACKSTOP_S = 32  # a worker shuts the ports of an ended call by itself after so long, should control never say so
 
 
-def without_limits(config):
-    """One phone makes 150 calls a second for a minute."""
-    config["protection"] = {"enabled": False}
-
-
 class Teardown(unittest.TestCase):
 
     def _by_hand(self, lab):
@@ -124,7 +119,7 @@ class Teardown(unittest.TestCase):
 
     def test_ten_thousand_calls(self):
         """teardown: after 10,000 calls mappings, pinholes, ports, buffers and memory are as before"""
-        with Lab(configure=without_limits) as lab:
+        with Lab() as lab:
             lab.start()
             self._calls(lab, 1000, "warm-up")
             before, memory = self._settled(lab)
