@@ -50,6 +50,59 @@ Result<std::unique_ptr<UnixServer>> open(boost::asio::io_context& context, const
                           [](const Client&, std::string_view, const Json&) { return Json(1); });
 }
 
+/// A server that the group "nogroup" may read, in a directory that it may look into.
+TestServer readable_server(std::size_t max_connections) {
+  ServerOptions options;
+  options.read_group = "nogroup";
+  options.max_connections = max_connections;
+  options.connection.waiting_reply_bytes = 64 * 1024;
+  return TestServer(options);
+}
+
+/// Runs this in a process of the user nobody, of the group "nogroup"; `wait` of it lasts for as long as
+/// `meanwhile` takes here. \return whether it said yes
+template <typename Function, typename Meanwhile>
+bool as_nobody(const TestServer& server, Function&& function, Meanwhile&& meanwhile) {
+  const auto path = server.path();
+  REQUIRE(::chmod(std::filesystem::path(path).parent_path().c_str(), 0755) == 0);
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  const pid_t child = ::fork();
+  char byte = 0;
+  if (child == 0) {
+    ::close(ends[0]);
+    constexpr uid_t kNobody = 65534;
+    const bool is_nobody = ::setgroups(0, nullptr) == 0 && ::setgid(kNobody) == 0 && ::setuid(kNobody) == 0;
+    const auto wait = [&] { return ::write(ends[1], "x", 1) == 1 && ::read(ends[1], &byte, 1) == 0; };
+    ::_exit(is_nobody && function(path, wait) ? 0 : 1);
+  }
+  ::close(ends[1]);
+  if (::read(ends[0], &byte, 1) == 1) meanwhile();
+  ::close(ends[0]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+template <typename Function>
+bool as_nobody(const TestServer& server, Function&& function) {
+  return as_nobody(server, [&](const std::string& path, const auto&) { return function(path); }, [] {});
+}
+
+bool is_answered(TestClient& client, int id) {
+  return client.send(request(id)) && client.line() == reply(id);
+}
+
+bool is_refused_as_busy(TestClient& client) {
+  return client.line().find("-32004") != std::string::npos && client.line() == "<closed>";
+}
+
+/// Asks for more than goes into its socket, and reads none of it.
+void ask_without_reading(TestClient& client) {
+  const auto many = request(1, "stats");
+  for (int sent = 0; sent < 200'000 && client.send(many); ++sent) {
+  }
+}
+
 mode_t mode_of(const std::string& path) {
   struct stat status{};
   REQUIRE(::stat(path.c_str(), &status) == 0);
@@ -217,16 +270,62 @@ TEST_CASE("a client that does not read keeps nobody out", "[control][server]") {
   options.connection.waiting_reply_bytes = 64 * 1024;
   TestServer server(options);
   std::vector<TestClient> slow;
-  const auto many = request(1, "stats");
-  for (int count = 0; count < 2; ++count) {
-    auto& client = slow.emplace_back(server.path(), 100ms);
-    for (int sent = 0; sent < 200'000 && client.send(many); ++sent) {
-    }
-  }
+  for (int count = 0; count < 2; ++count) ask_without_reading(slow.emplace_back(server.path(), 100ms));
   TestClient late(server.path());
   REQUIRE(late.send(request(9)));
   CHECK(late.line() == reply(9));
   CHECK(server.connections() == 2);
+}
+
+TEST_CASE("who may only read pushes out nobody who may write, however idle, and is refused",
+          "[control][server]") {
+  if (::geteuid() != 0) return;  // only root can become somebody else
+  auto server = readable_server(2);
+  TestClient first(server.path());
+  TestClient second(server.path());
+  REQUIRE(is_answered(first, 1));
+  REQUIRE(is_answered(second, 2));
+  CHECK(as_nobody(server, [](const std::string& path) {
+    TestClient reader(path);
+    return is_refused_as_busy(reader);
+  }));
+  CHECK(is_answered(first, 3));
+  CHECK(is_answered(second, 4));
+}
+
+TEST_CASE(
+    "who may only read pushes out nobody who is being answered, and is refused; who may write is served",
+    "[control][server]") {
+  if (::geteuid() != 0) return;
+  auto server = readable_server(2);
+  const auto fill = [](const std::string& path, const auto& wait) {
+    TestClient first(path, 100ms);
+    TestClient second(path, 100ms);
+    ask_without_reading(first);
+    ask_without_reading(second);
+    TestClient late(path);
+    return is_refused_as_busy(late) && wait();
+  };
+  bool is_served = false;
+  CHECK(as_nobody(server, fill, [&] {
+    TestClient writer(server.path());
+    is_served = is_answered(writer, 9);
+  }));
+  CHECK(is_served);
+}
+
+TEST_CASE("of those who may only read one that is idle makes room for the next", "[control][server]") {
+  if (::geteuid() != 0) return;
+  auto server = readable_server(2);
+  TestClient writer(server.path());
+  REQUIRE(is_answered(writer, 1));
+  CHECK(as_nobody(server, [](const std::string& path) {
+    TestClient idle(path);
+    if (!is_answered(idle, 2)) return false;
+    TestClient late(path);
+    return is_answered(late, 3) && is_refused_as_busy(idle);
+  }));
+  CHECK(is_answered(writer, 4));
 }
 
 TEST_CASE("the server ends while clients are connected", "[control][server]") {
@@ -380,20 +479,10 @@ TEST_CASE("another user is refused even when the mode lets it connect", "[contro
   if (::geteuid() != 0) return;  // only root can become somebody else
   TestServer server;
   REQUIRE(::chmod(server.path().c_str(), 0777) == 0);
-  REQUIRE(::chmod(std::filesystem::path(server.path()).parent_path().c_str(), 0755) == 0);
-  const auto path = server.path();
-  const pid_t child = ::fork();
-  if (child == 0) {
-    constexpr uid_t kNobody = 65534;
-    if (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) ::_exit(3);
+  CHECK(as_nobody(server, [](const std::string& path) {
     TestClient client(path);
-    if (!client.connected()) ::_exit(4);
+    if (!client.connected()) return false;
     client.send(request(1));
-    const bool refused = client.line().find("-32003") != std::string::npos && client.line() == "<closed>";
-    ::_exit(refused ? 0 : 5);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 0);
+    return client.line().find("-32003") != std::string::npos && client.line() == "<closed>";
+  }));
 }
