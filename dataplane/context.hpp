@@ -19,6 +19,7 @@
 #include "dataplane/dialog_table.hpp"
 #include "dataplane/express.hpp"
 #include "dataplane/foreign.hpp"
+#include "dataplane/guard/ban_sweep.hpp"
 #include "dataplane/guard/guard.hpp"
 #include "dataplane/handoff.hpp"
 #include "dataplane/hang_up.hpp"
@@ -146,6 +147,7 @@ struct WorkerContext {
   AlgHost host;
 
   Guard guard;
+  BanSweep ban_sweep;
   RuleEvents rule_events;
   alg::sip::Rules rules;
   WorkerPolicy policy;

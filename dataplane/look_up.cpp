@@ -129,20 +129,11 @@ bool begins(const nat::Packet& packet, nat::MappingIndex index) noexcept {
          (packet.protocol == nat::Protocol::tcp && (packet.tcp_flags & kOpening) == kSyn);
 }
 
-/// Whether anybody may send to a mapping, or only those whom inside sends to. Media pinholes are for whom
-/// their calls say.
-bool is_open_to_all(const nat::Mapping& mapping) noexcept {
-  using nat::MappingFlags;
-  if ((mapping.flags & MappingFlags::kPinhole) != 0) return false;
-  return (mapping.flags & MappingFlags::kStatic) != 0 || mapping.filter == nat::Filter::endpoint_independent;
-}
-
-/// What protection has against a packet from outside. Who is banned gets to see nothing of what stands open;
-/// what inside asked him for comes in, and media of calls that live.
+/// What protection has against a packet from outside.
 DropReason protect(const nat::Packet& packet, nat::MappingIndex index, WorkerContext& worker) noexcept {
   const bool begun = begins(packet, index);
-  if (!begun && !is_open_to_all(worker.translator[index])) return DropReason::none;
-  if (worker.guard.is_banned(packet.source.address)) return DropReason::drop_banned;
+  const auto bans = begun ? Bans::all : bans_on(worker.translator[index]);
+  if (worker.guard.is_banned(packet.source.address, bans)) return DropReason::drop_banned;
   if (begun && !worker.guard.admits_flow(packet.source.address)) return DropReason::drop_flow_rate;
   return DropReason::none;
 }

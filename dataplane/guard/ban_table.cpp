@@ -28,7 +28,7 @@ void count_hit(ipc::BanSlot& slot) noexcept {
 
 }  // namespace
 
-std::span<ipc::BanSlot> BanTable::set_of(nat::Ipv4Address address) noexcept {
+std::span<ipc::BanSlot> BanTable::set_of(nat::Ipv4Address address) const noexcept {
   const std::uint64_t hash = (address.value.raw() ^ seed_) * 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
   const std::size_t sets = addresses_.size() / kWays;
   return addresses_.subspan(static_cast<std::size_t>((hash >> 32U) * sets >> 32U) * kWays, kWays);
@@ -38,18 +38,24 @@ std::span<ipc::BanSlot> BanTable::places_of(nat::Prefix prefix) noexcept {
   return prefix.length == 32 ? set_of(prefix.address) : prefixes_;
 }
 
-bool BanTable::hits(nat::Ipv4Address source, nat::Tick now) noexcept {
+bool BanTable::hits(nat::Ipv4Address source, nat::Tick now, Bans which) noexcept {
+  auto* const slot = find_for(source, now, which);
+  if (slot != nullptr) count_hit(*slot);
+  return slot != nullptr;
+}
+
+ipc::BanSlot* BanTable::find_for(nat::Ipv4Address source, nat::Tick now, Bans which) const noexcept {
   if (empty()) [[likely]]
-    return false;
-  const auto look = [&](std::span<ipc::BanSlot> slots) noexcept {
+    return nullptr;
+  const auto look = [&](std::span<ipc::BanSlot> slots) noexcept -> ipc::BanSlot* {
     for (auto& slot : slots) {
       if (is_free(slot) || !prefix_of(slot).contains(source) || is_over(slot, now)) continue;
-      count_hit(slot);
-      return true;
+      if (which == Bans::all || slot.reason.load(kRelaxed) == ipc::BanReason::manual) return &slot;
     }
-    return false;
+    return nullptr;
   };
-  return look(set_of(source)) || (prefix_count_ > 0 && look(prefixes_));
+  auto* const slot = look(set_of(source));
+  return slot != nullptr || prefix_count_ == 0 ? slot : look(prefixes_);
 }
 
 bool BanTable::ban(nat::Prefix prefix, ipc::BanReason reason, nat::Tick until, nat::Tick now) noexcept {
@@ -65,6 +71,7 @@ bool BanTable::ban(nat::Prefix prefix, ipc::BanReason reason, nat::Tick until, n
   slot->length.store(prefix.length, kRelaxed);
   slot->reason.store(reason, kRelaxed);
   slot->until.store(until == 0 ? 1 : until, kRelaxed);
+  ++begun_;
   return true;
 }
 

@@ -15,6 +15,9 @@
 
 namespace pinhole::dataplane {
 
+/// Which bans are asked for.
+enum class Bans : std::uint8_t { all, of_operators };
+
 class BanTable {
  public:
   static constexpr std::size_t kWays = 8;
@@ -30,7 +33,13 @@ class BanTable {
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
 
   /// Whether a source is banned; counts the hit. Cost: two lines, and sixteen while there are prefixes.
-  [[nodiscard]] bool hits(nat::Ipv4Address source, nat::Tick now) noexcept;
+  [[nodiscard]] bool hits(nat::Ipv4Address source, nat::Tick now, Bans which = Bans::all) noexcept;
+  /// The same, and counts nothing.
+  [[nodiscard]] bool holds(nat::Ipv4Address source, nat::Tick now, Bans which) const noexcept {
+    return find_for(source, now, which) != nullptr;
+  }
+  /// How many have begun ever since: there may be somebody more who is banned.
+  [[nodiscard]] std::uint32_t begun() const noexcept { return begun_; }
   /// Bans, or gives a ban another end; that of a worker (any reason but manual) changes none of an operator,
   /// and makes none end earlier. \return false when there is no room
   bool ban(nat::Prefix prefix, ipc::BanReason reason, nat::Tick until, nat::Tick now) noexcept;
@@ -40,7 +49,8 @@ class BanTable {
   void expire(nat::Tick now, std::uint32_t budget) noexcept;
 
  private:
-  [[nodiscard]] std::span<ipc::BanSlot> set_of(nat::Ipv4Address address) noexcept;
+  [[nodiscard]] std::span<ipc::BanSlot> set_of(nat::Ipv4Address address) const noexcept;
+  [[nodiscard]] ipc::BanSlot* find_for(nat::Ipv4Address source, nat::Tick now, Bans which) const noexcept;
   [[nodiscard]] std::span<ipc::BanSlot> places_of(nat::Prefix prefix) noexcept;
   [[nodiscard]] ipc::BanSlot* find(nat::Prefix prefix) noexcept;
   [[nodiscard]] ipc::BanSlot* place_for(nat::Prefix prefix, ipc::BanReason reason, nat::Tick now) noexcept;
@@ -52,6 +62,7 @@ class BanTable {
   std::uint32_t size_ = 0;
   std::uint32_t prefix_count_ = 0;
   std::uint32_t cursor_ = 0;
+  std::uint32_t begun_ = 0;
 };
 
 }  // namespace pinhole::dataplane

@@ -245,6 +245,7 @@ bool Guard::disallow(nat::Prefix prefix) noexcept {
   const auto rest = std::remove(allowed_.begin(), end, prefix);
   if (rest == end) return false;
   --allowed_count_;
+  ++disallowed_;
   return true;
 }
 

@@ -43,6 +43,17 @@ struct GuardParts {
   std::uint64_t seed = 0;
 };
 
+/// Which bans keep out a packet that is for a mapping. Of what stands open to anybody all do. What inside
+/// asked somebody for, and the media of calls, are kept out by operators alone: the other bans can be
+/// provoked by who forges addresses, and are not to cut whom inside speaks to.
+[[nodiscard]] inline Bans bans_on(const nat::Mapping& mapping) noexcept {
+  using nat::MappingFlags;
+  const bool is_media = (mapping.flags & MappingFlags::kPinhole) != 0;
+  const bool is_open =
+      (mapping.flags & MappingFlags::kStatic) != 0 || mapping.filter == nat::Filter::endpoint_independent;
+  return is_open && !is_media ? Bans::all : Bans::of_operators;
+}
+
 class Guard final : public alg::sip::Screen {
  public:
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t sources) noexcept {
@@ -70,15 +81,25 @@ class Guard final : public alg::sip::Screen {
   }
 
   /// Whether a source from outside is banned and not allowed; counts the hit.
-  [[nodiscard]] bool is_banned(nat::Ipv4Address source) noexcept {
-    return !bans_.empty() && !is_allowed(source) && bans_.hits(source, now_);
+  [[nodiscard]] bool is_banned(nat::Ipv4Address source, Bans which = Bans::all) noexcept {
+    return !bans_.empty() && !is_allowed(source) && bans_.hits(source, now_, which);
   }
+  /// Whether the one that a mapping speaks to is, so that none of its packets comes in.
+  [[nodiscard]] bool keeps_out(const nat::Mapping& mapping) const noexcept {
+    const auto source = mapping.remote.address;
+    return bans_.holds(source, now_, bans_on(mapping)) && !is_allowed(source);
+  }
+  /// Another number whenever somebody may be kept out who was not before.
+  [[nodiscard]] std::uint32_t strictness() const noexcept { return bans_.begun() + disallowed_; }
   /// Whether a SYN or a first packet may come in from outside.
   [[nodiscard]] bool admits_flow(nat::Ipv4Address source) noexcept;
   [[nodiscard]] bool admits_fragment(nat::Ipv4Address source) noexcept;
 
   /// The limits from now on; until then there are none. \param limits  outlive the guard, or the next call
-  void use(const ipc::RateLimits& limits) noexcept { limits_ = &limits; }
+  void use(const ipc::RateLimits& limits) noexcept {
+    limits_ = &limits;
+    ++disallowed_;
+  }
   /// A rule of the policy bans who sent a message. It holds for sources outside alone.
   void ban_by_rule(std::string_view rule, const alg::Message& message) noexcept;
 
@@ -177,6 +198,7 @@ class Guard final : public alg::sip::Screen {
   std::array<std::array<nat::Tick, kLimitKinds>, kNews> told_{};  // until when a piece of news is old
   std::array<nat::Prefix, ipc::RateLimits::kMaxAllowed> allowed_{};
   std::uint8_t allowed_count_ = 0;  // at run time, besides those of the configuration
+  std::uint32_t disallowed_ = 0;    // how often either list may have got shorter
 };
 
 }  // namespace pinhole::dataplane

@@ -133,9 +133,13 @@ TEST_CASE("who is banned still answers what inside asked him for", "[pipeline][g
   const Endpoint inside{host, nat::Be16{4000}};
   REQUIRE(lab.pipeline().send(kInside, {.source = inside, .destination = web}).size() == 1);
   const auto external = lab.pipeline().mapping(Protocol::udp, inside).external;
-  REQUIRE(lab.guard().ban({.prefix = {kStranger.address, 32}}, 1000));
+  REQUIRE(lab.guard().ban({.prefix = {kStranger.address, 32}, .reason = ipc::BanReason::scanner}, 1000));
   CHECK(lab.gets(web, "answer", external));
   CHECK_FALSE(lab.gets(web, "question"));
+  // But for who is banned by an operator.
+  REQUIRE(lab.guard().ban({.prefix = {kStranger.address, 32}}, 1000));
+  lab.pipeline().run();
+  CHECK_FALSE(lab.gets(web, "answer", external));
 }
 
 TEST_CASE("SIP over a limit is dropped, and what else comes in by the flow is not", "[pipeline][guard]") {

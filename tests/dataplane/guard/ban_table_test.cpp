@@ -101,6 +101,31 @@ TEST_CASE("a ban of a worker changes none of an operator, and makes none end ear
   CHECK(slot->reason.load() == row.reason);
 }
 
+TEST_CASE("bans of operators are told from those of workers, and each one that begins is counted",
+          "[guard][ban]") {
+  Table bans;
+  const auto holds = [&](const char* source, dataplane::Bans which) {
+    return bans.table.holds(address(source), 1, which);
+  };
+  REQUIRE(bans.ban("192.0.2.7", BanReason::scanner));
+  REQUIRE(bans.ban("198.51.100.0/24", BanReason::manual));
+  CHECK(bans.table.begun() == 2);
+  CHECK(holds("192.0.2.7", dataplane::Bans::all));
+  CHECK_FALSE(holds("192.0.2.7", dataplane::Bans::of_operators));
+  CHECK(holds("198.51.100.9", dataplane::Bans::of_operators));
+  CHECK_FALSE(holds("192.0.2.8", dataplane::Bans::all));
+  // A worker's ban of a host does not hide that of its subnet.
+  REQUIRE(bans.ban("198.51.100.9", BanReason::scanner));
+  CHECK(holds("198.51.100.9", dataplane::Bans::of_operators));
+  REQUIRE(bans.ban("192.0.2.7", BanReason::manual));
+  CHECK(holds("192.0.2.7", dataplane::Bans::of_operators));
+  CHECK(bans.table.begun() == 4);
+  REQUIRE(bans.ban("192.0.2.7", BanReason::scanner, 50));  // changes nothing
+  REQUIRE(bans.table.lift(*nat::Prefix::parse("192.0.2.7/32")));
+  CHECK(bans.table.begun() == 4);
+  for (const auto& slot : bans.slots) CHECK(slot.hits.load() == 0);
+}
+
 TEST_CASE("a full table gives up what would end first, and nothing of an operator for a worker",
           "[guard][ban]") {
   Table bans;
