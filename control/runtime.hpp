@@ -124,8 +124,9 @@ class Runtime final : public Model {
   };
 
   // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): it is final where it is defined.
-  class Turns;  // what can be changed
+  class Turns;  // what can be changed; control/turns.hpp
 
+  [[nodiscard]] static Moment now();
   void look();
   void look_for_dataplane();
   void look_at_dataplane();
