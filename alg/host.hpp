@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "alg/alg.hpp"
+#include "alg/rtp_clocks.hpp"
 #include "alg/sip/summary.hpp"
 #include "nat/endpoint.hpp"
 
@@ -41,6 +42,7 @@ struct MediaStream {
   std::uint8_t section = 0;  // index of its m= line
   bool rejected = false;     // port 0, and not because another stream carries it
   bool held = false;         // media is not to go both ways: silence says nothing
+  RtpClocks clocks = {};     // that it names
 };
 
 /// A media stream that SDP announced, as the inside sees it: RTP with its RTCP (the next port unless a=rtcp

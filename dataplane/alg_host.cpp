@@ -51,7 +51,7 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.in_use = transaction_.opened = 0;
   transaction_.ref_count = transaction_.fresh_count = transaction_.evicted_count = 0;
   transaction_.answer_count = transaction_.question_count = 0;
-  transaction_.binding_count = transaction_.source_count = 0;
+  transaction_.binding_count = transaction_.source_count = transaction_.clocks_count = 0;
   transaction_.asks_too_much = false;
   transaction_.described = transaction_.held = false;
   transaction_.rejected = 0;

@@ -155,6 +155,12 @@ class AlgHost final : public alg::Host {
     std::uint64_t hash = 0;
   };
 
+  /// The clocks that a description names for the stream of an m= line.
+  struct SectionClocks {
+    std::uint8_t section;
+    alg::RtpClocks clocks;
+  };
+
   /// What the message in hand has done so far.
   struct Transaction {
     alg::sip::Summary summary;
@@ -186,6 +192,8 @@ class AlgHost final : public alg::Host {
     std::array<Ticket, kMaxQuestions> questions;             // asked or answered, each once
     std::array<alg::sip::Binding, kMaxBindings> bindings;
     std::array<ipc::MediaSource, ipc::kMaxSources> sources;
+    std::uint8_t clocks_count = 0;
+    std::array<SectionClocks, ipc::kMaxPinholes> clocks;  // while media is measured
   };
 
   [[nodiscard]] bool may_name(nat::Ipv4Address inside) const noexcept;
@@ -223,6 +231,7 @@ class AlgHost final : public alg::Host {
   void update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept;
   void shut(CardIndex card, ipc::PinholeRef& pinhole) noexcept;
   void tell(const ipc::PinholeRef& pinhole, nat::Endpoint remote, bool anew) noexcept;
+  void tell_clocks(const ipc::PinholeRef& pinhole) noexcept;
   [[nodiscard]] bool is_current_heir(const ipc::PinholeRef& pinhole) const noexcept;
   [[nodiscard]] bool give_back(CardIndex from, const ipc::PinholeRef& pinhole) noexcept;
   void pass_heir_on(CardIndex from, const ipc::PinholeRef& pinhole) noexcept;

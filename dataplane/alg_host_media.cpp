@@ -210,6 +210,9 @@ void AlgHost::describe(const alg::MediaStream& stream) noexcept {
   work.described = true;
   work.held = work.held || stream.held;
   if (stream.rejected && stream.section < 32) work.rejected |= 1U << stream.section;
+  const bool tells_clocks = !stream.clocks.empty() && parts_.endpoints.measures();
+  if (tells_clocks && work.clocks_count < work.clocks.size())
+    work.clocks[work.clocks_count++] = {stream.section, stream.clocks};
 }
 
 void AlgHost::expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept {
@@ -283,7 +286,10 @@ void AlgHost::settle_media() noexcept {
   load_refs();
   const auto pinholes = std::span(work.refs).first(work.ref_count);
   negotiate(message, state, pinholes);
-  for (auto& pinhole : pinholes) update(work.card, pinhole, state);
+  for (auto& pinhole : pinholes) {
+    update(work.card, pinhole, state);
+    if (work.clocks_count > 0) tell_clocks(pinhole);
+  }
   parts_.calls.set_media(work.card, pinholes, state);
 }
 
@@ -332,6 +338,23 @@ void AlgHost::tell(const ipc::PinholeRef& pinhole, nat::Endpoint remote, bool an
   request.first_ref = ref_of(pinhole);
   request.first_fresh = anew;
   static_cast<void>(parts_.peers.send(request));
+}
+
+/// Says what the message in hand said of the clocks of a pinhole's media.
+void AlgHost::tell_clocks(const ipc::PinholeRef& pinhole) noexcept {
+  const auto& work = transaction_;
+  if (pinhole.is_rtcp || is_gone(pinhole)) return;
+  for (const auto& told : std::span(work.clocks).first(work.clocks_count)) {
+    if (told.section != pinhole.section) continue;
+    if (pinhole.worker == parts_.worker) {
+      parts_.endpoints.note_clocks(ref_of(pinhole), told.clocks);
+      continue;
+    }
+    PeerMessage request = question_to(pinhole.worker, PeerMessageType::note_clocks);
+    request.first_ref = ref_of(pinhole);
+    set_clocks(request, told.clocks);
+    static_cast<void>(parts_.peers.send(request));
+  }
 }
 
 // Pinholes that change hands: a phone with two calls on one port.

@@ -141,6 +141,17 @@ config::Result<ControlRings> make_control_rings(unsigned worker, bool wants_reco
   return ControlRings{*events, *commands, *records};
 }
 
+/// \return none of either when nothing is to be measured
+config::Result<MeterMemory> make_meters(const config::Config& config, unsigned worker) {
+  if (!config.calls.measure) return MeterMemory{};
+  const auto count = config.nat.mappings_per_worker;
+  auto meters = reserve_array<ipc::MediaMeter>(fmt::format("pinhole_meters_{}", worker), count);
+  if (!meters) return meters.error();
+  auto clocks = reserve_array<alg::RtpClocks>(fmt::format("pinhole_clocks_{}", worker), count);
+  if (!clocks) return clocks.error();
+  return MeterMemory{.meters = *meters, .clocks = *clocks};
+}
+
 std::uint64_t realtime_ns() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -371,6 +382,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!stats) return stats.error();
   auto translator_memory = reserve(name("translator"), nat::Translator::bytes_needed(translator));
   if (!translator_memory) return translator_memory.error();
+  auto meters = make_meters(config, worker);
+  if (!meters) return meters.error();
   auto calls = reserve_array<ipc::Shared<ipc::CallCard>>(name("calls"), config.sip.calls_per_worker);
   if (!calls) return calls.error();
   auto call_memory = reserve(name("call_index"), CallTable::bytes_needed(config.sip.calls_per_worker));
@@ -409,6 +422,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
       .translator = translator,
       .inbound = inbound,
       .translator_memory = *translator_memory,
+      .meters = *meters,
       .call_cards = *calls,
       .call_memory = *call_memory,
       .dialog_memory = *dialog_memory,
@@ -436,6 +450,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   const auto& table = context->translator.table();
   layout_->workers[worker] = {.stats = *stats,
                               .mappings = table.mappings(),
+                              .meters = config.calls.measure ? meters->meters.data() : nullptr,
                               .mapping_capacity = table.capacity(),
                               .lcore = lcore_of_worker(worker),
                               .mapping_high_water = &table.high_water(),

@@ -25,6 +25,7 @@
 #include "dataplane/hang_up.hpp"
 #include "dataplane/links.hpp"
 #include "dataplane/local_endpoints.hpp"
+#include "dataplane/media_meters.hpp"
 #include "dataplane/network.hpp"
 #include "dataplane/own_message.hpp"
 #include "dataplane/parking.hpp"
@@ -87,6 +88,7 @@ struct WorkerParts {
   nat::TranslatorConfig translator;
   nat::InboundIndex inbound;
   std::span<std::byte> translator_memory;
+  MeterMemory meters = {};
   std::span<ipc::Shared<ipc::CallCard>> call_cards;
   std::span<std::byte> call_memory;
   std::span<std::byte> dialog_memory;
@@ -135,6 +137,7 @@ struct WorkerContext {
   nat::HeldSyns held_syns;
   RecordRing records;
   nat::Translator translator;
+  MediaMeters meters;
   LocalEndpoints endpoints;
   CallTable calls;
   DialogTable dialogs;

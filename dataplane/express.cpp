@@ -80,6 +80,7 @@ struct Express::Sent {
   unsigned port = 0;
   unsigned size = 0;
   std::uint64_t bytes = 0;
+  std::uint32_t now_us = 0;  // for what is measured
   std::array<rte_mbuf*, kBurst> mbufs;
 
   void add(unsigned to, rte_mbuf* mbuf, std::uint16_t frame_bytes, Transmitter& transmitter) noexcept {
@@ -96,10 +97,11 @@ struct Express::Sent {
   }
 };
 
-Express::Express(const Network& network)
+Express::Express(const Network& network, bool measures)
     : alone_(network.steering.workers() == 1),
       by_arrival_(network.untranslated.asks_inside_interface() &&
                   std::ranges::count(network.interfaces, true, &Interface::inside) > 1),
+      measures_(measures),
       hops_(network) {
   for (std::size_t i = 0; i < network.interfaces.size(); ++i) {
     const auto& interface = network.interfaces[i];
@@ -107,7 +109,7 @@ Express::Express(const Network& network)
     if (interface.vlan != 0 || network.only_interface[device] != i) continue;
     arrivals_[device] = {.head = plain::head_for(interface.mac.raw()),
                          .port = device,
-                         .usable = true,
+                         .use = measures ? Use::measured : Use::forward,
                          .inside = interface.inside};
   }
 }
@@ -158,7 +160,7 @@ template <bool kOutbound>
 }
 
 /// Third step: a packet whose mapping says so is rewritten and sent. \return whether it was
-template <bool kOutbound>
+template <bool kOutbound, bool kMeasured>
 [[gnu::always_inline]] inline bool Express::finish(rte_mbuf* mbuf, const Flow& flow, nat::MappingIndex index,
                                                    WorkerContext& worker, Sent& sent) const noexcept {
   if (!kOutbound && index == nat::kNoMapping) [[unlikely]]
@@ -177,6 +179,13 @@ template <bool kOutbound>
     nat::Translator::count_outbound(mapping, ip_size, now);
   } else {
     nat::Translator::count_inbound(mapping, ip_size, now);
+  }
+  if constexpr (kMeasured) {
+    constexpr std::size_t kHeaders = plain::kPayload - plain::kIp;
+    if ((mapping.flags & MappingFlags::kPinhole) != 0) {
+      worker.meters.count(index, kOutbound, {flow.frame + plain::kPayload, ip_size - kHeaders}, ip_size,
+                          sent.now_us);
+    }
   }
   rewrite<kOutbound>(flow.frame, mapping, hop);
   const auto frame_size = static_cast<std::uint16_t>(plain::kIp + ip_size);
@@ -207,6 +216,7 @@ template <bool kOutbound>
 /// A packet of a flow that had no mapping when it was looked for: makes it, and the packet takes it.
 /// \param certain  that it has none now
 /// \param guess    of the port that it may get
+template <bool kMeasured>
 Express::First Express::open(rte_mbuf* mbuf, const Flow& flow, bool certain,
                              const nat::PortPool::Guess& guess, WorkerContext& worker, Sent& sent) noexcept {
   auto index = certain ? nat::kNoMapping : worker.translator.find_outbound(flow.key());
@@ -225,17 +235,19 @@ Express::First Express::open(rte_mbuf* mbuf, const Flow& flow, bool certain,
     index = created.index;
     admit_outbound(worker.translator[index], remote, hop, worker);
   }
-  return finish<true>(mbuf, flow, index, worker, sent) ? First::sent : First::left;
+  return finish<true, kMeasured>(mbuf, flow, index, worker, sent) ? First::sent : First::left;
 }
 
 /// A burst on its way through the steps.
 /// \tparam kWay that of every packet, which all came in by `arrival`; or `regular`: each says where it came
 /// from
-template <Express::Way kWay>
+template <Express::Way kWay, bool kMeasured>
 class Express::Pass {
  public:
   Pass(Express& express, Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept
-      : express_(express), burst_(burst), arrival_(arrival), worker_(worker), size_(burst.size) {}
+      : express_(express), burst_(burst), arrival_(arrival), worker_(worker), size_(burst.size) {
+    if constexpr (kMeasured) sent_.now_us = worker.meters.time_us(worker.clock.tsc());
+  }
 
   void run() noexcept {
     each(0, [this](unsigned place) noexcept { fetch(place); });
@@ -292,7 +304,7 @@ class Express::Pass {
     const bool known = mbuf->port < express_.arrivals_.size();  // and not a mark
     const Arrival& arrival = express_.arrivals_[known ? mbuf->port : 0];
     ways_[place] = arrival.inside ? Way::outbound : Way::inbound;
-    if (!known || !arrival.usable) return Found::nothing;
+    if (!known || arrival.use == Use::none) return Found::nothing;
     return arrival.inside ? express_.recognise<true>(flows_[place], mbuf->data_len, arrival, worker_)
                           : express_.recognise<false>(flows_[place], mbuf->data_len, arrival, worker_);
   }
@@ -307,12 +319,14 @@ class Express::Pass {
     const Flow& flow = flows_[place];
     if (!is_outbound(place)) {
       mappings_[place] = worker_.translator.guess_inbound(flow.place);
+      if constexpr (kMeasured) worker_.meters.prefetch(mappings_[place], false);
       return;
     }
     const auto& table = worker_.translator.table();
     const auto guess = table.guess(flow.hash);
     if (guess != nat::kNoMapping) [[likely]] {
       table.prefetch_mapping(guess);
+      if constexpr (kMeasured) worker_.meters.prefetch(guess, true);
       mappings_[place] = guess;
       return;
     }
@@ -334,9 +348,9 @@ class Express::Pass {
   [[gnu::always_inline]] void finish(unsigned place) noexcept {
     rte_mbuf* const mbuf = burst_.mbufs[place];
     const bool outbound = is_outbound(place);
-    const bool done = outbound
-                          ? express_.finish<true>(mbuf, flows_[place], mappings_[place], worker_, sent_)
-                          : express_.finish<false>(mbuf, flows_[place], mappings_[place], worker_, sent_);
+    const bool done =
+        outbound ? express_.finish<true, kMeasured>(mbuf, flows_[place], mappings_[place], worker_, sent_)
+                 : express_.finish<false, kMeasured>(mbuf, flows_[place], mappings_[place], worker_, sent_);
     if (done) [[likely]] {
       if constexpr (kMixed) ++count_[outbound ? 1 : 0];
     } else if (mbuf != nullptr) {
@@ -364,18 +378,18 @@ class Express::Pass {
   [[gnu::noinline]] void open_flows() noexcept {
     std::array<nat::OutboundKey, kBurst> keys;
     for (unsigned i = 0; i < first_count_; ++i) keys[i] = flows_[firsts_[i].place].key();
-    worker_.translator.for_each_new(std::span(keys).first(first_count_),
-                                    [this](std::size_t i, const nat::PortPool::Guess& guess) noexcept {
-                                      const auto [place, left] = firsts_[i];
-                                      auto*& mbuf = burst_.mbufs[left];
-                                      if (!kMixed) mbuf->port = arrival_.port;
-                                      const First became =
-                                          express_.open(mbuf, flows_[place], is_still_unknown(place), guess,
-                                                        worker_, sent_);
-                                      if (became == First::left) return;
-                                      ++(became == First::sent ? opened_ : refused_);
-                                      mbuf = nullptr;
-                                    });
+    worker_.translator.for_each_new(
+        std::span(keys).first(first_count_),
+        [this](std::size_t i, const nat::PortPool::Guess& guess) noexcept {
+          const auto [place, left] = firsts_[i];
+          auto*& mbuf = burst_.mbufs[left];
+          if (!kMixed) mbuf->port = arrival_.port;
+          const First became =
+              express_.open<kMeasured>(mbuf, flows_[place], is_still_unknown(place), guess, worker_, sent_);
+          if (became == First::left) return;
+          ++(became == First::sent ? opened_ : refused_);
+          mbuf = nullptr;
+        });
     const auto begin = burst_.mbufs.begin();
     left_ = static_cast<std::uint16_t>(std::remove(begin, begin + left_, nullptr) - begin);
   }
@@ -424,22 +438,40 @@ class Express::Pass {
   Sent sent_;
 };
 
+template <bool kMeasured>
+void Express::forward(Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept {
+  if (arrival.inside) {
+    Pass<Way::outbound, kMeasured>(*this, burst, arrival, worker).run();
+  } else {
+    Pass<Way::inbound, kMeasured>(*this, burst, arrival, worker).run();
+  }
+}
+
 void Express::forward_received(Burst& burst, std::uint16_t port, WorkerContext& worker) noexcept {
   const Arrival& arrival = arrivals_[port];
-  if (!arrival.usable) {
-    std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < burst.size; ++i) bytes += burst.mbufs[i]->data_len;
-    worker.stats.worker.add(WorkerCounter::rx_bytes, bytes);
-  } else if (arrival.inside) {
-    Pass<Way::outbound>(*this, burst, arrival, worker).run();
-  } else {
-    Pass<Way::inbound>(*this, burst, arrival, worker).run();
+  switch (arrival.use) {
+    case Use::none: {
+      std::uint64_t bytes = 0;
+      for (unsigned i = 0; i < burst.size; ++i) bytes += burst.mbufs[i]->data_len;
+      worker.stats.worker.add(WorkerCounter::rx_bytes, bytes);
+      break;
+    }
+    case Use::forward:
+      forward<false>(burst, arrival, worker);
+      break;
+    case Use::measured:
+      forward<true>(burst, arrival, worker);
+      break;
   }
   for (unsigned i = 0; i < burst.size; ++i) burst.mbufs[i]->port = port;  // not every driver says so
 }
 
 void Express::forward_handed_over(Burst& burst, WorkerContext& worker) noexcept {
-  Pass<Way::regular>(*this, burst, arrivals_[0], worker).run();
+  if (measures_) {
+    Pass<Way::regular, true>(*this, burst, arrivals_[0], worker).run();
+  } else {
+    Pass<Way::regular, false>(*this, burst, arrivals_[0], worker).run();
+  }
 }
 
 }  // namespace pinhole::dataplane

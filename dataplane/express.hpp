@@ -36,7 +36,8 @@ class Express {
   /// Which way a packet is taken to go; regular: each says by where it came from.
   enum class Way : std::uint8_t { regular, outbound, inbound };
 
-  explicit Express(const Network& network);
+  /// \param measures  what goes through pinholes is measured (dataplane/media_meters.hpp)
+  Express(const Network& network, bool measures);
 
   // Both forward the packets of established flows; what is left is moved to the front of the burst, in order.
 
@@ -66,11 +67,17 @@ class Express {
   [[nodiscard]] const HopTable& hops() const noexcept { return hops_; }
 
  private:
+  /// What is done with the frames of a port.
+  enum class Use : std::uint8_t {
+    none,      // it has several interfaces, or one whose frames are tagged
+    forward,   // the plain ones are forwarded
+    measured,  // and measured
+  };
   /// What is known of a port before a frame is read.
   struct Arrival {
     plain::Head head;  // of plain frames
     std::uint16_t port = 0;
-    bool usable = false;  // it has but one interface, whose frames are untagged
+    Use use = Use::none;
     bool inside = false;
   };
   enum class Found : std::uint8_t { nothing, flow, elsewhere };
@@ -78,7 +85,7 @@ class Express {
   enum class First : std::uint8_t { sent, left, refused };
   struct Flow;
   struct Sent;
-  template <Way kWay>
+  template <Way kWay, bool kMeasured>
   class Pass;
 
   [[nodiscard]] bool may_pass(const nat::Mapping& mapping, const nat::Endpoint& remote,
@@ -86,16 +93,20 @@ class Express {
   template <bool kOutbound>
   [[nodiscard]] Found recognise(Flow& flow, std::size_t size, const Arrival& arrival,
                                 const WorkerContext& worker) const noexcept;
-  template <bool kOutbound>
+  template <bool kOutbound, bool kMeasured>
   [[nodiscard]] bool finish(rte_mbuf* mbuf, const Flow& flow, nat::MappingIndex index, WorkerContext& worker,
                             Sent& sent) const noexcept;
+  template <bool kMeasured>
+  void forward(Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept;
   [[nodiscard]] static bool is_ordinary(const nat::Endpoint& source, const nat::Endpoint& destination,
                                         const Network& network, Hop& hop) noexcept;
+  template <bool kMeasured>
   [[nodiscard]] First open(rte_mbuf* mbuf, const Flow& flow, bool certain, const nat::PortPool::Guess& guess,
                            WorkerContext& worker, Sent& sent) noexcept;
 
   bool alone_;       // the only worker owns everything
   bool by_arrival_;  // what comes by one inside interface is not treated like what comes by another
+  bool measures_;
   std::array<Arrival, RTE_MAX_ETHPORTS> arrivals_{};
   HopTable hops_;
 };

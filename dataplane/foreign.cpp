@@ -75,6 +75,9 @@ bool answer(PeerMessage& message, LocalEndpoints& endpoints, nat::Tick now) noex
     case PeerMessageType::expect_media:
       endpoints.expect_media(message.first_ref, message.first, message.first_fresh, now);
       return false;
+    case PeerMessageType::note_clocks:
+      endpoints.note_clocks(message.first_ref, clocks_of(message));
+      return false;
     case PeerMessageType::keep_signalling:
       endpoints.keep_signalling(message.protocol, message.first, message.second, message.until, now);
       return false;

@@ -49,6 +49,7 @@ enum class PeerMessageType : std::uint8_t {
   keep_media,       // keep the pinhole `first_ref` until `until` at least
   close_media,      // close the pinhole `first_ref`
   expect_media,     // the pinhole `first_ref` gets media from `first`; `first_fresh`: anew
+  note_clocks,      // the media of the pinhole `first_ref` goes by the clocks that clocks_of() reads
   keep_signalling,  // keep the mapping of `first` until `until` and let `second` in; see LocalEndpoints
 };
 
@@ -80,6 +81,18 @@ struct PeerMessage {
 };
 static_assert(std::is_trivially_copyable_v<PeerMessage>);
 static_assert(sizeof(PeerMessage) <= 64);
+
+// The clocks of note_clocks, which names no call: they take the place of its hash, card and generation.
+
+inline void set_clocks(PeerMessage& message, const alg::RtpClocks& clocks) noexcept {
+  message.call_hash = clocks.words()[0];
+  message.card = static_cast<CardIndex>(clocks.words()[1]);
+  message.card_generation = static_cast<std::uint32_t>(clocks.words()[1] >> 32U);
+}
+[[nodiscard]] constexpr alg::RtpClocks clocks_of(const PeerMessage& message) noexcept {
+  return alg::RtpClocks::from_words(
+      {message.call_hash, std::uint64_t{message.card_generation} << 32U | message.card});
+}
 
 /// Sends a message to `message.owner`, or an answer to `message.asker`. Implemented by the worker over its
 /// rings.

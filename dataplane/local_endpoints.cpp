@@ -164,11 +164,12 @@ MediaPort LocalEndpoints::opened(nat::MappingIndex index, const Before& before) 
   const auto& mapping = translator_[index];
   if (has(mapping, MappingFlags::kStatic)) return {mapping.external, {}, false};
   const bool is_fresh = before.index == nat::kNoMapping;
-  if (is_fresh) count_pinhole();
+  if (is_fresh) count_pinhole(index);
   return {mapping.external, current(index), is_fresh, before.parent};
 }
 
-void LocalEndpoints::count_pinhole() noexcept {
+void LocalEndpoints::count_pinhole(nat::MappingIndex index) noexcept {
+  meters_.begin(index);
   ++pinholes_live_;
   counters_.add(WorkerCounter::pinhole_opened);
   show_live();
@@ -220,8 +221,11 @@ MappingRef LocalEndpoints::hand_over(MappingRef port, std::uint32_t parent, nat:
   const auto& mapping = translator_[port.mapping];
   const bool was_pinhole = has(mapping, MappingFlags::kPinhole);
   if (!was_pinhole && has(mapping, MappingFlags::kSip)) return port;
+  const bool changes_hands =
+      was_pinhole && sharing == nat::Sharing::none && parent_of(port.mapping) != parent;
   translator_.hand_over(port.mapping, parent, sharing, now);
-  if (!was_pinhole && has(mapping, MappingFlags::kPinhole)) count_pinhole();
+  if (changes_hands) meters_.pass_on(port.mapping);
+  if (!was_pinhole && has(mapping, MappingFlags::kPinhole)) count_pinhole(port.mapping);
   return current(port.mapping);
 }
 

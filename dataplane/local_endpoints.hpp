@@ -9,6 +9,7 @@
 
 #include "alg/host.hpp"
 #include "dataplane/ipc/card.hpp"
+#include "dataplane/media_meters.hpp"
 #include "dataplane/stats.hpp"
 #include "dataplane/steering.hpp"
 #include "nat/endpoint.hpp"
@@ -56,8 +57,8 @@ struct MediaPorts {
 class LocalEndpoints {
  public:
   LocalEndpoints(nat::Translator& translator, const Steering& steering,
-                 nat::CounterBlock<WorkerCounter>& counters) noexcept
-      : translator_(translator), steering_(steering), counters_(counters) {}
+                 nat::CounterBlock<WorkerCounter>& counters, MediaMeters& meters) noexcept
+      : translator_(translator), steering_(steering), counters_(counters), meters_(meters) {}
 
   /// The external endpoint of a signalling endpoint of an own host; makes the mapping when there is none. A
   /// message that names an endpoint promises that it can be reached, so it refreshes the mapping and lets
@@ -102,6 +103,12 @@ class LocalEndpoints {
   [[nodiscard]] std::uint32_t closings() const noexcept { return closings_; }
   /// Says where a pinhole's media comes from; see nat::Translator.
   void expect_media(MappingRef pinhole, nat::Endpoint remote, bool anew, nat::Tick now) noexcept;
+  /// Whether what goes through pinholes is measured.
+  [[nodiscard]] bool measures() const noexcept { return meters_.on(); }
+  /// Says by which clocks a pinhole's media goes.
+  void note_clocks(MappingRef pinhole, const alg::RtpClocks& clocks) noexcept {
+    if (is_open(pinhole)) meters_.note_clocks(pinhole.mapping, clocks);
+  }
   /// Shuts a pinhole whose port is to be kept. \return its ref from now on
   [[nodiscard]] MappingRef shut(MappingRef pinhole) noexcept;
   /// Gives what open_media() answered to a call: an ordinary mapping becomes its pinhole, unless it carries
@@ -131,13 +138,14 @@ class LocalEndpoints {
   [[nodiscard]] MediaPorts open_beside_signalling(const alg::MediaRequest& request, std::uint32_t parent,
                                                   nat::Tick now, nat::Realm realm) noexcept;
   [[nodiscard]] MediaPort opened(nat::MappingIndex index, const Before& before) noexcept;
-  void count_pinhole() noexcept;
+  void count_pinhole(nat::MappingIndex index) noexcept;
   [[nodiscard]] MappingRef current(nat::MappingIndex index) const noexcept;
   void show_live() noexcept;
 
   nat::Translator& translator_;
   const Steering& steering_;
   nat::CounterBlock<WorkerCounter>& counters_;
+  MediaMeters& meters_;
   std::uint64_t pinholes_live_ = 0;
   std::uint32_t closings_ = 0;
 };

@@ -39,6 +39,20 @@ void clamp_mss(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival, 
   nat::clamp_mss(bytes_of(mbuf), packet, network.mss_limit(way_in, way_out));
 }
 
+/// Measures what goes through pinholes. Not beside the translation, where each packet would have to ask.
+void meter(const Lane& lane, bool outbound, const Burst& burst, WorkerContext& worker) noexcept {
+  const auto now_us = worker.meters.time_us(worker.clock.tsc());
+  for (const unsigned place : lane) {
+    const auto& packet = burst.packets[place];
+    const auto index = burst.mappings[place];
+    const bool is_media = (worker.translator[index].flags & nat::MappingFlags::kPinhole) != 0;
+    if (!is_media || packet.protocol != nat::Protocol::udp) continue;
+    const auto size = packet.part != nat::FragmentPart::later ? packet.payload_size() : std::uint16_t{0};
+    worker.meters.count(index, outbound, frame_of(burst.mbufs[place]).subspan(packet.payload_offset, size),
+                        packet.ip_size(), now_us);
+  }
+}
+
 void translate_outbound(Burst& burst, WorkerContext& worker) noexcept {
   const auto now = worker.clock.tick();
   burst.outbound.keep_if([&](unsigned place) noexcept {
@@ -66,6 +80,8 @@ void translate_outbound(Burst& burst, WorkerContext& worker) noexcept {
     nat::rewrite_outbound(bytes_of(burst.mbufs[place]), packet, mapping);
     return true;
   });
+  if (worker.meters.on()) [[unlikely]]
+    meter(burst.outbound, true, burst, worker);
   worker.stats.worker.add(WorkerCounter::translated_out, burst.outbound.size());
 }
 
@@ -97,6 +113,8 @@ void translate_inbound(Burst& burst, WorkerContext& worker) noexcept {
     nat::rewrite_inbound(bytes_of(burst.mbufs[place]), packet, mapping);
     return true;
   });
+  if (worker.meters.on()) [[unlikely]]
+    meter(burst.inbound, false, burst, worker);
   worker.stats.worker.add(WorkerCounter::translated_in, burst.inbound.size());
 }
 

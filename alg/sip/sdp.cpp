@@ -168,6 +168,10 @@ bool SdpParser::read_attribute(std::string_view value) noexcept {
         if (section_ != nullptr && !section_->rtcp) section_->rtcp = parse_rtcp(value);
         return note(Kind::rtcp, value);
       }
+      if (value[1] == 't' && take(value, "rtpmap:")) {
+        if (section_ != nullptr) read_rtpmap(value, section_->clocks);
+        return true;
+      }
       if (value[1] == 'e' && take(value, "remote-candidates:")) return note(Kind::remote_candidates, value);
       break;
     case 'p':
@@ -297,6 +301,21 @@ std::optional<SdpAddress> parse_filter_destination(std::string_view value) noexc
   WordReader words(value);
   (void)words.next();  // incl or excl
   return parse_typed_address(words).address;
+}
+
+void read_rtpmap(std::string_view value, RtpClocks& clocks) noexcept {
+  const auto space = std::min(value.find(' '), value.size());
+  const auto type = port_number(slice(value, 0, space));
+  if (!type || *type < RtpClocks::kFirst) return;
+  const auto encoding = slice(value, space);
+  const auto slash = encoding.find('/');
+  if (slash == std::string_view::npos) return;
+  std::uint32_t rate = 0;
+  for (const char digit : slice(encoding, slash + 1)) {
+    if (digit < '0' || digit > '9' || rate > 1'000'000) break;
+    rate = rate * 10 + static_cast<std::uint32_t>(digit - '0');
+  }
+  clocks.set(*type, rtp_clock_of(rate));
 }
 
 std::optional<MsrpUri> parse_msrp_uri(std::string_view word) noexcept {

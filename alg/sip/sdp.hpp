@@ -11,6 +11,7 @@
 #include <optional>
 #include <string_view>
 
+#include "alg/rtp_clocks.hpp"
 #include "alg/sip/bounded_list.hpp"
 #include "alg/sip/chars.hpp"
 #include "alg/sip/scan.hpp"
@@ -140,6 +141,10 @@ struct Alternative {
 /// \return none for another kind of address.
 [[nodiscard]] std::optional<SdpAddress> parse_filter_destination(std::string_view value) noexcept;
 
+/// After "rtpmap:", what the clock of a payload type is: "96 opus/48000/2".
+/// \param clocks  to be added to; what cannot be read is passed over
+void read_rtpmap(std::string_view value, RtpClocks& clocks) noexcept;
+
 /// An MSRP URI of a=path (RFC 4975 section 9): "msrp://alice@192.0.2.1:2855/s8723;tcp".
 struct MsrpUri {
   std::optional<SdpAddress> address;  // none for a name or IPv6
@@ -175,6 +180,7 @@ struct MediaSection {
   bool has_connection = false;  // a c= of its own, of whatever kind
   Connection connection;        // its first c=
   std::optional<RtcpAttribute> rtcp;
+  RtpClocks clocks;  // of a=rtpmap
 };
 
 /// A line that names addresses: what is to be looked at when the description is rewritten.

@@ -46,7 +46,8 @@ void SdpStreams::describe(const MediaSection& section, Stream& stream) noexcept 
   translator_.host().describe(
       {.section = stream.section,
        .rejected = section.line.port.value == 0 && !section.bundle_only,
-       .held = is_unspecified(stream) || section.direction != StreamDirection::sendrecv});
+       .held = is_unspecified(stream) || section.direction != StreamDirection::sendrecv,
+       .clocks = section.clocks});
 }
 
 void SdpStreams::resolve_one(const MediaSection& section, Stream& stream) noexcept {

@@ -321,6 +321,7 @@ struct Calls {
   std::uint32_t media_inactivity_s = 120;  // 0: any
   Inactivity media_inactivity = Inactivity::end;
   bool hang_up = true;
+  bool measure = false;
   CallLimits limits = {};
   CallLog log = {};
 

@@ -12,6 +12,7 @@
 #include "dataplane/ipc/ban.hpp"
 #include "dataplane/ipc/capture.hpp"
 #include "dataplane/ipc/card.hpp"
+#include "dataplane/ipc/meter.hpp"
 #include "dataplane/ipc/policy.hpp"
 #include "dataplane/ipc/text.hpp"
 #include "dataplane/stats.hpp"
@@ -21,7 +22,7 @@
 namespace pinhole::ipc {
 
 /// Grows with every change to a struct in this folder, to nat::Mapping or to a list of counters.
-inline constexpr std::uint16_t kAbiVersion = 7;
+inline constexpr std::uint16_t kAbiVersion = 8;
 inline constexpr std::uint64_t kMagic = 0x50494e484f4c4531;  // "PINHOLE1"
 inline constexpr std::size_t kMaxWorkers = nat::kMaxWorkers;
 inline constexpr std::size_t kMaxInterfaces = 16;
@@ -39,6 +40,7 @@ inline constexpr std::uint32_t kHeartbeatMs = 100;
 struct WorkerShare {
   const dataplane::WorkerStats* stats = nullptr;
   const nat::Mapping* mappings = nullptr;
+  const MediaMeter* meters = nullptr;  // one a mapping; nullptr: nothing is measured
   std::uint32_t mapping_capacity = 0;
   std::uint32_t lcore = 0;
   std::atomic<nat::MappingIndex>* mapping_high_water = nullptr;  // no mapping at or above it was ever used

@@ -51,7 +51,10 @@ class LabWorker final : public EventSink, public PeerLink, public Zones {
         dialog_memory_(DialogTable::bytes_needed(options.calls)),
         registration_memory_(RegistrationTable::bytes_needed(options.registrations)),
         translator(translator_config_, translator_memory_.span(), inbound, stats.nat, 1),
-        endpoints(translator, steering, stats.worker),
+        meter_lines(options.mappings),
+        meter_clocks(options.mappings),
+        meters({.meters = meter_lines, .clocks = meter_clocks}),
+        endpoints(translator, steering, stats.worker, meters),
         calls(call_cards, 11, call_memory_.span(), stats.worker),
         dialogs(options.calls, dialog_memory_.span()),
         limits(options.limits, counts, calls.counts()),
@@ -99,6 +102,9 @@ class LabWorker final : public EventSink, public PeerLink, public Zones {
 
  public:
   nat::Translator translator;
+  std::vector<ipc::MediaMeter> meter_lines;
+  std::vector<alg::RtpClocks> meter_clocks;
+  MediaMeters meters;
   LocalEndpoints endpoints;
   CallTable calls;
   DialogTable dialogs;
