@@ -24,13 +24,6 @@ Line or_null(const std::optional<T>& value, Text&& as_text) {
   return value ? Line(as_text(*value)) : Line(nullptr);
 }
 
-Line line_of(const MediaRecord& media) {
-  return {{"protocol", nat::name(media.protocol)}, {"rtcp", media.is_rtcp},
-          {"inside", text(media.inside)},          {"external", text(media.external)},
-          {"remote", or_null(media.remote, text)}, {"packets_out", media.usage.packets_out},
-          {"packets_in", media.usage.packets_in},  {"bytes", media.usage.bytes}};
-}
-
 std::uint64_t lines_in(std::string_view text) noexcept {
   return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
 }
@@ -39,7 +32,7 @@ std::uint64_t lines_in(std::string_view text) noexcept {
 
 std::string call_line(const CallRecord& call) {
   Line media = Line::array();
-  for (const auto& each : call.media) media.push_back(line_of(each));
+  for (const auto& each : call.media) media.push_back(encode(each));
   const auto ended_by = call.ended_by == EndedBy::unknown ? Line(nullptr) : Line(name(call.ended_by));
   const Line line{{"id", call_id(call.hash)},
                   {"call_id", call.call_id},

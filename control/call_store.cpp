@@ -18,6 +18,33 @@ bool is_answered(CallState state) noexcept {
   return state == CallState::answered || state == CallState::confirmed;
 }
 
+/// \return what has passed since. Both are read while packets pass, so that a sum may seem to have shrunk.
+std::uint64_t since(std::uint64_t total, std::uint64_t before) noexcept {
+  return total - std::min(total, before);
+}
+
+std::optional<RtpRow> since(std::optional<RtpRow> total, const std::optional<RtpRow>& before) noexcept {
+  if (!total || !before) return total;
+  total->packets = since(total->packets, before->packets);
+  total->lost = since(total->lost, before->lost);
+  total->repeated = since(total->repeated, before->repeated);
+  total->sources = total->sources - std::min(total->sources, before->sources);
+  return total;
+}
+
+MediaUsage since(const MediaUsage& total, const MediaUsage& before) noexcept {
+  MediaUsage usage{.packets_out = total.packets_out - before.packets_out,
+                   .packets_in = total.packets_in - before.packets_in,
+                   .bytes = since(total.bytes, before.bytes),
+                   .measured = total.measured};
+  if (!usage.measured || !before.measured) return usage;
+  usage.measured->bytes_out = since(total.measured->bytes_out, before.measured->bytes_out);
+  usage.measured->bytes_in = since(total.measured->bytes_in, before.measured->bytes_in);
+  usage.measured->rtp_out = since(total.measured->rtp_out, before.measured->rtp_out);
+  usage.measured->rtp_in = since(total.measured->rtp_in, before.measured->rtp_in);
+  return usage;
+}
+
 }  // namespace
 
 bool is_unended(CallState state) noexcept {
@@ -284,10 +311,15 @@ void CallStore::note_media(CallRecord& call, const ipc::CallCard& card) const {
                                         .usage = {}});
     }
     if (state->remote) found->remote = state->remote;
-    found->usage = {.packets_out = total.packets_out - found->before.packets_out,
-                    .packets_in = total.packets_in - found->before.packets_in,
-                    .bytes = total.bytes - found->before.bytes};
+    found->usage = since(total, found->before);
   }
+}
+
+std::vector<MediaRecord> CallStore::media(const CallRecord& call) const {
+  if (call.step.state == CallState::ended && call.is_told) return call.media;
+  CallRecord now = call;
+  refresh(now);
+  return std::move(now.media);
 }
 
 /// What was done to a message belongs to its line of the ladder, and comes right after it.

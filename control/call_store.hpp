@@ -30,17 +30,6 @@
 
 namespace pinhole::control {
 
-/// What went through a pinhole of a call, as far as it was read.
-struct MediaRecord {
-  nat::Endpoint inside;
-  nat::Endpoint external;
-  std::optional<nat::Endpoint> remote;
-  nat::Protocol protocol = nat::Protocol::udp;
-  bool is_rtcp = false;
-  MediaUsage before;  // what had passed when the call got it of another one
-  MediaUsage usage;   // and since
-};
-
 /// A call as control knows it, live or ended.
 struct CallRecord {
   std::uint32_t worker = 0;
@@ -137,6 +126,8 @@ class CallStore {
   /// The live call of this id, or the one that ended last. The pointer is good until the store changes.
   [[nodiscard]] const CallRecord* by_id(std::string_view id) const noexcept;
   [[nodiscard]] CallRow row(const CallRecord& call) const;
+  /// What went through the media ports of a call until now, or until they were closed.
+  [[nodiscard]] std::vector<MediaRecord> media(const CallRecord& call) const;
   /// Live calls in the order of worker and card. The pointers are good until the store changes.
   [[nodiscard]] std::vector<const CallRecord*> by_card() const;
 

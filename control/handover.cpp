@@ -94,23 +94,52 @@ LadderLine ladder_line(const json& from) {
   return line;
 }
 
+json of(const std::optional<RtpRow>& row) {
+  if (!row) return nullptr;
+  return {row->packets,   row->lost,          row->repeated,  row->sources,
+          row->jitter_us, row->jitter_max_us, row->gap_max_us};
+}
+
+json of(const MediaUsage& usage) {
+  json measured = nullptr;
+  if (const auto& known = usage.measured)
+    measured = {known->bytes_out, known->bytes_in, of(known->rtp_out), of(known->rtp_in)};
+  return {usage.packets_out, usage.packets_in, usage.bytes, std::move(measured)};
+}
+
 json of(const MediaRecord& media) {
-  const auto counters = [](const MediaUsage& usage) {
-    return json{usage.packets_out, usage.packets_in, usage.bytes};
-  };
   return {{"inside", of(media.inside)},
           {"external", of(media.external)},
           {"remote", media.remote ? of(*media.remote) : json(nullptr)},
           {"protocol", media.protocol},
           {"is_rtcp", media.is_rtcp},
-          {"before", counters(media.before)},
-          {"usage", counters(media.usage)}};
+          {"before", of(media.before)},
+          {"usage", of(media.usage)}};
+}
+
+void read(const json& from, std::optional<RtpRow>& place) {
+  if (from.is_null()) return;
+  auto& row = place.emplace();
+  read(from.at(0), row.packets);
+  read(from.at(1), row.lost);
+  read(from.at(2), row.repeated);
+  read(from.at(3), row.sources);
+  read(from.at(4), row.jitter_us);
+  read(from.at(5), row.jitter_max_us);
+  read(from.at(6), row.gap_max_us);
 }
 
 void read(const json& from, MediaUsage& usage) {
   read(from.at(0), usage.packets_out);
   read(from.at(1), usage.packets_in);
   read(from.at(2), usage.bytes);
+  const auto& measured = from.at(3);
+  if (measured.is_null()) return;
+  auto& known = usage.measured.emplace();
+  read(measured.at(0), known.bytes_out);
+  read(measured.at(1), known.bytes_in);
+  read(measured.at(2), known.rtp_out);
+  read(measured.at(3), known.rtp_in);
 }
 
 MediaRecord media_record(const json& from) {

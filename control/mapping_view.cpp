@@ -31,6 +31,25 @@ std::optional<std::uint32_t> established_of(const nat::Mapping& mapping) noexcep
   return std::nullopt;
 }
 
+RtpRow row_of(const ipc::FlowMeter& meter) noexcept {
+  constexpr unsigned kFraction = 4;  // bits of a jitter
+  return {.packets = meter.packets,
+          .lost = meter.lost,
+          .repeated = meter.repeated,
+          .sources = meter.sources,
+          .jitter_us = meter.jitter >> kFraction,
+          .jitter_max_us = meter.jitter_max >> kFraction,
+          .gap_max_us = meter.gap_max_us};
+}
+
+Measured measured(const ipc::MediaMeter& meter, bool is_rtcp) noexcept {
+  Measured row{.bytes_out = meter.out.bytes, .bytes_in = meter.in.bytes, .rtp_out = {}, .rtp_in = {}};
+  if (is_rtcp) return row;
+  row.rtp_out = row_of(meter.out);
+  row.rtp_in = row_of(meter.in);
+  return row;
+}
+
 bool matches(const nat::Mapping& mapping, const MappingFilter& filter) noexcept {
   if (filter.protocol && *filter.protocol != mapping.protocol) return false;
   if (filter.inside && !filter.inside->matches(mapping.inside)) return false;
@@ -135,10 +154,19 @@ std::optional<PinholeRow> MappingView::pinhole(const ipc::PinholeRef& pinhole, s
 std::optional<PinholeState> MappingView::state(const ipc::PinholeRef& pinhole) const noexcept {
   nat::Mapping mapping;
   if (!copy_pinhole(pinhole, mapping)) return std::nullopt;
-  return PinholeState{
-      .remote = remote_of(mapping),
-      .usage = {
-          .packets_out = mapping.packets_out, .packets_in = mapping.packets_in, .bytes = mapping.bytes}};
+  PinholeState state{.remote = remote_of(mapping),
+                     .usage = {.packets_out = mapping.packets_out,
+                               .packets_in = mapping.packets_in,
+                               .bytes = mapping.bytes,
+                               .measured = {}}};
+  const auto* const meters = layout_.workers[pinhole.worker].meters;
+  if (meters == nullptr || pinhole.protocol != nat::Protocol::udp) return state;
+  ipc::MediaMeter meter;
+  std::memcpy(&meter, &meters[pinhole.mapping], sizeof meter);
+  // The meter is the pinhole's if its mapping still is.
+  if (!copy_pinhole(pinhole, mapping)) return std::nullopt;
+  state.usage.measured = measured(meter, pinhole.is_rtcp);
+  return state;
 }
 
 std::optional<nat::Tick> MappingView::last_seen(const ipc::PinholeRef& pinhole) const noexcept {

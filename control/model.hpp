@@ -261,6 +261,44 @@ struct LadderLine {
   std::uint32_t why_told = 0;  // records that there were; those that are not in `why` were lost
 };
 
+/// RTP of one direction of a media port, as calls.measure has it measured.
+struct RtpRow {
+  std::uint64_t packets = 0;   // each once
+  std::uint64_t lost = 0;      // numbers that did not come
+  std::uint64_t repeated = 0;  // came again, or so late that they count as lost
+  std::uint32_t sources = 0;   // that were measured
+  std::uint32_t jitter_us = 0;
+  std::uint32_t jitter_max_us = 0;
+  std::uint32_t gap_max_us = 0;
+};
+
+/// What is known of the two directions of a media port apart.
+struct Measured {
+  std::uint64_t bytes_out = 0;
+  std::uint64_t bytes_in = 0;
+  std::optional<RtpRow> rtp_out;  // none: it is for RTCP
+  std::optional<RtpRow> rtp_in;
+};
+
+/// What has gone through a media port.
+struct MediaUsage {
+  std::uint64_t packets_out = 0;
+  std::uint64_t packets_in = 0;
+  std::uint64_t bytes = 0;           // of IP, both ways
+  std::optional<Measured> measured;  // none: it is not measured
+};
+
+/// What went through a media port of a call, as far as it was read.
+struct MediaRecord {
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  std::optional<nat::Endpoint> remote;
+  nat::Protocol protocol = nat::Protocol::udp;
+  bool is_rtcp = false;
+  MediaUsage before;  // what had passed when the call got it of another one
+  MediaUsage usage;   // and since
+};
+
 struct PinholeRow {
   std::string call;  // CallRow::id
   std::uint32_t worker = 0;
@@ -279,6 +317,7 @@ struct CallDetail {
   std::string to_tag;
   std::vector<LadderLine> ladder;    // oldest first
   std::uint64_t ladder_missing = 0;  // messages that passed but are not kept
+  std::vector<MediaRecord> media;    // all that it has, and had
   std::vector<PinholeRow> pinholes;
 };
 

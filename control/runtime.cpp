@@ -405,6 +405,7 @@ std::optional<CallDetail> Runtime::call(std::string_view id) const {
                     .to_tag = call->to_tag,
                     .ladder = call->ladder,
                     .ladder_missing = call->ladder_missing,
+                    .media = calls_.media(*call),
                     .pinholes = {}};
   append_pinholes(*call, detail.pinholes);
   return detail;

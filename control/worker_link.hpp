@@ -32,13 +32,6 @@ struct MediaActivity {
   std::optional<nat::Tick> last_seen;  // of a packet through any of them; none when none is open
 };
 
-/// What has gone through a pinhole since it was made.
-struct MediaUsage {
-  std::uint64_t packets_out = 0;
-  std::uint64_t packets_in = 0;
-  std::uint64_t bytes = 0;  // of IP, both ways
-};
-
 /// A pinhole as it is now.
 struct PinholeState {
   std::optional<nat::Endpoint> remote;  // who was heard or sent to last

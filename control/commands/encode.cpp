@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <string_view>
 
 namespace pinhole::control {
@@ -129,6 +130,22 @@ Json encode_ladder(const std::vector<LadderLine>& ladder, bool why) {
     list.back()["why_lost"] = line.why_told - std::min<std::size_t>(line.why_told, line.why.size());
   }
   return list;
+}
+
+Json encode_rtp(const std::optional<RtpRow>& row) {
+  if (!row) return nullptr;
+  const auto ms = [](std::uint32_t us) { return us / 1000.0; };
+  const auto sent = row->packets + row->lost;
+  constexpr double kPlaces = 1e6;
+  const double loss = sent == 0 ? 0.0 : static_cast<double>(row->lost) / static_cast<double>(sent);
+  return Json{{"packets", row->packets},
+              {"lost", row->lost},
+              {"loss", std::round(loss * kPlaces) / kPlaces},
+              {"repeated", row->repeated},
+              {"sources", row->sources},
+              {"jitter_ms", ms(row->jitter_us)},
+              {"jitter_max_ms", ms(row->jitter_max_us)},
+              {"gap_max_ms", ms(row->gap_max_us)}};
 }
 
 Json encode_dataplane(const Status& status) {
@@ -292,12 +309,30 @@ Json encode(const CallRow& row, Time now) {
               {"pinholes", row.pinholes}};
 }
 
+Json encode(const MediaRecord& media) {
+  const auto& usage = media.usage;
+  const auto& measured = usage.measured;
+  return Json{{"protocol", nat::name(media.protocol)},
+              {"rtcp", media.is_rtcp},
+              {"inside", text(media.inside)},
+              {"external", text(media.external)},
+              {"remote", text(media.remote)},
+              {"packets_out", usage.packets_out},
+              {"packets_in", usage.packets_in},
+              {"bytes", usage.bytes},
+              {"bytes_out", measured ? Json(measured->bytes_out) : Json(nullptr)},
+              {"bytes_in", measured ? Json(measured->bytes_in) : Json(nullptr)},
+              {"rtp_out", measured ? encode_rtp(measured->rtp_out) : Json(nullptr)},
+              {"rtp_in", measured ? encode_rtp(measured->rtp_in) : Json(nullptr)}};
+}
+
 Json encode(const CallDetail& detail, Time now, bool why) {
   return Json{{"call", encode(detail.call, now)},
               {"from_tag", detail.from_tag},
               {"to_tag", detail.to_tag},
               {"ladder_missing", detail.ladder_missing},
               {"ladder", encode_ladder(detail.ladder, why)},
+              {"media", encode_all(detail.media)},
               {"pinholes", encode_all(detail.pinholes)}};
 }
 

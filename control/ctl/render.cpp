@@ -224,6 +224,48 @@ Table pinhole_table(const Json& pinholes) {
   return table;
 }
 
+/// "0.25 %"
+std::string share(const Json& row, const char* key) {
+  return fmt::format("{:.2f} %", 100 * row.at(key).get<double>());
+}
+
+std::string milliseconds(const Json& row, const char* key) {
+  return fmt::format("{:.1f} ms", row.at(key).get<double>());
+}
+
+/// Two lines a port: what went out by it, and what came in.
+Table media_table(const Json& media) {
+  Table table({{"MEDIA"},
+               {"WAY"},
+               {"PACKETS", Align::right},
+               {"BYTES", Align::right},
+               {"LOST", Align::right},
+               {"LOSS", Align::right},
+               {"JITTER", Align::right},
+               {"MOST", Align::right},
+               {"GAP", Align::right}});
+  const auto add = [&](const Json& row, const char* way, const char* packets, const char* size,
+                       const char* rtp) {
+    std::vector<std::string> cells = {
+        fmt::format("{}{}", cell(row, "inside"), row.at("rtcp").get<bool>() ? " rtcp" : ""), way,
+        cell(row, packets), row.at(size).is_null() ? std::string(kNone) : bytes(row, size)};
+    const auto& measured = row.at(rtp);
+    if (measured.is_null()) {
+      cells.resize(cells.size() + 5, std::string(kNone));
+    } else {
+      cells.insert(cells.end(),
+                   {cell(measured, "lost"), share(measured, "loss"), milliseconds(measured, "jitter_ms"),
+                    milliseconds(measured, "jitter_max_ms"), milliseconds(measured, "gap_max_ms")});
+    }
+    table.add(cells);
+  };
+  for (const auto& row : media) {
+    add(row, "out", "packets_out", "bytes_out", "rtp_out");
+    add(row, "in", "packets_in", "bytes_in", "rtp_in");
+  }
+  return table;
+}
+
 std::string render_call(const Json& result) {
   const auto& call = result.at("call");
   auto out = fmt::format("call      {}  {}, {}, worker {}\n", cell(call, "id"), call_state(call),
@@ -240,6 +282,7 @@ std::string render_call(const Json& result) {
                      is_known ? cell(call, "ended_by") : "");
   out += fmt::format("talk      {}\n", duration(call, "duration_s"));
   if (const auto ladder = draw_ladder(result); !ladder.empty()) out += '\n' + ladder;
+  if (const auto media = media_table(result.at("media")); !media.empty()) out += '\n' + media.text();
   const auto pinholes = pinhole_table(result.at("pinholes"));
   out += pinholes.empty() ? "\nno pinholes\n" : '\n' + pinholes.text();
   return out;

@@ -259,6 +259,28 @@ inline CallDetail sample_call() {
                                .packets_out = 3100,
                                .packets_in = 3098,
                                .bytes = 1'239'600});
+    const bool is_rtcp = port == 20001;
+    detail.media.push_back(
+        {.inside = endpoint("10.0.0.5", port),
+         .external = endpoint("198.51.100.1", static_cast<std::uint16_t>(port + 10000)),
+         .remote = endpoint("203.0.113.9", port),
+         .is_rtcp = is_rtcp,
+         .before = {},
+         .usage = {
+             .packets_out = 3100,
+             .packets_in = 3098,
+             .bytes = 1'239'600,
+             .measured = Measured{.bytes_out = 620'000, .bytes_in = 619'600, .rtp_out = {}, .rtp_in = {}}}});
+    if (is_rtcp) continue;
+    detail.media.back().usage.measured->rtp_out = {
+        .packets = 3100, .sources = 1, .jitter_us = 250, .jitter_max_us = 900, .gap_max_us = 21'500};
+    detail.media.back().usage.measured->rtp_in = {.packets = 3098,
+                                                  .lost = 2,
+                                                  .repeated = 1,
+                                                  .sources = 1,
+                                                  .jitter_us = 3125,
+                                                  .jitter_max_us = 8000,
+                                                  .gap_max_us = 61'000};
   }
   return detail;
 }
