@@ -313,6 +313,8 @@ class Records(unittest.TestCase):
         self.assertEqual(rtp["bytes"], 2 * RTP_PACKETS * RTP_BYTES)
         self.assertTrue(rtp["remote"].startswith(f"{OUTSIDE}:30"), record)
         self.assertEqual((rtp["rtcp"], rtcp["rtcp"]), (False, True))
+        for key in ("bytes_out", "bytes_in", "rtp_out", "rtp_in"):
+            self.assertEqual((rtp[key], rtcp[key]), (None, None), "nothing is measured unless it is asked for")
         self.assertEqual((rtcp["packets_out"], rtcp["packets_in"], rtcp["bytes"]), (0, 0, 0))
 
     def test_one_worker(self):

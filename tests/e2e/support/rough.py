@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A wire of a lab that loses, doubles, delays and cuts TCP segments. By hand, because it needs no kernel for that."""
+"""Wires of a lab that lose, double, delay and cut TCP segments, or packets of RTP by their numbers. By hand, because it
+needs no kernel for that."""
 
 import errno
 import heapq
@@ -12,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from support.capture import ETHER_IPV4, TCP, ones_sum
+from support.capture import ETHER_IPV4, TCP, UDP, ones_sum
 from support.lab import Namespace
 
 ETHER_ALL = 0x0003
@@ -123,6 +124,31 @@ class RoughWire:
             return [frame]
         at = self._chance.randrange(1, size)
         return [part_of(frame, 0, at), part_of(frame, at, size)]
+
+
+class LossyWire(RoughWire):
+    """Loses packets of RTP on their way to Pinhole, and holds others up: those of whose sequence numbers `loses` and
+    `holds_up` say so. All else passes."""
+
+    def __init__(self, lab, side, loses, holds_up=lambda number: False, late_s=0.05):
+        self._loses, self._holds_up, self._late_s = loses, holds_up, late_s
+        super().__init__(lab, side, 0)
+
+    def _take(self, end, frame):
+        number = rtp_number(frame) if end.getsockname()[0] == "near" else None
+        if number is None or not (self._loses(number) or self._holds_up(number)):
+            self._send(end, frame)
+        elif not self._loses(number):
+            self._order += 1
+            heapq.heappush(self._waiting, (time.monotonic() + self._late_s, self._order, end, frame))
+
+
+def rtp_number(frame):
+    """The sequence number of an RTP packet; None for anything else."""
+    if len(frame) < 54 or struct.unpack_from(">H", frame, 12)[0] != ETHER_IPV4 or frame[14 + 9] != UDP:
+        return None
+    payload = 14 + (frame[14] & 15) * 4 + 8
+    return struct.unpack_from(">H", frame, payload + 2)[0] if frame[payload] >> 6 == 2 else None
 
 
 def is_tcp(frame):
