@@ -9,9 +9,9 @@
 #include "alg/sip/rule_set.hpp"
 #include "control/error.hpp"
 #include "dataplane/config/structs.hpp"
+#include "dataplane/ipc/alg_switch.hpp"
 #include "dataplane/ipc/ban.hpp"
 #include "dataplane/ipc/call_state.hpp"
-#include "dataplane/ipc/sip_switch.hpp"
 #include "dataplane/ipc/why.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
@@ -59,7 +59,7 @@ struct NatLogRow {
 struct SipRow {
   bool on = true;                                // for all
   std::vector<std::string> interfaces_off = {};  // by name
-  std::vector<ipc::SipRule> hosts = {};          // the longest prefixes first
+  std::vector<ipc::SwitchRule> hosts = {};       // the longest prefixes first
   std::uint32_t generation = 0;                  // changes since the data plane started
   bool settled = true;                           // all workers have it
 };

@@ -122,17 +122,17 @@ Result<PolicyBoard::State> PolicyBoard::put(const ipc::PolicyImage& image) {
                .next = generation + 1};
 }
 
-Result<PolicyBoard::State> PolicyBoard::turn(const ipc::SipChange& change) {
+Result<PolicyBoard::State> PolicyBoard::turn(std::size_t number, const ipc::SwitchChange& change) {
   const auto before = settled_state();
   if (!before) return before.error();
-  const auto next = before->image->sip.after(change);
+  const auto next = before->image->switches[number].after(change);
   if (!next) {
     return Error{ErrorCode::range,
                  fmt::format("there are {} rules for hosts already; take one back, or give a shorter prefix",
-                             ipc::SipSwitch::kMaxRules)};
+                             ipc::AlgSwitch::kMaxRules)};
   }
   const auto image = std::make_unique<ipc::PolicyImage>(*before->image);
-  image->sip = *next;
+  image->switches[number] = *next;
   return put(*image);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// Changes the policy of all workers (dataplane/ipc/policy.hpp): the switch of the SIP gateway, or the whole.
+// Changes the policy of all workers (dataplane/ipc/policy.hpp): the switch of a gateway, or the whole.
 // It tells each of them, waits until all are ready, and only then tells them to go. Invariant: either all
 // workers have a change or none will; what was cut off in the middle, by a full ring or by an end of control,
 // run() sees through. It remembers nothing: what holds is on the workers' cards, and in the image that they
@@ -51,8 +51,9 @@ class PolicyBoard {
   /// change yet; internal, when a worker found the image not sound.
   /// Nothing has changed then.
   [[nodiscard]] Result<State> put(const ipc::PolicyImage& image);
-  /// The same with a turn of the switch. Errors: besides, range, when there is no room for another host.
-  [[nodiscard]] Result<State> turn(const ipc::SipChange& change);
+  /// The same with a turn of a switch. Errors: besides, range, when there is no room for another host.
+  /// \param number  of the switch (ipc::PolicyImage)
+  [[nodiscard]] Result<State> turn(std::size_t number, const ipc::SwitchChange& change);
   /// To be called now and then: workers that have not heard of what others have are told again.
   void run();
 

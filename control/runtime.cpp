@@ -370,14 +370,15 @@ void Runtime::fill_in(Status& status) const {
 
 SipRow Runtime::sip_row(const PolicyBoard::State& state) const {
   SipRow row;
-  row.on = state.image->sip.on();
+  row.on = state.image->switches[ipc::kSipSwitch].on();
   row.generation = state.generation;
   row.settled = state.settled;
   for (std::size_t i = 0; i < facts_.interfaces.size(); ++i) {
-    if (!state.image->sip.on_interface(static_cast<std::uint8_t>(i)))
+    if (!state.image->switches[ipc::kSipSwitch].on_interface(static_cast<std::uint8_t>(i)))
       row.interfaces_off.push_back(facts_.interfaces[i].name);
   }
-  row.hosts.assign(state.image->sip.rules().begin(), state.image->sip.rules().end());
+  row.hosts.assign(state.image->switches[ipc::kSipSwitch].rules().begin(),
+                   state.image->switches[ipc::kSipSwitch].rules().end());
   return row;
 }
 

@@ -18,17 +18,17 @@
 namespace pinhole::control {
 
 Result<SipRow> Runtime::Turns::turn_sip(const SipTurn& turn) {
-  ipc::SipChange change{.on = turn.on};
+  ipc::SwitchChange change{.on = turn.on};
   if (turn.hosts) {
-    change.scope = ipc::SipScope::hosts;
+    change.scope = ipc::SwitchScope::hosts;
     change.hosts = *turn.hosts;
   } else if (!turn.interface.empty()) {
     const auto number = interface_number(turn.interface);
     if (!number) return number.error();
-    change.scope = ipc::SipScope::interface;
+    change.scope = ipc::SwitchScope::interface;
     change.interface = *number;
   }
-  const auto state = runtime_.attached_->policy.turn(change);
+  const auto state = runtime_.attached_->policy.turn(ipc::kSipSwitch, change);
   if (!state) return state.error();
   log_info("sip_switched", {{"on", turn.on}, {"for", scope_text(turn)}, {"generation", state->generation}});
   return runtime_.sip_row(*state);
@@ -68,7 +68,9 @@ Result<ReloadRow> Runtime::Turns::reload() {
   if (!before)
     return Error{ErrorCode::unavailable, "a worker is writing its policy down just now; ask again"};
   // What was turned at run time stays, unless the file says something else than it did.
-  if (image->sip_configured == before->image->sip_configured) image->sip = before->image->sip;
+  for (std::size_t i = 0; i < ipc::kSwitches; ++i) {
+    if (image->configured[i] == before->image->configured[i]) image->switches[i] = before->image->switches[i];
+  }
   const auto state = policy.put(*image);
   if (!state) return state.error();
   runtime_.config_ = std::move(*read);

@@ -37,9 +37,9 @@ bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Di
 /// by one interface.
 std::uint16_t interfaces_of(const Burst& burst, unsigned place) noexcept {
   std::uint16_t interfaces = 0;
-  if (!is_hairpinned(burst.mbufs[place])) interfaces |= ipc::SipSwitch::bit_of(burst.arrival[place]);
+  if (!is_hairpinned(burst.mbufs[place])) interfaces |= ipc::AlgSwitch::bit_of(burst.arrival[place]);
   const auto way_out = burst.hops[place].interface;
-  if (way_out != kHairpinInterface) interfaces |= ipc::SipSwitch::bit_of(way_out);
+  if (way_out != kHairpinInterface) interfaces |= ipc::AlgSwitch::bit_of(way_out);
   return interfaces;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/worker_policy.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace pinhole::dataplane {
@@ -8,7 +9,8 @@ namespace pinhole::dataplane {
 namespace {
 
 bool is_sound(const ipc::PolicyImage& image) noexcept {
-  return image.sip.is_sound() && alg::sip::is_sound(image.rules) && ipc::is_sound(image.rates);
+  return std::ranges::all_of(image.switches, [](const auto& each) { return each.is_sound(); }) &&
+         alg::sip::is_sound(image.rules) && ipc::is_sound(image.rates);
 }
 
 }  // namespace

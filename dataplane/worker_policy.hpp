@@ -31,7 +31,11 @@ class WorkerPolicy {
   WorkerPolicy(const WorkerPolicy&) = delete;
   WorkerPolicy& operator=(const WorkerPolicy&) = delete;
 
-  [[nodiscard]] const ipc::SipSwitch& sip() const noexcept { return image_->sip; }
+  [[nodiscard]] const ipc::AlgSwitch& sip() const noexcept { return image_->switches[ipc::kSipSwitch]; }
+  /// \param number  of the gateway, its place in ipc::Layout::gateways
+  [[nodiscard]] const ipc::AlgSwitch& gateway(std::size_t number) const noexcept {
+    return image_->switches[ipc::switch_of(number)];
+  }
 
   void announce(std::uint32_t generation) noexcept;
   /// \return false when the image is not sound, or is the one in use

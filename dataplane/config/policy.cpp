@@ -150,7 +150,7 @@ class RuleWriter {
     std::uint16_t all = 0;
     for (const auto& name : names) {
       const auto number = interface_number(config_, name);
-      if (number) all |= ipc::SipSwitch::bit_of(static_cast<std::uint8_t>(*number));
+      if (number) all |= ipc::AlgSwitch::bit_of(static_cast<std::uint8_t>(*number));
     }
     return all;
   }
@@ -204,27 +204,28 @@ static_assert(kMaxInterfaces <= 16);
 
 }  // namespace
 
-ipc::SipSwitch sip_switch(const Config& config) {
-  ipc::SipSwitch sip;
+ipc::AlgSwitch sip_switch(const Config& config) {
+  ipc::AlgSwitch sip;
   // A configuration that was checked has no more hosts than there is room for.
-  const auto change = [&](const ipc::SipChange& each) { sip = sip.after(each).value(); };
-  change({.scope = ipc::SipScope::all, .on = config.sip.enabled});
+  const auto change = [&](const ipc::SwitchChange& each) { sip = sip.after(each).value(); };
+  change({.scope = ipc::SwitchScope::all, .on = config.sip.enabled});
   for (std::size_t i = 0; i < config.interfaces.size(); ++i) {
-    change({.scope = ipc::SipScope::interface,
+    change({.scope = ipc::SwitchScope::interface,
             .on = config.interfaces[i].sip,
             .interface = static_cast<std::uint8_t>(i)});
   }
-  if (!config.sip.only.empty()) change({.scope = ipc::SipScope::hosts, .on = false, .hosts = {{}, 0}});
+  if (!config.sip.only.empty()) change({.scope = ipc::SwitchScope::hosts, .on = false, .hosts = {{}, 0}});
   for (const auto& hosts : config.sip.only)
-    change({.scope = ipc::SipScope::hosts, .on = true, .hosts = hosts});
+    change({.scope = ipc::SwitchScope::hosts, .on = true, .hosts = hosts});
   for (const auto& hosts : config.sip.exclude)
-    change({.scope = ipc::SipScope::hosts, .on = false, .hosts = hosts});
+    change({.scope = ipc::SwitchScope::hosts, .on = false, .hosts = hosts});
   return sip;
 }
 
 Result<void> write_policy(const Config& config, ipc::PolicyImage& image) {
   image = {};
-  image.sip = image.sip_configured = sip_switch(config);
+  image.switches[ipc::kSipSwitch] = sip_switch(config);
+  image.configured = image.switches;
   image.rates = rate_limits(config.protection);
   RuleWriter writer(config, image.rules);
   const auto& protection = config.protection;

@@ -10,7 +10,7 @@
 namespace pinhole::config {
 
 /// What sip.enabled, interfaces[].sip, sip.only and sip.exclude say.
-[[nodiscard]] ipc::SipSwitch sip_switch(const Config& config);
+[[nodiscard]] ipc::AlgSwitch sip_switch(const Config& config);
 
 /// \param config  valid but for the room that its rules need together
 /// \param image   written over, whatever it was

@@ -12,6 +12,7 @@
 #include "dataplane/ipc/ban.hpp"
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/card.hpp"
+#include "dataplane/ipc/gateways.hpp"
 #include "dataplane/ipc/text.hpp"
 #include "dataplane/ipc/why.hpp"
 #include "nat/endpoint.hpp"
@@ -25,6 +26,7 @@ enum class EventType : std::uint8_t {
   sip_why,       // what was done to a message that was told of before (payload: why)
   rule,          // a rule that logs decided about a message (payload: rule)
   guard,         // a limit was met, a source denied or banned (payload: guard)
+  gateway,       // a gateway has something to say, or was stopped (payload: gateway)
 };
 
 /// One line of a call's ladder, and what it did to the call.
@@ -76,6 +78,21 @@ struct RuleEvent {
   Text<94> start;  // the first line of the message, whatever it is
 };
 
+enum class GatewayNews : std::uint8_t {
+  said,     // `text` is the gateway's own
+  stopped,  // it is shown nothing any more: it has had all the faults that it may have
+};
+
+struct GatewayEvent {
+  std::uint8_t gateway = 0;  // its number in Layout::gateways
+  GatewayNews news = GatewayNews::said;
+  nat::Protocol protocol = nat::Protocol::udp;  // of the flow whose message was looked at
+  nat::Endpoint inside;
+  nat::Endpoint external;
+  nat::Endpoint remote;
+  Text<PINHOLE_MAX_EVENT> text;  // of `stopped`: what the last fault was
+};
+
 struct Event {
   Event() noexcept : sip{} {}
 
@@ -91,6 +108,7 @@ struct Event {
     SipWhyEvent why;
     RuleEvent rule;
     GuardEvent guard;
+    GatewayEvent gateway;
   };
 };
 static_assert(std::is_trivially_copyable_v<Event>);

@@ -12,6 +12,7 @@
 #include "dataplane/ipc/ban.hpp"
 #include "dataplane/ipc/capture.hpp"
 #include "dataplane/ipc/card.hpp"
+#include "dataplane/ipc/gateways.hpp"
 #include "dataplane/ipc/meter.hpp"
 #include "dataplane/ipc/policy.hpp"
 #include "dataplane/ipc/text.hpp"
@@ -52,7 +53,8 @@ struct WorkerShare {
   const alg::sip::RuleHits* rule_hits = nullptr;  // kPolicySlots of them
   const BanSlot* bans = nullptr;
   std::uint32_t ban_capacity = 0;
-  CaptureRing* capture = nullptr;  // control moves its read end
+  CaptureRing* capture = nullptr;          // control moves its read end
+  const GatewayStats* gateways = nullptr;  // Layout::gateway_count of them
 };
 
 struct InterfaceShare {
@@ -70,6 +72,7 @@ struct Layout {
   std::uint16_t abi_version = 0;
   std::uint16_t worker_count = 0;
   std::uint16_t interface_count = 0;
+  std::uint16_t gateway_count = 0;
   std::uint32_t pid = 0;  // of the data plane
   std::uint64_t tsc_hz = 0;
   std::uint64_t start_tsc = 0;          // tick 0
@@ -78,6 +81,7 @@ struct Layout {
   std::uint64_t plan_digest = 0;  // config::plan_digest() of the configuration that the data plane runs with
   std::array<WorkerShare, kMaxWorkers> workers{};
   std::array<InterfaceShare, kMaxInterfaces> interfaces{};
+  std::array<GatewayShare, kMaxGateways> gateways{};
   CaptureSwitch* capture = nullptr;  // written by control
   PolicyImage* policies = nullptr;   // kPolicySlots of them; control writes the one that nobody uses
   std::atomic<std::uint64_t> heartbeat{0};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// What can be changed while calls live: the switch of the SIP gateway, limits, and the rules for messages.
+// What can be changed while calls live: the switch of each gateway, limits, and the rules for messages.
 // One image of fixed size without pointers; two of them lie in shared memory, of which workers use one.
 //
 // A change is a generation, whatever of the image it changes:
@@ -13,19 +13,28 @@
 //
 // If one has not, nobody does. Control that comes back after it died finds on the cards how far it had got.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
 #include "alg/sip/rule_set.hpp"
+#include "dataplane/ipc/alg_switch.hpp"
+#include "dataplane/ipc/gateways.hpp"
 #include "dataplane/ipc/rates.hpp"
-#include "dataplane/ipc/sip_switch.hpp"
 
 namespace pinhole::ipc {
 
+/// Switches have numbers: that of SIP comes first, and those of the gateways follow, in their order.
+inline constexpr std::size_t kSipSwitch = 0;
+inline constexpr std::size_t kSwitches = 1 + kMaxGateways;
+[[nodiscard]] constexpr std::size_t switch_of(std::size_t gateway) noexcept {
+  return 1 + gateway;
+}
+
 struct PolicyImage {
-  SipSwitch sip;
-  SipSwitch sip_configured;  // what the configuration says, however the switch was turned since
+  std::array<AlgSwitch, kSwitches> switches;
+  std::array<AlgSwitch, kSwitches> configured;  // as the configuration says, however they were turned since
   RateLimits rates;
   alg::sip::RuleSet rules;
 };

@@ -20,7 +20,7 @@ using control::test::FakeLink;
 namespace {
 
 constexpr std::uint32_t kWorkers = 3;
-const ipc::SipChange kOff{.scope = ipc::SipScope::all, .on = false};
+const ipc::SwitchChange kOff{.scope = ipc::SwitchScope::all, .on = false};
 
 /// Workers that read their commands when time passes, but for those that are deaf.
 struct Bench {
@@ -77,14 +77,14 @@ struct Bench {
 
 TEST_CASE("a turn of the switch is taken by all workers as one generation", "[control][sip_switch][AC-24]") {
   Bench bench;
-  const auto state = bench.board.turn(kOff);
+  const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
   REQUIRE(state.has_value());
   CHECK(state->generation == 1);
   CHECK(state->settled);
-  CHECK_FALSE(state->image->sip.on());
+  CHECK_FALSE(state->image->switches[ipc::kSipSwitch].on());
   CHECK(bench.switched_off() == kWorkers);
   CHECK(bench.slept < std::chrono::milliseconds(50));
-  CHECK(bench.board.turn({.scope = ipc::SipScope::all, .on = true})->generation == 2);
+  CHECK(bench.board.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = true})->generation == 2);
   CHECK(bench.switched_off() == 0);
 }
 
@@ -92,25 +92,25 @@ TEST_CASE("if one worker does not answer nothing has changed", "[control][sip_sw
   Bench bench;
   SECTION("it is deaf") {
     bench.deaf = {1};
-    const auto state = bench.board.turn(kOff);
+    const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
     REQUIRE_FALSE(state.has_value());
     CHECK(state.error().code == ErrorCode::unavailable);
     CHECK(bench.slept <= PolicyBoard::kPatience);
   }
   SECTION("it is deaf in the middle") {
     bench.deaf_to_prepare = {1};
-    CHECK(bench.board.turn(kOff).error().code == ErrorCode::unavailable);
+    CHECK(bench.board.turn(ipc::kSipSwitch, kOff).error().code == ErrorCode::unavailable);
   }
   SECTION("it finds the image damaged") {
     bench.refusing = {1};
-    const auto state = bench.board.turn(kOff);
+    const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
     REQUIRE_FALSE(state.has_value());
     CHECK(state.error().code == ErrorCode::internal);
     CHECK(bench.slept < std::chrono::milliseconds(50));
   }
   SECTION("its ring is full") {
     bench.link.ring_full = true;
-    CHECK(bench.board.turn(kOff).error().code == ErrorCode::unavailable);
+    CHECK(bench.board.turn(ipc::kSipSwitch, kOff).error().code == ErrorCode::unavailable);
     bench.link.ring_full = false;
   }
   CHECK(bench.switched_off() == 0);
@@ -124,7 +124,7 @@ TEST_CASE("if one worker does not answer nothing has changed", "[control][sip_sw
   bench.board.run();
   bench.pass({});
   CHECK(bench.switched_off() == 0);
-  const auto next = bench.board.turn(kOff);
+  const auto next = bench.board.turn(ipc::kSipSwitch, kOff);
   REQUIRE(next.has_value());
   CHECK(bench.switched_off() == kWorkers);
 }
@@ -133,12 +133,13 @@ TEST_CASE("a worker that missed the last word is told again, by the next control
           "[control][sip_switch][AC-24]") {
   Bench bench;
   bench.deaf_to_commit = {2};
-  const auto state = bench.board.turn(kOff);
+  const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
   REQUIRE(state.has_value());
   CHECK_FALSE(state->settled);
   CHECK(bench.switched_off() == kWorkers - 1);
   CHECK_FALSE(bench.board.state()->settled);
-  CHECK(bench.board.turn({.scope = ipc::SipScope::all, .on = true}).error().code == ErrorCode::unavailable);
+  CHECK(bench.board.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = true}).error().code ==
+        ErrorCode::unavailable);
 
   bench.deaf_to_commit.clear();
   PolicyBoard next(bench.link, kWorkers, [&](std::chrono::milliseconds time) { bench.pass(time); });
@@ -165,7 +166,7 @@ TEST_CASE("control that dies at any step of a change leaves a policy that all wo
           ++passed;
         }
       });
-      static_cast<void>(dying.turn(kOff));
+      static_cast<void>(dying.turn(ipc::kSipSwitch, kOff));
       bench.link.ring_full = false;
       bench.link.sent.clear();
 
@@ -177,7 +178,7 @@ TEST_CASE("control that dies at any step of a change leaves a policy that all wo
       const auto off = bench.switched_off();
       CHECK((off == 0 || off == kWorkers));
       CHECK((off == kWorkers) == (heard > 2 * kWorkers));
-      const auto turned = next.turn({.scope = ipc::SipScope::all, .on = off != 0});
+      const auto turned = next.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = off != 0});
       REQUIRE(turned.has_value());
       CHECK(bench.switched_off() == (off == 0 ? kWorkers : 0));
     }
@@ -187,14 +188,14 @@ TEST_CASE("control that dies at any step of a change leaves a policy that all wo
 TEST_CASE("the image that a worker may still be told to use is not written over", "[control][policy]") {
   Bench bench;
   // Control died when its last word was on the ring of one worker.
-  REQUIRE(bench.board.turn(kOff).has_value());
+  REQUIRE(bench.board.turn(ipc::kSipSwitch, kOff).has_value());
   for (std::uint32_t worker = 0; worker < kWorkers; ++worker) {
     bench.obey(worker, {.type = ipc::CommandType::prepare_policy, .slot = 0, .generation = 7});
   }
   bench.link.sent.push_back({1, {.type = ipc::CommandType::commit_policy, .generation = 7}});
   bench.link.written.clear();
 
-  const auto turned = bench.board.turn({.scope = ipc::SipScope::all, .on = true});
+  const auto turned = bench.board.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = true});
   REQUIRE_FALSE(turned.has_value());
   CHECK(turned.error().code == ErrorCode::unavailable);
   CHECK(bench.link.written.empty());
@@ -203,7 +204,7 @@ TEST_CASE("the image that a worker may still be told to use is not written over"
   bench.pass({});
   CHECK(bench.board.state()->settled);
   CHECK(bench.board.state()->generation == 7);
-  CHECK(bench.board.turn({.scope = ipc::SipScope::all, .on = false}).has_value());
+  CHECK(bench.board.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = false}).has_value());
   CHECK(bench.link.written == std::vector<std::uint8_t>{1});
 }
 
@@ -218,10 +219,10 @@ TEST_CASE("a policy is put in the place of another whole, and a turn of the swit
   CHECK(put->settled);
   CHECK(put->slot == 1);
   CHECK(put->image->rules.rule_count == 2);
-  const auto turned = bench.board.turn(kOff);
+  const auto turned = bench.board.turn(ipc::kSipSwitch, kOff);
   REQUIRE(turned.has_value());
   CHECK(turned->slot == 0);
-  CHECK_FALSE(turned->image->sip.on());
+  CHECK_FALSE(turned->image->switches[ipc::kSipSwitch].on());
   CHECK(turned->image->rules.rules[1].action == alg::sip::RuleAction::drop);
 }
 
@@ -229,7 +230,7 @@ TEST_CASE("however long workers are waited for, the rings can be drained meanwhi
           "[control][sip_switch][AC-24]") {
   Bench bench;
   bench.deaf_to_commit = {2};
-  REQUIRE(bench.board.turn(kOff).has_value());
+  REQUIRE(bench.board.turn(ipc::kSipSwitch, kOff).has_value());
   CHECK(bench.slept >= PolicyBoard::kPatience);
   CHECK(bench.longest <= PolicyBoard::kLookEvery);
 }
@@ -237,7 +238,7 @@ TEST_CASE("however long workers are waited for, the rings can be drained meanwhi
 TEST_CASE("a card that cannot be read is told from a change on its way", "[control][sip_switch][AC-24]") {
   Bench bench;
   bench.link.torn_policies = {1};
-  const auto torn = bench.board.turn(kOff);
+  const auto torn = bench.board.turn(ipc::kSipSwitch, kOff);
   REQUIRE_FALSE(torn.has_value());
   CHECK(torn.error().code == ErrorCode::unavailable);
   CHECK(torn.error().message.find("just now") != std::string::npos);
@@ -245,8 +246,8 @@ TEST_CASE("a card that cannot be read is told from a change on its way", "[contr
 
   bench.link.torn_policies.clear();
   bench.deaf_to_commit = {2};
-  REQUIRE(bench.board.turn(kOff).has_value());
-  const auto early = bench.board.turn(kOff);
+  REQUIRE(bench.board.turn(ipc::kSipSwitch, kOff).has_value());
+  const auto early = bench.board.turn(ipc::kSipSwitch, kOff);
   REQUIRE_FALSE(early.has_value());
   CHECK(early.error().message.find("the last change") != std::string::npos);
 }
@@ -260,11 +261,11 @@ TEST_CASE("the log can say for whom the switch was turned", "[control][sip_switc
 
 TEST_CASE("one rule too many is refused before anybody is told", "[control][sip_switch][AC-24]") {
   Bench bench;
-  ipc::SipChange change{.scope = ipc::SipScope::hosts, .on = false};
-  for (std::uint32_t i = 0; i <= ipc::SipSwitch::kMaxRules; ++i) {
+  ipc::SwitchChange change{.scope = ipc::SwitchScope::hosts, .on = false};
+  for (std::uint32_t i = 0; i <= ipc::AlgSwitch::kMaxRules; ++i) {
     change.hosts = {nat::Ipv4Address::from_host(0x0a000000U + i), 32};
-    const auto state = bench.board.turn(change);
-    CHECK(state.has_value() == (i < ipc::SipSwitch::kMaxRules));
+    const auto state = bench.board.turn(ipc::kSipSwitch, change);
+    CHECK(state.has_value() == (i < ipc::AlgSwitch::kMaxRules));
     if (!state) CHECK(state.error().code == ErrorCode::range);
   }
   CHECK(bench.link.sent.empty());

@@ -210,10 +210,10 @@ TEST_CASE("where the gateway is switched off no rule is asked, of calls that it 
           "[dataplane][policy][rules][AC-24]") {
   Scene scene(dropping(Method::info));
   CHECK(scene.out(request("INVITE")));
-  scene.talk.turn({.scope = ipc::SipScope::all, .on = false});
+  scene.talk.turn({.scope = ipc::SwitchScope::all, .on = false});
   CHECK(scene.out(request("INFO")));
   CHECK(scene.talk.hits(0) == 0);
-  scene.talk.turn({.scope = ipc::SipScope::all, .on = true});
+  scene.talk.turn({.scope = ipc::SwitchScope::all, .on = true});
   CHECK_FALSE(scene.out(request("INFO")));
 }
 

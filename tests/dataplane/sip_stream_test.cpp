@@ -261,7 +261,7 @@ TEST_CASE("while the gateway is off, messages of a connection pass as they came,
     return out[0].text != text;
   };
   PolicyTalk talk(lab);
-  const auto turn = [&](bool on) { talk.turn({.scope = ipc::SipScope::all, .on = on}); };
+  const auto turn = [&](bool on) { talk.turn({.scope = ipc::SwitchScope::all, .on = on}); };
   CHECK(is_translated("one"));
   turn(false);
   const auto pinholes = lab.count(WorkerCounter::pinhole_opened);
@@ -280,7 +280,7 @@ TEST_CASE("while the gateway is off, a call that lives is seen through on a conn
   auto& lab = connection.lab();
   const auto invite = connection.invite();
   check_invite(connection, connection.from_phone(kFirst, kProxyFirst, invite).at(0).text);
-  PolicyTalk(lab).turn({.scope = ipc::SipScope::all, .on = false});
+  PolicyTalk(lab).turn({.scope = ipc::SwitchScope::all, .on = false});
   connection.connect(5070);
   auto other = invite;
   other.replace(other.find("one@"), 3, "two");
@@ -321,7 +321,7 @@ TEST_CASE("while the gateway is off and no call lives, a connection that begins 
           "[dataplane][sip][stream][AC-24]") {
   Connection connection(true);
   auto& lab = connection.lab();
-  PolicyTalk(lab).turn({.scope = ipc::SipScope::all, .on = false});
+  PolicyTalk(lab).turn({.scope = ipc::SwitchScope::all, .on = false});
   const auto streams = lab.context(0).streams.size();
   connection.connect(5070);
   CHECK(lab.context(0).streams.size() == streams);

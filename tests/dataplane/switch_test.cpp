@@ -69,7 +69,7 @@ struct Scene {
     return is_translated(kInside, phone, kProxy, first_invite(phone, call_id));
   }
 
-  void turn(const ipc::SipChange& change) { talk.turn(change); }
+  void turn(const ipc::SwitchChange& change) { talk.turn(change); }
 
   PipelineLab lab;
   PolicyTalk talk{lab};
@@ -143,13 +143,13 @@ TEST_CASE("the switch is turned at run time for all workers, and calls that live
   const Endpoint other{scene.lab.host_of(1), Be16{5060}};
   struct Turn {
     const char* what;
-    ipc::SipChange off;
+    ipc::SwitchChange off;
     bool other_is_off;
   };
   for (const Turn& row :
-       {Turn{"for all", {.scope = ipc::SipScope::all}, true},
-        Turn{"of the interface outside", {.scope = ipc::SipScope::interface, .interface = kOutside}, true},
-        Turn{"of the phone", {.scope = ipc::SipScope::hosts, .hosts = {phone.address, 32}}, false}}) {
+       {Turn{"for all", {.scope = ipc::SwitchScope::all}, true},
+        Turn{"of the interface outside", {.scope = ipc::SwitchScope::interface, .interface = kOutside}, true},
+        Turn{"of the phone", {.scope = ipc::SwitchScope::hosts, .hosts = {phone.address, 32}}, false}}) {
     DYNAMIC_SECTION("the switch " << row.what) {
       CHECK(scene.is_translated(phone, "living"));
       CHECK(scene.lab.count(WorkerCounter::pinhole_live) == 2);
@@ -189,7 +189,7 @@ TEST_CASE("while the gateway is off, a message of no call that lives leaves no t
   const auto& media = lab.mapping(Protocol::udp, {phone.address, Be16{4000}});
   const auto generation = media.generation.load();
   const auto parent = media.parent;
-  scene.turn({.scope = ipc::SipScope::all, .on = false});
+  scene.turn({.scope = ipc::SwitchScope::all, .on = false});
   const auto live = lab.count(nat::Counter::mapping_live);
   const auto pinholes = lab.count(WorkerCounter::pinhole_live);
 
@@ -222,10 +222,11 @@ TEST_CASE("while the gateway is off, a message of no call that lives leaves no t
 TEST_CASE("a change that was not prepared, or is not the last one, is not taken",
           "[dataplane][sip_switch][AC-24]") {
   Scene scene;
-  const ipc::SipChange off{.scope = ipc::SipScope::all, .on = false};
+  const ipc::SwitchChange off{.scope = ipc::SwitchScope::all, .on = false};
   const auto card = [] { return PolicyTalk::card(); };
-  const auto slot =
-      scene.talk.write([&](ipc::PolicyImage& image) { image.sip = image.sip.after(off).value(); });
+  const auto slot = scene.talk.write([&](ipc::PolicyImage& image) {
+    image.switches[ipc::kSipSwitch] = image.switches[ipc::kSipSwitch].after(off).value();
+  });
   scene.talk.tell(0, {.type = ipc::CommandType::commit_policy, .generation = 1});
   scene.lab.pass_s(1);
   CHECK(card().generation == 0);

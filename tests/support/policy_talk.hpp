@@ -73,8 +73,10 @@ class PolicyTalk {
       CHECK(card(worker).generation == generation_);
     }
   }
-  void turn(const ipc::SipChange& change) {
-    put([&](ipc::PolicyImage& image) { image.sip = image.sip.after(change).value(); });
+  void turn(const ipc::SwitchChange& change) {
+    put([&](ipc::PolicyImage& image) {
+      image.switches[ipc::kSipSwitch] = image.switches[ipc::kSipSwitch].after(change).value();
+    });
   }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/ipc/sip_switch.hpp"
+#include "dataplane/ipc/alg_switch.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -20,21 +20,21 @@ nat::Prefix prefix(const std::string& text) {
 nat::Ipv4Address address(const std::string& text) {
   return *nat::Ipv4Address::parse(text);
 }
-SipChange hosts(const std::string& text, bool on) {
-  return {.scope = SipScope::hosts, .on = on, .hosts = prefix(text)};
+SwitchChange hosts(const std::string& text, bool on) {
+  return {.scope = SwitchScope::hosts, .on = on, .hosts = prefix(text)};
 }
-SipSwitch after(const std::vector<SipChange>& changes) {
-  SipSwitch sip;
+AlgSwitch after(const std::vector<SwitchChange>& changes) {
+  AlgSwitch sip;
   for (const auto& change : changes) sip = sip.after(change).value();
   return sip;
 }
-constexpr std::uint16_t kLan = SipSwitch::bit_of(0);
-constexpr std::uint16_t kWan = SipSwitch::bit_of(1);
+constexpr std::uint16_t kLan = AlgSwitch::bit_of(0);
+constexpr std::uint16_t kWan = AlgSwitch::bit_of(1);
 
 }  // namespace
 
 TEST_CASE("a switch that nobody has turned is on", "[ipc][sip_switch][AC-24]") {
-  const SipSwitch sip;
+  const AlgSwitch sip;
   CHECK(sip.is_on_for_all());
   CHECK(sip.is_on(address("10.0.0.1"), kLan | kWan));
 }
@@ -43,14 +43,14 @@ TEST_CASE("the switch for all, of an interface and of hosts each turn the gatewa
           "[ipc][sip_switch][AC-24]") {
   struct Case {
     const char* what;
-    std::vector<SipChange> changes;
+    std::vector<SwitchChange> changes;
     std::string host;
     std::uint16_t interfaces;
     bool on;
   };
-  const SipChange off{.scope = SipScope::all, .on = false};
-  const SipChange wan_off{.scope = SipScope::interface, .on = false, .interface = 1};
-  const SipChange wan_on{.scope = SipScope::interface, .on = true, .interface = 1};
+  const SwitchChange off{.scope = SwitchScope::all, .on = false};
+  const SwitchChange wan_off{.scope = SwitchScope::interface, .on = false, .interface = 1};
+  const SwitchChange wan_on{.scope = SwitchScope::interface, .on = true, .interface = 1};
   const std::vector<Case> cases = {
       {"all off", {off}, "10.0.0.1", kLan, false},
       {"all off, the host on", {off, hosts("10.0.0.1/32", true)}, "10.0.0.1", kLan, false},
@@ -92,18 +92,18 @@ TEST_CASE("the switch for all, of an interface and of hosts each turn the gatewa
 TEST_CASE("a rule that says nothing new is not kept, and there are so many at most",
           "[ipc][sip_switch][AC-24]") {
   CHECK(after({hosts("10.0.0.1/32", true)}).rules().empty());
-  CHECK(after({hosts("10.0.0.1/32", false), hosts("10.0.0.1/32", true)}) == SipSwitch{});
-  SipSwitch sip;
-  for (std::uint32_t i = 0; i < SipSwitch::kMaxRules; ++i) {
-    sip = sip.after({.scope = SipScope::hosts,
+  CHECK(after({hosts("10.0.0.1/32", false), hosts("10.0.0.1/32", true)}) == AlgSwitch{});
+  AlgSwitch sip;
+  for (std::uint32_t i = 0; i < AlgSwitch::kMaxRules; ++i) {
+    sip = sip.after({.scope = SwitchScope::hosts,
                      .on = false,
                      .hosts = {nat::Ipv4Address::from_host(0x0a000000U + i), 32}})
               .value();
   }
   CHECK_FALSE(sip.after(hosts("10.9.9.9/32", false)));
   CHECK(sip.after(hosts("10.0.0.5/32", false)) == sip);
-  CHECK(sip.after(hosts("10.0.0.5/32", true))->rules().size() == SipSwitch::kMaxRules - 1);
-  CHECK(sip.after({.scope = SipScope::all, .on = false}));
+  CHECK(sip.after(hosts("10.0.0.5/32", true))->rules().size() == AlgSwitch::kMaxRules - 1);
+  CHECK(sip.after({.scope = SwitchScope::all, .on = false}));
 }
 
 TEST_CASE("the longest prefix counts, whatever was said in whatever order", "[ipc][sip_switch][AC-24]") {
@@ -111,7 +111,7 @@ TEST_CASE("the longest prefix counts, whatever was said in whatever order", "[ip
   INFO("seed " << seed);
   std::mt19937_64 random(seed);
   for (int round = 0; round < 200; ++round) {
-    SipSwitch sip;
+    AlgSwitch sip;
     std::map<std::pair<unsigned, std::uint32_t>, bool> said;  // by length and address: what is true of it
     const auto truth = [&](nat::Ipv4Address host) {
       for (auto it = said.rbegin(); it != said.rend(); ++it) {
@@ -137,7 +137,7 @@ TEST_CASE("the longest prefix counts, whatever was said in whatever order", "[ip
           around = value;
       }
       if (around != on) said[{length, of.first().host()}] = on;
-      sip = sip.after({.scope = SipScope::hosts, .on = on, .hosts = of}).value();
+      sip = sip.after({.scope = SwitchScope::hosts, .on = on, .hosts = of}).value();
     }
     for (std::uint32_t host = 0; host < 32; ++host) {
       const auto at = nat::Ipv4Address::from_host(0x0a000000U + host);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The switch of the SIP gateway (RFC 4787 REQ-10, RFC 5382 REQ-6): for all, by interface, and by inside host.
-// Workers ask it of each SIP message. It is part of the policy (dataplane/ipc/policy.hpp), which says how it
-// is turned while calls live.
+// The switch of a gateway (RFC 4787 REQ-10, RFC 5382 REQ-6): for all, by interface, and by inside host.
+// Workers ask it of each message. Switches are part of the policy (dataplane/ipc/policy.hpp), which says how
+// they are turned while calls and connections live.
 
 #include <algorithm>
 #include <array>
@@ -17,26 +17,26 @@
 namespace pinhole::ipc {
 
 /// For the inside hosts of a prefix. The longest prefix that holds a host counts.
-struct SipRule {
+struct SwitchRule {
   nat::Prefix hosts;
   bool on = true;
 
-  friend constexpr bool operator==(SipRule, SipRule) noexcept = default;
+  friend constexpr bool operator==(SwitchRule, SwitchRule) noexcept = default;
 };
 
-enum class SipScope : std::uint8_t { all, interface, hosts };
+enum class SwitchScope : std::uint8_t { all, interface, hosts };
 
 /// One turn of the switch.
-struct SipChange {
-  SipScope scope = SipScope::all;
+struct SwitchChange {
+  SwitchScope scope = SwitchScope::all;
   bool on = true;
-  std::uint8_t interface = 0;  // its number, with SipScope::interface
+  std::uint8_t interface = 0;  // its number, with SwitchScope::interface
   std::uint8_t reserved = 0;
-  nat::Prefix hosts{};  // with SipScope::hosts
+  nat::Prefix hosts{};  // with SwitchScope::hosts
 };
-static_assert(std::is_trivially_copyable_v<SipChange>);
+static_assert(std::is_trivially_copyable_v<SwitchChange>);
 
-class SipSwitch {
+class AlgSwitch {
  public:
   static constexpr std::size_t kMaxRules = 64;
 
@@ -58,21 +58,21 @@ class SipSwitch {
     return (interfaces_off_ & bit_of(interface)) == 0;
   }
   /// The longest prefixes first, those of a length by address.
-  [[nodiscard]] std::span<const SipRule> rules() const noexcept { return {rules_.data(), rule_count_}; }
+  [[nodiscard]] std::span<const SwitchRule> rules() const noexcept { return {rules_.data(), rule_count_}; }
 
   /// The switch after a change. A rule that says nothing new is not kept. \return none: too many rules
-  [[nodiscard]] std::optional<SipSwitch> after(const SipChange& change) const noexcept {
-    SipSwitch next = *this;
+  [[nodiscard]] std::optional<AlgSwitch> after(const SwitchChange& change) const noexcept {
+    AlgSwitch next = *this;
     switch (change.scope) {
-      case SipScope::all:
+      case SwitchScope::all:
         next.on_ = change.on;
         break;
-      case SipScope::interface:
+      case SwitchScope::interface:
         next.interfaces_off_ =
             static_cast<std::uint16_t>(change.on ? interfaces_off_ & ~bit_of(change.interface)
                                                  : interfaces_off_ | bit_of(change.interface));
         break;
-      case SipScope::hosts:
+      case SwitchScope::hosts:
         if (!next.set({{change.hosts.first(), change.hosts.length}, change.on})) return std::nullopt;
         break;
     }
@@ -82,10 +82,10 @@ class SipSwitch {
   /// Whether it may be asked, whoever wrote it.
   [[nodiscard]] bool is_sound() const noexcept {
     return rule_count_ <= kMaxRules &&
-           std::ranges::all_of(rules(), [](const SipRule& rule) { return rule.hosts.length <= 32; });
+           std::ranges::all_of(rules(), [](const SwitchRule& rule) { return rule.hosts.length <= 32; });
   }
 
-  friend bool operator==(const SipSwitch& a, const SipSwitch& b) noexcept {
+  friend bool operator==(const AlgSwitch& a, const AlgSwitch& b) noexcept {
     return a.on_ == b.on_ && a.interfaces_off_ == b.interfaces_off_ &&
            std::ranges::equal(a.rules(), b.rules());
   }
@@ -104,14 +104,14 @@ class SipSwitch {
     }
     return true;
   }
-  [[nodiscard]] bool set(const SipRule& rule) noexcept {
+  [[nodiscard]] bool set(const SwitchRule& rule) noexcept {
     auto* const begin = rules_.data();
     auto* const end = std::remove_if(begin, begin + rule_count_,
-                                     [&](const SipRule& each) { return each.hosts == rule.hosts; });
+                                     [&](const SwitchRule& each) { return each.hosts == rule.hosts; });
     rule_count_ = static_cast<std::uint8_t>(end - begin);
     if (is_on_around(rule.hosts) == rule.on) return true;
     if (rule_count_ == kMaxRules) return false;
-    auto* const place = std::find_if(begin, end, [&](const SipRule& each) {
+    auto* const place = std::find_if(begin, end, [&](const SwitchRule& each) {
       if (each.hosts.length != rule.hosts.length) return each.hosts.length < rule.hosts.length;
       return each.hosts.address.host() > rule.hosts.address.host();
     });
@@ -124,7 +124,7 @@ class SipSwitch {
   bool on_ = true;
   std::uint8_t rule_count_ = 0;
   std::uint16_t interfaces_off_ = 0;  // a bit each
-  std::array<SipRule, kMaxRules> rules_{};
+  std::array<SwitchRule, kMaxRules> rules_{};
 };
 
 }  // namespace pinhole::ipc
