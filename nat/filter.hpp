@@ -21,7 +21,7 @@ namespace pinhole::nat {
 /// A remote as a filter sees it. Address-dependent filtering looks at the address only, so that a peer may
 /// answer from another port.
 [[nodiscard]] inline Endpoint seen_by(Filter filter, Endpoint remote) noexcept {
-  return filter == Filter::address_and_port_dependent ? remote : Endpoint{remote.address, {}};
+  return filter >= Filter::address_and_port_dependent ? remote : Endpoint{remote.address, {}};
 }
 
 /// Whether a mapping lets a sender in by what its own line says.

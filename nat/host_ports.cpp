@@ -119,10 +119,11 @@ std::optional<std::uint16_t> HostPorts::take_of_blocks(HostTable::Place host, Pr
   return port;
 }
 
-std::optional<std::uint16_t> HostPorts::take_pair_of_blocks(HostTable::Place host) noexcept {
+std::optional<std::uint16_t> HostPorts::take_pair_of_blocks(HostTable::Place host,
+                                                            Protocol protocol) noexcept {
   std::optional<std::uint16_t> even;
   static_cast<void>(try_blocks(host, [&](PortBlocks::Slot slot) noexcept {
-    even = blocks_.take_pair(slot, random_);
+    even = blocks_.take_pair(slot, random_, protocol);
     return even.has_value();
   }));
   return even;
@@ -138,21 +139,21 @@ bool HostPorts::try_blocks(HostTable::Place host, Try&& try_one) noexcept {
   return false;
 }
 
-std::optional<std::uint16_t> HostPorts::take_pair(HostTable::Place host) noexcept {
-  if (!has_blocks()) return pool_.take_pair(hosts_.pool_index(host));
-  if (const auto even = take_pair_of_blocks(host)) return even;
+std::optional<std::uint16_t> HostPorts::take_pair(HostTable::Place host, Protocol protocol) noexcept {
+  if (!has_blocks()) return pool_.take_pair(hosts_.pool_index(host), protocol);
+  if (const auto even = take_pair_of_blocks(host, protocol)) return even;
   // Media is worth a block: an odd port is one that some phones do not send to.
   const Assigned assigned = assign_block(host);
   if (assigned.reason != DropReason::none) return std::nullopt;
-  const auto even = blocks_.take_pair(assigned.slot, random_);
+  const auto even = blocks_.take_pair(assigned.slot, random_, protocol);
   if (!even) release(host, assigned.slot);  // what is reserved in it leaves no pair
   return even;
 }
 
-bool HostPorts::take_exactly(HostTable::Place host, std::uint16_t port) noexcept {
-  if (!has_blocks()) return pool_.take_exactly(Protocol::udp, hosts_.pool_index(host), port);
+bool HostPorts::take_exactly(HostTable::Place host, Protocol protocol, std::uint16_t port) noexcept {
+  if (!has_blocks()) return pool_.take_exactly(protocol, hosts_.pool_index(host), port);
   return try_blocks(
-      host, [&](PortBlocks::Slot slot) noexcept { return blocks_.take_exactly(slot, Protocol::udp, port); });
+      host, [&](PortBlocks::Slot slot) noexcept { return blocks_.take_exactly(slot, protocol, port); });
 }
 
 void HostPorts::give_back(HostTable::Place host, Protocol protocol, std::uint16_t port) noexcept {

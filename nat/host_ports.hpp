@@ -84,10 +84,10 @@ class HostPorts {
     if (host != HostTable::kNone && hosts_.has_address(host)) return hosts_.pool_index(host);
     return pool_size_ == 0 ? std::uint16_t{0} : pool_index_of_inside(inside, pool_size_);
   }
-  /// An even UDP port and the next one, or none.
-  [[nodiscard]] std::optional<std::uint16_t> take_pair(HostTable::Place host) noexcept;
-  /// This UDP port. \return false when the host cannot have it
-  [[nodiscard]] bool take_exactly(HostTable::Place host, std::uint16_t port) noexcept;
+  /// An even port and the next one, or none.
+  [[nodiscard]] std::optional<std::uint16_t> take_pair(HostTable::Place host, Protocol protocol) noexcept;
+  /// This port. \return false when the host cannot have it
+  [[nodiscard]] bool take_exactly(HostTable::Place host, Protocol protocol, std::uint16_t port) noexcept;
   /// Gives back a port that was used; a block that was emptied with it is the host's no more.
   void give_back(HostTable::Place host, Protocol protocol, std::uint16_t port) noexcept;
   /// Gives back a port that was taken and never used.
@@ -123,7 +123,8 @@ class HostPorts {
   [[nodiscard]] bool try_blocks(HostTable::Place host, Try&& try_one) noexcept;
   [[nodiscard]] std::optional<std::uint16_t> take_of_blocks(HostTable::Place host, Protocol protocol,
                                                             bool odd) noexcept;
-  [[nodiscard]] std::optional<std::uint16_t> take_pair_of_blocks(HostTable::Place host) noexcept;
+  [[nodiscard]] std::optional<std::uint16_t> take_pair_of_blocks(HostTable::Place host,
+                                                                 Protocol protocol) noexcept;
   [[nodiscard]] Assigned assign_block(HostTable::Place host) noexcept;
   void put_into_block(HostTable::Place host, Protocol protocol, std::uint16_t port) noexcept;
   void release(HostTable::Place host, PortBlocks::Slot slot) noexcept;

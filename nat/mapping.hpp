@@ -20,7 +20,12 @@ using MappingIndex = std::uint32_t;
 inline constexpr MappingIndex kNoMapping = ~MappingIndex{0};
 
 /// Who may send to the external endpoint from outside (RFC 4787 section 5).
-enum class Filter : std::uint8_t { endpoint_independent, address_dependent, address_and_port_dependent };
+enum class Filter : std::uint8_t {
+  endpoint_independent,
+  address_dependent,
+  address_and_port_dependent,
+  expected,  // as the one before; and from outside nothing begins that no gateway has announced
+};
 
 /// From whom a media pinhole takes packets, besides those whom inside sends to (RFC 7362).
 enum class MediaFrom : std::uint8_t {

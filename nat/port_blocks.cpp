@@ -204,8 +204,8 @@ std::optional<std::uint16_t> PortBlocks::take(Slot slot, Protocol protocol, bool
   return set.port_at(place);
 }
 
-std::optional<std::uint16_t> PortBlocks::take_pair(Slot slot, Random& random) noexcept {
-  const PortSet set = set_of(slot, Protocol::udp);
+std::optional<std::uint16_t> PortBlocks::take_pair(Slot slot, Random& random, Protocol protocol) noexcept {
+  const PortSet set = set_of(slot, protocol);
   const auto even = set.choose_pair(0, set.words(), random.next());
   if (!even) return std::nullopt;
   set.take_pair(even);

@@ -77,7 +77,8 @@ class PortBlocks {
   [[nodiscard]] std::optional<std::uint16_t> take(Slot slot, Protocol protocol, bool odd,
                                                   Random& random) noexcept;
   /// An even UDP port and the next one, or none.
-  [[nodiscard]] std::optional<std::uint16_t> take_pair(Slot slot, Random& random) noexcept;
+  [[nodiscard]] std::optional<std::uint16_t> take_pair(Slot slot, Random& random,
+                                                       Protocol protocol = Protocol::udp) noexcept;
   /// \return false when the port is not of the block, or not free
   [[nodiscard]] bool take_exactly(Slot slot, Protocol protocol, std::uint16_t port) noexcept;
   /// Gives a port back. \return whether it was the last one of its block, of any protocol

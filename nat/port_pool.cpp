@@ -46,8 +46,8 @@ PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, c
   }
 }
 
-std::optional<std::uint16_t> PortPool::take_pair(std::uint16_t pool_index) noexcept {
-  const Ports ports = ports_of(Protocol::udp, pool_index);
+std::optional<std::uint16_t> PortPool::take_pair(std::uint16_t pool_index, Protocol protocol) noexcept {
+  const Ports ports = ports_of(protocol, pool_index);
   const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), random_.next());
   if (!even) return std::nullopt;
   ports.free.take_pair(even);

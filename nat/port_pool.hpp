@@ -95,8 +95,9 @@ class PortPool {
     return port == kNoPort ? std::nullopt : std::optional(static_cast<std::uint16_t>(port));
   }
   static constexpr unsigned kAhead = 64;
-  /// An even UDP port from 1024 on, with the next one taken too (RTP and its RTCP), or none.
-  [[nodiscard]] std::optional<std::uint16_t> take_pair(std::uint16_t pool_index) noexcept;
+  /// An even port from 1024 on, with the next one taken too (RTP and its RTCP), or none.
+  [[nodiscard]] std::optional<std::uint16_t> take_pair(std::uint16_t pool_index,
+                                                       Protocol protocol = Protocol::udp) noexcept;
   /// Takes exactly this port. \return false when it is taken, reserved or another worker's
   [[nodiscard]] bool take_exactly(Protocol protocol, std::uint16_t pool_index, std::uint16_t port) noexcept;
   /// Takes a port out of the pool for good. Nothing happens when it is not of this pool and worker.

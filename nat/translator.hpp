@@ -263,6 +263,18 @@ class Translator {
   /// is the call's.
   [[nodiscard]] Created create_tcp_pinhole(const Endpoint& inside, Tick now,
                                            Realm realm = Realm::translated) noexcept;
+  /// Mappings for what a gateway announces of an own host: they let in nobody but whom the gateway expects
+  /// (Filter::expected). What there is already stays as it is, and what a rule describes is as the rule says.
+  /// All or nothing. \param count  1, or 2: `first` gets an even port and its next port the one behind, as
+  /// create_pair() has it
+  [[nodiscard]] CreatedPair create_expected(Protocol protocol, Endpoint first, unsigned count, Tick now,
+                                            Realm realm) noexcept;
+  /// How long a mapping may be idle as it is now.
+  [[nodiscard]] Tick timeout_of(MappingIndex index) const noexcept {
+    return timeouts_[table_[index].timeout_class];
+  }
+  /// A mapping, and with TCP its connection with `remote`, was as good as used at `seen`.
+  void refresh(MappingIndex index, Endpoint remote, Tick seen, Tick now) noexcept;
   /// Says where the media of a pinhole comes from; without a remote, that this is not known yet.
   /// \param anew  the call's parties have agreed on this: who latched before has to do so again
   void expect_media(MappingIndex index, Endpoint remote, bool anew, Tick now) noexcept;
@@ -315,6 +327,7 @@ class Translator {
     std::optional<std::uint16_t> port;
     std::uint16_t pool_index = 0;
     bool is_new = false;
+    Protocol protocol = Protocol::udp;
     Takes takes = Takes::port;  // state: its port is that of a static mapping, or its own
 
     [[nodiscard]] bool wants_port() const noexcept { return is_new && takes == Takes::port; }
@@ -376,6 +389,8 @@ class Translator {
   [[nodiscard]] Created create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
                                        Tick now, const PortPool::Guess& guess) noexcept;
   [[nodiscard]] Created refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept;
+  [[nodiscard]] DropReason make_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,
+                                      bool follows, Tick now) noexcept;
   [[nodiscard]] DropReason prepare_media(std::span<const Endpoint> inside, std::span<Media> media,
                                          Realm realm, Tick now) noexcept;
   [[nodiscard]] DropReason enter_media(Endpoint inside, Media& side, std::uint32_t count, Tick now) noexcept;

@@ -24,15 +24,8 @@ CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, s
   const std::size_t sides = inside_rtp == inside_rtcp ? 1 : 2;
   const std::span inside = std::span(both).first(sides);
   const std::span media = std::span(media_of_both).first(sides);
-
-  DropReason reason = prepare_media(inside, media, realm, now);
-  const bool in_line = reason == DropReason::none && follows && take_following_ports(inside, media, realm);
-  if (reason == DropReason::none && !in_line) reason = take_media_ports(inside, media, now);
-  if (reason == DropReason::none) reason = insert_media(inside, media, realm, now);
-  if (reason != DropReason::none) {
-    take_back(inside, media);
-    return {.reason = reason};
-  }
+  const DropReason reason = make_media(inside, media, realm, follows, now);
+  if (reason != DropReason::none) return {.reason = reason};
   for (const Media& side : media) {
     if (!side.is_new) continue;
     hand_over(side.index, parent, Sharing::none, now);
@@ -42,20 +35,59 @@ CreatedPair Translator::create_pair(Endpoint inside_rtp, Endpoint inside_rtcp, s
   return {.rtp = media.front().index, .rtcp = media.back().index};
 }
 
+CreatedPair Translator::create_expected(Protocol protocol, Endpoint first, unsigned count, Tick now,
+                                        Realm realm) noexcept {
+  const Endpoint second = {first.address, Be16{static_cast<std::uint16_t>(first.port.host() + 1)}};
+  const std::array<Endpoint, 2> both = {first, second};
+  std::array<Media, 2> media_of_both;
+  for (Media& side : media_of_both) side.protocol = protocol;
+  const std::span inside = std::span(both).first(count);
+  const std::span media = std::span(media_of_both).first(count);
+  const DropReason reason = make_media(inside, media, realm, false, now);
+  if (reason != DropReason::none) return {.reason = reason};
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!media[i].is_new) continue;
+    Mapping& mapping = table_[media[i].index];
+    // What a rule says of an endpoint a gateway does not change.
+    const auto rule = statics(realm).external_of(protocol, inside[i]);
+    if (rule && rule->direction != StaticDirection::out) {
+      mapping.filter = Filter::endpoint_independent;
+      if (rule->direction == StaticDirection::in) mapping.flags |= MappingFlags::kRegular;
+    } else {
+      mapping.filter = Filter::expected;
+      if (protocol == Protocol::udp) mapping.flags |= MappingFlags::kRefreshIn;
+    }
+    start(media[i].index);
+    record(RecordType::mapping_created, mapping);
+  }
+  return {.rtp = media.front().index, .rtcp = media.back().index};
+}
+
+/// What there is not yet of each side is made, all or nothing; it is to be started.
+DropReason Translator::make_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,
+                                  bool follows, Tick now) noexcept {
+  DropReason reason = prepare_media(inside, media, realm, now);
+  const bool in_line = reason == DropReason::none && follows && take_following_ports(inside, media, realm);
+  if (reason == DropReason::none && !in_line) reason = take_media_ports(inside, media, now);
+  if (reason == DropReason::none) reason = insert_media(inside, media, realm, now);
+  if (reason != DropReason::none) take_back(inside, media);
+  return reason;
+}
+
 /// Finds out what there is of each side and what is missing, and brings hosts in that are new.
 DropReason Translator::prepare_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,
                                      Tick now) noexcept {
   std::uint32_t missing = 0;
   for (std::size_t i = 0; i < inside.size(); ++i) {
     Media& side = media[i];
-    side.index = table_.find({inside[i], Protocol::udp, realm});
+    side.index = table_.find({inside[i], side.protocol, realm});
     side.is_new = side.index == kNoMapping;
     if (!side.is_new) continue;
     ++missing;
     if (realm == Realm::untranslated) {
       side.port = inside[i].port.host();
       side.takes = Takes::state;
-    } else if (const auto rule = statics_.external_of(Protocol::udp, inside[i])) {
+    } else if (const auto rule = statics_.external_of(side.protocol, inside[i])) {
       side.pool_index = rule->pool_index;
       side.port = rule->endpoint.port.host();
       side.takes = Takes::state;
@@ -63,7 +95,7 @@ DropReason Translator::prepare_media(std::span<const Endpoint> inside, std::span
     // Two of one host are asked for as two with the second one.
     const bool is_second = i == 1 && media[0].is_new && inside[0].address == inside[1].address;
     const DropReason reason = enter_media(inside[i], side, is_second ? 2 : 1, now);
-    if (reason != DropReason::none) return refuse(reason, Protocol::udp, inside[i], now).reason;
+    if (reason != DropReason::none) return refuse(reason, side.protocol, inside[i], now).reason;
   }
   // Before anything is taken: a block would have to rest.
   return table_.capacity() - table_.size() < missing ? DropReason::drop_table_full : DropReason::none;
@@ -79,7 +111,7 @@ DropReason Translator::enter_media(Endpoint inside, Media& side, std::uint32_t c
     return DropReason::none;
   }
   if (side.host == HostTable::kNone || !hosts_.has_address(side.host)) {
-    const HostPorts::Entry entry = ports_.enter(side.host, inside.address, Protocol::udp, now);
+    const HostPorts::Entry entry = ports_.enter(side.host, inside.address, side.protocol, now);
     if (entry.reason != DropReason::none) return entry.reason;
     side.host = entry.host;
   }
@@ -94,7 +126,7 @@ DropReason Translator::take_media_ports(std::span<const Endpoint> inside, std::s
   Media& rtcp = media.back();
   const bool is_pair = media.size() == 2;
   if (is_pair && rtp.wants_port() && rtcp.wants_port() && rtp.host == rtcp.host) {
-    if (const auto even = ports_.take_pair(rtp.host)) {
+    if (const auto even = ports_.take_pair(rtp.host, rtp.protocol)) {
       rtp.port = *even;
       rtcp.port = static_cast<std::uint16_t>(*even + 1);
       return DropReason::none;
@@ -103,23 +135,23 @@ DropReason Translator::take_media_ports(std::span<const Endpoint> inside, std::s
   const auto take = [&](Media& wanted, const Media& other, int distance, std::uint16_t like) noexcept {
     if (is_pair && !other.is_new && table_[other.index].pool_index == wanted.pool_index) {
       const auto beside = static_cast<std::uint16_t>(table_[other.index].external.port.host() + distance);
-      if ((beside & 1U) == (like & 1U) && ports_.take_exactly(wanted.host, beside)) {
+      if ((beside & 1U) == (like & 1U) && ports_.take_exactly(wanted.host, wanted.protocol, beside)) {
         wanted.port = beside;
         return DropReason::none;
       }
     }
-    const auto [port, reason] = ports_.take(wanted.host, Protocol::udp, like);
+    const auto [port, reason] = ports_.take(wanted.host, wanted.protocol, like);
     if (reason == DropReason::none) wanted.port = port;
     return reason;
   };
   DropReason reason = DropReason::none;
   if (rtp.wants_port()) {
     reason = take(rtp, rtcp, -1, is_pair ? kLikeRtp : inside.front().port.host());
-    if (reason != DropReason::none) return refuse(reason, Protocol::udp, inside.front(), now).reason;
+    if (reason != DropReason::none) return refuse(reason, rtp.protocol, inside.front(), now).reason;
   }
   if (is_pair && rtcp.wants_port()) {
     reason = take(rtcp, rtp, 1, kLikeRtcp);
-    if (reason != DropReason::none) return refuse(reason, Protocol::udp, inside.back(), now).reason;
+    if (reason != DropReason::none) return refuse(reason, rtcp.protocol, inside.back(), now).reason;
   }
   return DropReason::none;
 }
@@ -139,13 +171,13 @@ bool Translator::take_following_ports(std::span<const Endpoint> inside, std::spa
     const std::size_t wanted = first + taken;
     const bool has = side.wants_port() && side.host == media.front().host && wanted <= 0xFFFF &&
                      side.pool_index == mapping.pool_index &&
-                     ports_.take_exactly(side.host, static_cast<std::uint16_t>(wanted));
+                     ports_.take_exactly(side.host, side.protocol, static_cast<std::uint16_t>(wanted));
     if (!has) break;
     side.port = static_cast<std::uint16_t>(wanted);
   }
   if (taken == media.size()) return true;
   for (Media& side : media.first(taken)) {
-    ports_.put_back(side.host, Protocol::udp, *side.port);
+    ports_.put_back(side.host, side.protocol, *side.port);
     side.port.reset();
   }
   return false;
@@ -156,9 +188,9 @@ DropReason Translator::insert_media(std::span<const Endpoint> inside, std::span<
   for (std::size_t i = 0; i < inside.size(); ++i) {
     Media& side = media[i];
     if (!side.is_new) continue;
-    side.index = insert({inside[i], Protocol::udp, realm}, side.pool_index, *side.port, now);
+    side.index = insert({inside[i], side.protocol, realm}, side.pool_index, *side.port, now);
     if (side.index == kNoMapping) return DropReason::drop_table_full;
-    hosts_.count(side.host, Protocol::udp, side.takes);
+    hosts_.count(side.host, side.protocol, side.takes);
   }
   return DropReason::none;
 }
@@ -167,7 +199,7 @@ DropReason Translator::insert_media(std::span<const Endpoint> inside, std::span<
 void Translator::take_back(std::span<const Endpoint> inside, std::span<const Media> media) noexcept {
   for (const Media& side : media) {
     if (side.index == kNoMapping && side.port && side.wants_port())
-      ports_.put_back(side.host, Protocol::udp, *side.port);
+      ports_.put_back(side.host, side.protocol, *side.port);
   }
   for (const Media& side : media) {
     if (side.is_new && side.index != kNoMapping) free_mapping(side.index);

@@ -10,6 +10,19 @@ const TcpSession* Translator::session(MappingIndex index, Endpoint remote, Tick 
   return found == nullptr || is_over(*found, now) ? nullptr : found;
 }
 
+void Translator::refresh(MappingIndex index, Endpoint remote, Tick seen, Tick now) noexcept {
+  if (!table_.is_live(index)) return;
+  Mapping& mapping = table_[index];
+  if (mapping.protocol == Protocol::tcp) {
+    TcpSession* const session = sessions_.find(index, generation_of(index), remote);
+    if (session == nullptr || is_over(*session, now)) return;
+    if (!reached(seen, session->last_seen)) session->last_seen = seen;
+  } else if (!nat::admits(mapping, remote)) {
+    remotes_.remember(index, generation_of(index), seen_by(mapping.filter, remote), seen);
+  }
+  if (!reached(seen, mapping.last_seen)) mapping.last_seen = seen;
+}
+
 DropReason Translator::touch_tcp_outbound(MappingIndex index, const Endpoint& remote, std::uint32_t ip_bytes,
                                           const TcpSegment& segment, Tick now) noexcept {
   Mapping& mapping = table_[index];

@@ -58,8 +58,8 @@ std::string_view name(MappingKind kind) noexcept {
 }
 
 std::string_view name(nat::Filter filter) noexcept {
-  constexpr std::array<std::string_view, 3> kNames = {"endpoint_independent", "address_dependent",
-                                                      "address_and_port_dependent"};
+  constexpr std::array<std::string_view, 4> kNames = {"endpoint_independent", "address_dependent",
+                                                      "address_and_port_dependent", "expected"};
   return kNames.at(static_cast<std::size_t>(filter));
 }
 
