@@ -37,6 +37,10 @@ class EditList {
     growth_ = 0;
   }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  /// Whether another edit with so much text has room.
+  [[nodiscard]] bool has_room(std::size_t text) const noexcept {
+    return size_ < kMaxEdits && text <= kMaxText - text_size_;
+  }
   [[nodiscard]] std::span<const Edit> edits() const noexcept { return {edits_.data(), size_}; }
   [[nodiscard]] std::string_view text(const Edit& edit) const noexcept {
     return {text_.data() + edit.text_offset, edit.text_size};

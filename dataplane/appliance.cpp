@@ -119,6 +119,12 @@ nat::TranslatorConfig translator_config(const config::Config& config, unsigned w
           .mapping_records = config.nat.log.mappings};
 }
 
+bool reads_streams(std::span<const GatewaySpec> gateways) {
+  return std::ranges::any_of(gateways, [](const GatewaySpec& spec) {
+    return std::ranges::any_of(spec.claims, [](const auto& claim) { return claim.protocol == PINHOLE_TCP; });
+  });
+}
+
 /// The rings between a worker and control.
 struct ControlRings {
   rte_ring* events = nullptr;
@@ -161,8 +167,10 @@ std::uint64_t realtime_ns() {
 }  // namespace
 
 config::Result<std::unique_ptr<Appliance>> Appliance::build(const config::Config& config,
-                                                            const std::string& config_path) {
+                                                            const std::string& config_path,
+                                                            std::span<const GatewaySpec> gateways) {
   std::unique_ptr<Appliance> appliance(new Appliance);
+  appliance->gateways_ = gateways;
   auto built = appliance->make_packet_pool(config);
   if (built) built = appliance->start_ports(config);
   if (built) built = appliance->make_network(config);
@@ -170,6 +178,7 @@ config::Result<std::unique_ptr<Appliance>> Appliance::build(const config::Config
   if (built) built = appliance->make_policies(config);
   if (built) built = appliance->make_workers(config);
   if (built) built = appliance->make_capture();
+  if (built) built = appliance->start_gateways();
   if (!built) return built.error();
   return appliance;
 }
@@ -300,6 +309,37 @@ config::Result<void> Appliance::make_layout(const config::Config& config, const 
     share.vlan = config.interfaces[i].vlan;
     share.mac = network_->interfaces[i].mac.bytes;
   }
+  name_gateways();
+  return {};
+}
+
+void Appliance::name_gateways() {
+  layout_->gateway_count = static_cast<std::uint16_t>(gateways_.size());
+  for (std::size_t i = 0; i < gateways_.size(); ++i) {
+    const auto& spec = gateways_[i];
+    auto& share = layout_->gateways[i];
+    share.name.assign(spec.plugin->name);
+    share.version.assign(spec.plugin->version);
+    share.file.assign(spec.file);
+    share.budget_us = spec.budget_us;
+    share.max_faults = spec.max_faults;
+    share.claim_count = static_cast<std::uint8_t>(std::min(spec.claims.size(), share.claims.size()));
+    for (std::size_t j = 0; j < share.claim_count; ++j) {
+      const bool is_tcp = spec.claims[j].protocol == PINHOLE_TCP;
+      share.claims[j] = {is_tcp ? nat::Protocol::tcp : nat::Protocol::udp, spec.claims[j].port};
+    }
+    share.counter_count = static_cast<std::uint8_t>(spec.plugin->counter_count);
+    for (std::size_t j = 0; j < share.counter_count; ++j) share.counters[j].assign(spec.plugin->counters[j]);
+  }
+}
+
+config::Result<void> Appliance::start_gateways() {
+  for (auto& context : contexts_) {
+    const auto failed = context->gateways.start();
+    if (!failed) continue;
+    return Error{ErrorCode::system, fmt::format("the gateway \"{}\" could not make the state of worker {}",
+                                                gateways_[*failed].plugin->name, context->index)};
+  }
   return {};
 }
 
@@ -375,7 +415,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!reassembly_memory) return reassembly_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
   if (!held_syn_memory) return held_syn_memory.error();
-  const auto streams = config.sip.tcp ? config.sip.streams_per_worker : 1U;
+  const bool has_streams = config.sip.tcp || reads_streams(gateways_);
+  const auto streams = has_streams ? config.sip.streams_per_worker : 1U;
   auto stream_memory = reserve(name("streams"), StreamTable::bytes_needed(streams));
   if (!stream_memory) return stream_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));
@@ -406,6 +447,13 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!guard_memory) return guard_memory.error();
   auto bans = reserve_array<ipc::BanSlot>(name("bans"), BanTable::kCapacity);
   if (!bans) return bans.error();
+  const auto flows = gateways_.empty() ? 1U : GatewayParts::kFlows;
+  const auto expectations = gateways_.empty() ? 1U : GatewayParts::kExpectations;
+  auto gateway_memory = reserve(name("gateways"), Gateways::bytes_needed(flows, expectations));
+  if (!gateway_memory) return gateway_memory.error();
+  auto gateway_stats =
+      reserve_array<ipc::GatewayStats>(name("gateway_stats"), std::max<std::size_t>(gateways_.size(), 1));
+  if (!gateway_stats) return gateway_stats.error();
   const auto rings = make_control_rings(worker, config.nat.log.wanted());
   if (!rings) return rings.error();
   std::uint64_t hash_seed = 0;
@@ -434,6 +482,11 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
       .stream_memory = *stream_memory,
       .streams = streams,
       .hash_seed = hash_seed,
+      .gateways = {.specs = gateways_,
+                   .stats = *gateway_stats,
+                   .flows = flows,
+                   .expectations = expectations,
+                   .memory = *gateway_memory},
       .sip_ports = config.sip.ports,
       .sip_over_tcp = config.sip.tcp,
       .sip_tcp_own_host = config.sip.tcp_own_host,
@@ -461,7 +514,8 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                               .policy = *policy_card,
                               .rule_hits = rule_hits->data(),
                               .bans = bans->data(),
-                              .ban_capacity = static_cast<std::uint32_t>(bans->size())};
+                              .ban_capacity = static_cast<std::uint32_t>(bans->size()),
+                              .gateways = gateway_stats->data()};
   return context;
 }
 

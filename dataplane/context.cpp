@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/context.hpp"
 
-#include <algorithm>
-
 namespace pinhole::dataplane {
-
-SipPorts::SipPorts(std::span<const std::uint16_t> ports) noexcept {
-  if (ports.empty()) return;  // the range is then port 1 alone, and its bit is not set
-  const auto [lowest, highest] = std::minmax_element(ports.begin(), ports.end());
-  first_ = *lowest;
-  span_ = static_cast<std::uint16_t>(*highest - *lowest);
-  for (const auto port : ports) bits_[port / 64] |= std::uint64_t{1} << (port % 64);
-}
 
 namespace {
 
@@ -71,10 +61,19 @@ WorkerContext::WorkerContext(const WorkerParts& parts)
       hang_ups(*this, parts.hash_seed),
       screens{&own_messages, &guard, &rules},
       sip(parts.stats.alg, parts.sip_policy, screens),
-      sip_ports(parts.sip_ports),
-      sip_over_tcp(parts.sip_over_tcp),
+      ports(parts.sip_ports, parts.sip_over_tcp, Gateways::claims_of(parts.gateways.specs)),
       streams(parts.streams, parts.hash_seed, parts.stream_memory),
       stream_engine(sip_framer, streams.chunks(), streams.scratch(), parts.stats.alg),
+      gateways(parts.gateways, parts.hash_seed,
+               {.worker = parts.index,
+                .clock = clock,
+                .tsc_hz = parts.tsc_hz,
+                .events = events,
+                .chunks = streams.chunks(),
+                .scratch = streams.scratch(),
+                .counters = parts.stats.alg},
+               translator, parts.stats.worker),
+      inspection(*this),
       reassembly(kReassemblyLimits, parts.hash_seed, parts.reassembly_memory),
       ignores_df(parts.sip_ignores_df) {
 }

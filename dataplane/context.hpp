@@ -19,6 +19,9 @@
 #include "dataplane/dialog_table.hpp"
 #include "dataplane/express.hpp"
 #include "dataplane/foreign.hpp"
+#include "dataplane/gateway/gateways.hpp"
+#include "dataplane/gateway/inspection.hpp"
+#include "dataplane/gateway/ports.hpp"
 #include "dataplane/guard/ban_sweep.hpp"
 #include "dataplane/guard/guard.hpp"
 #include "dataplane/handoff.hpp"
@@ -45,31 +48,6 @@
 #include <rte_ring.h>
 
 namespace pinhole::dataplane {
-
-/// Ports on which SIP is looked for. A constant table of bits: one load a packet, and none for most packets,
-/// because the ports lie close together.
-class SipPorts {
- public:
-  explicit SipPorts(std::span<const std::uint16_t> ports) noexcept;
-  [[nodiscard]] bool contains(nat::Be16 port) const noexcept {
-    const std::uint16_t number = port.host();
-    if (static_cast<std::uint16_t>(number - first_) > span_) [[likely]]
-      return false;
-    return (bits_[number / 64] >> (number % 64) & 1U) != 0;
-  }
-  /// Whether SIP is looked for between a mapping and a remote port: where either end is a SIP port, and
-  /// on mappings that signalling was announced for. A pinhole is media whatever its ports are.
-  [[nodiscard]] bool concern(const nat::Mapping& mapping, nat::Be16 remote_port) const noexcept {
-    if ((mapping.flags & nat::MappingFlags::kPinhole) != 0) return false;
-    return (mapping.flags & nat::MappingFlags::kSip) != 0 || contains(remote_port) ||
-           contains(mapping.inside.port);
-  }
-
- private:
-  std::uint16_t first_ = 1;
-  std::uint16_t span_ = 0;  // from the first to the last
-  std::array<std::uint64_t, 65536 / 64> bits_{};
-};
 
 /// How many fragments a worker holds back and remembers.
 inline constexpr nat::FragmentLimits kFragmentLimits{};
@@ -100,6 +78,7 @@ struct WorkerParts {
   std::span<std::byte> stream_memory;
   std::uint32_t streams = 1;  // at least 1
   std::uint64_t hash_seed = 0;
+  GatewayParts gateways;
   std::span<const std::uint16_t> sip_ports;
   bool sip_over_tcp = true;
   bool sip_tcp_own_host = true;
@@ -158,14 +137,15 @@ struct WorkerContext {
   HangUps hang_ups;
   std::array<alg::sip::Screen*, 3> screens;  // in the order in which they are asked
   alg::sip::SipAlg sip;
-  SipPorts sip_ports;
+  PortClaims ports;
   alg::EditList edits;
   ParkingLot<rte_mbuf> parking;
-  bool sip_over_tcp;
   alg::sip::SipFramer sip_framer;
   StreamTable streams;
   alg::stream::Engine stream_engine;
   ParkingLot<StreamEntry> parked_streams;
+  Gateways gateways;
+  Inspection inspection;
   std::optional<nat::Tick>
       resumed_deadline;              // while a message that waited is taken through the pipeline again
   rte_mbuf* resumed_rest = nullptr;  // of that message: its fragments but the first

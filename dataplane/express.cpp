@@ -118,7 +118,8 @@ bool Express::may_pass(const nat::Mapping& mapping, const nat::Endpoint& remote,
                        const WorkerContext& worker) const noexcept {
   return mapping.protocol == nat::Protocol::udp && mapping.realm == nat::Realm::translated &&
          mapping.remote == remote && (mapping.flags & MappingFlags::kHasRemote) != 0 &&
-         (mapping.flags & MappingFlags::kRegular) == 0 && !worker.sip_ports.concern(mapping, remote.port);
+         (mapping.flags & MappingFlags::kRegular) == 0 &&
+         worker.ports.owner(mapping, remote.port) == kUnowned;
 }
 
 /// First step: whether a packet is plain, and of which flow. Its index line is being fetched afterwards; or
@@ -224,7 +225,9 @@ Express::First Express::open(rte_mbuf* mbuf, const Flow& flow, bool certain,
     const auto inside = flow.key().inside();
     const auto remote = flow.destination();
     Hop hop;
-    if (!is_ordinary(inside, remote, worker.network, hop)) return First::left;
+    if (!is_ordinary(inside, remote, worker.network, hop) ||
+        worker.gateways.expectations.await_from_inside(nat::Protocol::udp)) [[unlikely]]
+      return First::left;
     const auto created = worker.translator.create(nat::Protocol::udp, inside, remote, worker.clock.tick(),
                                                   nat::Realm::translated, guess);
     if (created.index == nat::kNoMapping) {

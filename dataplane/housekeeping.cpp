@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "dataplane/fragments.hpp"
+#include "dataplane/gateway/flows.hpp"
 #include "dataplane/inspect_stream.hpp"
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/layout.hpp"
@@ -163,6 +164,7 @@ void begin_tick(WorkerContext& worker) noexcept {
     drop_message(parked->packet, DropReason::drop_sip_parked_timeout, worker);
   }
   tick_streams(worker);
+  tick_gateways(worker);
   expire_fragments(worker, kFragmentBudget);
   worker.stats.worker.set(WorkerCounter::fragment_waiting, worker.fragments.waiting());
   expire_messages(worker, kFragmentBudget);

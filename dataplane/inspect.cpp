@@ -5,7 +5,9 @@
 #include <string_view>
 
 #include "alg/alg.hpp"
+#include "dataplane/datagram.hpp"
 #include "dataplane/flow_keys.hpp"
+#include "dataplane/gateway/datagrams.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/inspect_stream.hpp"
 #include "dataplane/large_message.hpp"
@@ -25,12 +27,11 @@ using alg::Verdict;
 using nat::DropReason;
 using nat::MappingFlags;
 
-bool wants_inspection(const nat::Packet& packet, const nat::Mapping& mapping, Direction direction,
-                      const WorkerContext& worker) noexcept {
-  const bool is_read =
-      packet.protocol == nat::Protocol::udp || (packet.protocol == nat::Protocol::tcp && worker.sip_over_tcp);
+/// Who looks at a packet.
+PortOwner owner_of(const nat::Packet& packet, const nat::Mapping& mapping, Direction direction,
+                   const WorkerContext& worker) noexcept {
   const auto remote_port = direction == Direction::outbound ? packet.destination.port : packet.source.port;
-  return is_read && worker.sip_ports.concern(mapping, remote_port);
+  return worker.ports.owner(mapping, remote_port);
 }
 
 /// By which interfaces a message comes in and goes out, a bit each. What is turned around arrives and leaves
@@ -41,37 +42,6 @@ std::uint16_t interfaces_of(const Burst& burst, unsigned place) noexcept {
   const auto way_out = burst.hops[place].interface;
   if (way_out != kHairpinInterface) interfaces |= ipc::AlgSwitch::bit_of(way_out);
   return interfaces;
-}
-
-std::string_view payload_of(const std::byte* frame, const nat::Packet& packet) noexcept {
-  return {reinterpret_cast<const char*>(frame) + packet.payload_offset, packet.payload_size()};
-}
-
-std::uint16_t udp_checksum(const std::byte* frame, const nat::Packet& packet) noexcept {
-  const std::size_t size = static_cast<std::size_t>(packet.payload_end - packet.l4_offset);
-  return nat::transport_checksum(nat::Protocol::udp, packet.source.address, packet.destination.address,
-                                 {frame + packet.l4_offset, size}, offsetof(nat::UdpHeader, checksum));
-}
-
-/// An edited datagram gets a new checksum, so a damaged one must not be edited: it would pass for sound.
-bool is_damaged(const std::byte* frame, const nat::Packet& packet) noexcept {
-  const auto stated = nat::header_at<nat::UdpHeader>(frame, packet.l4_offset).checksum.raw();
-  return stated != 0 && stated != udp_checksum(frame, packet);
-}
-
-/// Applies edits that fit.
-void apply_edits(rte_mbuf* mbuf, nat::Packet& packet, const alg::EditList& edits) noexcept {
-  const auto buffer = buffer_of(mbuf).subspan(packet.payload_offset);
-  const auto size =
-      edits.apply({reinterpret_cast<char*>(buffer.data()), buffer.size()}, packet.payload_size());
-  nat::finish_udp_payload(bytes_of(mbuf), packet, static_cast<std::uint16_t>(*size));
-  resize(mbuf, packet.ip_end);
-}
-
-/// Whether an edited message still fits its buffer and its way out.
-bool fits(rte_mbuf* mbuf, const nat::Packet& packet, const alg::EditList& edits, std::uint16_t mtu) noexcept {
-  const std::ptrdiff_t room = static_cast<std::ptrdiff_t>(buffer_of(mbuf).size()) - packet.payload_end;
-  return edits.growth() <= room && packet.ip_size() + edits.growth() <= mtu;
 }
 
 /// A message that waits once more keeps its first deadline.
@@ -90,7 +60,18 @@ bool leave_alone(rte_mbuf* message, WorkerContext& worker) noexcept {
   return false;
 }
 
-/// Shows a message to its gateway, and does what it says.
+/// What SIP has decided beside the edits.
+class HostTransaction final : public Transaction {
+ public:
+  explicit HostTransaction(WorkerContext& worker) noexcept : worker_(worker) {}
+  void commit() noexcept override { worker_.host.commit(worker_.edits); }
+  void abandon() noexcept override { worker_.host.abandon(); }
+
+ private:
+  WorkerContext& worker_;
+};
+
+/// Shows a message to SIP, and does what it says.
 /// \param message  the packet, or the fragments of the message as a list
 /// \param packet   of the message, which begins at `frame`
 /// \return true when the packet goes on with its burst
@@ -120,7 +101,8 @@ bool inspect_message(Burst& burst, unsigned place, rte_mbuf* message, nat::Packe
     case Verdict::forward:
       if (!worker.edits.empty() && !(is_packet && fits(message, packet, worker.edits,
                                                        worker.network.mtu(burst.hops[place].interface)))) {
-        send_edited(burst, place, message, packet, worker);
+        HostTransaction transaction(worker);
+        send_edited(burst, place, message, packet, transaction, DropReason::drop_sip_too_big, worker);
         return false;
       }
       worker.host.commit(worker.edits);
@@ -183,23 +165,26 @@ void fetch_message(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
 }
 
 void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& worker) noexcept {
-  const auto concerns_gateway = [&](unsigned place) noexcept {
-    const auto& mapping = worker.translator[burst.mappings[place]];
-    return wants_inspection(burst.packets[place], mapping, direction, worker);
+  const auto owner = [&](unsigned place) noexcept {
+    return owner_of(burst.packets[place], worker.translator[burst.mappings[place]], direction, worker);
   };
   const auto stays = [&](unsigned place) noexcept {
-    if (!concerns_gateway(place)) [[likely]]
+    const PortOwner whose = owner(place);
+    if (whose == kUnowned) [[likely]]
       return true;
     if (burst.packets[place].protocol == nat::Protocol::tcp) {
-      return inspect_segment(burst, place, direction, interfaces_of(burst, place), worker);
+      return inspect_segment(burst, place, direction, whose, interfaces_of(burst, place), worker);
     }
     if (is_inspected(burst.mbufs[place])) return true;
-    return inspect_one(burst, place, direction, worker);
+    if (whose == kSipOwner) return inspect_one(burst, place, direction, worker);
+    return inspect_datagram(burst, place, direction, whose, interfaces_of(burst, place), worker);
   };
   const auto far = [&](unsigned place) noexcept {
-    if (!concerns_gateway(place)) return;
+    const PortOwner whose = owner(place);
+    if (whose == kUnowned) return;
     const auto& packet = burst.packets[place];
     fetch_message(burst.mbufs[place], packet);
+    if (whose != kSipOwner) return;
     worker.guard.fetch_sets(
         worker.translator[burst.mappings[place]].inside.address,
         direction == Direction::outbound ? packet.destination.address : packet.source.address);
@@ -207,7 +192,7 @@ void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& 
   const auto near = [&](unsigned place) noexcept {
     const auto& packet = burst.packets[place];
     const bool is_message = packet.protocol == nat::Protocol::udp &&
-                            packet.part == nat::FragmentPart::whole && concerns_gateway(place);
+                            packet.part == nat::FragmentPart::whole && owner(place) == kSipOwner;
     if (!is_message) return;
     worker.host.foresee(payload_of(bytes_of(burst.mbufs[place]), packet));
     const auto& mapping = worker.translator[burst.mappings[place]];

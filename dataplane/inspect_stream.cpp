@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "dataplane/fragments.hpp"
+#include "dataplane/gateway/flows.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
 #include "dataplane/stream_carrier.hpp"
@@ -99,6 +100,11 @@ DropReason account(const StreamEntry& entry, const nat::Packet& packet, const st
   return worker.translator.touch_tcp_inbound(entry.mapping, entry.remote, packet.ip_size(), segment, now);
 }
 
+/// The engine of who reads a connection: it knows where messages end.
+Engine& engine_of(const StreamEntry& entry, WorkerContext& worker) noexcept {
+  return entry.owner == kSipOwner ? worker.stream_engine : worker.gateways.of(entry.owner).engine();
+}
+
 /// A SYN: what both sides may send is lowered to what fits the way, and a connection may begin anew.
 void meet_syn(StreamEntry& entry, Burst& burst, unsigned place, Direction direction,
               WorkerContext& worker) noexcept {
@@ -115,8 +121,10 @@ void meet_syn(StreamEntry& entry, Burst& burst, unsigned place, Direction direct
       (session->state() == nat::TcpState::syn_out || session->state() == nat::TcpState::syn_in);
   const auto& way = entry.stream.way(side_of(direction));
   const auto sequence = nat::header_at<TcpHeader>(bytes_of(mbuf), packet.l4_offset).sequence.host();
-  if (begins && (entry.stream.broken || (way.known && way.first != sequence)))
+  if (begins && (entry.stream.broken || (way.known && way.first != sequence))) {
     worker.stream_engine.release(entry.stream);
+    if (entry.owner != kSipOwner) entry.flow = begin_flow(burst, place, direction, entry.owner, worker);
+  }
 }
 
 /// What is left to do when the engine has done something.
@@ -129,9 +137,28 @@ void look_after(StreamEntry& entry, WorkerContext& worker) noexcept {
   worker.streams.arm(entry, Engine::wants_ticks(entry.stream));
 }
 
-StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote, bool may_begin,
-                       WorkerContext& worker) noexcept {
+/// Whether the gateway is on for a connection, and may read one that begins now.
+struct Wanted {
+  bool on = true;
+  bool may_begin = true;
+};
+
+Wanted wanted(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
+              std::uint16_t interfaces, WorkerContext& worker) noexcept {
+  const auto host = worker.translator[burst.mappings[place]].inside.address;
+  if (owner == kSipOwner) {
+    const bool on = worker.policy.sip().is_on(host, interfaces);
+    // Calls that live are seen through: one of them may come by on a connection that begins now.
+    return {on, on || worker.calls.size() > 0};
+  }
+  const bool on = is_on(worker.gateways.of(owner), host, interfaces, worker);
+  return {on, on && goes_to_server(burst, place, direction, owner, worker)};
+}
+
+StreamEntry* entry_for(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
+                       bool may_begin, WorkerContext& worker) noexcept {
   const auto& packet = burst.packets[place];
+  const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
   const auto index = burst.mappings[place];
   const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
   StreamEntry* const found = worker.streams.find(index, generation, remote);
@@ -140,27 +167,33 @@ StreamEntry* entry_for(const Burst& burst, unsigned place, nat::Endpoint remote,
   const bool opens = packet.part == nat::FragmentPart::whole &&
                      (packet.tcp_flags & kOpening) == TcpHeader::kSyn && may_begin;
   if (!opens) return nullptr;
+  FlowRef flow;
+  if (owner != kSipOwner) {
+    flow = begin_flow(burst, place, direction, owner, worker);
+    if (flow.index == kNoFlow) return nullptr;
+  }
   StreamEntry* const added = worker.streams.add(index, generation, remote);
-  if (added == nullptr) worker.stats.worker.add(WorkerCounter::stream_table_full);
+  if (added == nullptr) {
+    worker.stats.worker.add(WorkerCounter::stream_table_full);
+    return nullptr;
+  }
+  added->owner = owner;
+  added->flow = flow;
   return added;
 }
 
 }  // namespace
 
-bool inspect_segment(Burst& burst, unsigned place, Direction direction, std::uint16_t interfaces,
-                     WorkerContext& worker) noexcept {
+bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwner owner,
+                     std::uint16_t interfaces, WorkerContext& worker) noexcept {
   auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
   const auto drop = [&](DropReason reason) noexcept {
     worker.transmitter.drop(mbuf, reason);
     return false;
   };
-  const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  const auto host = worker.translator[burst.mappings[place]].inside.address;
-  const bool switched_on = worker.policy.sip().is_on(host, interfaces);
-  // Calls that live are seen through: one of them may come by on a connection that begins now.
-  const bool may_begin = switched_on || worker.calls.size() > 0;
-  StreamEntry* const entry = entry_for(burst, place, remote, may_begin, worker);
+  const auto [switched_on, may_begin] = wanted(burst, place, direction, owner, interfaces, worker);
+  StreamEntry* const entry = entry_for(burst, place, direction, owner, may_begin, worker);
   if (entry == nullptr) return true;
   if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
   if (is_damaged(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);
@@ -186,7 +219,9 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, std::uin
   entry->interfaces = interfaces;
   StreamCarrier carrier(*entry, worker);
   auto segment = segment_of(bytes_of(mbuf), packet);
-  const auto taken = worker.stream_engine.take(entry->stream, from, segment, worker.clock.tick(), carrier);
+  if (GatewayFlow* const flow = worker.gateways.flows.get(entry->flow)) flow->last_seen = entry->last_seen;
+  const auto taken =
+      engine_of(*entry, worker).take(entry->stream, from, segment, worker.clock.tick(), carrier);
   switch (taken.fate) {
     case Fate::forward:
       write_back(mbuf, packet, segment, worker);
@@ -215,8 +250,12 @@ void resume_streams(Ticket ticket, WorkerContext& worker) noexcept {
   }
 }
 
+unsigned ask_ends(StreamEntry& entry, WorkerContext& worker) noexcept {
+  StreamCarrier carrier(entry, worker);
+  return engine_of(entry, worker).keep_alive(entry.stream, carrier);
+}
+
 void tick_streams(WorkerContext& worker) noexcept {
-  if (!worker.sip_over_tcp) return;
   const auto now = worker.clock.tick();
   while (const auto parked = worker.parked_streams.take_expired(now)) {
     auto& entry = *parked->packet;
@@ -232,7 +271,7 @@ void tick_streams(WorkerContext& worker) noexcept {
     if (i > worker.streams.armed()) continue;
     auto& entry = worker.streams.armed(i - 1);
     StreamCarrier carrier(entry, worker);
-    worker.stream_engine.tick(entry.stream, now, carrier);
+    engine_of(entry, worker).tick(entry.stream, now, carrier);
     look_after(entry, worker);
   }
   const auto places =

@@ -24,6 +24,7 @@
 #include "alg/alg.hpp"
 #include "dataplane/context.hpp"
 #include "dataplane/mbuf_view.hpp"
+#include "dataplane/transaction.hpp"
 
 namespace pinhole::dataplane {
 
@@ -46,11 +47,12 @@ namespace pinhole::dataplane {
 void pass_message(rte_mbuf* message, WorkerContext& worker) noexcept;
 
 /// Applies the worker's edits to a message and sends it on, in as many packets as it takes. Ends the
-/// transaction of the worker's host. \param message  a packet, or a list that write_whole() has written
+/// transaction. \param message  a packet, or a list that write_whole() has written
 /// \param place  in the burst: a packet of the message; its hop is that of the message
 /// \param packet what is in the worker's memory, or of the burst
+/// \param too_big  why it is dropped when it is too large for a datagram
 void send_edited(Burst& burst, unsigned place, rte_mbuf* message, const nat::Packet& packet,
-                 WorkerContext& worker) noexcept;
+                 Transaction& transaction, nat::DropReason too_big, WorkerContext& worker) noexcept;
 
 /// Drops all fragments of a message, each of them counted.
 void drop_message(rte_mbuf* message, nat::DropReason reason, WorkerContext& worker) noexcept;

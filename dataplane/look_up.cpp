@@ -31,6 +31,9 @@ nat::MappingIndex make_mapping(Burst& burst, unsigned place, WorkerContext& work
                                                 worker.clock.tick(), burst.realms[place]);
   if (created.index == kNoMapping) {
     worker.slow_path.refused(mbuf, packet, burst.arrival[place], created.reason);
+  } else if (packet.protocol == nat::Protocol::udp &&
+             worker.gateways.expectations.await_from_inside(nat::Protocol::udp)) {
+    worker.gateways.expectations.begun_inside(created.index, packet.destination, worker.clock.tick());
   }
   return created.index;
 }
@@ -138,6 +141,16 @@ DropReason protect(const nat::Packet& packet, nat::MappingIndex index, WorkerCon
   return DropReason::none;
 }
 
+/// Whether a packet may come in by the filter of its mapping, or because a gateway has announced it.
+bool admits(nat::MappingIndex index, const nat::Packet& packet, WorkerContext& worker) noexcept {
+  const nat::Tick now = worker.clock.tick();
+  const bool is_strict = worker.translator[index].filter == nat::Filter::expected;
+  if (!is_strict && worker.translator.admits(index, packet.source, now)) [[likely]]
+    return true;
+  auto& expectations = worker.gateways.expectations;
+  return (is_strict || !expectations.empty()) && expectations.lets_in(index, packet, now);
+}
+
 /// Whether a packet from outside may come in, and where it goes then. All answers that quote the packet are
 /// given here, before a gateway may have written inside addresses into it.
 bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
@@ -168,7 +181,7 @@ bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
       return false;
     }
   }
-  if (!worker.translator.admits(index, packet.source, worker.clock.tick())) {
+  if (!admits(index, packet, worker)) {
     const bool is_media = (worker.translator[index].flags & nat::MappingFlags::kPinhole) != 0;
     turn_away(burst, place, is_media ? DropReason::drop_media_source : DropReason::drop_filtered, worker);
     return false;

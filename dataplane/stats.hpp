@@ -50,8 +50,17 @@ namespace pinhole::dataplane {
   X(registration_table_full, "registrations that found no free card")                                  \
   X(pinhole_opened, "media ports opened for calls")                                                    \
   X(pinhole_live, "media ports open now")                                                              \
-  X(stream_live, "TCP connections that SIP is looked for in now")                                      \
-  X(stream_table_full, "TCP connections on a SIP port that found no place: not translated")            \
+  X(stream_live, "TCP connections that a gateway reads now")                                           \
+  X(stream_table_full, "TCP connections on the port of a gateway that found no place: not read")       \
+  X(stream_keep_alive, "keep-alives sent to the ends of connections in the name of the other end")     \
+  X(gateway_flow_live, "flows of gateways but SIP that exist now")                                     \
+  X(gateway_flow_full, "flows of gateways but SIP that found no place: not read")                      \
+  X(expectation_made, "flows that gateways announced")                                                 \
+  X(expectation_met, "announced flows that came")                                                      \
+  X(expectation_expired, "announced flows that did not come in time")                                  \
+  X(expectation_ended, "announced flows that ended with the flow that had announced them")             \
+  X(expectation_full, "flows that could not be announced: no place, or too many of one flow")          \
+  X(expectation_live, "announced flows that are waited for or run now")                                \
   X(parked, "SIP messages that waited for another worker")                                             \
   X(source_live, "outside sources of SIP, SYNs or fragments that are remembered now")                  \
   X(source_known, "of these, those that have shown that they are who they say")                        \

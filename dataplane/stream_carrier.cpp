@@ -99,6 +99,7 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
       entry_.switched_on,
       mapping.realm,
       entry_.interfaces};
+  if (entry_.owner != kSipOwner) return show(message);
   worker_.edits.clear();
   worker_.host.begin(message, worker_.clock.tick(), mapping.realm,
                      entry_.switched_on ? Concern::all : Concern::known_calls);
@@ -136,6 +137,24 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
   waits_until = 0;
   worker_.stats.drops.add(reason);
   return {Verdict::drop, nullptr};
+}
+
+/// Has a gateway but SIP read a message. Where it is switched off, or has ended, nothing more is read.
+Reading StreamCarrier::show(const alg::Message& message) noexcept {
+  auto& gateway = worker_.gateways.of(entry_.owner);
+  GatewayFlow* const flow = worker_.gateways.flows.get(entry_.flow);
+  if (flow == nullptr || !entry_.switched_on || gateway.is_stopped()) {
+    gateway.stats().host.add(ipc::GatewayCounter::switched_off);
+    return {.leaves = true};
+  }
+  const auto verdict = worker_.inspection.show(gateway, *flow, message);
+  if (verdict == Inspection::Verdict::drop) {
+    worker_.stats.drops.add(DropReason::drop_gateway);
+    return {Verdict::drop, nullptr};
+  }
+  worker_.inspection.commit();
+  flow->left = verdict == Inspection::Verdict::leave;
+  return {Verdict::forward, &worker_.edits, flow->left};
 }
 
 /// Answers a request by the other way of its connection.

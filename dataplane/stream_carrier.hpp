@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// What the stream engine asks of the worker, for one connection: to have a message read by the SIP gateway,
-// and to send a segment in the name of a side.
+// What the stream engine asks of the worker, for one connection: to have a message read by its gateway, and
+// to send a segment in the name of a side.
 
 #include "alg/stream/engine.hpp"
 #include "dataplane/context.hpp"
@@ -27,6 +27,7 @@ class StreamCarrier final : public alg::stream::StreamHost {
 
  private:
   [[nodiscard]] std::optional<Hop> hop_from(alg::stream::Side from) const noexcept;
+  [[nodiscard]] alg::stream::Reading show(const alg::Message& message) noexcept;
   [[nodiscard]] bool park(nat::Tick& until) noexcept;
   void refuse(alg::stream::Side from, const alg::Message& message, const alg::Answer& answer) noexcept;
 

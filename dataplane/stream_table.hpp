@@ -12,6 +12,8 @@
 #include "alg/stream/engine.hpp"
 #include "alg/stream/stream.hpp"
 #include "dataplane/foreign.hpp"
+#include "dataplane/gateway/flow_table.hpp"
+#include "dataplane/gateway/ports.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/hash_chains.hpp"
 #include "nat/mapping.hpp"
@@ -27,6 +29,8 @@ struct StreamEntry {
   nat::Endpoint remote;
   std::uint8_t ttl[2] = {64, 64};  // of each side's last packet
   std::uint8_t type_of_service[2] = {0, 0};
+  PortOwner owner = kSipOwner;   // who reads it
+  FlowRef flow;                  // of a gateway but SIP
   bool parked = false;           // in the parking lot: its place is not given to another
   bool switched_on = true;       // whether the gateway was for its last packet
   std::uint16_t interfaces = 0;  // by which it came in and went out, a bit each

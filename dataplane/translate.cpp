@@ -75,6 +75,8 @@ void translate_outbound(Burst& burst, WorkerContext& worker) noexcept {
       clamp_mss(burst.mbufs[place], packet, burst.arrival[place], burst.hops[place].interface,
                 worker.network);
       worker.held_syns.meet(packet.destination, mapping.external);
+      if (worker.gateways.expectations.await_from_inside(nat::Protocol::tcp))
+        worker.gateways.expectations.begun_inside(index, packet.destination, now);
     }
     worker.express.admit_outbound(mapping, packet.destination, burst.hops[place], worker);
     nat::rewrite_outbound(bytes_of(burst.mbufs[place]), packet, mapping);

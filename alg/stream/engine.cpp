@@ -50,6 +50,8 @@ Taken Engine::take(Stream& stream, Side from, Segment& segment, nat::Tick now, S
   if (!notes.answers) return {Fate::drop, nat::DropReason::drop_stream_overlap};
   if (options.timestamps) notes.timestamp = options.timestamps->value;
   notes.congestion = segment.flags & TcpFlags::kCongestion;
+  const bool was_asked = notes.asked;
+  notes.asked = false;
 
   const Sequence old_acked = back.out_acked;
   take_ack(stream, from, segment, now, host);
@@ -65,7 +67,10 @@ Taken Engine::take(Stream& stream, Side from, Segment& segment, nat::Tick now, S
     const bool stale = is_pure && !back.passing && back.out_acked == old_acked && options.sacks.empty() &&
                        after(back.vouched, back.map.in_floor(back.out_acked)) &&
                        !is_new_to_sender(back, window_for(back));
-    if (!stale) {
+    // The engine has asked for it.
+    const bool is_own =
+        was_asked && is_pure && back.out_acked == old_acked && !is_new_to_sender(back, window_for(back));
+    if (!stale && !is_own) {
       answer(stream, from, segment, options);
       taken.fate = Fate::forward;
     }

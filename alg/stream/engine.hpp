@@ -42,6 +42,7 @@ namespace pinhole::alg::stream {
 struct Reading {
   Verdict verdict = Verdict::forward;
   const EditList* edits = nullptr;  // with forward: to be applied. Valid until the next message is read
+  bool leaves = false;              // with forward: nothing that follows is to be read, either way
 };
 
 /// What the engine asks of the place it runs in.
@@ -91,6 +92,9 @@ class Engine {
   /// answered yet, or there is no room
   [[nodiscard]] bool inject(Stream& stream, Side from, std::string_view message, nat::Tick now,
                             StreamHost& host) noexcept;
+  /// Asks both ends, each in the name of the other, whether they are still there (RFC 1122 section 4.2.3.6).
+  /// Their answers do not go on. \return segments sent
+  unsigned keep_alive(Stream& stream, StreamHost& host) noexcept;
   /// Does what time brings: sends again, lets pass what was held for too long.
   void tick(Stream& stream, nat::Tick now, StreamHost& host) noexcept;
   /// Whether tick() has anything to do before the next segment comes.

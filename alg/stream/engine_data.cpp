@@ -205,7 +205,7 @@ bool Engine::read_on(Stream& stream, Side from, nat::Tick now, StreamHost& host)
   while (!way.passing && !way.waiting && !way.stalled && way.in_start != way.in_next) {
     if (!find_frame(way)) break;
     if (way.frame.kind == Frame::Kind::not_mine) {
-      counters_.add(Counter::stream_not_sip);
+      counters_.add(Counter::stream_not_mine);
       begin_passing(stream);
     } else if (way.frame.kind == Frame::Kind::skip) {
       const std::uint32_t size = std::min(way.frame.size, way.in_next - way.in_start);
@@ -273,6 +273,7 @@ bool Engine::read_message(Stream& stream, Side from, bool& untouched, StreamHost
     append(way, as_text(message), *reading.edits);
   }
   next_boundary(way);
+  if (reading.leaves) begin_passing(stream);
   return true;
 }
 

@@ -151,6 +151,21 @@ void Engine::resend_first(Stream& stream, Side from, StreamHost& host) noexcept 
   send(stream, from, way.out_acked, TcpFlags::kPsh, size, host);
 }
 
+unsigned Engine::keep_alive(Stream& stream, StreamHost& host) noexcept {
+  unsigned sent = 0;
+  for (const Side from : {Side::inside, Side::outside}) {
+    const Way& way = stream.way(from);
+    const Way& back = stream.way(other(from));
+    const bool is_quiet = way.known && back.known && way.has_edge && !stream.broken && !way.fin_seen &&
+                          !back.fin_seen && way.out_acked == way.sent_end();
+    if (!is_quiet) continue;
+    stream.side(other(from)).asked = true;
+    send(stream, from, way.sent_end() - 1, 0, 0, host);
+    ++sent;
+  }
+  return sent;
+}
+
 /// Nobody answers: both ends are told, and nothing is kept.
 void Engine::give_up(Stream& stream, StreamHost& host) noexcept {
   for (const Side from : {Side::inside, Side::outside}) {

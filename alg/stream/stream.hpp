@@ -89,6 +89,7 @@ struct SideNotes {
   bool timestamps : 1 = false;  // its SYN offered them
   bool sack : 1 = false;
   bool scaled : 1 = false;
+  bool asked : 1 = false;    // by keep_alive(), and has not said anything since
   bool answers : 1 = false;  // it has acknowledged what only it can have got
 };
 

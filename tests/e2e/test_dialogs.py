@@ -321,7 +321,7 @@ class Dialogs(unittest.TestCase):
             wait_for("the last ports to shut", lambda: lab.gauges()["pinholes"] == 0)
             self.assertEqual(capture.problems(link.stop())[:5], [])
             counters = lab.counters()
-            for name in ("sip_malformed", "stream_not_sip", "stream_given_up", "stream_table_full"):
+            for name in ("sip_malformed", "stream_not_mine", "stream_given_up", "stream_table_full"):
                 self.assertEqual(counters[name], 0, name)
 
     def _out(self, lab, ladder, key, slot, port, tcp=False):

@@ -40,7 +40,7 @@ class SipOverTcp(unittest.TestCase):
     def _are_translated(self, counters, calls=CALLS):
         self.assertEqual(counters["call_opened"], calls)
         self.assertGreaterEqual(counters["sip_edited"], 3 * calls, "INVITE, ACK and BYE of each call name the inside")
-        for name in ("sip_not_sip", "stream_not_sip", "stream_given_up"):
+        for name in ("sip_not_sip", "stream_not_mine", "stream_given_up"):
             self.assertEqual(counters[name], 0, name)
 
     def test_calls(self):
@@ -150,4 +150,4 @@ class SipOverTcp(unittest.TestCase):
                         self._transfer(server, client, names + os.urandom(200000))
             counters = lab.counters()
             self.assertEqual(counters["sip_edited"], 0)
-            self.assertEqual(counters["stream_not_sip"], 2)
+            self.assertEqual(counters["stream_not_mine"], 2)

@@ -89,12 +89,12 @@ config::Config lab_config(unsigned workers) {
   return config;
 }
 
-PipelineLab::PipelineLab(config::Config config)
+PipelineLab::PipelineLab(config::Config config, std::span<const dataplane::GatewaySpec> gateways)
     : workers_(config.workers.count), standing_(config.workers.count) {
   start_eal_once();
   for (unsigned i = 0; i < config.interfaces.size(); ++i) make_wire(config.interfaces[i], i);
   if (const auto valid = config::validate(config); !valid) throw std::runtime_error(valid.error().message);
-  auto built = dataplane::Appliance::build(config, "test");
+  auto built = dataplane::Appliance::build(config, "test", gateways);
   if (!built) throw std::runtime_error(built.error().message);
   appliance_ = std::move(*built);
   // A ring has no MAC address. Nothing of the network is read before the first turn.

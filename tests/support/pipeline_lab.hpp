@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,7 +41,9 @@ class PipelineLab {
 
   /// Each interface becomes a port of rings with a queue for each worker.
   /// Errors: throws what is wrong with the configuration.
-  explicit PipelineLab(config::Config config = lab_config());
+  /// \param gateways  besides SIP; they outlive the lab
+  explicit PipelineLab(config::Config config = lab_config(),
+                       std::span<const dataplane::GatewaySpec> gateways = {});
   ~PipelineLab();
   PipelineLab(const PipelineLab&) = delete;
   PipelineLab& operator=(const PipelineLab&) = delete;

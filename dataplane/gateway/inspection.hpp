@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// One inspection at a time: a message that a gateway is shown, and what it asks of the host meanwhile
+// (pinhole_host of alg/plugin.h). Edits are listed, announcements noted, and mappings made for what is
+// reserved; all of it is taken back unless the message goes on. Invariant: a gateway that has broken a rule
+// while it looked at a message has not looked at it. Owned by one worker.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "alg/alg.hpp"
+#include "alg/plugin.h"
+#include "dataplane/gateway/expectations.hpp"
+#include "dataplane/gateway/flow_table.hpp"
+#include "dataplane/gateway/gateway.hpp"
+#include "dataplane/local_endpoints.hpp"
+#include "dataplane/transaction.hpp"
+
+namespace pinhole::dataplane {
+class Inspection;
+struct WorkerContext;
+}  // namespace pinhole::dataplane
+
+/// What a gateway is given in place of it.
+struct pinhole_context {
+  pinhole::dataplane::Inspection* inspection = nullptr;
+};
+
+namespace pinhole::dataplane {
+
+/// The functions that a gateway may call.
+[[nodiscard]] const pinhole_host& gateway_host() noexcept;
+
+class Inspection final : public Transaction {
+ public:
+  enum class Verdict : std::uint8_t { forward, drop, leave };
+
+  explicit Inspection(WorkerContext& worker) noexcept;
+  Inspection(const Inspection&) = delete;
+  Inspection& operator=(const Inspection&) = delete;
+
+  /// Shows a message of a flow to its gateway. The worker's edits are those that it wants. With `drop` all is
+  /// taken back already; otherwise commit() or abandon() has to follow.
+  [[nodiscard]] Verdict show(Gateway& gateway, GatewayFlow& flow, const alg::Message& message) noexcept;
+  void commit() noexcept override;
+  void abandon() noexcept override;
+
+  // What pinhole_host says, with its answers.
+
+  [[nodiscard]] int replace(std::size_t offset, std::size_t removed, const char* text,
+                            std::size_t length) noexcept;
+  [[nodiscard]] int reserve(std::uint8_t protocol, std::uint16_t port, unsigned count,
+                            pinhole_endpoint* external) noexcept;
+  [[nodiscard]] int expect(const pinhole_expectation* expectation) noexcept;
+  [[nodiscard]] int allows(std::string_view command, std::string_view argument) noexcept;
+  [[nodiscard]] int keep(std::uint32_t seconds) noexcept;
+  [[nodiscard]] int count(std::uint32_t counter, std::uint32_t by) noexcept;
+  [[nodiscard]] int event(std::string_view text) noexcept;
+  /// \return PINHOLE_FAULT
+  int fault() noexcept;
+
+ private:
+  static constexpr std::size_t kMaxAnnounced = 32;  // by a message
+  static constexpr std::size_t kMaxMade = 64;       // mappings
+
+  struct Announced {
+    Announcement what;
+    nat::MappingIndex mapping = nat::kNoMapping;
+  };
+
+  /// The mappings of ports of the message's inside host; makes those that there are not.
+  /// \return false when that is not possible
+  [[nodiscard]] bool stand_for(nat::Protocol protocol, nat::Endpoint inside, unsigned count,
+                               std::array<nat::MappingIndex, 2>& found) noexcept;
+  [[nodiscard]] bool may_be_remote(nat::Ipv4Address address) const noexcept;
+
+  WorkerContext& worker_;
+  pinhole_context context_;
+  Gateway* gateway_ = nullptr;
+  GatewayFlow* flow_ = nullptr;
+  const alg::Message* message_ = nullptr;  // while the gateway is shown it
+  bool faulted_ = false;
+  nat::Tick keep_ = 0;
+  std::array<Announced, kMaxAnnounced> announced_;
+  std::size_t announced_count_ = 0;
+  std::array<MappingRef, kMaxMade> made_;
+  std::size_t made_count_ = 0;
+};
+
+}  // namespace pinhole::dataplane

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// Whose protocol is spoken on which port: SIP's, or a gateway's. A constant table of bits, which most packets
+// need not even load because the ports lie close together; whoever finds a bit set looks further.
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "nat/byte_order.hpp"
+#include "nat/endpoint.hpp"
+#include "nat/mapping.hpp"
+
+namespace pinhole::dataplane {
+
+/// Whose a flow is: nobody's, SIP's, or that of gateway `owner - kFirstGateway`.
+using PortOwner = std::uint8_t;
+inline constexpr PortOwner kUnowned = 0;
+inline constexpr PortOwner kSipOwner = 1;
+inline constexpr PortOwner kFirstGateway = 2;
+
+struct PortClaim {
+  nat::Protocol protocol = nat::Protocol::udp;  // or TCP
+  std::uint16_t port = 0;
+  PortOwner owner = kUnowned;
+};
+
+class PortClaims {
+ public:
+  /// \param sip_ports  of both protocols \param claims  none of them a port of SIP
+  PortClaims(std::span<const std::uint16_t> sip_ports, bool sip_over_tcp,
+             std::span<const PortClaim> claims) noexcept;
+
+  [[nodiscard]] PortOwner owner(nat::Protocol protocol, nat::Be16 port) const noexcept {
+    const std::uint16_t number = port.host();
+    if (static_cast<std::uint16_t>(number - first_) > span_) [[likely]]
+      return kUnowned;
+    if ((bits_[number / 64] >> (number % 64) & 1U) == 0) return kUnowned;
+    return owners_[static_cast<std::size_t>(protocol)][number];
+  }
+  /// Who looks at what passes between a mapping and a remote port: whose port either end is, and SIP's on
+  /// mappings that signalling was announced for. A pinhole is media whatever its ports are.
+  [[nodiscard]] PortOwner owner(const nat::Mapping& mapping, nat::Be16 remote_port) const noexcept {
+    using nat::MappingFlags;
+    if ((mapping.flags & MappingFlags::kPinhole) != 0 || mapping.protocol == nat::Protocol::icmp)
+      return kUnowned;
+    if (const PortOwner of_remote = owner(mapping.protocol, remote_port); of_remote != kUnowned)
+      return of_remote;
+    if ((mapping.flags & MappingFlags::kSip) != 0) return sip_[static_cast<std::size_t>(mapping.protocol)];
+    return owner(mapping.protocol, mapping.inside.port);
+  }
+
+ private:
+  void claim(const PortClaim& claim) noexcept;
+
+  std::uint16_t first_ = 1;
+  std::uint16_t span_ = 0;  // from the first to the last
+  std::array<PortOwner, 2> sip_{};
+  std::array<std::uint64_t, 65536 / 64> bits_{};
+  std::array<std::array<PortOwner, 65536>, 2> owners_{};  // by protocol
+};
+static_assert(static_cast<int>(nat::Protocol::udp) == 0 && static_cast<int>(nat::Protocol::tcp) == 1);
+
+}  // namespace pinhole::dataplane
