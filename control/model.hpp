@@ -74,6 +74,7 @@ struct SipTurn {
 /// A rule for messages, in the order in which they are asked.
 struct RuleRow {
   std::string name;
+  std::string application;  // whose messages it is asked of
   alg::sip::RuleAction action = alg::sip::RuleAction::pass;
   std::uint64_t hits = 0;  // messages that it decided about
   std::vector<std::uint64_t> per_worker;

@@ -485,6 +485,8 @@ std::optional<std::vector<RuleRow>> Runtime::rules() const {
   for (std::size_t rule = 0; rule < std::min<std::size_t>(set.rule_count, set.rules.size()); ++rule) {
     RuleRow row;
     row.name = set.view(set.rules[rule].name);
+    const auto application = set.view(set.rules[rule].application);
+    row.application = application.empty() ? config::kSipApplication : application;
     row.action = set.rules[rule].action;
     for (std::uint32_t worker = 0; worker < facts_.workers; ++worker) {
       row.per_worker.push_back(attached_->link.rule_hits(worker, state->slot, rule));

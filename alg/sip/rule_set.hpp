@@ -72,6 +72,9 @@ struct MessageRule {
   ListRef to_uris{};
   ListRef domains{};
   ListRef user_agents{};
+  TextRef application{};  // whose commands it is asked of; empty: SIP, and what follows asks for nothing
+  ListRef commands{};
+  ListRef arguments{};
 };
 
 struct RuleSet {

@@ -5,6 +5,7 @@
 
 #include "alg/sip/chars.hpp"
 #include "alg/sip/glob.hpp"
+#include "alg/sip/line_builder.hpp"
 #include "alg/sip/message_facts.hpp"
 #include "alg/sip/uri.hpp"
 
@@ -17,6 +18,8 @@ constexpr std::uint32_t bit(Enum value) noexcept {
   return std::uint32_t{1} << static_cast<unsigned>(value);
 }
 static_assert(kDefects <= 16 && RuleSet::kMaxHeaders <= 64);
+
+constexpr std::size_t kMaxNoted = 94;  // bytes of a command that are written down: ipc::RuleEvent
 
 constexpr std::uint16_t kFirstRefusal = 400;
 constexpr std::uint16_t kLastRefusal = 699;
@@ -35,10 +38,10 @@ bool is_sound(const MessageRule& rule, const RuleSet& set) noexcept {
     if (!lies_within(prefixes, set.prefix_count)) return false;
   }
   for (const auto patterns : {rule.content_types, rule.codecs, rule.request_uris, rule.from_uris,
-                              rule.to_uris, rule.domains, rule.user_agents}) {
+                              rule.to_uris, rule.domains, rule.user_agents, rule.commands, rule.arguments}) {
     if (!lies_within(patterns, set.pattern_count)) return false;
   }
-  return lies_within(rule.name, set.text_size);
+  return lies_within(rule.name, set.text_size) && lies_within(rule.application, set.text_size);
 }
 
 /// The sender of a message, and who it is for, as the inside knows them.
@@ -78,7 +81,11 @@ bool exceeds(std::size_t size, std::uint32_t bound) noexcept {
   return bound == 0 || size > bound;
 }
 
-/// What can be said of anything that came on a SIP port.
+bool is_for_sip(const MessageRule& rule) noexcept {
+  return rule.application.size == 0;
+}
+
+/// What can be said of anything that came on a port of a gateway.
 bool flow_fits(const MessageRule& rule, const RuleSet& set, const Message& message) noexcept {
   return (rule.directions & bit(message.direction)) != 0 && (rule.realms & bit(message.realm)) != 0 &&
          (rule.transports & bit(message.flow.protocol)) != 0 &&
@@ -120,8 +127,8 @@ bool headers_fit(const MessageRule& rule, const RuleSet& set, const HeaderFacts&
 bool fits(const MessageRule& rule, const RuleSet& set, const Message& message, MessageFacts& facts) noexcept {
   const auto& view = facts.view();
   const auto kind = view.is_request() ? MessageRule::kRequests : MessageRule::kResponses;
-  if (rule.defects != 0 || (rule.kinds & kind) == 0 || (rule.methods & bit(view.method())) == 0 ||
-      !flow_fits(rule, set, message)) {
+  if (!is_for_sip(rule) || rule.defects != 0 || (rule.kinds & kind) == 0 ||
+      (rule.methods & bit(view.method())) == 0 || !flow_fits(rule, set, message)) {
     return false;
   }
   return exceeds(view.request_uri().size(), rule.uri_above) &&
@@ -136,7 +143,16 @@ bool fits(const MessageRule& rule, const RuleSet& set, const Message& message, M
 
 bool fits(const MessageRule& rule, const RuleSet& set, const Message& message, Defect defect) noexcept {
   const bool may_have_it = rule.defects == 0 ? !asks_for_content(rule) : (rule.defects & bit(defect)) != 0;
-  return may_have_it && flow_fits(rule, set, message);
+  return is_for_sip(rule) && may_have_it && flow_fits(rule, set, message);
+}
+
+bool fits(const MessageRule& rule, const RuleSet& set, const Message& message,
+          const AppCommand& command) noexcept {
+  // An argument that is not there has no characters, and fits `*`.
+  return !is_for_sip(rule) && set.view(rule.application) == command.application &&
+         flow_fits(rule, set, message) && holds_text(rule.commands, set, command.name) &&
+         holds(rule.arguments, set,
+               [&](std::string_view pattern) { return fits_glob(command.argument, pattern); });
 }
 
 }  // namespace
@@ -209,6 +225,20 @@ std::optional<Answer> Rules::judge_unread(Defect defect, const Message& message)
     return act(i, defect != Defect::not_sip && !begins_like_response(message.bytes), message);
   }
   return std::nullopt;
+}
+
+bool Rules::allows(const AppCommand& command, const Message& flow) noexcept {
+  if (set_ == nullptr) return true;
+  for (std::size_t i = 0; i < set_->rule_count; ++i) {
+    if (!fits(set_->rules[i], *set_, flow, command)) continue;
+    LineBuilder<kMaxNoted> line;
+    line.text(command.name);
+    if (!command.argument.empty()) line.text(" ").text(command.argument);
+    Message noted = flow;
+    noted.bytes = line.view();
+    return act(i, false, noted).verdict == Verdict::forward;
+  }
+  return true;
 }
 
 }  // namespace pinhole::alg::sip

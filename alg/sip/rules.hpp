@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string_view>
 
 #include "alg/sip/rule_set.hpp"
 #include "alg/sip/screen.hpp"
@@ -29,6 +30,13 @@ class RuleHost {
   ~RuleHost() = default;
 };
 
+/// What a client of another application than SIP asks its server for.
+struct AppCommand {
+  std::string_view application;  // the name of its gateway
+  std::string_view name;
+  std::string_view argument;
+};
+
 class Rules final : public Screen {
  public:
   /// Without rules. \param host  outlives the screen
@@ -45,6 +53,9 @@ class Rules final : public Screen {
   [[nodiscard]] Answer judge(const MessageView& view, const Message& message) noexcept override;
   /// Only rules that ask for nothing of what is in a message can match.
   [[nodiscard]] std::optional<Answer> judge_unread(Defect defect, const Message& message) noexcept override;
+  /// Whether a command may reach its server. Only rules for its application are asked; what a rule does
+  /// besides is done as for SIP. \param flow  that carries it; its bytes are not read
+  [[nodiscard]] bool allows(const AppCommand& command, const Message& flow) noexcept;
 
  private:
   [[nodiscard]] Answer act(std::size_t rule, bool is_answerable, const Message& message) noexcept;

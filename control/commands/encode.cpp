@@ -224,8 +224,11 @@ Json encode(const CaptureRow& row) {
 }
 
 Json encode(const RuleRow& row) {
-  return Json{
-      {"name", row.name}, {"action", name(row.action)}, {"hits", row.hits}, {"per_worker", row.per_worker}};
+  return Json{{"name", row.name},
+              {"application", row.application},
+              {"action", name(row.action)},
+              {"hits", row.hits},
+              {"per_worker", row.per_worker}};
 }
 
 Json encode(const ReloadRow& row) {

@@ -399,8 +399,10 @@ std::string render_stats(const Json& result) {
 std::string render_rules(const Json& result) {
   const auto& rules = result.at("rules");
   if (rules.empty()) return "no rules\n";
-  Table table({{"RULE"}, {"ACTION"}, {"HITS", Align::right}});
-  for (const auto& row : rules) table.add({cell(row, "name"), cell(row, "action"), cell(row, "hits")});
+  Table table({{"RULE"}, {"APPLICATION"}, {"ACTION"}, {"HITS", Align::right}});
+  for (const auto& row : rules) {
+    table.add({cell(row, "name"), cell(row, "application"), cell(row, "action"), cell(row, "hits")});
+  }
   return table.text();
 }
 

@@ -87,6 +87,9 @@ class RuleWriter {
     written.to_uris = patterns(rule.to_uris);
     written.domains = patterns(rule.domains);
     written.user_agents = patterns(rule.user_agents);
+    if (rule.application != kSipApplication) written.application = text(rule.application);
+    written.commands = patterns(rule.commands);
+    written.arguments = patterns(rule.arguments);
     if (!full_.empty()) {
       return config_conflict(path, fmt::format("the rules up to this one have more {}", full_),
                              "write fewer or shorter ones, or join rules");

@@ -212,6 +212,29 @@ struct Schema<Sip> {
 };
 
 template <>
+struct Schema<Ftp> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "enabled",
+          .member = &Ftp::enabled,
+          .help = "read and translate FTP; false: FTP is forwarded like any other traffic"},
+      Key{.name = "ports",
+          .member = &Ftp::ports,
+          .help = "the ports of FTP servers; none of them is one of sip.ports",
+          .bounds = {1, 16},
+          .each = {1, 65535}},
+      Key{.name = "data_timeout_s",
+          .member = &Ftp::data_timeout_s,
+          .help = "how long the way of an announced data connection is kept open for it to come, in seconds",
+          .bounds = {1, 3600}},
+      Key{.name = "keep_alive_s",
+          .member = &Ftp::keep_alive_s,
+          .help = "how often both ends of a silent control connection are sent TCP keep-alives while data is "
+                  "transferred, in seconds, so that others on the path keep it, too; 0: never",
+          .bounds = {0, 86400}},
+  };
+};
+
+template <>
 struct Schema<CallLimits> {
   static constexpr std::tuple kKeys{
       Key{.name = "total",
@@ -349,6 +372,7 @@ struct Schema<Config> {
       Key{.name = "dpdk", .member = &Config::dpdk, .help = "what both processes share through DPDK"},
       Key{.name = "nat", .member = &Config::nat, .help = "address and port translation"},
       Key{.name = "sip", .member = &Config::sip, .help = "the SIP application layer gateway"},
+      Key{.name = "ftp", .member = &Config::ftp, .help = "the FTP application layer gateway"},
       Key{.name = "calls",
           .member = &Config::calls,
           .help = "how long calls may live, how many there may be, and their records"},

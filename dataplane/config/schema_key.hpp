@@ -54,6 +54,7 @@ inline constexpr std::uint64_t kMaxLogPath = 1024;
 inline constexpr std::uint64_t kMaxRuleName = 30;  // ipc::RuleEvent
 inline constexpr std::uint64_t kMaxMessageRules =
     120;  // alg::sip::RuleSet, without those of protection.unknown
+inline constexpr std::uint64_t kMaxGatewayName = 31;  // PINHOLE_MAX_NAME
 inline constexpr std::string_view kUnknownRules =
     "unknown.";  // how the names of those of protection.unknown begin
 inline constexpr std::uint64_t kMaxCpu = 1023;

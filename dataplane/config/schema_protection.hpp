@@ -188,8 +188,9 @@ struct Schema<Protection> {
           .bounds = {0, kMaxAllowed}},
       Key{.name = "rules",
           .member = &Protection::rules,
-          .help = "asked of each message on a SIP port; the first that matches decides, and without one the "
-                  "message goes on",
+          .help = "asked of each message on a SIP port, and of each command of other applications; the first "
+                  "that "
+                  "matches decides, and without one the message goes on",
           .bounds = {0, kMaxMessageRules}},
       Key{.name = "unknown",
           .member = &Protection::unknown,

@@ -138,6 +138,22 @@ struct Schema<Rule> {
           .help = "why the message cannot be read; empty: the rule asks for nothing of the kind, and if it "
                   "asks for nothing that has to be read it matches both what can and what cannot be read",
           .bounds = {0, 16}},
+      Key{.name = "application",
+          .member = &Rule::application,
+          .help = "whose messages the rule is asked of: sip, or the name of a gateway whose clients give "
+                  "commands, such as ftp",
+          .bounds = {1, kMaxGatewayName}},
+      Key{.name = "commands",
+          .member = &Rule::commands,
+          .help = "of another application than SIP: the command fits one of these patterns, in whatever case",
+          .bounds = kPatternList,
+          .each = kPatternSize},
+      Key{.name = "arguments",
+          .member = &Rule::arguments,
+          .help = "of another application than SIP: what follows the command fits one of these patterns, "
+                  "such as \"*.exe\"",
+          .bounds = kPatternList,
+          .each = kPatternSize},
   };
 };
 

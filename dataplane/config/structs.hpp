@@ -286,6 +286,15 @@ struct Sip {
   friend bool operator==(const Sip&, const Sip&) = default;
 };
 
+struct Ftp {
+  bool enabled = true;
+  std::vector<std::uint16_t> ports = {21};
+  std::uint32_t data_timeout_s = 30;
+  std::uint32_t keep_alive_s = 60;  // 0: none
+
+  friend bool operator==(const Ftp&, const Ftp&) = default;
+};
+
 /// What becomes of a call whose media has been silent for too long.
 enum class Inactivity : std::uint8_t {
   end,   // it ends
@@ -351,6 +360,7 @@ struct Config {
   Dpdk dpdk;
   Nat nat;
   Sip sip;
+  Ftp ftp;
   Calls calls;
   Icmp icmp;
   Protection protection;

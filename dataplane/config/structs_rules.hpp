@@ -10,12 +10,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pinhole::config {
 
 enum class Direction : std::uint8_t { out, in };
 enum class MessageKind : std::uint8_t { request, response };
+
+inline constexpr std::string_view kSipApplication = "sip";
 
 /// All that it asks for must hold; what is empty, null or 0 asks for nothing.
 struct Rule {
@@ -47,6 +50,9 @@ struct Rule {
   std::vector<std::string> domains;
   std::vector<std::string> user_agents;
   std::vector<alg::sip::Defect> unreadable;
+  std::string application = std::string(kSipApplication);  // whose messages it is asked of
+  std::vector<std::string> commands;
+  std::vector<std::string> arguments;
 
   friend bool operator==(const Rule&, const Rule&) = default;
 };

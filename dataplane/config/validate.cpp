@@ -75,6 +75,22 @@ Result<void> check_sip(const Config& config) {
   return {};
 }
 
+Result<void> check_ftp(const Config& config) {
+  const auto& ports = config.ftp.ports;
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    const auto here = ports.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(ports.begin(), here, ports[i]) != here) {
+      return config_conflict(item_path("ftp.ports", i), fmt::format("{} is listed already", ports[i]),
+                             "keep one of the two");
+    }
+    if (!config.ftp.enabled || std::ranges::find(config.sip.ports, ports[i]) == config.sip.ports.end())
+      continue;
+    return config_conflict(item_path("ftp.ports", i), fmt::format("{} is one of sip.ports", ports[i]),
+                           "keep one of the two");
+  }
+  return {};
+}
+
 Result<void> check_calls(const Config& config) {
   const auto& limits = config.calls.limits;
   if (limits.burst != 0 && limits.per_s == 0) {
@@ -107,10 +123,10 @@ Result<void> check_lines_file(std::string_view key, const std::string& file, std
 
 Result<void> validate(const Config& config) {
   // Later checks rely on earlier ones: addresses before what is looked up in them.
-  constexpr std::array kChecks = {check_network,    check_workers,  check_dpdk,         check_pool,
-                                  check_ports,      check_forwards, check_untranslated, check_static_mappings,
-                                  check_blocks,     check_nat_log,  check_sip,          check_calls,
-                                  check_protection, check_control};
+  constexpr std::array kChecks = {check_network, check_workers,    check_dpdk,         check_pool,
+                                  check_ports,   check_forwards,   check_untranslated, check_static_mappings,
+                                  check_blocks,  check_nat_log,    check_sip,          check_ftp,
+                                  check_calls,   check_protection, check_control};
   for (const auto check : kChecks) {
     if (auto result = check(config); !result) return result;
   }

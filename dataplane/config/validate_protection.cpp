@@ -61,6 +61,14 @@ Result<void> check_headers(const std::vector<std::string>& names, const std::str
   return {};
 }
 
+/// PINHOLE_MAX_NAME bytes of [a-z][a-z0-9_-]*: alg/plugin.h.
+bool is_gateway_name(std::string_view name) {
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  return !name.empty() && is_letter(name.front()) && std::ranges::all_of(name, [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
 /// What a message that cannot be read cannot be asked.
 bool asks_for_content(const Rule& rule) {
   Rule flow;
@@ -77,6 +85,28 @@ bool asks_for_content(const Rule& rule) {
   flow.message_above_bytes = rule.message_above_bytes;
   flow.unreadable = rule.unreadable;
   return !(flow == rule);
+}
+
+Result<void> check_application(const Rule& rule, const std::string& path) {
+  if (!is_gateway_name(rule.application)) {
+    return config_error(ErrorCode::range, join_path(path, "application"),
+                        fmt::format("\"{}\"", rule.application),
+                        "\"sip\", or the name of a gateway such as \"ftp\"");
+  }
+  if (rule.application == kSipApplication) {
+    if (rule.commands.empty() && rule.arguments.empty()) return {};
+    return config_conflict(join_path(path, rule.commands.empty() ? "arguments" : "commands"),
+                           "the rule is for SIP, which has no commands",
+                           "name the application, or methods instead");
+  }
+  Rule flow = rule;
+  flow.application = kSipApplication;
+  flow.commands.clear();
+  flow.arguments.clear();
+  if (!asks_for_content(flow) && rule.message_above_bytes == 0 && rule.unreadable.empty()) return {};
+  return config_conflict(join_path(path, "application"), "the rule asks for what messages of SIP alone have",
+                         "keep direction, interfaces, sources, destinations, realm, transport, commands and "
+                         "arguments alone beside it");
 }
 
 Result<void> check_bans(const Config& config) {
@@ -103,6 +133,7 @@ Result<void> check_protection(const Config& config) {
     if (result) result = check_prefixes(rule.destinations, join_path(path, "destinations"));
     if (result) result = check_headers(rule.headers_present, join_path(path, "headers_present"));
     if (result) result = check_headers(rule.headers_absent, join_path(path, "headers_absent"));
+    if (result) result = check_application(rule, path);
     if (!result) return result;
     if (!rule.unreadable.empty() && asks_for_content(rule)) {
       return config_conflict(join_path(path, "unreadable"),

@@ -80,10 +80,11 @@ TEST_CASE("the switch of the SIP gateway is turned for all, an interface or host
 TEST_CASE("rules are shown in their order with what they have decided", "[control][commands][rules]") {
   auto model = sample_model();
   const auto rules = run(model, "rules").at("rules");
-  CHECK(column(rules, "name") == Texts{"scanners", "unknown.nat.methods"});
-  CHECK(column(rules, "action") == Texts{"drop", "log"});
-  CHECK(column(rules, "hits") == Texts{"17", "0"});
-  CHECK(column(rules, "per_worker") == Texts{"[12,5]", "[0,0]"});
+  CHECK(column(rules, "name") == Texts{"scanners", "no-site", "unknown.nat.methods"});
+  CHECK(column(rules, "application") == Texts{"sip", "ftp", "sip"});
+  CHECK(column(rules, "action") == Texts{"drop", "drop", "log"});
+  CHECK(column(rules, "hits") == Texts{"17", "3", "0"});
+  CHECK(column(rules, "per_worker") == Texts{"[12,5]", "[1,2]", "[0,0]"});
   model.rule_rows.reset();
   CHECK(fail(model, "rules").code == ErrorCode::unavailable);
 }

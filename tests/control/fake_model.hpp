@@ -408,12 +408,21 @@ inline FakeModel sample_model() {
                               .external = endpoint("198.51.100.1", 40000),
                               .registrar = endpoint("203.0.113.9", 5060),
                               .expires_s = 3540}};
-  model.rule_rows = {
-      {{.name = "scanners", .action = alg::sip::RuleAction::drop, .hits = 17, .per_worker = {12, 5}},
-       {.name = "unknown.nat.methods",
-        .action = alg::sip::RuleAction::log,
-        .hits = 0,
-        .per_worker = {0, 0}}}};
+  model.rule_rows = {{{.name = "scanners",
+                       .application = "sip",
+                       .action = alg::sip::RuleAction::drop,
+                       .hits = 17,
+                       .per_worker = {12, 5}},
+                      {.name = "no-site",
+                       .application = "ftp",
+                       .action = alg::sip::RuleAction::drop,
+                       .hits = 3,
+                       .per_worker = {1, 2}},
+                      {.name = "unknown.nat.methods",
+                       .application = "sip",
+                       .action = alg::sip::RuleAction::log,
+                       .hits = 0,
+                       .per_worker = {0, 0}}}};
   model.ban_rows = {{.prefix = nat::Prefix::parse("198.51.100.66").value(),
                      .reason = ipc::BanReason::scanner,
                      .proven = false,

@@ -73,9 +73,10 @@ TEST_CASE("the switch of the SIP gateway is shown in a line", "[control][render]
 TEST_CASE("rules are a table, and reading the file again says what it changed", "[control][render][rules]") {
   auto model = sample_model();
   CHECK(shown(model, "rules") == R"(
-RULE                 ACTION  HITS
-scanners             drop      17
-unknown.nat.methods  log        0
+RULE                 APPLICATION  ACTION  HITS
+scanners             sip          drop      17
+no-site              ftp          drop       3
+unknown.nat.methods  sip          log        0
 )");
   CHECK(shown(model, "reload") == "\nchanged: protection.rules, sip.enabled\n");
   model.rule_rows->clear();

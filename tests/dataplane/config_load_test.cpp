@@ -124,6 +124,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
             "local_media": "direct", "only": ["10.0.0.0/9"],
             "exclude": ["10.1.0.0/16"], "ignore_df": true, "calls_per_worker": 16,
             "registrations_per_worker": 17},
+    "ftp": {"enabled": false, "ports": [2121, 21], "data_timeout_s": 51, "keep_alive_s": 52},
     "calls": {"max_duration_s": 31, "ringing_s": 32, "answer_ack_s": 33, "media_inactivity_s": 34,
               "media_inactivity": "shut", "hang_up": false,
               "limits": {"total": 35, "per_host": 36, "per_server": 37, "per_s": 38, "burst": 39},
@@ -189,6 +190,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                   .calls_per_worker = 16,
                   .registrations_per_worker = 17,
                   .local_media = alg::sip::LocalMedia::direct};
+  expected.ftp = {.enabled = false, .ports = {2121, 21}, .data_timeout_s = 51, .keep_alive_s = 52};
   expected.calls = {.max_duration_s = 31,
                     .ringing_s = 32,
                     .answer_ack_s = 33,
@@ -272,7 +274,7 @@ TEST_CASE("an unknown key is refused with the key that was meant", "[config][loa
       {"nothing like it", document(R"("icmp": {"tunnel": "tls"})"), ErrorCode::unknown_key,
        "icmp.tunnel: unknown key; icmp knows errors_per_s"},
       {"nothing like it at the top", document(R"("wlan": 1)"), ErrorCode::unknown_key,
-       "wlan: unknown key; known here are interfaces, routes, workers, dpdk, nat, sip, calls, icmp, "
+       "wlan: unknown key; known here are interfaces, routes, workers, dpdk, nat, sip, ftp, calls, icmp, "
        "protection, control"},
       {"not fit for a terminal", document("\"control\": {\"\\u001b[2J\xC3\xA9\": 1}"), ErrorCode::unknown_key,
        "control.?[2J??: unknown key; control knows socket, group, read_group, linger_s, store"},
@@ -527,7 +529,8 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("mappings_per_worker":65536,"hosts_per_worker":0,"remotes_per_worker":0,"tcp_sessions_per_worker":65536,)"
       R"("log":{"mappings":false,"file":"","file_mb":64,"files":8,"collector":null,"domain":0,"template_s":600}},)"
       R"("sip":{"enabled":true,"ports":[5060],"tcp":true,"tcp_own_host":true,"media_own_host":false,"streams_per_worker":1024,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","software":"keep","software_name":"SIP","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
-      R"("registrations_per_worker":16384,"local_media":"hairpin"},"calls":{"max_duration_s":43200,"ringing_s":180,"answer_ack_s":32,)"
+      R"("registrations_per_worker":16384,"local_media":"hairpin"},)"
+      R"("ftp":{"enabled":true,"ports":[21],"data_timeout_s":30,"keep_alive_s":60},"calls":{"max_duration_s":43200,"ringing_s":180,"answer_ack_s":32,)"
       R"("media_inactivity_s":120,"media_inactivity":"end","hang_up":true,"limits":{"total":0,"per_host":0,"per_server":0,)"
       R"("per_s":0,"burst":0},"log":{"file":"","file_mb":64,"files":8}},"icmp":{"errors_per_s":100},)"
       R"("protection":)"

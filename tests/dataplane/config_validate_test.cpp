@@ -458,6 +458,10 @@ TEST_CASE("records are wanted when anybody reads them", "[config][nat_log]") {
 
 TEST_CASE("SIP ports are listed once and the socket is a path", "[config][validate]") {
   expect({
+      {"an FTP port twice", [](Config& c) { c.ftp.ports = {21, 2121, 21}; },
+       "ftp.ports[2]: 21 is listed already; keep one of the two"},
+      {"a port of SIP and FTP", [](Config& c) { c.ftp.ports = {21, 5060}; },
+       "ftp.ports[1]: 5060 is one of sip.ports; keep one of the two"},
       {"a port twice", [](Config& c) { c.sip.ports = {5060, 5070, 5060}; },
        "sip.ports[2]: 5060 is listed already; keep one of the two"},
       {"hosts both ways",

@@ -38,9 +38,13 @@ config::Result<config::Config> parsed(const std::string& protection) {
 
 class Noted final : public RuleHost {
  public:
-  void note(std::string_view rule, const Message&) noexcept override { rules.emplace_back(rule); }
+  void note(std::string_view rule, const Message& message) noexcept override {
+    rules.emplace_back(rule);
+    lines.emplace_back(message.bytes.substr(0, message.bytes.find('\r')));
+  }
   void ban(std::string_view rule, const Message&) noexcept override { bans.emplace_back(rule); }
   std::vector<std::string> rules;
+  std::vector<std::string> lines;  // the first of each message that was noted
   std::vector<std::string> bans;
 };
 
@@ -203,6 +207,111 @@ TEST_CASE("what carries a message and between whom is asked of TCP and of route 
   CHECK(Bench(dropping(R"("transport": "tcp", "realm": "route")")).judge(message)->verdict == Verdict::drop);
   CHECK(Bench(dropping(R"("transport": "udp")")).judge(message)->verdict == Verdict::forward);
   CHECK(Bench(dropping(R"("realm": "nat")")).judge(message)->verdict == Verdict::forward);
+}
+
+TEST_CASE("a rule for the commands of an application is asked of these alone", "[alg][rules][ftp][issue6]") {
+  struct Row {
+    const char* conditions;
+    const char* name;
+    const char* argument;
+    bool denied;
+  };
+  const Row rows[] = {
+      {R"()", "STOR", "a.txt", true},
+      {R"("commands": ["SITE", "DELE"])", "dele", "a", true},
+      {R"("commands": ["SITE", "DELE"])", "DELETE", "a", false},
+      {R"("commands": ["R*"])", "RETR", "a", true},
+      {R"("commands": ["STOR"], "arguments": ["*.exe", "*.bat"])", "STOR", "x/Setup.EXE", true},
+      {R"("commands": ["STOR"], "arguments": ["*.exe", "*.bat"])", "STOR", "x/setup.exe.txt", false},
+      {R"("commands": ["STOR"], "arguments": ["*.exe"])", "RETR", "x/setup.exe", false},
+      {R"("arguments": ["*"])", "PASV", "", true},
+      {R"("arguments": ["?*"])", "PASV", "", false},
+      {R"("direction": "out")", "PASV", "", true},
+      {R"("direction": "in")", "PASV", "", false},
+      {R"("interfaces": ["guest"])", "PASV", "", false},
+      {R"("interfaces": ["lan"], "sources": ["10.0.0.0/24"])", "PASV", "", true},
+      {R"("sources": ["10.0.1.0/24"])", "PASV", "", false},
+      {R"("destinations": ["198.51.100.7/32"])", "PASV", "", true},
+      {R"("realm": "route")", "PASV", "", false},
+      {R"("transport": "tcp")", "PASV", "", true},
+      {R"("transport": "udp")", "PASV", "", false},
+  };
+  auto flow = shown("");
+  flow.flow.protocol = nat::Protocol::tcp;
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.conditions << " " << row.name << " " << row.argument) {
+      const std::string conditions = row.conditions;
+      Bench bench(dropping(R"("application": "ftp")" + (conditions.empty() ? "" : ", " + conditions)));
+      CHECK(bench.screen.allows({"ftp", row.name, row.argument}, flow) == !row.denied);
+      CHECK(bench.hits->read(0) == (row.denied ? 1U : 0U));
+      CHECK(bench.screen.allows({"ftps", row.name, row.argument}, flow));
+      CHECK(bench.judge(shown(kInvite))->verdict == Verdict::forward);
+      CHECK_FALSE(bench.judge(shown("hello")).has_value());
+    }
+  }
+}
+
+TEST_CASE("a rule for SIP is asked of no command", "[alg][rules][ftp]") {
+  Bench bench(dropping(R"("direction": "out")"));
+  CHECK(bench.screen.allows({"ftp", "DELE", "a"}, shown("")));
+  CHECK(bench.screen.allows({"sip", "INVITE", ""}, shown("")));
+  CHECK(bench.hits->read(0) == 0);
+}
+
+TEST_CASE("the first rule for a command decides, and does what it says besides",
+          "[alg][rules][ftp][issue6]") {
+  Bench bench(R"({"rules": [
+      {"name": "sip", "action": "drop"},
+      {"name": "watch", "action": "log", "application": "ftp", "commands": ["DELE"], "arguments": ["tmp/*"]},
+      {"name": "no", "action": "refuse", "application": "ftp", "commands": ["DELE"]},
+      {"name": "out", "action": "ban", "application": "ftp", "commands": ["SITE"]}]})");
+  const auto flow = shown("DELE tmp/a\r\n");
+  CHECK(bench.screen.allows({"ftp", "DELE", "tmp/a"}, flow));
+  CHECK(bench.noted.rules == std::vector<std::string>{"watch"});
+  CHECK(bench.noted.lines == std::vector<std::string>{"DELE tmp/a"});
+  CHECK_FALSE(bench.screen.allows({"ftp", "DELE", "b"}, flow));
+  CHECK_FALSE(bench.screen.allows({"ftp", "site", ""}, flow));
+  CHECK(bench.noted.bans == std::vector<std::string>{"out"});
+  CHECK(bench.screen.allows({"ftp", "NOOP", ""}, flow));
+  for (std::size_t rule = 0; rule < 4; ++rule) CHECK(bench.hits->read(rule) == (rule == 0 ? 0 : 1));
+}
+
+TEST_CASE("a rule for an application asks for nothing that it has not", "[config][rules][ftp]") {
+  struct Row {
+    const char* rule;
+    const char* said;
+  };
+  for (const auto& row :
+       {Row{R"("application": "FTP")",
+            "protection.rules[0].application: found \"FTP\"; allowed is \"sip\", or the name of a gateway "
+            "such "
+            "as \"ftp\""},
+        Row{R"("commands": ["DELE"])",
+            "protection.rules[0].commands: the rule is for SIP, which has no commands; name the application, "
+            "or "
+            "methods instead"},
+        Row{R"("arguments": ["*"])",
+            "protection.rules[0].arguments: the rule is for SIP, which has no commands; name the "
+            "application, or "
+            "methods instead"},
+        Row{R"("application": "ftp", "methods": ["INVITE"])",
+            "protection.rules[0].application: the rule asks for what messages of SIP alone have; keep "
+            "direction, "
+            "interfaces, sources, destinations, realm, transport, commands and arguments alone beside it"},
+        Row{R"("application": "ftp", "message_above_bytes": 9)",
+            "protection.rules[0].application: the rule asks for what messages of SIP alone have; keep "
+            "direction, "
+            "interfaces, sources, destinations, realm, transport, commands and arguments alone beside it"},
+        Row{R"("application": "ftp", "unreadable": ["not_sip"])",
+            "protection.rules[0].application: the rule asks for what messages of SIP alone have; keep "
+            "direction, "
+            "interfaces, sources, destinations, realm, transport, commands and arguments alone beside it"}}) {
+    DYNAMIC_SECTION(row.rule) {
+      const auto config = parsed(dropping(row.rule));
+      REQUIRE_FALSE(config.has_value());
+      CHECK_THAT(config.error().message, Catch::EndsWith(row.said));
+    }
+  }
 }
 
 TEST_CASE("each method can be named, and what is none of them is unknown", "[alg][rules]") {
@@ -424,6 +533,9 @@ TEST_CASE("a set with anything out of bounds is not sound", "[alg][rules]") {
       {"a header behind the text", [](RuleSet& set) { set.headers[0].begin = set.text_size; }},
       {"prefixes of a rule", [](RuleSet& set) { set.rules[0].sources.size = 2; }},
       {"patterns of a rule", [](RuleSet& set) { set.rules[0].user_agents.begin = 1; }},
+      {"commands", [](RuleSet& set) { set.rules[0].commands = {1, 1}; }},
+      {"arguments", [](RuleSet& set) { set.rules[0].arguments = {1, 1}; }},
+      {"an application behind the text", [](RuleSet& set) { set.rules[0].application.size = 60000; }},
       {"other patterns of a rule", [](RuleSet& set) { set.rules[0].codecs = {1, 65535}; }},
       {"a prefix", [](RuleSet& set) { set.prefixes[0].length = 33; }},
       {"an action", [](RuleSet& set) { set.rules[0].action = static_cast<RuleAction>(5); }},

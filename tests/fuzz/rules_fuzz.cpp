@@ -31,6 +31,7 @@ constexpr std::string_view kEverything = R"({"interfaces": [
     {"name": "agents", "action": "refuse", "user_agents": ["*scan*", "sip*"]},
     {"name": "types", "action": "drop", "content_types": ["*/sdp"], "codecs": ["G7*", "opus"]},
     {"name": "broken", "action": "drop", "unreadable": ["not_sip", "short_body", "cseq"]},
+    {"name": "ftp", "action": "drop", "application": "ftp", "commands": ["S*", "DELE"], "arguments": ["*.exe"]},
     {"name": "rest", "action": "refuse"}],
   "unknown": {"route": {"methods": "drop", "not_sip": "log", "malformed": "drop"}}}})";
 
@@ -98,6 +99,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       require(!answer || answer->verdict != Verdict::wait);
     }
   }
+  Message flow;
+  flow.flow.protocol = nat::Protocol::tcp;
+  const std::string_view text(bytes.data(), bytes.size());
+  static_cast<void>(rules.allows({"ftp", text.substr(0, text.find(' ')), text}, flow));
   sip::RuleHits next;
   sip::carry_over(*set, hits, everything().rules, next);
   return 0;

@@ -350,12 +350,13 @@ TEST_CASE("commands are asked of the rules, as the server will read them", "[alg
                  {Who::client, "SITE EXEC ls\r\n", "XXXX\r\n", ""},
                  {Who::client, "\xFF\xF4 SITE\texec\r\n", "XXXX\r\n", ""},
                  {Who::client, "STOR  a b.exe \r\n", "=", ""},
+                 {Who::client, "pass secret\r\n", "=", ""},
                  {Who::client, "\r\n", "=", ""},
                  {Who::client, "port 10,0,0,5,15,160\n", "XXXX\n", ""}});
-  CHECK(bench.judged ==
-        std::vector<std::string>{"SITE EXEC ls", "SITE exec", "STOR a b.exe", "port 10,0,0,5,15,160"});
+  CHECK(bench.judged == std::vector<std::string>{"SITE EXEC ls", "SITE exec", "STOR a b.exe", "pass ",
+                                                 "port 10,0,0,5,15,160"});
   CHECK(bench.count(ftp::Counter::denied) == 3);
-  CHECK(bench.count(ftp::Counter::commands) == 5);
+  CHECK(bench.count(ftp::Counter::commands) == 6);
 }
 
 TEST_CASE("a command that servers read differently is not shown to them", "[alg][ftp]") {
