@@ -11,6 +11,7 @@
 #include "dataplane/appliance.hpp"
 #include "dataplane/config/load.hpp"
 #include "dataplane/eal.hpp"
+#include "dataplane/gateway/built_in.hpp"
 #include "dataplane/options.hpp"
 #include "dataplane/ready_file.hpp"
 
@@ -43,7 +44,8 @@ void beat_until_signal(Appliance& appliance, const sigset_t& signals) {
 config::Result<void> run(const Options& options, const config::Config& config, const sigset_t& signals) {
   if (auto started = start_eal(config, options.log_level == config::LogLevel::debug); !started)
     return started;
-  auto appliance = Appliance::build(config, options.config_path);
+  const auto gateways = built_in_gateways(config);
+  auto appliance = Appliance::build(config, options.config_path, gateways);
   if (!appliance) return appliance.error();
 
   std::atomic<bool> stop{false};

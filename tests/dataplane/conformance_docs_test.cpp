@@ -122,7 +122,7 @@ TEST_CASE("the page on conformance has a row for every complaint and every RFC o
     present.insert(row.requirement);
     for (const auto& tags : tags_of(row.requirement)) present.insert(tags.begin(), tags.end());
   }
-  for (int number = 1; number <= 28; ++number) CHECK(present.contains(fmt::format("AC-{:02}", number)));
+  for (int number = 1; number <= 29; ++number) CHECK(present.contains(fmt::format("AC-{:02}", number)));
   for (const int rfc :
        {2046, 3261, 3262, 3264, 3311, 3323, 3325, 3327, 3362, 3428, 3515, 3551, 3581, 3605, 3608,
         3863, 3891, 3892, 3903, 3911, 4028, 4145, 4235, 4475, 4538, 4566, 4568, 4975, 5118, 5245,

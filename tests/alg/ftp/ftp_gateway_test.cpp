@@ -90,7 +90,8 @@ const Step kEpsv{Who::client, "EPSV\r\n", "=", ""};
 
 }  // namespace
 
-TEST_CASE("a data connection is announced by what says where it goes", "[alg][ftp][issue6]") {
+TEST_CASE("a data connection is announced by what says where it goes",
+          "[alg][ftp][rfc959][rfc1123][rfc2428][issue6]") {
   const Talk talks[] = {
       {"PORT of a client inside",
        kClientInside,
@@ -216,7 +217,7 @@ TEST_CASE("where nothing is translated data connections are announced and no tex
 }
 
 TEST_CASE("an endpoint that is not its sender's opens nothing, and its command becomes an unknown one",
-          "[alg][ftp][issue6]") {
+          "[alg][ftp][rfc2577][issue6]") {
   struct Row {
     std::uint8_t server;
     std::string_view command;
@@ -368,7 +369,7 @@ TEST_CASE("a command that servers read differently is not shown to them", "[alg]
   CHECK(bench.judged.empty());
 }
 
-TEST_CASE("a connection is left alone from where it is encrypted", "[alg][ftp][issue6]") {
+TEST_CASE("a connection is left alone from where it is encrypted", "[alg][ftp][rfc4217][issue6]") {
   struct Row {
     const char* name;
     std::vector<Step> steps;

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/gateway/built_in.hpp"
+
+#include "alg/ftp/ftp_gateway.hpp"
+
+#include <fmt/format.h>
+
+namespace pinhole::dataplane {
+
+namespace {
+
+/// What is built in is bounded by its tests: a call that takes longer than this was interrupted.
+constexpr std::uint32_t kBudget = 1'000'000;
+
+GatewaySpec ftp_spec(const config::Ftp& ftp) {
+  GatewaySpec spec{.plugin = &alg::ftp::gateway(),
+                   .claims = {},
+                   .options = fmt::format("data_timeout_s={}", ftp.data_timeout_s),
+                   .budget_us = kBudget,
+                   .keep_alive_s = ftp.keep_alive_s,
+                   .file = {}};
+  for (const auto port : ftp.ports) spec.claims.push_back({PINHOLE_TCP, 0, port});
+  return spec;
+}
+
+}  // namespace
+
+std::vector<GatewaySpec> built_in_gateways(const config::Config& config) {
+  std::vector<GatewaySpec> all;
+  if (config.ftp.enabled) all.push_back(ftp_spec(config.ftp));
+  return all;
+}
+
+}  // namespace pinhole::dataplane
