@@ -47,7 +47,8 @@ bool changes_at_run_time(std::string_view path) {
   for (const std::string_view section : {"protection", "sip.enabled", "sip.only", "sip.exclude"}) {
     if (is_within(path, section)) return true;
   }
-  return path.starts_with("interfaces[") && path.ends_with("].sip");
+  return (path.starts_with("interfaces[") && path.ends_with("].sip")) ||
+         (path.starts_with("plugins[") && path.ends_with("].enabled"));
 }
 
 }  // namespace pinhole::config

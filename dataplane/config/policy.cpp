@@ -204,6 +204,7 @@ std::vector<Rule> unknown_rules(std::string_view mode, nat::Realm realm, const U
 }
 static_assert(kMaxMessageRules + 6 <= RuleSet::kMaxRules);
 static_assert(kMaxInterfaces <= 16);
+static_assert(kFirstPlugin + kMaxPlugins <= ipc::kMaxGateways);
 
 }  // namespace
 
@@ -228,6 +229,10 @@ ipc::AlgSwitch sip_switch(const Config& config) {
 Result<void> write_policy(const Config& config, ipc::PolicyImage& image) {
   image = {};
   image.switches[ipc::kSipSwitch] = sip_switch(config);
+  for (std::size_t i = 0; i < config.plugins.size(); ++i) {
+    auto& plugin = image.switches[ipc::switch_of(kFirstPlugin + i)];
+    plugin = *plugin.after({.scope = ipc::SwitchScope::all, .on = config.plugins[i].enabled});
+  }
   image.configured = image.switches;
   image.rates = rate_limits(config.protection);
   RuleWriter writer(config, image.rules);

@@ -329,6 +329,34 @@ struct Schema<Icmp> {
 };
 
 template <>
+struct Schema<Plugin> {
+  static constexpr std::tuple kKeys{
+      Key{.name = "file",
+          .member = &Plugin::file,
+          .help = "the shared object: an absolute path; neither it nor a directory above it may be writable "
+                  "for others than root",
+          .bounds = {2, kMaxPluginFile},
+          .required = true},
+      Key{.name = "options",
+          .member = &Plugin::options,
+          .help = "a text that the plug-in reads when it starts; its documentation tells what",
+          .bounds = {0, 1024}},
+      Key{.name = "enabled",
+          .member = &Plugin::enabled,
+          .help = "show it messages; false: its ports are like any others; can be changed at run time "
+                  "(pinholectl alg)"},
+      Key{.name = "budget_us",
+          .member = &Plugin::budget_us,
+          .help = "how long one call of the plug-in may take, in microseconds; a longer one is a fault",
+          .bounds = {1, 1000000}},
+      Key{.name = "max_faults",
+          .member = &Plugin::max_faults,
+          .help = "after so many faults on a worker the plug-in is shown nothing more there",
+          .bounds = {1, 1000000}},
+  };
+};
+
+template <>
 struct Schema<Control> {
   static constexpr std::tuple kKeys{
       Key{.name = "socket",
@@ -380,6 +408,10 @@ struct Schema<Config> {
       Key{.name = "protection",
           .member = &Config::protection,
           .help = "limits and bans against floods, scans and guessing of passwords, and rules for messages"},
+      Key{.name = "plugins",
+          .member = &Config::plugins,
+          .help = "gateways for other protocols, which are loaded at start (docs/plugins.md)",
+          .bounds = {0, kMaxPlugins}},
       Key{.name = "control", .member = &Config::control, .help = "the control process"},
   };
 };

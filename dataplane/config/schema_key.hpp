@@ -51,7 +51,9 @@ inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator
 inline constexpr std::uint64_t kMaxLogPath = 1024;
-inline constexpr std::uint64_t kMaxRuleName = 30;  // ipc::RuleEvent
+inline constexpr std::uint64_t kMaxPlugins = 15;      // ipc::kMaxGateways, with one that may be built in
+inline constexpr std::uint64_t kMaxPluginFile = 254;  // ipc::GatewayShare
+inline constexpr std::uint64_t kMaxRuleName = 30;     // ipc::RuleEvent
 inline constexpr std::uint64_t kMaxMessageRules =
     120;  // alg::sip::RuleSet, without those of protection.unknown
 inline constexpr std::uint64_t kMaxGatewayName = 31;  // PINHOLE_MAX_NAME

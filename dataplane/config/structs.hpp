@@ -353,6 +353,21 @@ struct Control {
   friend bool operator==(const Control&, const Control&) = default;
 };
 
+/// A gateway that others wrote (alg/plugin.h), in a shared object.
+struct Plugin {
+  std::string file;
+  std::string options;  // for the plug-in to read
+  bool enabled = true;
+  std::uint32_t budget_us = 200;
+  std::uint32_t max_faults = 8;
+
+  friend bool operator==(const Plugin&, const Plugin&) = default;
+};
+
+/// The number of the first plug-in among all gateways (ipc::Layout::gateways): those that are built in come
+/// first.
+inline constexpr std::size_t kFirstPlugin = 0;
+
 struct Config {
   std::vector<Interface> interfaces;
   std::vector<Route> routes;
@@ -364,6 +379,7 @@ struct Config {
   Calls calls;
   Icmp icmp;
   Protection protection;
+  std::vector<Plugin> plugins;
   Control control;
 
   friend bool operator==(const Config&, const Config&) = default;

@@ -99,6 +99,23 @@ Result<void> check_calls(const Config& config) {
   return check_lines_file("calls.log.file", config.calls.log.file, "calls.jsonl");
 }
 
+Result<void> check_plugins(const Config& config) {
+  const auto& plugins = config.plugins;
+  for (std::size_t i = 0; i < plugins.size(); ++i) {
+    const auto& file = plugins[i].file;
+    const auto key = fmt::format("plugins[{}].file", i);
+    if (file.front() != '/' || file.back() == '/') {
+      return config_error(ErrorCode::range, key, fmt::format("\"{}\"", file),
+                          "the absolute path of a file such as \"/usr/lib/pinhole/plugins/tftp.so\"");
+    }
+    const auto here = plugins.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find_if(plugins.begin(), here, [&](const auto& each) { return each.file == file; }) == here)
+      continue;
+    return config_conflict(key, fmt::format("\"{}\" is listed already", file), "keep one of the two");
+  }
+  return {};
+}
+
 Result<void> check_control(const Config& config) {
   const auto& socket = config.control.socket;
   if (socket.front() != '/' || socket.back() == '/') {
@@ -126,7 +143,7 @@ Result<void> validate(const Config& config) {
   constexpr std::array kChecks = {check_network, check_workers,    check_dpdk,         check_pool,
                                   check_ports,   check_forwards,   check_untranslated, check_static_mappings,
                                   check_blocks,  check_nat_log,    check_sip,          check_ftp,
-                                  check_calls,   check_protection, check_control};
+                                  check_calls,   check_protection, check_plugins,      check_control};
   for (const auto check : kChecks) {
     if (auto result = check(config); !result) return result;
   }

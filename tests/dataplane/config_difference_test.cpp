@@ -25,15 +25,15 @@ TEST_CASE("two configurations differ in the keys whose values differ", "[config]
                                  "protection.rules", "protection.unknown.route.malformed"});
 }
 
-TEST_CASE("rules and the switch of the SIP gateway change at run time, and nothing else",
-          "[config][difference]") {
-  for (const char* path :
-       {"protection", "protection.rules", "protection.rules[3].name", "protection.unknown.nat.methods",
-        "sip.enabled", "sip.only", "sip.only[0]", "sip.exclude[1]", "interfaces[0].sip"}) {
+TEST_CASE("rules and the switches of gateways change at run time, and nothing else", "[config][difference]") {
+  for (const char* path : {"protection", "protection.rules", "protection.rules[3].name",
+                           "protection.unknown.nat.methods", "sip.enabled", "sip.only", "sip.only[0]",
+                           "sip.exclude[1]", "interfaces[0].sip", "plugins[1].enabled"}) {
     CHECK(changes_at_run_time(path));
   }
-  for (const char* path : {"protections", "sip", "sip.ports", "sip.only_some", "interfaces", "interfaces[0]",
-                           "interfaces[0].mtu", "nat.pool[0]", "control.socket"}) {
+  for (const char* path :
+       {"protections", "sip", "sip.ports", "sip.only_some", "interfaces", "interfaces[0]",
+        "interfaces[0].mtu", "nat.pool[0]", "control.socket", "plugins", "plugins[0].file"}) {
     CHECK_FALSE(changes_at_run_time(path));
   }
 }

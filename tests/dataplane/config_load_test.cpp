@@ -130,6 +130,8 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
               "limits": {"total": 35, "per_host": 36, "per_server": 37, "per_s": 38, "burst": 39},
               "log": {"file": "/var/log/calls.jsonl", "file_mb": 40, "files": 41}},
     "icmp": {"errors_per_s": 0},
+    "plugins": [{"file": "/lib/a.so"},
+                {"file": "/lib/b.so", "options": "x=1", "enabled": false, "budget_us": 50, "max_faults": 51}],
     "control": {"socket": "/tmp/s", "group": "voice", "linger_s": 9}})",
                             "p.json");
   REQUIRE(config.has_value());
@@ -200,6 +202,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                     .limits = {35, 36, 37, 38, 39},
                     .log = {"/var/log/calls.jsonl", 40, 41}};
   expected.icmp = {0};
+  expected.plugins = {{.file = "/lib/a.so", .options = ""}, {"/lib/b.so", "x=1", false, 50, 51}};
   expected.control.socket = "/tmp/s";
   expected.control.group = "voice";
   expected.control.linger_s = 9;
@@ -275,7 +278,7 @@ TEST_CASE("an unknown key is refused with the key that was meant", "[config][loa
        "icmp.tunnel: unknown key; icmp knows errors_per_s"},
       {"nothing like it at the top", document(R"("wlan": 1)"), ErrorCode::unknown_key,
        "wlan: unknown key; known here are interfaces, routes, workers, dpdk, nat, sip, ftp, calls, icmp, "
-       "protection, control"},
+       "protection, plugins, control"},
       {"not fit for a terminal", document("\"control\": {\"\\u001b[2J\xC3\xA9\": 1}"), ErrorCode::unknown_key,
        "control.?[2J??: unknown key; control knows socket, group, read_group, linger_s, store"},
       {"very long", document(R"("icmp": {")" + std::string(50, 'x') + R"(": 1})"), ErrorCode::unknown_key,
@@ -555,7 +558,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("SIVuS","VaxSIPUserAgent","pplsip","smap"]},"bans":{"first_s":300,"factor":4,"longest_s":86400,)"
       R"("forget_s":604800,"escalate_unproven":false},"allow":[],"rules":[],)"
       R"("unknown":{"nat":{"methods":"pass","not_sip":"pass","malformed":null},)"
-      R"("route":{"methods":"pass","not_sip":"pass","malformed":null}}},)"
+      R"("route":{"methods":"pass","not_sip":"pass","malformed":null}}},"plugins":[],)"
       R"("control":{"socket":"/run/pinhole/control.sock","group":"","read_group":"","linger_s":4,)"
       R"("store":"/var/lib/pinhole/state.db"}})");
 }

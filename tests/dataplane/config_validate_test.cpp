@@ -473,6 +473,12 @@ TEST_CASE("SIP ports are listed once and the socket is a path", "[config][valida
       {"a name that ends with a space", [](Config& c) { c.sip.software_name = "Example "; },
        "sip.software_name: found \"Example \"; allowed is a text without a space at its ends such as "
        "\"Example SBC\""},
+      {"a plug-in by a relative path", [](Config& c) { c.plugins = {{.file = "tftp.so", .options = ""}}; },
+       "plugins[0].file: found \"tftp.so\"; allowed is the absolute path of a file such as "
+       "\"/usr/lib/pinhole/plugins/tftp.so\""},
+      {"a plug-in twice",
+       [](Config& c) { c.plugins = {{.file = "/a.so", .options = ""}, {.file = "/a.so", .options = "x"}}; },
+       "plugins[1].file: \"/a.so\" is listed already; keep one of the two"},
       {"a relative socket", [](Config& c) { c.control.socket = "control.sock"; },
        "control.socket: found \"control.sock\"; allowed is the absolute path of a file such as "
        "\"/run/pinhole/control.sock\""},
