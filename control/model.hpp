@@ -12,6 +12,7 @@
 #include "dataplane/ipc/alg_switch.hpp"
 #include "dataplane/ipc/ban.hpp"
 #include "dataplane/ipc/call_state.hpp"
+#include "dataplane/ipc/gateways.hpp"
 #include "dataplane/ipc/why.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
@@ -56,7 +57,9 @@ struct NatLogRow {
   std::uint64_t unsent = 0;  // lost for the collector
 };
 
-struct SipRow {
+/// The switch of a gateway.
+struct AlgRow {
+  std::string name = "sip";
   bool on = true;                                // for all
   std::vector<std::string> interfaces_off = {};  // by name
   std::vector<ipc::SwitchRule> hosts = {};       // the longest prefixes first
@@ -64,8 +67,9 @@ struct SipRow {
   bool settled = true;                           // all workers have it
 };
 
-/// One turn of the switch of the SIP gateway.
-struct SipTurn {
+/// One turn of the switch of a gateway.
+struct AlgTurn {
+  std::string alg = "sip";
   bool on = true;
   std::string interface;             // by name; empty: not by interface
   std::optional<nat::Prefix> hosts;  // none: not by host; neither: for all
@@ -135,7 +139,7 @@ struct Status {
   std::uint64_t mbufs_in_use = 0;
   std::uint64_t events_received = 0;
   std::uint64_t events_lost = 0;
-  std::optional<SipRow> sip;         // none: there is no data plane to be asked
+  std::optional<AlgRow> sip;         // none: there is no data plane to be asked
   std::optional<NatLogRow> nat_log;  // none: nobody wants records
 };
 
@@ -345,6 +349,20 @@ struct CounterRow {
   std::vector<std::uint64_t> per_worker;  // empty for control's own
 };
 
+/// A gateway that is built in or loaded (alg/plugin.h); SIP is none.
+struct GatewayRow {
+  std::string name;
+  std::string version;
+  std::string file;  // empty: it is built in
+  std::vector<ipc::GatewayClaim> claims;
+  std::optional<AlgRow> alg;  // its switch; none while a worker's card cannot be read
+  std::uint32_t budget_us = 0;
+  std::uint32_t max_faults = 0;
+  std::uint64_t faults = 0;
+  std::vector<std::uint32_t> stopped_workers;  // that show it nothing any more, for its faults
+  std::vector<CounterRow> counters;            // what the host counts of it, then its own
+};
+
 /// A ban that holds.
 struct BanRow {
   nat::Prefix prefix;
@@ -378,8 +396,8 @@ struct AllowRow {
 /// What can be changed at run time.
 class Controls {
  public:
-  /// Errors: not_found for an interface that there is not, and those of PolicyBoard::turn().
-  virtual Result<SipRow> turn_sip(const SipTurn& turn) = 0;
+  /// Errors: not_found for a gateway or an interface that there is not, and those of PolicyBoard::turn().
+  virtual Result<AlgRow> turn_alg(const AlgTurn& turn) = 0;
 
   /// Reads the configuration file again, and puts in force what of it can change at run time.
   /// Errors: those of config::load(); conflict, when something else has changed; those of PolicyBoard::put().
@@ -432,6 +450,9 @@ class Model {
   [[nodiscard]] virtual std::vector<CounterRow> counters() const = 0;
   /// None while a worker's card cannot be read.
   [[nodiscard]] virtual std::optional<std::vector<RuleRow>> rules() const = 0;
+  /// The switches, that of SIP first. None while a worker's card cannot be read.
+  [[nodiscard]] virtual std::optional<std::vector<AlgRow>> algs() const = 0;
+  [[nodiscard]] virtual std::vector<GatewayRow> gateways() const = 0;
   /// The configuration that control was started with or read again since; valid as long as the model.
   [[nodiscard]] virtual const config::Config& config() const = 0;
   /// The same with every default filled in and without secrets, as a JSON document.

@@ -28,7 +28,7 @@ Error no_answer() {
 
 }  // namespace
 
-std::string scope_text(const SipTurn& turn) {
+std::string scope_text(const AlgTurn& turn) {
   if (turn.hosts) {
     return fmt::format("hosts {}/{}", nat::EndpointText(turn.hosts->address).view(), turn.hosts->length);
   }

@@ -21,7 +21,7 @@
 namespace pinhole::control {
 
 /// For whom a switch is turned, in a line of the log: "all", "interface wan", "hosts 10.0.0.64/26".
-[[nodiscard]] std::string scope_text(const SipTurn& turn);
+[[nodiscard]] std::string scope_text(const AlgTurn& turn);
 
 class PolicyBoard {
  public:

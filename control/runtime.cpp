@@ -77,6 +77,7 @@ Runtime::Attached::Attached(Attachment shared, const Primary& process, const con
       link(attachment, clock, mappings),
       policy(link, attachment.layout->worker_count, std::move(sleep)),
       stats(attachment, counters),
+      gateways(*attachment.layout),
       heart(attachment.layout->heartbeat.load(std::memory_order_relaxed), moment.steady),
       capture(*attachment.layout, clock) {
   for (rte_ring* const ring : attachment.events) workers.push_back({.events = EventReader(ring, counters)});
@@ -311,6 +312,7 @@ bool Runtime::drain() {
         calls_.on_event(event, attached.clock.at_tsc(event.tsc), moment);
         registrations_.on_event(event, moment);
         if (event.type == ipc::EventType::rule) log_rule(event);
+        if (event.type == ipc::EventType::gateway) log_gateway(event);
         bans_.on_event(event, moment);
       }
     }
@@ -361,24 +363,25 @@ void Runtime::fill_in(Status& status) const {
   status.mbufs_in_use = layout.mbufs_in_use.load(std::memory_order_relaxed);
   status.events_received = counters_.read(ControlCounter::event_received);
   status.events_lost = attached_->stats.total(dataplane::WorkerCounter::event_lost);
-  if (const auto state = attached_->policy.state()) status.sip = sip_row(*state);
+  if (const auto state = attached_->policy.state()) status.sip = alg_row(*state, ipc::kSipSwitch);
   // Holes in the numbers are seen by the next record only; the workers know at once.
   if (status.nat_log) {
     status.nat_log->lost = attached_->stats.total(dataplane::WorkerCounter::record_lost);
   }
 }
 
-SipRow Runtime::sip_row(const PolicyBoard::State& state) const {
-  SipRow row;
-  row.on = state.image->switches[ipc::kSipSwitch].on();
+AlgRow Runtime::alg_row(const PolicyBoard::State& state, std::size_t number) const {
+  const auto& alg = state.image->switches[number];
+  AlgRow row;
+  row.name = attached_->gateways.name_of_switch(number);
+  row.on = alg.on();
   row.generation = state.generation;
   row.settled = state.settled;
   for (std::size_t i = 0; i < facts_.interfaces.size(); ++i) {
-    if (!state.image->switches[ipc::kSipSwitch].on_interface(static_cast<std::uint8_t>(i)))
+    if (!alg.on_interface(static_cast<std::uint8_t>(i)))
       row.interfaces_off.push_back(facts_.interfaces[i].name);
   }
-  row.hosts.assign(state.image->switches[ipc::kSipSwitch].rules().begin(),
-                   state.image->switches[ipc::kSipSwitch].rules().end());
+  row.hosts.assign(alg.rules().begin(), alg.rules().end());
   return row;
 }
 
@@ -473,7 +476,10 @@ Paged<RegistrationRow> Runtime::registrations(std::string_view aor, Page page) c
 }
 
 std::vector<CounterRow> Runtime::counters() const {
-  return attached_ ? attached_->stats.counters() : std::vector<CounterRow>{};
+  if (!attached_) return {};
+  auto rows = attached_->stats.counters();
+  attached_->gateways.append_counters(rows);
+  return rows;
 }
 
 std::optional<std::vector<RuleRow>> Runtime::rules() const {
@@ -506,6 +512,40 @@ void Runtime::log_rule(const ipc::Event& event) {
                             {"external", nat::EndpointText(told.external).view()},
                             {"remote", nat::EndpointText(told.remote).view()},
                             {"start", told.start.view()}});
+}
+
+std::optional<std::vector<AlgRow>> Runtime::algs() const {
+  std::vector<AlgRow> rows;
+  if (!attached_) return rows;
+  const auto state = attached_->policy.state();
+  if (!state) return std::nullopt;
+  rows.push_back(alg_row(*state, ipc::kSipSwitch));
+  for (std::size_t gateway = 0; gateway < attached_->gateways.count(); ++gateway)
+    rows.push_back(alg_row(*state, ipc::switch_of(gateway)));
+  return rows;
+}
+
+std::vector<GatewayRow> Runtime::gateways() const {
+  if (!attached_) return {};
+  auto rows = attached_->gateways.rows();
+  if (const auto state = attached_->policy.state()) {
+    for (std::size_t gateway = 0; gateway < rows.size(); ++gateway)
+      rows[gateway].alg = alg_row(*state, ipc::switch_of(gateway));
+  }
+  return rows;
+}
+
+void Runtime::log_gateway(const ipc::Event& event) {
+  const auto& told = event.gateway;
+  const bool is_stopped = told.news == ipc::GatewayNews::stopped;
+  log().write(is_stopped ? Level::warning : Level::info, is_stopped ? "gateway_stopped" : "gateway_said",
+              {{"gateway", attached_->gateways.name(told.gateway)},
+               {"worker", event.worker},
+               {is_stopped ? "fault" : "text", told.text.view()},
+               {"protocol", nat::name(told.protocol)},
+               {"inside", nat::EndpointText(told.inside).view()},
+               {"external", nat::EndpointText(told.external).view()},
+               {"remote", nat::EndpointText(told.remote).view()}});
 }
 
 BanList Runtime::bans(Page page) const {

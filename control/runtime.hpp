@@ -25,6 +25,7 @@
 #include "control/counters.hpp"
 #include "control/dataplane_clock.hpp"
 #include "control/event_reader.hpp"
+#include "control/gateway_view.hpp"
 #include "control/handover.hpp"
 #include "control/heartbeat_watch.hpp"
 #include "control/mapping_view.hpp"
@@ -94,6 +95,8 @@ class Runtime final : public Model {
   [[nodiscard]] std::vector<AllowRow> allow_list() const override { return bans_.allow_list(); }
   [[nodiscard]] std::vector<CounterRow> counters() const override;
   [[nodiscard]] std::optional<std::vector<RuleRow>> rules() const override;
+  [[nodiscard]] std::optional<std::vector<AlgRow>> algs() const override;
+  [[nodiscard]] std::vector<GatewayRow> gateways() const override;
   [[nodiscard]] const config::Config& config() const override { return config_; }
   [[nodiscard]] std::string configuration() const override;
   [[nodiscard]] Controls& controls() const override;
@@ -112,6 +115,7 @@ class Runtime final : public Model {
     SharedLink link;
     PolicyBoard policy;
     StatsReader stats;
+    GatewayView gateways;
     HeartbeatWatch heart;
     Capture capture;
     struct Worker {
@@ -142,7 +146,9 @@ class Runtime final : public Model {
   void set_state(DataplaneState state);
   void fill_in(Status& status) const;
   void log_rule(const ipc::Event& event);
-  [[nodiscard]] SipRow sip_row(const PolicyBoard::State& state) const;
+  void log_gateway(const ipc::Event& event);
+  /// \param number  of a switch (ipc::PolicyImage)
+  [[nodiscard]] AlgRow alg_row(const PolicyBoard::State& state, std::size_t number) const;
   void note_layout();
   void append_pinholes(const CallRecord& call, std::vector<PinholeRow>& rows) const;
   /// The card of a call that lives.

@@ -17,7 +17,12 @@
 
 namespace pinhole::control {
 
-Result<SipRow> Runtime::Turns::turn_sip(const SipTurn& turn) {
+Result<AlgRow> Runtime::Turns::turn_alg(const AlgTurn& turn) {
+  const auto alg = runtime_.attached_->gateways.switch_of(turn.alg);
+  if (!alg) {
+    return Error{ErrorCode::not_found,
+                 fmt::format("there is no gateway \"{}\"; \"alg show\" lists them", turn.alg)};
+  }
   ipc::SwitchChange change{.on = turn.on};
   if (turn.hosts) {
     change.scope = ipc::SwitchScope::hosts;
@@ -28,10 +33,11 @@ Result<SipRow> Runtime::Turns::turn_sip(const SipTurn& turn) {
     change.scope = ipc::SwitchScope::interface;
     change.interface = *number;
   }
-  const auto state = runtime_.attached_->policy.turn(ipc::kSipSwitch, change);
+  const auto state = runtime_.attached_->policy.turn(*alg, change);
   if (!state) return state.error();
-  log_info("sip_switched", {{"on", turn.on}, {"for", scope_text(turn)}, {"generation", state->generation}});
-  return runtime_.sip_row(*state);
+  log_info("alg_switched",
+           {{"alg", turn.alg}, {"on", turn.on}, {"for", scope_text(turn)}, {"generation", state->generation}});
+  return runtime_.alg_row(*state, *alg);
 }
 
 Result<ReloadRow> Runtime::Turns::reload() {

@@ -17,7 +17,7 @@ class Runtime::Turns final : public Controls {
   /// \param runtime  outlives this
   explicit Turns(Runtime& runtime) : runtime_(runtime) {}
 
-  Result<SipRow> turn_sip(const SipTurn& turn) override;
+  Result<AlgRow> turn_alg(const AlgTurn& turn) override;
   Result<ReloadRow> reload() override;
   Result<CallRow> hang_up(const std::string& id) override;
 

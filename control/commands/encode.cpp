@@ -201,7 +201,7 @@ Json encode(const Status& status) {
               {"nat_log", encode_nat_log(status.nat_log)}};
 }
 
-Json encode(const SipRow& row) {
+Json encode(const AlgRow& row) {
   Json hosts = Json::array();
   for (const auto& rule : row.hosts) hosts.push_back({{"prefix", text(rule.hosts)}, {"on", rule.on}});
   return Json{{"on", row.on},
@@ -209,6 +209,28 @@ Json encode(const SipRow& row) {
               {"hosts", std::move(hosts)},
               {"generation", row.generation},
               {"settled", row.settled}};
+}
+
+Json encode_named(const AlgRow& row) {
+  Json named{{"name", row.name}};
+  named.update(encode(row));
+  return named;
+}
+
+Json encode(const GatewayRow& row) {
+  Json claims = Json::array();
+  for (const auto& claim : row.claims)
+    claims.push_back({{"protocol", nat::name(claim.protocol)}, {"port", claim.port}});
+  return Json{{"name", row.name},
+              {"version", row.version},
+              {"file", row.file.empty() ? Json(nullptr) : Json(row.file)},
+              {"claims", std::move(claims)},
+              {"switch", row.alg ? encode(*row.alg) : Json(nullptr)},
+              {"budget_us", row.budget_us},
+              {"max_faults", row.max_faults},
+              {"faults", row.faults},
+              {"stopped_workers", row.stopped_workers},
+              {"counters", encode_all(row.counters)}};
 }
 
 Json encode(const CaptureRow& row) {

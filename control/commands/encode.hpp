@@ -18,7 +18,10 @@ using Json = nlohmann::ordered_json;
 
 [[nodiscard]] Json encode(const Status& status);
 [[nodiscard]] Json encode(const CaptureRow& row);
-[[nodiscard]] Json encode(const SipRow& row);
+/// Of SIP, whose name goes without saying.
+[[nodiscard]] Json encode(const AlgRow& row);
+[[nodiscard]] Json encode_named(const AlgRow& row);
+[[nodiscard]] Json encode(const GatewayRow& row);
 [[nodiscard]] Json encode(const WorkerRow& row);
 [[nodiscard]] Json encode(const MappingRow& row);
 /// \param now for the duration of a call that has not ended

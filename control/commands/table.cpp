@@ -3,6 +3,7 @@
 // nothing that its row can say.
 #include "control/commands/command.hpp"
 #include "control/commands/encode.hpp"
+#include "control/commands/gateways.hpp"
 #include "control/commands/protection.hpp"
 #include "control/commands/subscriber.hpp"
 
@@ -63,10 +64,18 @@ constexpr std::array kSubscriberArguments = {
              "an inside address, to see its external ports; or an external address:port, to see whose it is",
              true, true},
 };
+constexpr std::array kPluginsArguments = {
+    Argument{"name", ArgumentType::text, "only this one", false, true},
+};
 constexpr std::array kSipArguments = {
     Argument{"interface", ArgumentType::text,
              "only what comes in or goes out by this interface, by its name"},
     Argument{"prefix", ArgumentType::endpoint, "only inside hosts of this address or subnet"},
+};
+constexpr std::array kAlgArguments = {
+    Argument{"name", ArgumentType::text, "the gateway: sip, or one that \"plugins\" lists", true},
+    kSipArguments[0],
+    kSipArguments[1],
 };
 constexpr std::array kBansArguments = {
     kOffset,
@@ -188,35 +197,6 @@ Result<Json> show_pinholes(const Model& model, const Arguments& arguments) {
 Result<Json> show_registrations(const Model& model, const Arguments& arguments) {
   return encode_page("registrations", model.registrations(arguments.text("aor"), arguments.page()),
                      arguments.page());
-}
-
-Result<Json> show_sip(const Model& model, const Arguments&) {
-  const auto status = model.status();
-  if (!status.sip) {
-    return Error{ErrorCode::unavailable, "a worker is writing its policy down just now; ask again"};
-  }
-  return encode(*status.sip);
-}
-
-Result<Json> turn_sip(const Model& model, const Arguments& arguments, bool on) {
-  SipTurn turn{.on = on, .interface = arguments.text("interface"), .hosts = std::nullopt};
-  if (const auto hosts = arguments.get<EndpointFilter>("prefix")) {
-    if (hosts->port)
-      return Error{ErrorCode::range, "prefix: found a port; allowed is an address or a subnet"};
-    turn.hosts = hosts->prefix;
-  }
-  if (turn.hosts && !turn.interface.empty()) {
-    return Error{ErrorCode::conflict, "interface and prefix are two switches; turn one after the other"};
-  }
-  const auto row = model.controls().turn_sip(turn);
-  if (!row) return row.error();
-  return encode(*row);
-}
-Result<Json> turn_sip_on(const Model& model, const Arguments& arguments) {
-  return turn_sip(model, arguments, true);
-}
-Result<Json> turn_sip_off(const Model& model, const Arguments& arguments) {
-  return turn_sip(model, arguments, false);
 }
 
 std::vector<std::string> split_at_commas(std::string_view text) {
@@ -361,6 +341,14 @@ constexpr std::array kCommands = {
             Needs::dataplane, kSipArguments, turn_sip_on},
     Command{"sip.off", "switch the SIP gateway off for new calls; those that live are seen through",
             Access::write, Needs::dataplane, kSipArguments, turn_sip_off},
+    Command{
+        "alg.show", "for whom each gateway is switched on", Access::read, Needs::dataplane, {}, show_algs},
+    Command{"alg.on", "switch a gateway on, for all, an interface or inside hosts", Access::write,
+            Needs::dataplane, kAlgArguments, turn_alg_on},
+    Command{"alg.off", "switch a gateway off; connections and calls that live go on", Access::write,
+            Needs::dataplane, kAlgArguments, turn_alg_off},
+    Command{"plugins", "the gateways besides SIP: what they claim, and what they have counted", Access::read,
+            Needs::dataplane, kPluginsArguments, show_plugins},
     Command{"rules",
             "the rules for messages, and how many each has decided about",
             Access::read,

@@ -42,6 +42,9 @@ complete -F _pinholectl pinholectl
 constexpr std::string_view kCallIds =
     "$(pinholectl calls --all --limit 1000 2>/dev/null | grep -oE '^[0-9a-f]{16}')";
 
+/// The gateways that there are, too.
+constexpr std::string_view kAlgNames = "$(pinholectl alg show 2>/dev/null | grep -oE '^[a-z0-9_-]+')";
+
 constexpr std::string_view kFiles = R"($(compgen -f -- "$word"))";
 
 std::string spaced(std::string_view dotted) {
@@ -58,6 +61,7 @@ std::string first_word(std::string_view dotted) {
 std::string word_of(const Argument& argument) {
   if (!argument.required) return fmt::format("--{}", argument.name);
   if (argument.name == "file") return std::string(kFiles);
+  if (argument.name == "name") return std::string(kAlgNames);
   return argument.name == "id" ? std::string(kCallIds) : std::string();
 }
 
@@ -100,6 +104,8 @@ std::string bash_completion() {
   cases += one_case("", fmt::format("{} watch completion help --version", fmt::join(top, " ")));
   cases += one_case("help", fmt::format("{} watch completion", fmt::join(top, " ")));
   cases += one_case("config", "check show");
+  cases += one_case("sip", "show on off");
+  cases += one_case("alg", "show on off");
   cases += one_case("ban", "list add lift");
   cases += one_case("allow", "list add remove");
   cases += one_case("capture", "start stop status " + words_of(*find_command("capture.start")));

@@ -99,6 +99,16 @@ std::string render_sip(const Json& sip) {
   return out + '\n';
 }
 
+std::string render_alg(const Json& alg) {
+  return fmt::format("{}: {}", printable(cell(alg, "name")), render_sip(alg));
+}
+
+std::string render_algs(const Json& result) {
+  std::string out;
+  for (const auto& alg : result.at("algs")) out += render_alg(alg);
+  return out;
+}
+
 std::string render_status(const Json& result) {
   const auto& control = result.at("control");
   const auto& live = result.at("live");
@@ -396,6 +406,46 @@ std::string render_stats(const Json& result) {
   return table.text();
 }
 
+std::string claims_of(const Json& plugin) {
+  std::string out;
+  for (const auto& claim : plugin.at("claims"))
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", cell(claim, "protocol"), cell(claim, "port"));
+  return out;
+}
+
+/// "on", as the switch says, or that it was stopped for its faults, and where.
+std::string state_of(const Json& plugin) {
+  const auto& stopped = plugin.at("stopped_workers");
+  if (!stopped.empty()) {
+    std::string out = "STOPPED on worker";
+    for (const auto& worker : stopped) out += fmt::format(" {}", worker.get<std::uint32_t>());
+    return out;
+  }
+  if (plugin.at("switch").is_null()) return std::string(kNone);
+  auto out = render_sip(plugin.at("switch"));
+  out.pop_back();
+  return out;
+}
+
+/// One line each, and below what they have counted.
+std::string render_plugins(const Json& result) {
+  const auto& plugins = result.at("plugins");
+  if (plugins.empty()) return "no plug-ins\n";
+  Table table({{"NAME"}, {"VERSION"}, {"CLAIMS"}, {"STATE"}, {"FAULTS", Align::right}, {"FILE"}});
+  Json counters = Json::array();
+  for (const auto& row : plugins) {
+    table.add({cell(row, "name"), cell(row, "version"), claims_of(row), state_of(row), cell(row, "faults"),
+               row.at("file").is_null() ? "built in" : cell(row, "file")});
+    for (auto counter : row.at("counters")) {
+      if (counter.at("total") == 0) continue;
+      counter["module"] = row.at("name");
+      counters.push_back(std::move(counter));
+    }
+  }
+  if (counters.empty()) return table.text();
+  return table.text() + '\n' + render_stats({{"counters", std::move(counters)}});
+}
+
 std::string render_rules(const Json& result) {
   const auto& rules = result.at("rules");
   if (rules.empty()) return "no rules\n";
@@ -442,6 +492,10 @@ constexpr std::array kRenderers = {
     Renderer{"sip.show", render_sip},
     Renderer{"sip.on", render_sip},
     Renderer{"sip.off", render_sip},
+    Renderer{"alg.show", render_algs},
+    Renderer{"alg.on", render_alg},
+    Renderer{"alg.off", render_alg},
+    Renderer{"plugins", render_plugins},
     Renderer{"rules", render_rules},
     Renderer{"reload", render_reload},
     Renderer{"capture.start", render_capture},

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -33,6 +34,10 @@ using config::Result;
 /// The structure as the first minor version has it.
 constexpr std::size_t kLeastSize = offsetof(pinhole_plugin, inspect) + sizeof(pinhole_plugin::inspect);
 static_assert(PINHOLE_PLUGIN_MINOR == 0 && kLeastSize == sizeof(pinhole_plugin));
+
+/// SIP is a gateway without being one of these, and the others are modules of counters.
+constexpr std::array<std::string_view, 7> kOwnNames = {"sip",    "drop",    "nat",    "alg",
+                                                       "worker", "control", "gateway"};
 
 bool is_word(const char* text, std::size_t longest, bool hyphens) {
   const auto length = strnlen(text, longest + 1);
@@ -147,10 +152,12 @@ class Loading {
                       PINHOLE_MAX_NAME));
     }
     if (plugin.version == nullptr) return broken("has no version");
-    const auto is_taken = [&](const GatewaySpec& other) {
+    if (std::ranges::find(kOwnNames, plugin.name) != kOwnNames.end())
+      return broken(fmt::format("its name, \"{}\", is one of Pinhole's own", plugin.name));
+    const auto is_same = [&](const GatewaySpec& other) {
       return std::strcmp(other.plugin->name, plugin.name) == 0;
     };
-    if (std::strcmp(plugin.name, "sip") != 0 && std::ranges::none_of(taken_, is_taken)) return {};
+    if (std::ranges::none_of(taken_, is_same)) return {};
     return wrong(ErrorCode::conflict,
                  fmt::format("there is a gateway named \"{}\" already; keep one of the two", plugin.name));
   }

@@ -48,7 +48,7 @@ using Texts = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE("the switch of the SIP gateway is turned for all, an interface or hosts",
-          "[control][commands][sip_switch][AC-24]") {
+          "[control][commands][alg_switch][AC-24]") {
   const auto model = sample_model();
   struct Case {
     const char* method;
@@ -75,6 +75,30 @@ TEST_CASE("the switch of the SIP gateway is turned for all, an interface or host
   CHECK(fail(model, "sip.off", R"({"prefix": "10.0.0.5:5060"})").code == ErrorCode::range);
   CHECK(fail(model, "sip.off", R"({"prefix": "10.0.0.5", "interface": "lan"})").code == ErrorCode::conflict);
   CHECK_FALSE(model.turns.last.has_value());
+}
+
+TEST_CASE("each gateway has a switch, by its name", "[control][commands][AC-24]") {
+  const auto model = sample_model();
+  CHECK(column(run(model, "alg.show").at("algs"), "name") == Texts{"sip", "tftp"});
+  const auto off = run(model, "alg.off", R"({"name": "tftp", "prefix": "10.0.0.0/25"})");
+  CHECK(off.at("name") == "tftp");
+  REQUIRE(model.turns.last.has_value());
+  CHECK(model.turns.last->alg == "tftp");
+  CHECK_FALSE(model.turns.last->on);
+  CHECK(*model.turns.last->hosts == pinhole::nat::Prefix::parse("10.0.0.0/25").value());
+  static_cast<void>(run(model, "sip.on"));
+  CHECK(model.turns.last->alg == "sip");
+  CHECK(fail(model, "alg.on", "{}").code == ErrorCode::missing);
+  CHECK(find_command("alg.on")->access == Access::write);
+}
+
+TEST_CASE("plug-ins are shown with what they have counted, all or one", "[control][commands][plugins]") {
+  const auto model = sample_model();
+  const auto plugins = run(model, "plugins").at("plugins");
+  CHECK(column(plugins, "name") == Texts{"tftp"});
+  CHECK(plugins[0].at("claims") == Json::parse(R"([{"protocol": "udp", "port": 69}])"));
+  CHECK(run(model, "plugins", R"({"name": "tftp"})").at("plugins") == plugins);
+  CHECK(fail(model, "plugins", R"({"name": "ftp"})").code == ErrorCode::not_found);
 }
 
 TEST_CASE("rules are shown in their order with what they have decided", "[control][commands][rules]") {

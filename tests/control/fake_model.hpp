@@ -34,6 +34,7 @@ class FakeModel : public Model {
   std::vector<AllowRow> allow_rows;
   std::vector<CounterRow> counter_rows;
   std::optional<std::vector<RuleRow>> rule_rows{std::vector<RuleRow>{}};
+  std::vector<GatewayRow> gateway_rows;
   config::Config config_value;
   std::string config_text = R"({"interfaces": []})";
 
@@ -105,6 +106,13 @@ class FakeModel : public Model {
   [[nodiscard]] std::vector<AllowRow> allow_list() const override { return allow_rows; }
   [[nodiscard]] std::vector<CounterRow> counters() const override { return counter_rows; }
   [[nodiscard]] std::optional<std::vector<RuleRow>> rules() const override { return rule_rows; }
+  [[nodiscard]] std::optional<std::vector<AlgRow>> algs() const override {
+    if (!now.sip) return std::nullopt;
+    std::vector<AlgRow> rows{*now.sip};
+    for (const auto& gateway : gateway_rows) rows.push_back(gateway.alg.value());
+    return rows;
+  }
+  [[nodiscard]] std::vector<GatewayRow> gateways() const override { return gateway_rows; }
   [[nodiscard]] const config::Config& config() const override { return config_value; }
   [[nodiscard]] std::string configuration() const override { return config_text; }
   [[nodiscard]] Controls& controls() const override { return turns; }
@@ -112,15 +120,15 @@ class FakeModel : public Model {
   /// Does what it is told, and remembers what that was.
   class Turns final : public Controls {
    public:
-    Result<SipRow> turn_sip(const SipTurn& turn) override {
+    Result<AlgRow> turn_alg(const AlgTurn& turn) override {
       last = turn;
-      SipRow row{.on = turn.on, .generation = 4};
+      AlgRow row{.name = turn.alg, .on = turn.on, .generation = 4};
       if (!turn.interface.empty() || turn.hosts) row.on = true;
       if (!turn.interface.empty() && !turn.on) row.interfaces_off.push_back(turn.interface);
       if (turn.hosts) row.hosts.push_back({*turn.hosts, turn.on});
       return row;
     }
-    std::optional<SipTurn> last;
+    std::optional<AlgTurn> last;
 
     Result<ReloadRow> reload() override {
       if (reload_error) return *reload_error;
@@ -210,6 +218,7 @@ inline NeededParameter needed_parameter(std::string_view command) {
   if (command == "subscriber") return {"endpoint", "10.0.0.5"};
   if (command == "ban.add" || command == "ban.lift" || command == "allow.add" || command == "allow.remove")
     return {"prefix", "198.51.100.66"};
+  if (command == "alg.on" || command == "alg.off") return {"name", "tftp"};
   if (command == "capture.start") return {"file", "/tmp/call.pcapng"};
   return {};
 }
@@ -310,7 +319,7 @@ inline FakeModel sample_model() {
                .mbufs_in_use = 512,
                .events_received = 4,
                .events_lost = 0,
-               .sip = SipRow{.on = true,
+               .sip = AlgRow{.on = true,
                              .interfaces_off = {},
                              .hosts = {{nat::Prefix::parse("10.0.0.64/26").value(), false}},
                              .generation = 3,
@@ -423,6 +432,19 @@ inline FakeModel sample_model() {
                        .action = alg::sip::RuleAction::log,
                        .hits = 0,
                        .per_worker = {0, 0}}}};
+  model.gateway_rows = {
+      {.name = "tftp",
+       .version = "1.0",
+       .file = "/usr/lib/pinhole/plugins/tftp.so",
+       .claims = {{nat::Protocol::udp, 69}},
+       .alg = AlgRow{.name = "tftp", .on = true, .interfaces_off = {"wan"}, .hosts = {}, .generation = 3},
+       .budget_us = 200,
+       .max_faults = 8,
+       .faults = 9,
+       .stopped_workers = {1},
+       .counters = {{"gateway", "shown", "messages that the gateway was shown", 12, {4, 8}},
+                    {"gateway", "dropped", "messages that it dropped", 0, {0, 0}},
+                    {"tftp", "read_request", "counted by the gateway tftp itself", 3, {3, 0}}}}};
   model.ban_rows = {{.prefix = nat::Prefix::parse("198.51.100.66").value(),
                      .reason = ipc::BanReason::scanner,
                      .proven = false,

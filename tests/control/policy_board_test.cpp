@@ -75,7 +75,7 @@ struct Bench {
 
 }  // namespace
 
-TEST_CASE("a turn of the switch is taken by all workers as one generation", "[control][sip_switch][AC-24]") {
+TEST_CASE("a turn of the switch is taken by all workers as one generation", "[control][alg_switch][AC-24]") {
   Bench bench;
   const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
   REQUIRE(state.has_value());
@@ -88,7 +88,7 @@ TEST_CASE("a turn of the switch is taken by all workers as one generation", "[co
   CHECK(bench.switched_off() == 0);
 }
 
-TEST_CASE("if one worker does not answer nothing has changed", "[control][sip_switch][AC-24]") {
+TEST_CASE("if one worker does not answer nothing has changed", "[control][alg_switch][AC-24]") {
   Bench bench;
   SECTION("it is deaf") {
     bench.deaf = {1};
@@ -130,7 +130,7 @@ TEST_CASE("if one worker does not answer nothing has changed", "[control][sip_sw
 }
 
 TEST_CASE("a worker that missed the last word is told again, by the next control too",
-          "[control][sip_switch][AC-24]") {
+          "[control][alg_switch][AC-24]") {
   Bench bench;
   bench.deaf_to_commit = {2};
   const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
@@ -227,7 +227,7 @@ TEST_CASE("a policy is put in the place of another whole, and a turn of the swit
 }
 
 TEST_CASE("however long workers are waited for, the rings can be drained meanwhile",
-          "[control][sip_switch][AC-24]") {
+          "[control][alg_switch][AC-24]") {
   Bench bench;
   bench.deaf_to_commit = {2};
   REQUIRE(bench.board.turn(ipc::kSipSwitch, kOff).has_value());
@@ -235,7 +235,7 @@ TEST_CASE("however long workers are waited for, the rings can be drained meanwhi
   CHECK(bench.longest <= PolicyBoard::kLookEvery);
 }
 
-TEST_CASE("a card that cannot be read is told from a change on its way", "[control][sip_switch][AC-24]") {
+TEST_CASE("a card that cannot be read is told from a change on its way", "[control][alg_switch][AC-24]") {
   Bench bench;
   bench.link.torn_policies = {1};
   const auto torn = bench.board.turn(ipc::kSipSwitch, kOff);
@@ -252,14 +252,14 @@ TEST_CASE("a card that cannot be read is told from a change on its way", "[contr
   CHECK(early.error().message.find("the last change") != std::string::npos);
 }
 
-TEST_CASE("the log can say for whom the switch was turned", "[control][sip_switch][AC-24]") {
+TEST_CASE("the log can say for whom the switch was turned", "[control][alg_switch][AC-24]") {
   CHECK(scope_text({.on = false, .interface = {}, .hosts = {}}) == "all");
   CHECK(scope_text({.on = false, .interface = "wan", .hosts = {}}) == "interface wan");
   CHECK(scope_text({.on = true, .interface = {}, .hosts = nat::Prefix::parse("10.0.0.64/26")}) ==
         "hosts 10.0.0.64/26");
 }
 
-TEST_CASE("one rule too many is refused before anybody is told", "[control][sip_switch][AC-24]") {
+TEST_CASE("one rule too many is refused before anybody is told", "[control][alg_switch][AC-24]") {
   Bench bench;
   ipc::SwitchChange change{.scope = ipc::SwitchScope::hosts, .on = false};
   for (std::uint32_t i = 0; i <= ipc::AlgSwitch::kMaxRules; ++i) {

@@ -51,10 +51,10 @@ wan        outside  198.51.100.1/29  02:00:00:00:00:02  0000:01:00.1
       1);
 }
 
-TEST_CASE("the switch of the SIP gateway is shown in a line", "[control][render][sip_switch][AC-24]") {
+TEST_CASE("the switch of the SIP gateway is shown in a line", "[control][render][alg_switch][AC-24]") {
   FakeModel model;
   struct Case {
-    SipRow row;
+    AlgRow row;
     const char* shown;
   };
   const pinhole::nat::Prefix subnet = pinhole::nat::Prefix::parse("10.0.0.0/24").value();
@@ -68,6 +68,37 @@ TEST_CASE("the switch of the SIP gateway is shown in a line", "[control][render]
     model.now.sip = each.row;
     CHECK(shown(model, "sip.show") == each.shown);
   }
+}
+
+TEST_CASE("the switches of all gateways are a line each", "[control][render][AC-24]") {
+  const auto model = sample_model();
+  CHECK(shown(model, "alg.show") == R"(
+sip: on, but off for 10.0.0.64/26
+tftp: on, but off for wan
+)");
+  CHECK(shown(model, "alg.off") == "\ntftp: off\n");
+}
+
+TEST_CASE("plug-ins are a table, and so is what they have counted", "[control][render][plugins]") {
+  auto model = sample_model();
+  CHECK(shown(model, "plugins") == R"(
+NAME  VERSION  CLAIMS  STATE                FAULTS  FILE
+tftp  1.0      udp 69  STOPPED on worker 1       9  /usr/lib/pinhole/plugins/tftp.so
+
+MODULE  COUNTER       TOTAL  W0  W1  WHAT IT COUNTS
+tftp    shown            12   4   8  messages that the gateway was shown
+tftp    read_request      3   3   0  counted by the gateway tftp itself
+)");
+  auto& tftp = model.gateway_rows.front();
+  tftp.stopped_workers.clear();
+  tftp.counters.clear();
+  tftp.file.clear();
+  CHECK(shown(model, "plugins") == R"(
+NAME  VERSION  CLAIMS  STATE                FAULTS  FILE
+tftp  1.0      udp 69  on, but off for wan       9  built in
+)");
+  model.gateway_rows.clear();
+  CHECK(shown(model, "plugins") == "\nno plug-ins\n");
 }
 
 TEST_CASE("rules are a table, and reading the file again says what it changed", "[control][render][rules]") {

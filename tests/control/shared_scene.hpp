@@ -28,6 +28,7 @@ class SharedScene {
     std::array<nat::Mapping, kMappings> mappings;
     std::atomic<nat::MappingIndex> high_water{0};
     std::array<ipc::Shared<ipc::CallCard>, kCards> calls;
+    std::array<ipc::GatewayStats, ipc::kMaxGateways> gateways;
     std::array<ipc::Shared<ipc::RegistrationCard>, kCards> registrations;
     PlainRing<ipc::Event> events{kRingSize};
     PlainRing<ipc::Command> commands{kRingSize};
@@ -49,7 +50,8 @@ class SharedScene {
                                  .calls = worker.calls.data(),
                                  .call_capacity = kCards,
                                  .registrations = worker.registrations.data(),
-                                 .registration_capacity = kCards};
+                                 .registration_capacity = kCards,
+                                 .gateways = worker.gateways.data()};
       attachment.events.push_back(worker.events.get());
       attachment.commands.push_back(worker.commands.get());
       attachment.records.push_back(worker.records.get());

@@ -33,14 +33,14 @@ constexpr std::uint16_t kWan = AlgSwitch::bit_of(1);
 
 }  // namespace
 
-TEST_CASE("a switch that nobody has turned is on", "[ipc][sip_switch][AC-24]") {
+TEST_CASE("a switch that nobody has turned is on", "[ipc][alg_switch][AC-24]") {
   const AlgSwitch sip;
   CHECK(sip.is_on_for_all());
   CHECK(sip.is_on(address("10.0.0.1"), kLan | kWan));
 }
 
 TEST_CASE("the switch for all, of an interface and of hosts each turn the gateway off",
-          "[ipc][sip_switch][AC-24]") {
+          "[ipc][alg_switch][AC-24]") {
   struct Case {
     const char* what;
     std::vector<SwitchChange> changes;
@@ -90,7 +90,7 @@ TEST_CASE("the switch for all, of an interface and of hosts each turn the gatewa
 }
 
 TEST_CASE("a rule that says nothing new is not kept, and there are so many at most",
-          "[ipc][sip_switch][AC-24]") {
+          "[ipc][alg_switch][AC-24]") {
   CHECK(after({hosts("10.0.0.1/32", true)}).rules().empty());
   CHECK(after({hosts("10.0.0.1/32", false), hosts("10.0.0.1/32", true)}) == AlgSwitch{});
   AlgSwitch sip;
@@ -106,7 +106,7 @@ TEST_CASE("a rule that says nothing new is not kept, and there are so many at mo
   CHECK(sip.after({.scope = SwitchScope::all, .on = false}));
 }
 
-TEST_CASE("the longest prefix counts, whatever was said in whatever order", "[ipc][sip_switch][AC-24]") {
+TEST_CASE("the longest prefix counts, whatever was said in whatever order", "[ipc][alg_switch][AC-24]") {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937_64 random(seed);

@@ -77,7 +77,7 @@ struct Scene {
 
 }  // namespace
 
-TEST_CASE("the configuration says for whom SIP is read", "[dataplane][sip_switch][AC-24][rfc4787-req10a]") {
+TEST_CASE("the configuration says for whom SIP is read", "[dataplane][alg_switch][AC-24][rfc4787-req10a]") {
   struct Case {
     const char* what;
     void (*change)(config::Config& config, nat::Ipv4Address phone);
@@ -117,7 +117,7 @@ TEST_CASE("the configuration says for whom SIP is read", "[dataplane][sip_switch
   }
 }
 
-TEST_CASE("what is not read passes whatever it is, in fragments too", "[dataplane][sip_switch][AC-24]") {
+TEST_CASE("what is not read passes whatever it is, in fragments too", "[dataplane][alg_switch][AC-24]") {
   auto config = lab_config();
   config.sip.enabled = false;
   Scene scene(config);
@@ -136,7 +136,7 @@ TEST_CASE("what is not read passes whatever it is, in fragments too", "[dataplan
 }
 
 TEST_CASE("the switch is turned at run time for all workers, and calls that live are seen through",
-          "[dataplane][sip_switch][AC-24]") {
+          "[dataplane][alg_switch][AC-24]") {
   auto config = lab_config(2);
   Scene scene(config);
   const Endpoint phone{scene.lab.host_of(0), Be16{5060}};
@@ -180,7 +180,7 @@ TEST_CASE("the switch is turned at run time for all workers, and calls that live
 }
 
 TEST_CASE("while the gateway is off, a message of no call that lives leaves no trace",
-          "[dataplane][sip_switch][AC-24]") {
+          "[dataplane][alg_switch][AC-24]") {
   Scene scene(lab_config(2));
   auto& lab = scene.lab;
   const Endpoint phone{lab.host_of(0), Be16{5060}};
@@ -220,7 +220,7 @@ TEST_CASE("while the gateway is off, a message of no call that lives leaves no t
 }
 
 TEST_CASE("a change that was not prepared, or is not the last one, is not taken",
-          "[dataplane][sip_switch][AC-24]") {
+          "[dataplane][alg_switch][AC-24]") {
   Scene scene;
   const ipc::SwitchChange off{.scope = ipc::SwitchScope::all, .on = false};
   const auto card = [] { return PolicyTalk::card(); };

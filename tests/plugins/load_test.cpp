@@ -108,7 +108,7 @@ TEST_CASE("a plug-in that breaks a rule is refused with what is wrong", "[plugin
       Row{"wrong_major", "is built for version 2.0 of the interface, and this is 1.0"},
       Row{"small_size", "its pinhole_plugin has 87 bytes, and version 1.0 has 88"},
       Row{"no_name", "its name is none"}, Row{"bad_name", "its name is none"},
-      Row{"name_of_sip", "there is a gateway named \"sip\" already"}, Row{"no_version", "has no version"},
+      Row{"name_of_sip", "its name, \"sip\", is one of Pinhole's own"}, Row{"no_version", "has no version"},
       Row{"no_claims", "claims 0 ports, and 1 to 16 are allowed"},
       Row{"many_claims", "claims 17 ports, and 1 to 16 are allowed"},
       Row{"claim_of_icmp", "claims port 8 of protocol 1, which is neither a TCP nor a UDP port"},
