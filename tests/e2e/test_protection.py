@@ -192,6 +192,48 @@ class Protection(unittest.TestCase):
                       to=f"sip:{PINHOLE}", from_tag="f")
         return server.receive(0.5) is not None
 
+    def test_established(self):
+        """protection: an operator's ban holds at once for a flow that is established; who is lifted or allowed comes back"""
+        with Lab(2) as lab:
+            lab.start()
+            with lab.inside.socket(address=INSIDE, port=7000) as host, \
+                    lab.outside.socket(address=ATTACKER, port=9000) as peer:
+                host.sendto(b"first", (ATTACKER, 9000))
+                _, external = peer.recvfrom(100)
+
+                def comes_in():
+                    word = str(time.monotonic_ns()).encode()
+                    peer.sendto(word, external)
+                    host.settimeout(0.3)
+                    try:
+                        while host.recvfrom(100)[0] != word:
+                            pass
+                    except TimeoutError:
+                        return False
+                    return True
+
+                def is_kept_out():
+                    wait_for("the ban to hold", lambda: not comes_in(), 5)
+                    host.sendto(b"more", (ATTACKER, 9000))
+                    self.assertEqual(peer.recvfrom(100), (b"more", external), "inside may send to whom it likes")
+                    self.assertFalse(comes_in())
+
+                def comes_back():
+                    express = lab.counters()["express"]
+                    wait_for("the flow to come back", comes_in, 5)
+                    self.assertTrue(all(comes_in() for _ in range(10)))
+                    self.assertGreaterEqual(lab.counters()["express"] - express, 10)
+
+                comes_back()
+                for forgive in (("ban", "lift"), ("allow", "add")):
+                    lab.ctl("ban", "add", ATTACKER, "--seconds", 600)
+                    is_kept_out()
+                    lab.ctl(*forgive, ATTACKER)
+                    comes_back()
+                lab.ctl("allow", "remove", ATTACKER)
+                is_kept_out()
+                self.assertGreaterEqual(lab.counters()["drop_banned"], 6)
+
     def test_limits(self):
         """protection: what a stranger sends over his limit is dropped, told and counted; others notice nothing"""
         few = {"limits": {"sources": {"unknown": {"per_s": 5, "burst": 20}}, "warn_percent": 50}}
