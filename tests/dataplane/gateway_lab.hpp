@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -12,7 +13,12 @@
 
 #include "alg/plugin.h"
 #include "dataplane/gateway/gateway.hpp"
+#include "dataplane/ipc/event.hpp"
+#include "tests/dataplane/sip_scene.hpp"
+#include "tests/dataplane/tcp_talk.hpp"
 #include "tests/support/pipeline_lab.hpp"
+
+#include <rte_ring_elem.h>
 
 namespace pinhole::test {
 
@@ -40,6 +46,9 @@ class TestGateway {
             .file = {}};
   }
 
+  static nat::Endpoint endpoint_of(const pinhole_endpoint& plain) {
+    return {nat::Ipv4Address::from_host(plain.address), nat::Be16{plain.port}};
+  }
   /// A text of the message that is replaced by another.
   static int replace(pinhole_context* context, const pinhole_message& message, std::string_view from,
                      std::string_view to) {
@@ -93,6 +102,99 @@ class TestGateway {
                                         .inspect = inspect};
     return kPlugin;
   }
+};
+
+/// A client inside, a server outside, and the gateway between them.
+class GatewayScene {
+ public:
+  static constexpr unsigned kInside = PipelineLab::kInside;
+  static constexpr unsigned kOutside = PipelineLab::kOutside;
+
+  explicit GatewayScene(const config::Config& config = lab_config(),
+                        const std::function<void(dataplane::GatewaySpec&)>& change = {})
+      : specs_(specs(change)), lab(config, specs_) {
+    lab.add_neighbor(kOutside, address("203.0.113.254"));
+    client = {lab.host_of(0), nat::Be16{40000}};
+  }
+
+  // What leaves when a datagram comes.
+
+  std::vector<SentText> out(const std::string& text) {
+    return pass(kInside, {.source = client, .destination = server}, text);
+  }
+  std::vector<SentText> in(const std::string& text) {
+    return pass(kOutside, {.source = server, .destination = lab.mapping(nat::Protocol::udp, client).external},
+                text);
+  }
+  std::vector<SentText> datagram(unsigned interface, nat::Endpoint from, nat::Endpoint to,
+                                 const std::string& text = "data") {
+    return pass(interface, {.source = from, .destination = to}, text);
+  }
+  /// Whether the first segment of a connection passes.
+  bool knock(unsigned interface, nat::Endpoint from, nat::Endpoint to) {
+    FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = from, .destination = to};
+    spec.tcp_flags = nat::TcpHeader::kSyn;
+    spec.payload.clear();
+    for (const auto& sent : lab.send(interface, spec)) {
+      if (sent.frame[23] == std::byte{nat::kIpProtocolTcp}) return true;
+    }
+    return false;
+  }
+
+  [[nodiscard]] TcpTalk connect() {
+    return {lab,
+            {.interface = kInside, .self = client, .peer = tcp_server},
+            {.interface = kOutside, .self = tcp_server}};
+  }
+  /// A connection from the server to a port that stands for one of the client.
+  [[nodiscard]] TcpTalk connect_back(std::uint16_t from, nat::Endpoint to, std::uint16_t port) {
+    return {lab,
+            {.interface = kOutside, .self = {server.address, nat::Be16{from}}, .peer = to},
+            {.interface = kInside, .self = {client.address, nat::Be16{port}}}};
+  }
+
+  [[nodiscard]] ipc::GatewayStats& stats() {
+    return lab.context(0).gateways.of(dataplane::kFirstGateway).stats();
+  }
+  [[nodiscard]] std::uint64_t count(ipc::GatewayCounter counter) { return stats().host.read(counter); }
+  [[nodiscard]] std::uint64_t count(dataplane::WorkerCounter counter) const { return lab.count(counter); }
+  [[nodiscard]] std::uint64_t own(std::size_t counter) { return stats().own.at(counter).load(); }
+  /// What control hears of gateways.
+  [[nodiscard]] static std::vector<ipc::GatewayEvent> events() {
+    std::vector<ipc::GatewayEvent> all;
+    ipc::Event event;
+    while (rte_ring_dequeue_elem(rte_ring_lookup("pinhole_event_0"), &event, sizeof event) == 0) {
+      if (event.type == ipc::EventType::gateway) all.push_back(event.gateway);
+    }
+    return all;
+  }
+
+ private:
+  static std::array<dataplane::GatewaySpec, 1> specs(
+      const std::function<void(dataplane::GatewaySpec&)>& change) {
+    auto spec = TestGateway::spec();
+    if (change) change(spec);
+    return {spec};
+  }
+  std::vector<SentText> pass(unsigned interface, FrameSpec spec, const std::string& text) {
+    spec.payload.resize(text.size());
+    std::memcpy(spec.payload.data(), text.data(), text.size());
+    lab.receive(interface, spec);
+    std::vector<SentText> texts;
+    for (const auto& sent : lab.run()) {
+      if (sent.frame[23] == std::byte{nat::kIpProtocolUdp}) texts.push_back(SentText::of(sent));
+    }
+    return texts;
+  }
+
+  std::array<dataplane::GatewaySpec, 1> specs_;
+
+ public:
+  PipelineLab lab;
+  nat::Endpoint client;
+  nat::Endpoint server = endpoint("198.51.100.7", TestGateway::kUdpPort);
+  nat::Endpoint tcp_server = endpoint("198.51.100.7", TestGateway::kTcpPort);
+  nat::Endpoint stranger = endpoint("198.51.100.66", 20);
 };
 
 }  // namespace pinhole::test

@@ -2,13 +2,14 @@
 // A gateway through the whole pipeline: what it is shown, what becomes of what it says, and its faults.
 #include <catch2/catch.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "tests/dataplane/gateway_lab.hpp"
-#include "tests/dataplane/sip_scene.hpp"
-#include "tests/dataplane/tcp_talk.hpp"
+#include "tests/support/policy_talk.hpp"
 
 using namespace pinhole;
 using namespace pinhole::test;
@@ -18,57 +19,9 @@ using nat::Protocol;
 
 namespace {
 
+using Scene = GatewayScene;
 constexpr unsigned kInside = PipelineLab::kInside;
 constexpr unsigned kOutside = PipelineLab::kOutside;
-
-/// A client inside, a server outside, and the gateway between them.
-class Scene {
- public:
-  explicit Scene(std::uint32_t max_faults = 8, std::uint32_t budget_us = 100'000) {
-    specs_[0].max_faults = max_faults;
-    specs_[0].budget_us = budget_us;
-    lab.add_neighbor(kOutside, address("203.0.113.254"));
-    client = {lab.host_of(0), nat::Be16{40000}};
-  }
-
-  std::vector<SentText> out(const std::string& text) {
-    return pass(kInside, {.source = client, .destination = server}, text);
-  }
-  std::vector<SentText> in(const std::string& text) {
-    return pass(kOutside, {.source = server, .destination = lab.mapping(Protocol::udp, client).external},
-                text);
-  }
-  [[nodiscard]] std::uint64_t count(GatewayCounter counter) {
-    return lab.context(0).gateways.of(dataplane::kFirstGateway).stats().host.read(counter);
-  }
-  [[nodiscard]] std::uint64_t own(std::size_t counter) {
-    return lab.context(0).gateways.of(dataplane::kFirstGateway).stats().own[counter].load();
-  }
-  [[nodiscard]] TcpTalk connect() {
-    return {lab,
-            {.interface = kInside, .self = client, .peer = tcp_server},
-            {.interface = kOutside, .self = tcp_server}};
-  }
-
- private:
-  std::array<dataplane::GatewaySpec, 1> specs_ = {TestGateway::spec()};
-
- public:
-  PipelineLab lab{lab_config(), specs_};
-  Endpoint client;
-  Endpoint server = endpoint("198.51.100.7", TestGateway::kUdpPort);
-  Endpoint tcp_server = endpoint("198.51.100.7", TestGateway::kTcpPort);
-
- private:
-  std::vector<SentText> pass(unsigned interface, FrameSpec spec, const std::string& text) {
-    spec.payload.resize(text.size());
-    std::memcpy(spec.payload.data(), text.data(), text.size());
-    lab.receive(interface, spec);
-    std::vector<SentText> texts;
-    for (const auto& sent : lab.run()) texts.push_back(SentText::of(sent));
-    return texts;
-  }
-};
 
 }  // namespace
 
@@ -127,4 +80,427 @@ TEST_CASE("a worker's gateways end with it", "[dataplane][gateway]") {
     CHECK(TestGateway::states == 1);
   }
   CHECK(TestGateway::states == 0);
+}
+
+TEST_CASE("a line that is dropped is taken out of its connection, and the next one goes on",
+          "[dataplane][gateway]") {
+  Scene scene;
+  TestGateway::read = [](pinhole_context*, const pinhole_message& message) {
+    return std::string_view{message.bytes, message.length}.starts_with("bad") ? PINHOLE_DROP
+                                                                              : PINHOLE_FORWARD;
+  };
+  auto talk = scene.connect();
+  talk.tell(talk.caller, "one\r\nbad\r\ntwo\r\n");
+  talk.tell(talk.caller, "bad\r\n");
+  talk.tell(talk.called, "answer\r\n");
+  talk.tell(talk.caller, "three\r\n");
+  CHECK(talk.called.heard == "one\r\ntwo\r\nthree\r\n");
+  CHECK(talk.caller.heard == "answer\r\n");
+  CHECK(talk.caller.acknowledged == talk.caller.next);
+  CHECK(scene.count(GatewayCounter::dropped) == 2);
+  CHECK(scene.lab.dropped(nat::DropReason::drop_gateway) == 2);
+}
+
+TEST_CASE("a datagram that is dropped goes nowhere", "[dataplane][gateway]") {
+  Scene scene;
+  TestGateway::read = [](pinhole_context*, const pinhole_message&) { return PINHOLE_DROP; };
+  CHECK(scene.out("one").empty());
+  CHECK(scene.lab.dropped(nat::DropReason::drop_gateway) == 1);
+  CHECK(scene.lab.buffers_in_use() == 0);
+}
+
+TEST_CASE("a connection that is left alone passes from there, with its numbers translated",
+          "[dataplane][gateway]") {
+  for (const bool shifted : {false, true}) {
+    DYNAMIC_SECTION((shifted ? "its numbers are shifted" : "its numbers are as they came")) {
+      Scene scene;
+      TestGateway::read = [=](pinhole_context* context, const pinhole_message& message) {
+        if (shifted) TestGateway::replace(context, message, "name", "long name");
+        return message.from == PINHOLE_OUTSIDE ? PINHOLE_LEAVE : PINHOLE_FORWARD;
+      };
+      auto talk = scene.connect();
+      talk.tell(talk.caller, "AUTH name\r\nhalf a li");
+      talk.tell(talk.called, "234 go on\r\n\x16\x03name");
+      talk.tell(talk.caller, "ne name");
+      talk.tell(talk.called, "name again\r\n");
+      CHECK(talk.called.heard ==
+            (shifted ? "AUTH long name\r\nhalf a line name" : "AUTH name\r\nhalf a line name"));
+      CHECK(talk.caller.heard == "234 go on\r\n\x16\x03namename again\r\n");
+      CHECK(TestGateway::shown.size() == 2);
+      CHECK(scene.lab.context(0).streams.size() == (shifted ? 1U : 0U));
+      talk.close();
+      CHECK(talk.called.saw_fin);
+      CHECK(scene.lab.drops().empty());
+    }
+  }
+}
+
+TEST_CASE("a line that is too long is another protocol, and its connection passes", "[dataplane][gateway]") {
+  Scene scene;
+  TestGateway::read = [](pinhole_context* context, const pinhole_message& message) {
+    TestGateway::replace(context, message, "name", "long name");
+    return PINHOLE_FORWARD;
+  };
+  auto talk = scene.connect();
+  std::string line(4095, 'x');
+  for (std::size_t at = 0; at < line.size(); at += 1000) talk.tell(talk.caller, line.substr(at, 1000));
+  talk.tell(talk.caller, "\n");
+  CHECK(TestGateway::shown == std::vector{line + "\n"});
+  std::string rest(5000, 'y');
+  for (std::size_t at = 0; at < rest.size(); at += 1000) talk.tell(talk.caller, rest.substr(at, 1000));
+  talk.tell(talk.caller, "name\n");
+  CHECK(talk.called.heard == line + "\n" + rest + "name\n");
+  CHECK(TestGateway::shown.size() == 1);
+}
+
+TEST_CASE("a connection to another port of a host whose own port is claimed is not the gateway's",
+          "[dataplane][gateway]") {
+  Scene scene;
+  scene.client.port = nat::Be16{TestGateway::kTcpPort};
+  scene.tcp_server.port = nat::Be16{80};
+  auto talk = scene.connect();
+  talk.tell(talk.caller, "GET /\r\n");
+  CHECK(talk.called.heard == "GET /\r\n");
+  CHECK(TestGateway::shown.empty());
+  CHECK(scene.count(dataplane::WorkerCounter::gateway_flow_live) == 0);
+}
+
+TEST_CASE("a server inside is known by its own port, behind whatever port it is forwarded",
+          "[dataplane][gateway]") {
+  auto config = lab_config();
+  const Endpoint external = endpoint("203.0.113.1", 9999);
+  const Endpoint inside = endpoint("10.0.0.77", TestGateway::kTcpPort);
+  config.nat.forwards = {{Protocol::tcp, external, inside}};
+  Scene scene(config);
+  scene.lab.add_neighbor(kInside, inside.address);
+  TestGateway::read = [&](pinhole_context* context, const pinhole_message& message) {
+    CHECK(message.server == PINHOLE_INSIDE);
+    CHECK(TestGateway::endpoint_of(message.external) == external);
+    TestGateway::replace(context, message, "inside", "outside");
+    return PINHOLE_FORWARD;
+  };
+  TcpTalk talk(scene.lab, {.interface = kOutside, .self = endpoint("198.51.100.9", 3000), .peer = external},
+               {.interface = kInside, .self = inside});
+  REQUIRE(talk.open);
+  talk.tell(talk.called, "220 inside\r\n");
+  talk.tell(talk.caller, "hello\r\n");
+  CHECK(talk.caller.heard == "220 outside\r\n");
+  CHECK(TestGateway::shown.size() == 2);
+}
+
+TEST_CASE(
+    "while a gateway is switched off nothing of it is read; connections go on, and new ones are read later",
+    "[dataplane][gateway][AC-24]") {
+  Scene scene;
+  TestGateway::read = [](pinhole_context* context, const pinhole_message& message) {
+    TestGateway::replace(context, message, "name", "long name");
+    return PINHOLE_FORWARD;
+  };
+  auto talk = scene.connect();
+  talk.tell(talk.caller, "name\r\n");
+  CHECK(scene.out("name").at(0).text == "long name");
+  PolicyTalk policy(scene.lab);
+  const auto turn = [&](bool on) {
+    policy.put([&](ipc::PolicyImage& image) {
+      auto& each = image.switches[ipc::switch_of(0)];
+      each = each.after({.scope = ipc::SwitchScope::all, .on = on}).value();
+    });
+  };
+  turn(false);
+  talk.tell(talk.caller, "name\r\n");
+  talk.tell(talk.called, "name\r\n");
+  CHECK(talk.called.heard == "long name\r\nname\r\n");
+  CHECK(talk.caller.heard == "name\r\n");
+  CHECK(scene.out("name").at(0).text == "name");
+  CHECK(scene.count(GatewayCounter::switched_off) > 0);
+  const auto shown = TestGateway::shown.size();
+  turn(true);
+  CHECK(scene.out("name").at(0).text == "long name");
+  scene.client.port = nat::Be16{40001};
+  auto other = scene.connect();
+  other.tell(other.caller, "name\r\n");
+  CHECK(other.called.heard == "long name\r\n");
+  CHECK(TestGateway::shown.size() == shown + 2);
+}
+
+TEST_CASE("a message in fragments is shown whole, and one that outgrows the MTU goes on in fragments",
+          "[dataplane][gateway]") {
+  Scene scene;
+  TestGateway::read = [](pinhole_context* context, const pinhole_message& message) {
+    TestGateway::replace(context, message, "name", std::string(1000, 'n'));
+    return PINHOLE_FORWARD;
+  };
+  const auto send = [&](const std::string& text, bool in_pieces) {
+    FrameSpec spec{.source = scene.client, .destination = scene.server};
+    spec.payload.resize(text.size());
+    std::memcpy(spec.payload.data(), text.data(), text.size());
+    auto frame = make_frame(spec);
+    const auto own = scene.lab.own_mac(kInside);
+    std::memcpy(frame.data(), own.bytes.data(), own.bytes.size());
+    if (in_pieces) {
+      for (const auto& piece : cut(frame, {800})) scene.lab.receive_frame(kInside, piece);
+    } else {
+      scene.lab.receive_frame(kInside, frame);
+    }
+    std::string payload;
+    auto sent = scene.lab.run();
+    for (const auto& each : sent)
+      payload.append(reinterpret_cast<const char*>(each.frame.data()) + 34, each.frame.size() - 34);
+    CHECK(sent.size() > 1);
+    return payload.substr(8);
+  };
+  const std::string rest(1200, 'x');
+  CHECK(send("name " + rest, false) == std::string(1000, 'n') + " " + rest);
+  CHECK(send("name " + rest, true) == std::string(1000, 'n') + " " + rest);
+  CHECK(send("none " + rest, true) == "none " + rest);
+  CHECK(TestGateway::shown.size() == 3);
+  CHECK(scene.lab.buffers_in_use() == 0);
+  CHECK(scene.lab.drops().empty());
+}
+
+TEST_CASE("ports are reserved alone and as an even port and the next one, the same when asked again",
+          "[dataplane][gateway]") {
+  Scene scene;
+  struct Row {
+    std::uint8_t protocol;
+    std::uint16_t port;
+    unsigned count;
+    int answer;
+  };
+  const Row rows[] = {{PINHOLE_UDP, 5000, 1, PINHOLE_OK},      {PINHOLE_TCP, 5000, 1, PINHOLE_OK},
+                      {PINHOLE_UDP, 5002, 2, PINHOLE_OK},      {PINHOLE_TCP, 5002, 2, PINHOLE_OK},
+                      {PINHOLE_TCP, 5002, 1, PINHOLE_OK},      {PINHOLE_UDP, 5003, 1, PINHOLE_OK},
+                      {PINHOLE_UDP, 0, 1, PINHOLE_REFUSED},    {PINHOLE_TCP, 1023, 1, PINHOLE_REFUSED},
+                      {PINHOLE_UDP, 65535, 2, PINHOLE_REFUSED}};
+  for (const auto& row : rows) {
+    CAPTURE(int{row.protocol}, row.port, row.count);
+    for (int again = 0; again < 2; ++again) {
+      pinhole_endpoint external{};
+      int answer = PINHOLE_FAULT;
+      TestGateway::read = [&](pinhole_context* context, const pinhole_message&) {
+        answer = TestGateway::host->reserve(context, row.protocol, row.port, row.count, &external);
+        return PINHOLE_FORWARD;
+      };
+      CHECK(scene.out("reserve").size() == 1);
+      CHECK(answer == row.answer);
+      if (answer != PINHOLE_OK) continue;
+      const auto protocol = row.protocol == PINHOLE_TCP ? Protocol::tcp : Protocol::udp;
+      for (unsigned i = 0; i < row.count; ++i) {
+        const Endpoint inside{scene.client.address, nat::Be16{static_cast<std::uint16_t>(row.port + i)}};
+        const auto& mapping = scene.lab.mapping(protocol, inside);
+        CHECK(mapping.external.port.host() == external.port + i);
+        CHECK(mapping.external.address.host() == external.address);
+        CHECK_FALSE(scene.knock(kOutside, {scene.server.address, nat::Be16{20}}, mapping.external));
+        CHECK(scene.datagram(kOutside, scene.server, mapping.external).empty());
+      }
+      CHECK((row.count == 1 || external.port % 2 == 0));
+    }
+  }
+}
+
+TEST_CASE("what a message asked for is taken back when it does not go on", "[dataplane][gateway]") {
+  for (const int answer : {PINHOLE_DROP, 77}) {
+    Scene scene;
+    const auto ask = [&](int what) {
+      TestGateway::read = [=](pinhole_context* context, const pinhole_message& message) {
+        pinhole_endpoint external{};
+        CHECK(TestGateway::host->reserve(context, PINHOLE_UDP, 6000, 2, &external) == PINHOLE_OK);
+        const auto wanted =
+            TestGateway::expectation(message, PINHOLE_TCP, PINHOLE_OUTSIDE, PINHOLE_ONCE, 7000, 0, 30);
+        CHECK(TestGateway::host->expect(context, &wanted) == PINHOLE_OK);
+        CHECK(TestGateway::replace(context, message, "name", "other") == PINHOLE_OK);
+        return what;
+      };
+      return scene.out("name");
+    };
+    const auto live = [&] { return scene.lab.count(nat::Counter::mapping_live); };
+    const auto out = ask(answer);
+    CHECK(out.size() == (answer == PINHOLE_DROP ? 0 : 1));
+    if (!out.empty()) CHECK(out[0].text == "name");
+    CHECK(live() == 1);
+    CHECK(scene.count(dataplane::WorkerCounter::expectation_made) == 0);
+    CHECK(scene.lab.count(nat::Counter::port_in_use) == 1);
+    CHECK(ask(PINHOLE_FORWARD).at(0).text == "other");
+    CHECK(live() == 4);
+    CHECK(scene.count(dataplane::WorkerCounter::expectation_made) == 1);
+  }
+}
+
+TEST_CASE("what is not between the message's inside host and somebody outside is refused",
+          "[dataplane][gateway]") {
+  Scene scene;
+  struct Row {
+    const char* what;
+    void (*change)(pinhole_expectation&);
+    int answer;
+  };
+  const Row rows[] = {
+      {"as it should be", [](pinhole_expectation&) {}, PINHOLE_OK},
+      {"another host inside", [](pinhole_expectation& e) { ++e.inside.address; }, PINHOLE_REFUSED},
+      {"a port below 1024", [](pinhole_expectation& e) { e.inside.port = 1023; }, PINHOLE_REFUSED},
+      {"no port", [](pinhole_expectation& e) { e.inside.port = 0; }, PINHOLE_REFUSED},
+      {"a remote inside", [](pinhole_expectation& e) { e.remote.address = 0x0a000077; }, PINHOLE_REFUSED},
+      {"no remote", [](pinhole_expectation& e) { e.remote.address = 0; }, PINHOLE_REFUSED},
+      {"a loopback remote", [](pinhole_expectation& e) { e.remote.address = 0x7f000001; }, PINHOLE_REFUSED},
+      {"no time", [](pinhole_expectation& e) { e.seconds = 0; }, PINHOLE_FAULT},
+      {"too long", [](pinhole_expectation& e) { e.seconds = 3601; }, PINHOLE_FAULT},
+      {"ICMP", [](pinhole_expectation& e) { e.protocol = 1; }, PINHOLE_FAULT},
+      {"from nowhere", [](pinhole_expectation& e) { e.from = 2; }, PINHOLE_FAULT},
+      {"an unknown flag", [](pinhole_expectation& e) { e.flags = 4; }, PINHOLE_FAULT},
+      {"too small", [](pinhole_expectation& e) { e.size = 8; }, PINHOLE_FAULT},
+  };
+  for (const auto& row : rows) {
+    INFO(row.what);
+    int answer = 1;
+    TestGateway::read = [&](pinhole_context* context, const pinhole_message& message) {
+      auto wanted =
+          TestGateway::expectation(message, PINHOLE_TCP, PINHOLE_OUTSIDE, PINHOLE_ONCE, 7000, 0, 30);
+      row.change(wanted);
+      answer = TestGateway::host->expect(context, &wanted);
+      return PINHOLE_FORWARD;
+    };
+    CHECK(scene.out("name").size() == 1);
+    CHECK(answer == row.answer);
+  }
+  CHECK(scene.count(dataplane::WorkerCounter::expectation_made) == 1);
+}
+
+TEST_CASE("a gateway that breaks rules has not looked at the message, and is switched off when that goes on",
+          "[dataplane][gateway][faults]") {
+  struct Row {
+    const char* what;
+    TestGateway::Read read;
+    GatewayCounter counter;
+  };
+  const auto* const& host = TestGateway::host;
+  const auto burns = [](pinhole_context*, const pinhole_message&) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(60);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    return PINHOLE_FORWARD;
+  };
+  const std::vector<Row> rows = {
+      {"an edit past the end",
+       [&](pinhole_context* c, const pinhole_message& m) {
+         CHECK(TestGateway::replace(c, m, "na", "xx") == PINHOLE_OK);
+         CHECK(host->replace(c, m.length - 1, 2, "x", 1) == PINHOLE_FAULT);
+         return PINHOLE_FORWARD;
+       },
+       GatewayCounter::fault_argument},
+      {"an edit far behind",
+       [&](pinhole_context* c, const pinhole_message&) {
+         CHECK(host->replace(c, SIZE_MAX, 1, "x", 1) == PINHOLE_FAULT);
+         CHECK(host->replace(c, 1, SIZE_MAX, "x", 1) == PINHOLE_FAULT);
+         return PINHOLE_FORWARD;
+       },
+       GatewayCounter::fault_argument},
+      {"an edit over another",
+       [&](pinhole_context* c, const pinhole_message&) {
+         CHECK(host->replace(c, 0, 3, "x", 1) == PINHOLE_OK);
+         CHECK(host->replace(c, 2, 1, "y", 1) == PINHOLE_FAULT);
+         return PINHOLE_FORWARD;
+       },
+       GatewayCounter::fault_argument},
+      {"no text",
+       [&](pinhole_context* c, const pinhole_message&) {
+         CHECK(host->replace(c, 0, 0, nullptr, 3) == PINHOLE_FAULT);
+         return PINHOLE_FORWARD;
+       },
+       GatewayCounter::fault_argument},
+      {"a counter that there is not",
+       [&](pinhole_context* c, const pinhole_message&) {
+         CHECK(host->count(c, 2, 1) == PINHOLE_FAULT);
+         return PINHOLE_FORWARD;
+       },
+       GatewayCounter::fault_argument},
+      {"nowhere to put an endpoint",
+       [&](pinhole_context* c, const pinhole_message&) {
+         CHECK(host->reserve(c, PINHOLE_UDP, 5000, 1, nullptr) == PINHOLE_FAULT);
+         return PINHOLE_FORWARD;
+       },
+       GatewayCounter::fault_argument},
+      {"three ports",
+       [&](pinhole_context* c, const pinhole_message&) {
+         pinhole_endpoint external{};
+         CHECK(host->reserve(c, PINHOLE_UDP, 5000, 3, &external) == PINHOLE_FAULT);
+         return PINHOLE_FORWARD;
+       },
+       GatewayCounter::fault_argument},
+      {"an unknown answer", [](pinhole_context*, const pinhole_message&) { return 3; },
+       GatewayCounter::fault_verdict},
+      {"a call that lasts too long", burns, GatewayCounter::fault_budget},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.what) {
+      auto change = [](dataplane::GatewaySpec& spec) {
+        spec.max_faults = 3;
+        spec.budget_us = 30'000;
+      };
+      Scene scene(lab_config(), change);
+      auto talk = scene.connect();
+      TestGateway::read = row.read;
+      CHECK(Scene::events().empty());
+      CHECK(scene.out("name one").at(0).text == "name one");
+      talk.tell(talk.caller, "name two\r\n");
+      CHECK(talk.called.heard == "name two\r\n");
+      CHECK(scene.count(row.counter) == 2);
+      CHECK(scene.count(GatewayCounter::stopped) == 0);
+      CHECK(Scene::events().empty());
+      CHECK(scene.in("name three").at(0).text == "name three");
+      CHECK(scene.count(GatewayCounter::stopped) == 1);
+      const auto events = Scene::events();
+      REQUIRE(events.size() == 1);
+      CHECK(events[0].news == ipc::GatewayNews::stopped);
+      CHECK(events[0].inside == scene.client);
+      CHECK_FALSE(events[0].text.view().empty());
+      // From here on it is not called, and traffic goes on.
+      const auto shown = TestGateway::shown.size();
+      CHECK(scene.out("name four").size() == 1);
+      talk.tell(talk.called, "name five\r\n");
+      talk.tell(talk.caller, "name six\r\n");
+      talk.close();
+      CHECK(talk.called.heard == "name two\r\nname six\r\n");
+      CHECK(talk.caller.heard == "name five\r\n");
+      CHECK(talk.called.saw_fin);
+      CHECK(TestGateway::shown.size() == shown);
+      CHECK(scene.count(row.counter) == 3);
+      CHECK(scene.lab.drops().empty());
+      CHECK(scene.lab.buffers_in_use() == 0);
+    }
+  }
+}
+
+TEST_CASE("too many edits, and too much text, are no fault", "[dataplane][gateway][faults]") {
+  Scene scene;
+  TestGateway::read = [](pinhole_context* context, const pinhole_message& message) {
+    const std::string text(4097, 'x');
+    CHECK(TestGateway::host->replace(context, 0, 0, text.data(), text.size()) == PINHOLE_FULL);
+    int answer = PINHOLE_OK;
+    for (std::size_t at = 0; at < message.length && answer == PINHOLE_OK; ++at)
+      answer = TestGateway::host->replace(context, at, 1, "y", 1);
+    CHECK(answer == PINHOLE_FULL);
+    return PINHOLE_FORWARD;
+  };
+  CHECK(scene.out(std::string(200, 'x')).at(0).text == std::string(128, 'y') + std::string(72, 'x'));
+  CHECK(ipc::faults(scene.stats()) == 0);
+}
+
+TEST_CASE("a gateway has its lines written, but not more of them than a few a second",
+          "[dataplane][gateway]") {
+  Scene scene;
+  int said = 0;
+  TestGateway::read = [&](pinhole_context* context, const pinhole_message&) {
+    const std::string text(200, 'e');
+    if (TestGateway::host->event(context, text.data(), text.size()) == PINHOLE_OK) ++said;
+    return PINHOLE_FORWARD;
+  };
+  for (int i = 0; i < 80; ++i) scene.out("say");
+  const auto events = Scene::events();
+  CHECK(events.size() == static_cast<std::size_t>(said));
+  CHECK(said >= 50);
+  CHECK(said < 80);
+  CHECK(events.at(0).text.view() == std::string(PINHOLE_MAX_EVENT, 'e'));
+  CHECK(events.at(0).news == ipc::GatewayNews::said);
+  CHECK(events.at(0).remote == scene.server);
+  CHECK(scene.count(GatewayCounter::event_lost) == static_cast<std::uint64_t>(80 - said));
 }
