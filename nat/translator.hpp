@@ -269,6 +269,9 @@ class Translator {
   /// create_pair() has it
   [[nodiscard]] CreatedPair create_expected(Protocol protocol, Endpoint first, unsigned count, Tick now,
                                             Realm realm) noexcept;
+  /// From now on nothing begins from outside through a mapping but what a gateway expects. What the
+  /// configuration describes, and what SIP has opened, stays as it is.
+  void make_strict(MappingIndex index) noexcept;
   /// How long a mapping may be idle as it is now.
   [[nodiscard]] Tick timeout_of(MappingIndex index) const noexcept {
     return timeouts_[table_[index].timeout_class];

@@ -48,19 +48,24 @@ CreatedPair Translator::create_expected(Protocol protocol, Endpoint first, unsig
   for (std::size_t i = 0; i < count; ++i) {
     if (!media[i].is_new) continue;
     Mapping& mapping = table_[media[i].index];
-    // What a rule says of an endpoint a gateway does not change.
     const auto rule = statics(realm).external_of(protocol, inside[i]);
-    if (rule && rule->direction != StaticDirection::out) {
-      mapping.filter = Filter::endpoint_independent;
-      if (rule->direction == StaticDirection::in) mapping.flags |= MappingFlags::kRegular;
-    } else {
-      mapping.filter = Filter::expected;
-      if (protocol == Protocol::udp) mapping.flags |= MappingFlags::kRefreshIn;
-    }
+    if (rule && rule->direction != StaticDirection::out) mapping.filter = Filter::endpoint_independent;
+    if (rule && rule->direction == StaticDirection::in) mapping.flags |= MappingFlags::kRegular;
+    make_strict(media[i].index);
+    if (protocol == Protocol::udp && mapping.filter == Filter::expected)
+      mapping.flags |= MappingFlags::kRefreshIn;
     start(media[i].index);
     record(RecordType::mapping_created, mapping);
   }
   return {.rtp = media.front().index, .rtcp = media.back().index};
+}
+
+void Translator::make_strict(MappingIndex index) noexcept {
+  Mapping& mapping = table_[index];
+  constexpr std::uint8_t kOthers = MappingFlags::kStatic | MappingFlags::kPinhole | MappingFlags::kSip;
+  const auto rule = statics(mapping.realm).external_of(mapping.protocol, mapping.inside);
+  if ((mapping.flags & kOthers) != 0 || (rule && rule->direction != StaticDirection::out)) return;
+  mapping.filter = Filter::expected;
 }
 
 /// What there is not yet of each side is made, all or nothing; it is to be started.

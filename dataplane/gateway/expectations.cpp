@@ -15,7 +15,7 @@ using nat::MappingFlags;
 using nat::Protocol;
 using nat::TcpState;
 
-constexpr std::uint32_t kBudget = 512;  // a tick
+constexpr std::uint32_t kBudget = 256;  // a tick
 /// A flow of UDP that is silent for so long is over, whatever else its mapping is used for.
 constexpr nat::Tick kSilence = nat::ticks_from_s(300);
 
@@ -32,13 +32,6 @@ bool is_opening(const nat::Packet& packet) noexcept {
 /// Whether a SYN from outside is of the connection that is there, and does not begin another.
 bool is_same_connection(TcpState state) noexcept {
   return state != TcpState::none && state < TcpState::closing;
-}
-
-/// Whether the endpoint stands for its host by a port of the pool, and carries nothing else that is opened by
-/// other rules.
-bool is_ordinary(const nat::Mapping& mapping) noexcept {
-  return (mapping.flags & (MappingFlags::kStatic | MappingFlags::kPinhole | MappingFlags::kSip |
-                           MappingFlags::kRegular)) == 0;
 }
 
 }  // namespace
@@ -92,10 +85,10 @@ void Expectations::announce(const Announcement& announcement, GatewayFlow& flow,
   counters_.add(WorkerCounter::expectation_made);
   if (!announcement.from_outside) return;
   each->mapping = {mapping, translator_[mapping].generation.load(std::memory_order_relaxed)};
-  auto& opened = translator_[mapping];
   // Whatever the filter is that the configuration has for others. The connections that there are go on.
-  if (announcement.protocol == Protocol::tcp && is_ordinary(opened)) opened.filter = Filter::expected;
-  if (!nat::reached(each->deadline, opened.keep_until)) translator_.keep(mapping, each->deadline);
+  if (announcement.protocol == Protocol::tcp) translator_.make_strict(mapping);
+  if (!nat::reached(each->deadline, translator_[mapping].keep_until))
+    translator_.keep(mapping, each->deadline);
 }
 
 bool Expectations::lets_in(nat::MappingIndex index, const nat::Packet& packet, nat::Tick now) noexcept {

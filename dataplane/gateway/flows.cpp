@@ -12,7 +12,7 @@ namespace {
 
 using alg::Direction;
 
-constexpr std::uint32_t kBudget = 512;  // flows a tick
+constexpr std::uint32_t kBudget = 256;  // flows a tick
 /// A flow of datagrams that is silent for so long has ended.
 constexpr nat::Tick kSilence = nat::ticks_from_s(300);
 

@@ -124,6 +124,7 @@ bool Inspection::stand_for(nat::Protocol protocol, Endpoint inside, unsigned cou
   if (created.rtp == nat::kNoMapping) return false;
   found = {created.rtp, created.rtcp};
   for (unsigned i = 0; i < count; ++i) {
+    translator[found[i]].last_seen = worker_.clock.tick();  // who is told of it may come soon
     if (was_there[i]) continue;
     made_[made_count_++] = {found[i], translator[found[i]].generation.load(std::memory_order_relaxed)};
   }

@@ -425,3 +425,71 @@ TEST_CASE("a flow may announce so many others and no more", "[dataplane][gateway
   scene.lab.pass_s(1);
   CHECK(scene.count(WorkerCounter::expectation_live) == 20);
 }
+
+TEST_CASE("what the configuration maps statically is as it says, whatever is announced on it",
+          "[dataplane][gateway][children]") {
+  for (const auto direction :
+       {nat::StaticDirection::both, nat::StaticDirection::in, nat::StaticDirection::out}) {
+    for (const bool existed : {false, true}) {
+      DYNAMIC_SECTION("direction " << static_cast<int>(direction) << (existed ? ", in use" : "")) {
+        auto config = lab_config();
+        const Endpoint first = endpoint("203.0.113.1", 6000);
+        Endpoint inside;
+        {
+          PipelineLab probe(config);
+          inside = {probe.host_of(0), Be16{kPort}};
+        }
+        config.nat.static_mappings = {{config::Protocols::tcp,
+                                       {{first.address, 32}, 6000, 6009},
+                                       {{inside.address, 32}, kPort, kPort + 9},
+                                       direction}};
+        GatewayScene scene(config);
+        if (existed && direction != nat::StaticDirection::in)
+          scene.knock(kInside, inside, {scene.server.address, Be16{99}});
+        if (existed && direction == nat::StaticDirection::in) scene.knock(kOutside, scene.stranger, first);
+        const auto external = announces({});
+        auto control = scene.connect();
+        control.tell(control.caller, "open\r\n");
+        CHECK(*external == first);
+        CHECK(scene.knock(kOutside, scene.stranger, first) == (direction != nat::StaticDirection::out));
+        auto data = scene.connect_back(20, first, kPort);
+        CHECK(data.open);
+        data.tell(data.caller, "bytes");
+        CHECK(data.called.heard == "bytes");
+      }
+    }
+  }
+}
+
+TEST_CASE("ports are reserved by ones and twos where hosts have blocks of ports",
+          "[dataplane][gateway][ports]") {
+  for (const auto mode : {nat::PortMode::blocks, nat::PortMode::deterministic}) {
+    DYNAMIC_SECTION("mode " << static_cast<int>(mode)) {
+      auto config = lab_config();
+      config.nat.pool = {nat::Prefix{address("203.0.113.64"), 30}};
+      config.nat.ports.mode = mode;
+      config.nat.ports.block_size = 512;
+      if (mode == nat::PortMode::deterministic) config.nat.ports.subscribers = {{address("10.0.0.0"), 24}};
+      GatewayScene scene(config);
+      std::uint16_t port = 10000;
+      TestGateway::read = [&](pinhole_context* context, const pinhole_message&) {
+        for (const unsigned protocol : {PINHOLE_TCP, PINHOLE_UDP}) {
+          for (const unsigned count : {1U, 2U}) {
+            pinhole_endpoint external{};
+            CHECK(TestGateway::host->reserve(context, static_cast<std::uint8_t>(protocol), port, count,
+                                             &external) == PINHOLE_OK);
+            CHECK((external.port % 2 == 0 || count == 1));
+            port = static_cast<std::uint16_t>(port + 2);
+          }
+        }
+        return PINHOLE_FORWARD;
+      };
+      scene.out("reserve");
+      const auto in_use = scene.lab.count(nat::Counter::port_in_use);
+      CHECK(in_use == 7);
+      scene.lab.pass_s(400);
+      CHECK(scene.lab.count(nat::Counter::port_in_use) == 0);
+      CHECK(scene.lab.count(nat::Counter::mapping_live) == 0);
+    }
+  }
+}
