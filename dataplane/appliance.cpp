@@ -337,8 +337,16 @@ config::Result<void> Appliance::start_gateways() {
   for (auto& context : contexts_) {
     const auto failed = context->gateways.start();
     if (!failed) continue;
-    return Error{ErrorCode::system, fmt::format("the gateway \"{}\" could not make the state of worker {}",
-                                                gateways_[*failed].plugin->name, context->index)};
+    const auto& spec = gateways_[*failed];
+    if (spec.file.empty()) {
+      return Error{ErrorCode::system, fmt::format("the gateway \"{}\" could not make the state of worker {}",
+                                                  spec.plugin->name, context->index)};
+    }
+    return Error{ErrorCode::file,
+                 fmt::format("plugins[{}].options: {}: the plug-in \"{}\" does not start on worker "
+                             "{} with \"{}\"; give it the options that its documentation names",
+                             *failed - config::kFirstPlugin, spec.file, spec.plugin->name, context->index,
+                             spec.options)};
   }
   return {};
 }
