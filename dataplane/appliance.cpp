@@ -338,15 +338,16 @@ config::Result<void> Appliance::start_gateways() {
     const auto failed = context->gateways.start();
     if (!failed) continue;
     const auto& spec = gateways_[*failed];
-    if (spec.file.empty()) {
-      return Error{ErrorCode::system, fmt::format("the gateway \"{}\" could not make the state of worker {}",
-                                                  spec.plugin->name, context->index)};
-    }
-    return Error{ErrorCode::file,
-                 fmt::format("plugins[{}].options: {}: the plug-in \"{}\" does not start on worker "
-                             "{} with \"{}\"; give it the options that its documentation names",
-                             *failed - config::kFirstPlugin, spec.file, spec.plugin->name, context->index,
-                             spec.options)};
+    const auto what =
+        fmt::format("the gateway \"{}\" does not start on worker {}", spec.plugin->name, context->index);
+    if (spec.file.empty()) return Error{ErrorCode::system, what};
+    const auto before = gateways_.first(*failed);
+    const auto plugins = std::ranges::count_if(before, [](const auto& each) { return !each.file.empty(); });
+    return Error{
+        ErrorCode::file,
+        fmt::format(
+            "plugins[{}].options: {}: {} with \"{}\"; give it the options that its documentation names",
+            plugins, spec.file, what, spec.options)};
   }
   return {};
 }

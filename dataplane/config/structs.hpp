@@ -364,10 +364,6 @@ struct Plugin {
   friend bool operator==(const Plugin&, const Plugin&) = default;
 };
 
-/// The number of the first plug-in among all gateways (ipc::Layout::gateways): those that are built in come
-/// first.
-inline constexpr std::size_t kFirstPlugin = 0;
-
 struct Config {
   std::vector<Interface> interfaces;
   std::vector<Route> routes;
@@ -384,6 +380,12 @@ struct Config {
 
   friend bool operator==(const Config&, const Config&) = default;
 };
+
+/// The number of the first plug-in among all gateways (ipc::Layout::gateways): those that are built in come
+/// first.
+[[nodiscard]] constexpr std::size_t first_plugin(const Config&) noexcept {
+  return 0;
+}
 
 /// The number of the interface that has a name.
 [[nodiscard]] inline std::optional<std::size_t> interface_number(const Config& config,

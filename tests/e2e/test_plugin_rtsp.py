@@ -72,6 +72,9 @@ class Rtsp(unittest.TestCase):
         return (lab.own(Media(session.here, session.client_address, port)),
                 lab.own(Media(session.there, session.server_address, port + 1000)))
 
+    def arrived(self, media, wanted):
+        self.assertEqual(media.received(wanted), wanted)
+
     def test_client_inside(self):
         """rtsp: media comes in to a client inside, from its server alone; without the plug-in none does"""
         with one_and_two_workers(configure) as labs:
@@ -91,9 +94,9 @@ class Rtsp(unittest.TestCase):
                         stranger.sendto(b"not yours", (PINHOLE, known[0]))
                         server.send(PINHOLE, known, COUNT)
                     for client, server, known in pairs:
-                        self.assertEqual(client.received(), (COUNT, 1))
+                        self.arrived(client, (COUNT, 1))
                         client.send(OUTSIDE, (server.port, server.port + 1), 1)
-                        self.assertEqual(server.received(), (1, 1))
+                        self.arrived(server, (1, 1))
                     # Media between the messages, and a message in its midst.
                     session.server.sendall(b"$\0\0\4data")
                     self.assertEqual(session.client.recv(100), b"$\0\0\4data")
@@ -110,7 +113,7 @@ class Rtsp(unittest.TestCase):
             known, _ = session.set_up(client, server)
             self.assertEqual(known, (5200, 5201))
             server.send(PINHOLE, known, COUNT)
-            self.assertEqual(client.received(), (0, 0))
+            self.arrived(client, (0, 0))
 
     def test_server_inside(self):
         """rtsp: a server inside, behind a forward, sends media from the ports that its client was told"""
@@ -122,11 +125,11 @@ class Rtsp(unittest.TestCase):
                     known, told = session.set_up(client, server)
                     self.assertEqual(known, (5000, 5001))
                     client.send(PINHOLE, told, 1)
-                    self.assertEqual(server.received(), (1, 1))
+                    self.arrived(server, (1, 1))
                     server.send(OUTSIDE, known, COUNT)
                     client.sockets[0].settimeout(2.0)
                     self.assertEqual(client.sockets[0].recvfrom(2000)[1], (PINHOLE, told[0]))
-                    self.assertEqual(client.received(), (COUNT - 1, 1))
+                    self.arrived(client, (COUNT - 1, 1))
 
 
 if __name__ == "__main__":

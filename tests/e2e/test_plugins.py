@@ -28,7 +28,7 @@ class Plugins(unittest.TestCase):
         self.assertIn("no_query.so: is no plug-in: it has no pinhole_plugin_query;", said)
         said = self.refusal(lambda config: use(config, "right", options="fail"))
         self.assertIn("plugins[0].options: /", said)
-        self.assertIn("the plug-in \"right\" does not start on worker 0 with \"fail\"", said)
+        self.assertIn("the gateway \"right\" does not start on worker 0 with \"fail\"", said)
 
     def test_switch(self):
         """plug-ins: messages are changed, counted and told of; switched off for all, a host, an interface"""

@@ -230,6 +230,25 @@ TEST_CASE("the ports of an RTSP server inside are replaced, and its client's rep
   }
 }
 
+TEST_CASE("an RTSP server's media may have another external address than its connection", "[plugins][rtsp]") {
+  const auto asked = setup("RTP/AVP;unicast;client_port=5000-5001");
+  struct Row {
+    std::string_view answered;
+    std::string_view outside;
+  };
+  const Row row =
+      GENERATE(Row{"RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001",
+                   "RTP/AVP;unicast;client_port=5000-5001;server_port=16000-16001;source=192.0.2.9"},
+               Row{"RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001;source=10.77.0.10",
+                   "RTP/AVP;unicast;client_port=5000-5001;server_port=16000-16001;source=192.0.2.9"},
+               Row{"RTP/AVP;unicast;client_port=5000-5001;source=10.77.0.10;server_port=6000-6001",
+                   "RTP/AVP;unicast;client_port=5000-5001;source=192.0.2.9;server_port=16000-16001"});
+  Connection connection(PINHOLE_INSIDE);
+  connection.rtsp.host.reserved_address = 0xC0000209;
+  connection.from_outside(asked);
+  CHECK(connection.from_inside(ok(row.answered)) == ok(row.outside));
+}
+
 TEST_CASE("several streams of an RTSP connection keep their ports apart, also when they are set up at once",
           "[plugins][rtsp]") {
   Connection connection(PINHOLE_OUTSIDE);

@@ -73,17 +73,17 @@ class Media:
             self.sockets[0].sendto(rtp(sequence), (address, to[0]))
         self.sockets[1].sendto(b"\x80\xc8\0\0", (address, to[1]))
 
-    def received(self, seconds=0.3):
-        """How many packets have come to each port."""
-        counts = []
-        for each in self.sockets:
-            each.settimeout(seconds)
-            count = 0
+    def received(self, wanted):
+        """How many packets have come to each port, when it is as many as are wanted or nothing more comes."""
+        counts = [0, 0]
+        for which, each in enumerate(self.sockets):
             try:
-                while each.recv(2000):
-                    count += 1
-            except (socket.timeout, BlockingIOError):
-                counts.append(count)
+                while True:
+                    each.settimeout(2.0 if counts[which] < wanted[which] else 0.1)
+                    each.recv(2000)
+                    counts[which] += 1
+            except socket.timeout:
+                pass
         return tuple(counts)
 
     def close(self):

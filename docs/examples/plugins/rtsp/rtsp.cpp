@@ -54,6 +54,7 @@ class Inspection {
         context_(context),
         message_(message),
         text_(message.bytes, message.length),
+        outside_(message.external.address),
         setups_(*static_cast<Setups*>(message.flow)) {}
 
   void run() noexcept {
@@ -119,6 +120,7 @@ class Inspection {
     pinhole_endpoint external{};
     if (second == first + 1 && first % 2 == 0) {
       if (!answered(host_.reserve(context_, PINHOLE_UDP, first, 2, &external))) return;
+      outside_ = external.address;
       own_ports_[0] = setups_.keep({sequence_, first, external.port, 0}, true);
       own_ports_[1] = {own_ports_[0].slot, second, static_cast<std::uint16_t>(external.port + 1)};
       return;
@@ -126,6 +128,7 @@ class Inspection {
     for (std::size_t which = 0; which < 2; ++which) {
       const auto port = own.port(which);
       if (port == 0 || !answered(host_.reserve(context_, PINHOLE_UDP, port, 1, &external))) return;
+      outside_ = external.address;
       own_ports_[which] = setups_.keep({sequence_, port, external.port, 0}, false);
     }
   }
@@ -149,10 +152,13 @@ class Inspection {
       Writer writer;
       writer.number(to(own_ports_[0]));
       if (own_ports_[1].known()) writer.character('-').number(to(own_ports_[1]));
+      // A forward may have another external address than what its inside host begins.
+      const bool is_elsewhere = goes_out() && !client_is_inside() && outside_ != message_.external.address;
+      if (is_elsewhere && own.address.empty()) writer.text(";source=").address(outside_);
       replace(own.ports.text, writer.view());
     }
-    const auto here = (goes_out() ? message_.inside : message_.external).address;
-    const auto there = (goes_out() ? message_.external : message_.inside).address;
+    const auto here = goes_out() ? message_.inside.address : outside_;
+    const auto there = goes_out() ? outside_ : message_.inside.address;
     if (address_of(own.address) == here) replace(own.address, Writer().address(there).view());
     for (std::size_t i = 0; i < own.place_count; ++i) {
       const auto& place = own.places[i];
@@ -207,6 +213,7 @@ class Inspection {
   pinhole_context* context_;
   const pinhole_message& message_;
   std::string_view text_;
+  std::uint32_t outside_;  // the address that media of the inside host has outside
   Setups& setups_;
   std::uint16_t sequence_ = 0;
   OwnPort own_ports_[2];

@@ -84,6 +84,10 @@ class Writer {
     if (size_ < sizeof text_) text_[size_++] = c;
     return *this;
   }
+  Writer& text(std::string_view more) noexcept {
+    for (const char c : more) character(c);
+    return *this;
+  }
   Writer& address(std::uint32_t value) noexcept {
     for (unsigned shift = 24;; shift -= 8) {
       number(value >> shift & 255U);
@@ -94,7 +98,7 @@ class Writer {
   [[nodiscard]] std::string_view view() const noexcept { return {text_, size_}; }
 
  private:
-  char text_[32];  // "255.255.255.255:65535", or two ports
+  char text_[48];  // two ports and an address, with a word between
   std::size_t size_ = 0;
 };
 
