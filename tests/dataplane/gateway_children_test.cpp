@@ -473,7 +473,7 @@ TEST_CASE("ports are reserved by ones and twos where hosts have blocks of ports"
       GatewayScene scene(config);
       std::uint16_t port = 10000;
       TestGateway::read = [&](pinhole_context* context, const pinhole_message&) {
-        for (const unsigned protocol : {PINHOLE_TCP, PINHOLE_UDP}) {
+        for (const unsigned protocol : {unsigned{PINHOLE_TCP}, unsigned{PINHOLE_UDP}}) {
           for (const unsigned count : {1U, 2U}) {
             pinhole_endpoint external{};
             CHECK(TestGateway::host->reserve(context, static_cast<std::uint8_t>(protocol), port, count,

@@ -28,18 +28,22 @@ class TestGateway {
   static constexpr std::uint16_t kUdpPort = 6900;
 
   using Read = std::function<int(pinhole_context*, const pinhole_message&)>;
+  using Cut = std::function<pinhole_frame(pinhole_framing&, std::string_view)>;
 
   /// What it does with a message, and what it was shown.
   static inline Read read;
+  static inline Cut cut;  // where its messages end; without one they are lines
   static inline std::vector<std::string> shown;
   static inline const pinhole_host* host = nullptr;
   static inline unsigned states = 0;
 
-  [[nodiscard]] static dataplane::GatewaySpec spec() {
+  [[nodiscard]] static dataplane::GatewaySpec spec(const Cut& cuts = nullptr) {
     read = nullptr;
+    cut = cuts;
     shown.clear();
-    return {.plugin = &plugin(),
-            .claims = {plugin().claims, plugin().claims + plugin().claim_count},
+    const auto& plugin = cuts ? cutting() : in_lines();
+    return {.plugin = &plugin,
+            .claims = {plugin.claims, plugin.claims + plugin.claim_count},
             .options = {},
             // Tests run beside builds, and without optimisation.
             .budget_us = 100'000,
@@ -81,7 +85,18 @@ class TestGateway {
     shown.emplace_back(message->bytes, message->length);
     return read ? read(context, *message) : PINHOLE_FORWARD;
   }
-  static const pinhole_plugin& plugin() {
+  static pinhole_frame frame(void*, pinhole_framing* framing, const char* fresh, std::size_t length) {
+    return cut(*framing, {fresh, length});
+  }
+  static const pinhole_plugin& cutting() {
+    static const pinhole_plugin kPlugin = [] {
+      auto plugin = in_lines();
+      plugin.frame = frame;
+      return plugin;
+    }();
+    return kPlugin;
+  }
+  static const pinhole_plugin& in_lines() {
     static constexpr std::array<pinhole_claim, 2> kClaims = {
         {{PINHOLE_TCP, 0, kTcpPort}, {PINHOLE_UDP, 0, kUdpPort}}};
     static constexpr std::array<const char*, 2> kCounters = {"apples", "pears"};
@@ -111,8 +126,9 @@ class GatewayScene {
   static constexpr unsigned kOutside = PipelineLab::kOutside;
 
   explicit GatewayScene(const config::Config& config = lab_config(),
-                        const std::function<void(dataplane::GatewaySpec&)>& change = {})
-      : specs_(specs(change)), lab(config, specs_) {
+                        const std::function<void(dataplane::GatewaySpec&)>& change = {},
+                        const TestGateway::Cut& cut = {})
+      : specs_(specs(change, cut)), lab(config, specs_) {
     lab.add_neighbor(kOutside, address("203.0.113.254"));
     client = {lab.host_of(0), nat::Be16{40000}};
   }
@@ -171,8 +187,8 @@ class GatewayScene {
 
  private:
   static std::array<dataplane::GatewaySpec, 1> specs(
-      const std::function<void(dataplane::GatewaySpec&)>& change) {
-    auto spec = TestGateway::spec();
+      const std::function<void(dataplane::GatewaySpec&)>& change, const TestGateway::Cut& cut) {
+    auto spec = TestGateway::spec(cut);
     if (change) change(spec);
     return {spec};
   }

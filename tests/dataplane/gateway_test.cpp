@@ -504,3 +504,92 @@ TEST_CASE("a gateway has its lines written, but not more of them than a few a se
   CHECK(events.at(0).remote == scene.server);
   CHECK(scene.count(GatewayCounter::event_lost) == static_cast<std::uint64_t>(80 - said));
 }
+
+TEST_CASE("a gateway cuts its messages itself, byte by byte or many at once", "[dataplane][gateway]") {
+  // A digit says how many bytes follow it, a dot is to be skipped, anything else is not the gateway's.
+  const auto cut = [](pinhole_framing& framing, std::string_view fresh) -> pinhole_frame {
+    CHECK(framing.scanned == framing.value);
+    framing.value += static_cast<std::uint32_t>(fresh.size());
+    if (framing.phase == 0 && fresh[0] == '.') return {PINHOLE_FRAME_SKIP, 1};
+    if (framing.phase == 0 && (fresh[0] < '1' || fresh[0] > '9')) return {PINHOLE_FRAME_NOT_MINE, 0};
+    if (framing.phase == 0) framing.phase = static_cast<std::uint8_t>(fresh[0] - '0');
+    framing.begun = 1;
+    const auto size = std::uint32_t{framing.phase} + 1;
+    return framing.value >= size ? pinhole_frame{PINHOLE_FRAME_MESSAGE, size} : pinhole_frame{};
+  };
+  for (const std::size_t step : {1U, 2U, 5U, 100U}) {
+    DYNAMIC_SECTION(step << " at once") {
+      Scene scene(lab_config(), {}, cut);
+      TestGateway::read = [](pinhole_context* context, const pinhole_message& message) {
+        TestGateway::replace(context, message, "b", "BB");
+        return PINHOLE_FORWARD;
+      };
+      auto talk = scene.connect();
+      const std::string said = "3abc.5bcdef..1b9abcabcabc";
+      for (std::size_t at = 0; at < said.size(); at += step) talk.tell(talk.caller, said.substr(at, step));
+      CHECK(talk.called.heard == "3aBBc.5BBcdef..1BB9aBBcabcabc");
+      CHECK(TestGateway::shown == std::vector<std::string>{"3abc", "5bcdef", "1b", "9abcabcabc"});
+      talk.tell(talk.called, "1b");
+      talk.tell(talk.called, "TLS 1b");
+      talk.tell(talk.caller, "1b");
+      CHECK(talk.caller.heard == "1BBTLS 1b");
+      CHECK(talk.called.heard == "3aBBc.5BBcdef..1BB9aBBcabcabc1b");
+      CHECK(ipc::faults(scene.stats()) == 0);
+    }
+  }
+}
+
+TEST_CASE("a gateway that cuts what cannot be leaves its connection alone", "[dataplane][gateway][faults]") {
+  struct Row {
+    const char* what;
+    pinhole_frame frame;
+    GatewayCounter counter;
+  };
+  const Row rows[] = {{"an unknown kind", {9, 3}, GatewayCounter::fault_verdict},
+                      {"no bytes of a message", {PINHOLE_FRAME_MESSAGE, 0}, GatewayCounter::fault_verdict},
+                      {"no bytes to skip", {PINHOLE_FRAME_SKIP, 0}, GatewayCounter::fault_verdict},
+                      {"too large a message", {PINHOLE_FRAME_MESSAGE, 65536}, GatewayCounter::fault_verdict}};
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.what) {
+      Scene scene(lab_config(), {},
+                  [&](pinhole_framing&, std::string_view) -> pinhole_frame { return row.frame; });
+      auto talk = scene.connect();
+      talk.tell(talk.caller, "some\r\n");
+      talk.tell(talk.called, "bytes\r\n");
+      talk.tell(talk.caller, "more\r\n");
+      CHECK(talk.called.heard == "some\r\nmore\r\n");
+      CHECK(talk.caller.heard == "bytes\r\n");
+      CHECK(scene.count(row.counter) == 1);
+      CHECK(TestGateway::shown.empty());
+    }
+  }
+}
+
+TEST_CASE("a message that never ends is let pass when it is too large for one", "[dataplane][gateway]") {
+  Scene scene(lab_config(), {}, [](pinhole_framing&, std::string_view) -> pinhole_frame { return {}; });
+  auto talk = scene.connect();
+  std::string said;
+  for (int i = 0; i < 70; ++i) {
+    talk.tell(talk.caller, std::string(1000, static_cast<char>('a' + i % 26)));
+    said += std::string(1000, static_cast<char>('a' + i % 26));
+  }
+  // What was held goes out as its receiver acknowledges it.
+  for (int i = 0; i < 100 && talk.called.heard.size() < said.size(); ++i) talk.acknowledge(talk.called);
+  CHECK((talk.called.heard == said));
+  CHECK(TestGateway::shown.empty());
+}
+
+TEST_CASE("a call that lasts too long now and then is forgiven", "[dataplane][gateway][faults]") {
+  Scene scene(lab_config(), [](dataplane::GatewaySpec& spec) {
+    spec.max_faults = 3;
+    spec.budget_us = 0;  // no call is in time
+  });
+  for (int i = 0; i < 8; ++i) {
+    CHECK(scene.out("name").size() == 1);
+    scene.lab.pass_s(11);
+  }
+  CHECK(scene.count(GatewayCounter::fault_budget) == 8);
+  CHECK(scene.count(GatewayCounter::stopped) == 0);
+  for (int i = 0; i < 3; ++i) scene.out("name");
+  CHECK(scene.count(GatewayCounter::stopped) == 1);
+}
