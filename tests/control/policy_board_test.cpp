@@ -68,7 +68,8 @@ struct Bench {
   }
   unsigned switched_off() const {
     unsigned count = 0;
-    for (const auto& card : link.policies) count += link.policy(card.slot).switches[ipc::kSipSwitch].on() ? 0 : 1;
+    for (const auto& card : link.policies)
+      count += link.policy(card.slot).switches[ipc::kSipSwitch].on() ? 0 : 1;
     return count;
   }
 };
