@@ -79,6 +79,15 @@ CounterRow GatewayView::own_counter(std::size_t gateway, std::size_t counter) co
   return row;
 }
 
+std::vector<std::string> GatewayView::plugin_files() const {
+  std::vector<std::string> files;
+  for (std::size_t gateway = 0; gateway < count(); ++gateway) {
+    const auto file = layout_.gateways[gateway].file.view();
+    if (!file.empty()) files.emplace_back(file);
+  }
+  return files;
+}
+
 std::vector<GatewayRow> GatewayView::rows() const {
   std::vector<GatewayRow> rows;
   for (std::size_t gateway = 0; gateway < count(); ++gateway) {

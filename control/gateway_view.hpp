@@ -26,6 +26,8 @@ class GatewayView {
   [[nodiscard]] std::string name_of_switch(std::size_t number) const;
   [[nodiscard]] std::optional<std::size_t> switch_of(std::string_view alg) const noexcept;
 
+  /// Of those that are loaded, in their order.
+  [[nodiscard]] std::vector<std::string> plugin_files() const;
   /// All, without their switches.
   [[nodiscard]] std::vector<GatewayRow> rows() const;
   /// What the host counts is of the module "gateway", with the name before it; a gateway's own counters are

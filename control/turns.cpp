@@ -67,6 +67,15 @@ Result<ReloadRow> Runtime::Turns::reload() {
                     "nothing was changed; restart the data plane, or change it back",
                     runtime_.config_path_)};
   }
+  const auto is_loaded = [](const config::Plugin& one, const std::string& other) {
+    return one.file == other;
+  };
+  if (!std::ranges::equal(read->plugins, runtime_.attached_->gateways.plugin_files(), is_loaded)) {
+    return Error{ErrorCode::conflict,
+                 fmt::format("{}: plugins: found others, or in another order, than the data plane has, and "
+                             "nothing was changed; restart the data plane, or change it back",
+                             runtime_.config_path_)};
+  }
   const auto image = std::make_unique<ipc::PolicyImage>();
   if (const auto written = config::write_policy(*read, *image); !written) return written.error();
   auto& policy = runtime_.attached_->policy;

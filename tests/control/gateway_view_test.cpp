@@ -60,6 +60,7 @@ TEST_CASE("gateways are shown with what each worker has counted of them", "[cont
   CHECK(rows[0].name == "ftp");
   CHECK(rows[0].file.empty());
   CHECK(rows[0].claims.empty());
+  CHECK(scene.view.plugin_files() == std::vector<std::string>{"/lib/tftp.so"});
   CHECK(rows[0].faults == 0);
   const auto& tftp = rows[1];
   CHECK(tftp.name == "tftp");
