@@ -76,7 +76,7 @@ TEST_CASE("the switches of all gateways are a line each", "[control][render][AC-
 sip: on, but off for 10.0.0.64/26
 tftp: on, but off for wan
 )");
-  CHECK(shown(model, "alg.off") == "\ntftp: off\n");
+  CHECK(shown(model, "alg.off", R"({"name": "tftp"})") == "\ntftp: off\n");
 }
 
 TEST_CASE("plug-ins are a table, and so is what they have counted", "[control][render][plugins]") {
