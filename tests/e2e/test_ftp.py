@@ -84,6 +84,23 @@ class Ftp(unittest.TestCase):
                                 (scene.server.files / name).unlink()
                                 (here / f"{mode}-{name}").unlink()
 
+    def test_route_mode(self):
+        """ftp: where nothing is translated data connections are let in as announced, the server on either side"""
+        def routed(config):
+            config["nat"] = {
+                "route": [{"inside": "inside", "outside": "outside"}],
+                "static_mappings": [{"protocol": "tcp", "external": f"{INSIDE}:{PORT}", "inside": f"{INSIDE}:{PORT}"}]}
+        with Lab(configure=routed) as lab, folder() as here:
+            lab.start()
+            lab.outside.run("ip", "route", "add", "10.77.0.0/24", "via", PINHOLE)
+            for scene in (Scene(lab, False), Scene(lab, True)):
+                scene.target = scene.server.address
+                (scene.server.files / "file").write_bytes(b"contents")
+                for mode, options in MODES.items():
+                    with self.subTest(server_inside=scene.server_inside, mode=mode):
+                        curl(scene.client, *options, "-o", here / "file", scene.url("file"))
+                        self.assertEqual((here / "file").read_bytes(), b"contents")
+
     def test_fifty_at_once(self):
         """ftp: 50 transfers at once, up by lftp and down by curl, active and passive, with 1 and 2 workers"""
         with one_and_two_workers(with_forward) as labs:
@@ -206,6 +223,9 @@ class Ftp(unittest.TestCase):
                     # Nobody knows that the data is the control connection's.
                     with self.assertRaises((TimeoutError, ConnectionError)):
                         control.reply(timeout=2)
+            # Others on the path were shown that the control connections live.
+            self.assertGreater(labs[0].counters()["stream_keep_alive"], 0)
+            self.assertEqual(labs[1].counters()["stream_keep_alive"], 0)
 
     # rfc2577
     def test_bounce(self):
