@@ -103,7 +103,7 @@ PipelineLab::PipelineLab(config::Config config, std::span<const dataplane::Gatew
   for (unsigned worker = 0; worker < workers_; ++worker) {
     auto& express = context(worker).express;
     std::destroy_at(&express);
-    std::construct_at(&express, network);  // it has read the MAC addresses
+    std::construct_at(&express, network, context(worker).meters.on());  // it has read the MAC addresses
   }
   start_tsc_ = rte_rdtsc();
   for (unsigned i = 0; i < config.interfaces.size(); ++i) {
