@@ -53,6 +53,11 @@ class MediaMeters {
     if (on()) clocks_[index].add(told);
   }
 
+  /// Only while on().
+  [[nodiscard]] const ipc::MediaMeter& operator[](nat::MappingIndex index) const noexcept {
+    return meters_[index];
+  }
+
   // For packets; only while on().
 
   /// When the packets of a turn came. \param tsc  since any moment; wraps with the result

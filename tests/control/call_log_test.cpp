@@ -62,7 +62,7 @@ CallRecord call() {
                         .protocol = nat::Protocol::udp,
                         .is_rtcp = false,
                         .before = {},
-                        .usage = {.packets_out = 3, .packets_in = 2, .bytes = 1000}});
+                        .usage = {.packets_out = 3, .packets_in = 2, .bytes = 1000, .measured = {}}});
   return call;
 }
 
@@ -76,7 +76,8 @@ TEST_CASE("the record of a call is one line of JSON", "[control][call_log]") {
       R"("ended":"2026-01-02T03:04:10.006Z","reason":"bye","ended_by":"outside","inside":"10.0.0.5:5060",)"
       R"("external":"203.0.113.1:40000","remote":"198.51.100.1:5060","media":[{"protocol":"udp",)"
       R"("rtcp":false,"inside":"10.0.0.5:4000","external":"203.0.113.1:50000",)"
-      R"("remote":"198.51.100.5:7000","packets_out":3,"packets_in":2,"bytes":1000}]})"
+      R"("remote":"198.51.100.5:7000","packets_out":3,"packets_in":2,"bytes":1000,)"
+      R"("bytes_out":null,"bytes_in":null,"rtp_out":null,"rtp_in":null}]})"
       "\n");
   auto unanswered = call();
   unanswered.answered.reset();
@@ -86,6 +87,31 @@ TEST_CASE("the record of a call is one line of JSON", "[control][call_log]") {
   CHECK_THAT(line, Catch::Contains(R"("answered":null)"));
   CHECK_THAT(line, Catch::Contains(R"("ended_by":null)"));
   CHECK_THAT(line, Catch::Contains(R"("remote":null)"));
+}
+
+TEST_CASE("a record has what was measured, each way by itself", "[control][call_log][rtp]") {
+  auto measured = call();
+  auto& usage = measured.media[0].usage;
+  usage.measured = Measured{.bytes_out = 600,
+                            .bytes_in = 400,
+                            .rtp_out = RtpRow{.packets = 3,
+                                              .lost = 1,
+                                              .repeated = 2,
+                                              .sources = 1,
+                                              .jitter_us = 1250,
+                                              .jitter_max_us = 3000,
+                                              .gap_max_us = 61'003},
+                            .rtp_in = RtpRow{}};
+  CHECK_THAT(call_line(measured),
+             Catch::Contains(R"("bytes":1000,"bytes_out":600,"bytes_in":400,"rtp_out":{"packets":3,"lost":1,)"
+                             R"("loss":0.25,"repeated":2,"sources":1,"jitter_ms":1.25,"jitter_max_ms":3.0,)"
+                             R"("gap_max_ms":61.003},"rtp_in":{"packets":0,"lost":0,"loss":0.0,"repeated":0,)"
+                             R"("sources":0,"jitter_ms":0.0,"jitter_max_ms":0.0,"gap_max_ms":0.0}}]})"));
+  usage.measured->rtp_out.reset();
+  usage.measured->rtp_in->packets = 2;
+  usage.measured->rtp_in->lost = 1;
+  CHECK_THAT(call_line(measured),
+             Catch::Contains(R"("rtp_out":null,"rtp_in":{"packets":2,"lost":1,"loss":0.333333,)"));
 }
 
 TEST_CASE("records are appended to the file, and kept while it cannot be written", "[control][call_log]") {

@@ -292,20 +292,23 @@ TEST_CASE("what went through the pinholes of a call is in its record", "[control
   scene.message(0, "INVITE", CallState::inviting);
   scene.message(0, "200 OK", CallState::answered);
   scene.message(0, "ACK", CallState::confirmed);
-  scene.link.pinholes[7] = {.remote = remote, .usage = {.packets_out = 3, .packets_in = 2, .bytes = 500}};
+  const auto used = [](std::uint64_t out, std::uint64_t in, std::uint64_t bytes) {
+    return MediaUsage{.packets_out = out, .packets_in = in, .bytes = bytes, .measured = {}};
+  };
+  scene.link.pinholes[7] = {.remote = remote, .usage = used(3, 2, 500)};
 
   SECTION("also of one that another stream took the place of") {
     card.pinholes[1] = pinhole(8, 5000);
     card.pinholes[1].heir = 5;  // it was another call's, which had used it
     card.pinhole_count = 2;
-    scene.link.pinholes[8].usage = {.packets_out = 100, .packets_in = 200, .bytes = 300};
+    scene.link.pinholes[8].usage = used(100, 200, 300);
     scene.message(0, "INVITE", CallState::confirmed);
     scene.link.pinholes.erase(7);
-    scene.link.pinholes[8].usage = {.packets_out = 101, .packets_in = 202, .bytes = 303};
+    scene.link.pinholes[8].usage = used(101, 202, 303);
   }
   SECTION("of one that was closed and opened again as well") {
     scene.message(0, "INFO", CallState::confirmed);
-    scene.link.pinholes[7] = {.remote = remote, .usage = {.packets_out = 1, .packets_in = 2, .bytes = 3}};
+    scene.link.pinholes[7] = {.remote = remote, .usage = used(1, 2, 3)};
   }
   scene.message(0, "BYE", CallState::ending);
   scene.message(0, "200 OK", CallState::ended, EndReason::bye);
@@ -323,6 +326,49 @@ TEST_CASE("what went through the pinholes of a call is in its record", "[control
   CHECK(media[1].usage.packets_out == 1);
   CHECK(media[1].usage.packets_in == 2);
   CHECK(media[1].usage.bytes == 3);
+}
+
+TEST_CASE("what was measured of another call's time with a port is not this one's",
+          "[control][call_store][rtp]") {
+  Scene scene;
+  scene.open(0, 1);
+  auto& card = scene.card(0);
+  const bool was_of_another = GENERATE(false, true);
+  card.pinholes[0].mapping = 7;
+  if (was_of_another) card.pinholes[0].heir = 5;
+  card.pinhole_count = 1;
+  auto& usage = scene.link.pinholes[7].usage;
+  usage.measured = Measured{.bytes_out = 50,
+                            .bytes_in = 60,
+                            .rtp_out = {},
+                            .rtp_in = RtpRow{.packets = 10, .lost = 5, .repeated = 4, .sources = 1}};
+  scene.message(0, "INVITE", CallState::inviting);
+  usage.measured->bytes_in = 160;
+  usage.measured->rtp_in = {.packets = 110,
+                            .lost = was_of_another ? 3U : 8U,  // what was lost came after all
+                            .repeated = 5,
+                            .sources = 2,
+                            .jitter_us = 7,
+                            .jitter_max_us = 9,
+                            .gap_max_us = 11};
+  scene.message(0, "200 OK", CallState::answered);
+  const auto* const record = scene.store.by_id(call_id(scene.card(0).call_hash));
+  REQUIRE(record != nullptr);
+  const auto media = scene.store.media(*record);
+  REQUIRE(media.size() == 1);
+  const auto& measured = media[0].usage.measured;
+  REQUIRE(measured);
+  CHECK(measured->bytes_out == (was_of_another ? 0 : 50));
+  CHECK(measured->bytes_in == (was_of_another ? 100 : 160));
+  CHECK_FALSE(measured->rtp_out);
+  REQUIRE(measured->rtp_in);
+  CHECK(measured->rtp_in->packets == (was_of_another ? 100 : 110));
+  CHECK(measured->rtp_in->lost == (was_of_another ? 0 : 8));
+  CHECK(measured->rtp_in->repeated == (was_of_another ? 1 : 5));
+  CHECK(measured->rtp_in->sources == (was_of_another ? 1 : 2));
+  CHECK(measured->rtp_in->jitter_us == 7);
+  CHECK(measured->rtp_in->jitter_max_us == 9);
+  CHECK(measured->rtp_in->gap_max_us == 11);
 }
 
 TEST_CASE("a command that got lost is sent again until the card is gone", "[control][call_store]") {

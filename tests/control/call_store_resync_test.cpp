@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is known of calls when events were lost, and after control or the data plane was started again.
+#include <tuple>
+
 #include "control/handover.hpp"
 #include "tests/control/call_scene.hpp"
 
@@ -135,6 +137,43 @@ TEST_CASE("what is handed over is there again, and ends as lost beside a new dat
   next.attach(fresh, fresh.moment);
   CHECK(next.size() == 0);
   CHECK(next.by_id(call_id(1))->step.reason == EndReason::lost);
+}
+
+TEST_CASE("what was measured of media is handed over", "[control][call_store][handover][rtp]") {
+  CallRecord record;
+  record.step.state = CallState::ended;
+  record.media.push_back({.inside = {},
+                          .external = {},
+                          .remote = {},
+                          .before = {.packets_out = 1, .packets_in = 2, .bytes = 3, .measured = {}},
+                          .usage = {.packets_out = 4,
+                                    .packets_in = 5,
+                                    .bytes = 6,
+                                    .measured = Measured{.bytes_out = 7,
+                                                         .bytes_in = 8,
+                                                         .rtp_out = RtpRow{.packets = 9,
+                                                                           .lost = 10,
+                                                                           .repeated = 11,
+                                                                           .sources = 12,
+                                                                           .jitter_us = 13,
+                                                                           .jitter_max_us = 14,
+                                                                           .gap_max_us = 15},
+                                                         .rtp_in = {}}}});
+  const auto taken = decode(encode(Handover{.status = {}, .calls = {record}}));
+  REQUIRE(taken);
+  REQUIRE(taken->calls.at(0).media.size() == 1);
+  const auto& media = taken->calls[0].media[0];
+  CHECK(media.before.bytes == 3);
+  CHECK_FALSE(media.before.measured);
+  CHECK(media.usage.packets_in == 5);
+  REQUIRE(media.usage.measured);
+  CHECK(media.usage.measured->bytes_out == 7);
+  CHECK(media.usage.measured->bytes_in == 8);
+  CHECK_FALSE(media.usage.measured->rtp_in);
+  REQUIRE(media.usage.measured->rtp_out);
+  const auto& rtp = *media.usage.measured->rtp_out;
+  CHECK(std::tuple{rtp.packets, rtp.lost, rtp.repeated, rtp.sources} == std::tuple{9U, 10U, 11U, 12U});
+  CHECK(std::tuple{rtp.jitter_us, rtp.jitter_max_us, rtp.gap_max_us} == std::tuple{13U, 14U, 15U});
 }
 
 TEST_CASE("deadlines go on from where they were when control is started again",

@@ -114,6 +114,49 @@ TEST_CASE("a row says how long the mapping has been idle and when it expires", "
   }
 }
 
+TEST_CASE("what a pinhole's meter says is read with it, when there are meters",
+          "[control][mapping_view][rtp]") {
+  Scene scene;
+  auto& line = scene.open(1, 3);
+  ipc::PinholeRef open{
+      .inside = line.inside, .external = line.external, .mapping = 3, .generation = 2, .worker = 1};
+  CHECK_FALSE(scene.view.state(open)->usage.measured);
+
+  scene.layout->workers[1].meters = scene.workers[1]->meters.data();
+  scene.workers[1]->meters[3] = {.out = {.bytes = 10, .packets = 1},
+                                 .in = {.bytes = 20,
+                                        .packets = 2,
+                                        .lost = 3,
+                                        .repeated = 4,
+                                        .jitter = 5 * 16 + 15,
+                                        .jitter_max = 6 * 16,
+                                        .gap_max_us = 7,
+                                        .sources = 8}};
+  const auto state = scene.view.state(open);
+  REQUIRE(state);
+  REQUIRE(state->usage.measured);
+  const auto& measured = *state->usage.measured;
+  CHECK(measured.bytes_out == 10);
+  CHECK(measured.bytes_in == 20);
+  REQUIRE((measured.rtp_out && measured.rtp_in));
+  CHECK(measured.rtp_out->packets == 1);
+  CHECK(measured.rtp_in->packets == 2);
+  CHECK(measured.rtp_in->lost == 3);
+  CHECK(measured.rtp_in->repeated == 4);
+  CHECK(measured.rtp_in->jitter_us == 5);
+  CHECK(measured.rtp_in->jitter_max_us == 6);
+  CHECK(measured.rtp_in->gap_max_us == 7);
+  CHECK(measured.rtp_in->sources == 8);
+
+  open.is_rtcp = true;
+  CHECK(scene.view.state(open)->usage.measured->bytes_in == 20);
+  CHECK_FALSE(scene.view.state(open)->usage.measured->rtp_in);
+  open.protocol = nat::Protocol::tcp;
+  CHECK_FALSE(scene.view.state(open)->usage.measured);
+  line.generation.store(4);
+  CHECK_FALSE(scene.view.state(open));
+}
+
 TEST_CASE("a pinhole is shown while its mapping is the one that was opened", "[control][mapping_view]") {
   Scene scene;
   auto& line = scene.open(1, 3, kNow - 50);

@@ -177,6 +177,12 @@ talk      1 min 2 s
     +3.000 s  │◀─────────────── 200 OK (SDP) ──│◀─────────────── 1 edit ──│  CSeq 1
     +3.020 s  │── ACK ────────────────────────▶│── untouched ────────────▶│  CSeq 1
 
+MEDIA                WAY  PACKETS     BYTES  LOST    LOSS  JITTER    MOST      GAP
+10.0.0.5:20000       out     3100  620.0 kB     0  0.00 %  0.2 ms  0.9 ms  21.5 ms
+10.0.0.5:20000       in      3098  619.6 kB     2  0.06 %  3.1 ms  8.0 ms  61.0 ms
+10.0.0.5:20001 rtcp  out     3100  620.0 kB     -       -       -       -        -
+10.0.0.5:20001 rtcp  in      3098  619.6 kB     -       -       -       -        -
+
 CALL              INSIDE          EXTERNAL            REMOTE             IDLE   OUT    IN   BYTES  WORKER
 3f2a91c04de85b76  10.0.0.5:20000  198.51.100.1:30000  203.0.113.9:20000   0 s  3100  3098  1.2 MB       1
 3f2a91c04de85b76  10.0.0.5:20001  198.51.100.1:30001  203.0.113.9:20001   0 s  3100  3098  1.2 MB       1
@@ -216,6 +222,7 @@ TEST_CASE("a ladder says why each message looks as it does", "[control][render][
 TEST_CASE("an ended call without ladder and pinholes is shown too", "[control][render]") {
   auto model = sample_model();
   model.call_details[1].ladder.clear();
+  model.call_details[1].media.clear();
   model.call_details[1].call.answered = std::nullopt;
   const auto text = shown(model, "call", R"({"id":"3f7"})");
   CHECK(text.find("ended: bye") != std::string::npos);

@@ -12,6 +12,7 @@
 #include "dataplane/ipc/command.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/ipc/layout.hpp"
+#include "dataplane/ipc/meter.hpp"
 #include "dataplane/ipc/nat_record.hpp"
 #include "tests/control/plain_ring.hpp"
 
@@ -26,6 +27,7 @@ class SharedScene {
   struct Worker {
     dataplane::WorkerStats stats;
     std::array<nat::Mapping, kMappings> mappings;
+    std::array<ipc::MediaMeter, kMappings> meters;
     std::atomic<nat::MappingIndex> high_water{0};
     std::array<ipc::Shared<ipc::CallCard>, kCards> calls;
     std::array<ipc::GatewayStats, ipc::kMaxGateways> gateways;

@@ -128,6 +128,7 @@ struct TestMessage {
   std::vector<ipc::MediaSource> sources = {};  // of a description from outside
   std::vector<std::uint8_t> rejected = {};     // sections
   bool held = false;
+  alg::RtpClocks clocks = {};  // of every stream that is described
   std::uint32_t cseq = 1;
   std::uint32_t session_expires_s = 0;
   std::uint32_t expires_s = 0;
@@ -195,10 +196,11 @@ class Lab {
     }
     for (const auto& binding : test.bindings) at.host.grant(binding);
     if (!test.peer.address.is_unspecified()) at.host.expect_signalling_from(test.peer);
-    for (const auto& request : test.media) at.host.describe({.section = request.section, .held = test.held});
+    for (const auto& request : test.media)
+      at.host.describe({.section = request.section, .held = test.held, .clocks = test.clocks});
     for (const auto section : test.rejected) at.host.describe({.section = section, .rejected = true});
     for (const auto& source : test.sources) {
-      at.host.describe({.section = source.section, .held = test.held});
+      at.host.describe({.section = source.section, .held = test.held, .clocks = test.clocks});
       at.host.expect_media_from(source.section, source.rtp, source.rtcp);
     }
     Inspected result;

@@ -126,7 +126,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
             "registrations_per_worker": 17},
     "ftp": {"enabled": false, "ports": [2121, 21], "data_timeout_s": 51, "keep_alive_s": 52},
     "calls": {"max_duration_s": 31, "ringing_s": 32, "answer_ack_s": 33, "media_inactivity_s": 34,
-              "media_inactivity": "shut", "hang_up": false,
+              "media_inactivity": "shut", "hang_up": false, "measure": true,
               "limits": {"total": 35, "per_host": 36, "per_server": 37, "per_s": 38, "burst": 39},
               "log": {"file": "/var/log/calls.jsonl", "file_mb": 40, "files": 41}},
     "icmp": {"errors_per_s": 0},
@@ -199,6 +199,7 @@ TEST_CASE("every key reaches the member of its name", "[config][load]") {
                     .media_inactivity_s = 34,
                     .media_inactivity = Inactivity::shut,
                     .hang_up = false,
+                    .measure = true,
                     .limits = {35, 36, 37, 38, 39},
                     .log = {"/var/log/calls.jsonl", 40, 41}};
   expected.icmp = {0};
@@ -534,7 +535,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("sip":{"enabled":true,"ports":[5060],"tcp":true,"tcp_own_host":true,"media_own_host":false,"streams_per_worker":1024,"malformed":"forward","transparent":[],"hide_parties":false,"hide_call_id":false,"hide_key":"","asserted_identity":"keep","software":"keep","software_name":"SIP","only":[],"exclude":[],"ignore_df":false,"media_from":"latched","latch_from":[],"why":false,"calls_per_worker":8192,)"
       R"("registrations_per_worker":16384,"local_media":"hairpin"},)"
       R"("ftp":{"enabled":true,"ports":[21],"data_timeout_s":30,"keep_alive_s":60},"calls":{"max_duration_s":43200,"ringing_s":180,"answer_ack_s":32,)"
-      R"("media_inactivity_s":120,"media_inactivity":"end","hang_up":true,"limits":{"total":0,"per_host":0,"per_server":0,)"
+      R"("media_inactivity_s":120,"media_inactivity":"end","hang_up":true,"measure":false,"limits":{"total":0,"per_host":0,"per_server":0,)"
       R"("per_s":0,"burst":0},"log":{"file":"","file_mb":64,"files":8}},"icmp":{"errors_per_s":100},)"
       R"("protection":)"
       R"({"enabled":true,"sources_per_worker":16384,"limits":{"over":"drop","retry_after_s":10,)"

@@ -267,6 +267,83 @@ TEST_CASE("the owner of another host's media is told whom to expect",
   CHECK_FALSE(translator.admits(index, kStranger, lab.now));
 }
 
+TEST_CASE("the clocks that both sides name are those of the pinhole, whoever owns it",
+          "[dataplane][alg_host][foreign][rtp]") {
+  Lab lab({.workers = 2, .media_from = MediaFrom::signalled});
+  const auto proxy = lab.phone_of(0);
+  const unsigned owner = GENERATE(0U, 1U);
+  const auto phone = owner == 0 ? proxy.address : lab.host_of(owner);
+  TestMessage invite;
+  invite.phone = proxy;
+  invite.media = {{.rtp = endpoint(phone, 4000), .rtcp = endpoint(phone, 4001)}};
+  invite.clocks.set(96, alg::rtp_clock_of(48'000));
+  invite.clocks.set(97, alg::rtp_clock_of(16'000));
+  if (lab.inspect(0, invite).verdict == Verdict::wait) {
+    lab.deliver();
+    REQUIRE(lab.inspect(0, invite).verdict == Verdict::forward);
+  }
+  TestMessage answer;
+  answer.phone = proxy;
+  answer.direction = Direction::inbound;
+  answer.status = 200;
+  answer.to_tag = "callee";
+  answer.sources = {{.rtp = kRemote, .rtcp = next(kRemote)}};
+  answer.clocks.set(97, alg::rtp_clock_of(32'000));
+  answer.clocks.set(111, alg::rtp_clock_of(90'000));
+  lab.inspect(0, answer);
+  lab.deliver();
+  const auto& clocks_of = [&](unsigned port) {
+    const auto index = lab[owner].translator.find_outbound(nat::Protocol::udp, endpoint(phone, port));
+    REQUIRE(index != nat::kNoMapping);
+    return lab[owner].meter_clocks[index];
+  };
+  CHECK(clocks_of(4000)[96] == alg::rtp_clock_of(48'000));
+  CHECK(clocks_of(4000)[97] == alg::rtp_clock_of(32'000));
+  CHECK(clocks_of(4000)[111] == alg::rtp_clock_of(90'000));
+  CHECK(clocks_of(4001).empty());
+}
+
+TEST_CASE("a meter begins with its pinhole, and one that changes hands has no maxima of before",
+          "[dataplane][alg_host][rtp]") {
+  Lab lab;
+  Phone first(lab);
+  first.establish();
+  auto& meter = lab[0].meter_lines[first.mapping(4000)];
+  meter.in = {.packets = 7, .lost = 3, .jitter_max = 160, .gap_max_us = 50, .reach = 9, .sources = 1};
+  SECTION("of two calls that share it, it goes on") {
+    Phone second(lab, 0, "call-2@phone");
+    second.establish();
+    CHECK(meter.in.packets == 7);
+    CHECK(meter.in.reach == 9);
+    CHECK(meter.in.jitter_max == 160);
+  }
+  SECTION("of a call after one that has ended, sums go on and maxima begin anew") {
+    first.out(Method::bye, 0, 2);
+    first.in(Method::bye, 200, 2);
+    Phone second(lab, 0, "call-2@phone");
+    second.establish();
+    CHECK(meter.in.packets == 7);
+    CHECK(meter.in.lost == 3);
+    CHECK(meter.in.reach == 0);
+    CHECK(meter.in.jitter_max == 0);
+    CHECK(meter.in.gap_max_us == 0);
+  }
+  SECTION("of the same call it goes on") {
+    first.out(Method::invite, 0, 2, 4000);
+    first.in(Method::invite, 200, 2, {kRemote});
+    CHECK(meter.in.reach == 9);
+    CHECK(meter.in.jitter_max == 160);
+  }
+  SECTION("opened again it is empty") {
+    REQUIRE(lab[0].host.close_call(0, lab[0].calls.card(0).generation, ipc::EndReason::bye));
+    Phone second(lab, 0, "call-2@phone");
+    second.establish();
+    const auto& fresh = lab[0].meter_lines[second.mapping(4000)];
+    CHECK(fresh.in.packets == 0);
+    CHECK(fresh.in.sources == 0);
+  }
+}
+
 TEST_CASE("a rejected stream of another worker's host is shut, and has the same port when it comes back",
           "[dataplane][alg_host][foreign][AC-14][rfc3264]") {
   Lab lab({.workers = 2, .media_from = MediaFrom::signalled});

@@ -52,7 +52,7 @@ double jitter_us(const FlowMeter& meter) {
 }  // namespace
 
 TEST_CASE("loss is what is missing of the numbers, whatever comes twice or late",
-          "[dataplane][rtp][rfc3550-a3]") {
+          "[dataplane][rtp][rfc3550]") {
   struct Row {
     const char* name;
     std::vector<int> sequence;  // in the order in which they come; from 65536 on wrapped
@@ -152,7 +152,7 @@ TEST_CASE("another source begins a measurement that adds to the sums", "[datapla
   CHECK(meter.gap_max_us == 60'000);  // what lies between two sources is nobody's
 }
 
-TEST_CASE("jitter is that of the known series", "[dataplane][rtp][rfc3550-a8]") {
+TEST_CASE("jitter is that of the known series", "[dataplane][rtp][rfc3550]") {
   struct Row {
     const char* name;
     unsigned rate;

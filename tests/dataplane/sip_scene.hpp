@@ -72,7 +72,8 @@ class SipScene {
   static constexpr unsigned kOutside = PipelineLab::kOutside;
 
   /// \param owner  the worker whose host the phone is; all packets arrive at worker 0
-  explicit SipScene(unsigned workers = 1, unsigned owner = 0) : lab(lab_config(workers)) {
+  explicit SipScene(unsigned workers = 1, unsigned owner = 0) : SipScene(lab_config(workers), owner) {}
+  explicit SipScene(const config::Config& config, unsigned owner = 0) : lab(config) {
     lab.add_neighbor(kOutside, address("203.0.113.254"));
     phone = {lab.host_of(owner), nat::Be16{5060}};
   }

@@ -69,6 +69,43 @@ TEST_CASE("a=rtcp is read with and without an address", "[alg][sdp][rfc3605]") {
   CHECK_FALSE(parse_rtcp("").has_value());
 }
 
+TEST_CASE("a=rtpmap tells the clock of a payload type", "[alg][sdp][rfc8866]") {
+  struct Row {
+    const char* value;
+    unsigned payload_type;
+    std::uint32_t rate;
+  };
+  const auto row =
+      GENERATE(Row{"96 opus/48000/2", 96, 48'000}, Row{"97 AMR-WB/16000", 97, 16'000},
+               Row{"127 H264/90000", 127, 90'000}, Row{"101 telephone-event/8000", 101, 8000},
+               Row{"0 PCMU/16000", 0, 8000}, Row{"9 G722/8000", 9, 8000}, Row{"96 opus/48001", 96, 8000},
+               Row{"96 opus/99999999999999999999", 96, 8000}, Row{"96 opus/", 96, 8000},
+               Row{"96 opus", 96, 8000}, Row{"96", 96, 8000}, Row{"x opus/48000", 96, 8000},
+               Row{"128 opus/48000", 96, 8000}, Row{"99999 opus/48000", 96, 8000}, Row{"", 96, 8000});
+  DYNAMIC_SECTION(row.value) {
+    RtpClocks clocks;
+    read_rtpmap(row.value, clocks);
+    CHECK(kRtpClockRates[clocks[row.payload_type]] == row.rate);
+  }
+}
+
+TEST_CASE("a section has the clocks of its own payload types", "[alg][sdp][rfc8866]") {
+  SessionDescription description;
+  REQUIRE(
+      parse_sdp("v=0\r\na=rtpmap:98 L16/44100\r\nm=audio 4000 RTP/AVP 96 0\r\na=rtpmap:96 opus/48000/2\r\n"
+                "a=rtpmap:97 AMR-WB/16000\r\nm=video 4002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n",
+                description));
+  REQUIRE(description.media.size() == 2);
+  const auto rate = [&](std::size_t section, unsigned type) {
+    return kRtpClockRates[description.media[section].clocks[type]];
+  };
+  CHECK(rate(0, 96) == 48'000);
+  CHECK(rate(0, 97) == 16'000);
+  CHECK(rate(1, 96) == 90'000);
+  CHECK(description.media[1].clocks[97] == kUnknownClock);
+  CHECK(description.media[0].clocks[98] == kUnknownClock);
+}
+
 TEST_CASE("a candidate is read with its related address", "[alg][sdp][rfc8839]") {
   const auto host = parse_candidate("1 1 UDP 2130706431 10.0.1.1 8998 typ host");
   REQUIRE(host.has_value());
