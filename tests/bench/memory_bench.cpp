@@ -6,14 +6,12 @@
 #include <map>
 #include <string_view>
 
+#include "tests/bench/own_process.hpp"
 #include "tests/bench/rows.hpp"
 #include "tests/bench/state_lab.hpp"
 
 #include <rte_eal.h>
 #include <rte_memzone.h>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace pinhole::bench {
 
@@ -77,39 +75,14 @@ Bytes bytes_of(std::uint32_t mappings) {
   lab.grow(0, mappings);
   if (lab.size() != mappings)
     throw std::runtime_error(fmt::format("{} mappings were not all made", mappings));
-  std::fflush(stdout);
   return {static_cast<double>(bytes) / mappings, static_cast<double>(others)};
-}
-
-/// The EAL can be started once in a process, so each size has one.
-Bytes bytes_in_child(std::uint32_t mappings) {
-  std::array<int, 2> ends{};
-  if (pipe(ends.data()) != 0) throw std::runtime_error("no pipe");
-  std::fflush(stdout);
-  const pid_t child = fork();
-  if (child == 0) {
-    try {
-      const Bytes bytes = bytes_of(mappings);
-      _exit(write(ends[1], &bytes, sizeof bytes) == sizeof bytes ? 0 : 1);
-    } catch (const std::exception& error) {
-      fmt::print(stderr, "memory_bench: {}\n", error.what());
-      _exit(1);
-    }
-  }
-  close(ends[1]);
-  Bytes bytes;
-  const bool got = read(ends[0], &bytes, sizeof bytes) == sizeof bytes;
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (!got || status != 0) throw std::runtime_error(fmt::format("{} mappings do not work", mappings));
-  return bytes;
 }
 
 std::vector<Row> measure() {
   std::vector<Row> rows;
   for (const auto mappings : kSizes) {
-    const auto bytes = bytes_in_child(mappings);
+    const auto bytes =
+        in_own_process(fmt::format("{} mappings", mappings), [=] { return bytes_of(mappings); });
     rows.push_back({fmt::format("{} mappings", mappings), bytes.mapping, "bytes a mapping", kMostBytes});
     rows.push_back({"  and all other tables together", bytes.others / 1e6, "MB", {}});
   }

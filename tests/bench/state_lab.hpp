@@ -40,10 +40,16 @@ class StateLab {
   /// \return what Now counts, spent in the worker's turns: TSC cycles
   template <std::uint64_t (*Now)() = rte_rdtsc_precise>
   std::uint64_t send(std::span<const std::uint32_t> flows) {
+    return send<Now>(flows, [](rte_mbuf*, std::uint32_t) {});
+  }
+  /// The same. \param write  `void(rte_mbuf*, std::uint32_t flow)`: writes over what a packet carries
+  template <std::uint64_t (*Now)() = rte_rdtsc_precise, typename Write>
+  std::uint64_t send(std::span<const std::uint32_t> flows, Write&& write) {
     const auto size = static_cast<unsigned>(flows.size());
     for (unsigned i = 0; i < size; ++i) {
       write_frame(mbufs_[i], appliance_->network().interfaces[0].mac, inside_endpoint(flows[i]), kRemote,
                   flows[i]);
+      write(mbufs_[i], flows[i]);
     }
     if (rte_ring_enqueue_bulk(inside_.rx, reinterpret_cast<void**>(mbufs_.data()), size, nullptr) != size) {
       throw std::runtime_error("receive ring full");

@@ -9,9 +9,6 @@
 // loops alternate; a round is its median batch, the figure is the median round.
 //
 //     worker_bench [--json FILE] [MAPPINGS...]
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -28,6 +25,7 @@
 #include "dataplane/shared_memory.hpp"
 #include "tests/bench/flows.hpp"
 #include "tests/bench/limit_loop.hpp"
+#include "tests/bench/own_process.hpp"
 #include "tests/bench/ring_port.hpp"
 
 #include <rte_cycles.h>
@@ -317,31 +315,9 @@ Row measure_here(std::uint32_t size) {
   return row;
 }
 
-/// The row of one size, by a process of its own: the tables are as large as they have to be and no larger,
-/// and nothing is left over from the size before.
+/// The row of one size: the tables are as large as they have to be and no larger.
 Row measure(std::uint32_t size) {
-  std::array<int, 2> pipe_ends{};
-  if (pipe(pipe_ends.data()) != 0) throw std::runtime_error("no pipe");
-  const pid_t child = fork();
-  if (child < 0) throw std::runtime_error("no process");
-  if (child == 0) {
-    int status = 1;
-    try {
-      const Row row = measure_here(size);
-      if (write(pipe_ends[1], &row, sizeof row) == static_cast<ssize_t>(sizeof row)) status = 0;
-    } catch (const std::exception& error) {
-      fmt::print(stderr, "worker_bench: {}\n", error.what());
-    }
-    std::exit(status);
-  }
-  close(pipe_ends[1]);
-  Row row;
-  const bool whole = read(pipe_ends[0], &row, sizeof row) == static_cast<ssize_t>(sizeof row);
-  close(pipe_ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (!whole || status != 0) throw std::runtime_error(fmt::format("{} mappings could not be measured", size));
-  return row;
+  return in_own_process(fmt::format("{} mappings", size), [size] { return measure_here(size); });
 }
 
 nlohmann::json to_json(const Figures& figures) {
@@ -407,7 +383,6 @@ int run(const Options& options) {
   report["packets_a_round"] = kBatch * kBatchesPerRound;
   report["rows"] = nlohmann::json::array();
   print_head();
-  std::fflush(stdout);  // before a child inherits what is buffered
   for (const auto size : options.sizes) {
     const Row measured = measure(size);
     print_row(size, measured);

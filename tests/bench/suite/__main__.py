@@ -19,6 +19,7 @@ PROGRAMS = {
     "expiry": ("expiry_bench", ()),
     "handoff": ("handoff_bench", ()),
     "memory": ("memory_bench", ()),
+    "media": ("media_bench", ()),
     "sip": ("sip_bench", ()),
 }
 PRINT_ONLY = ("mapping_table",)  # no JSON

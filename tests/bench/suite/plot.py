@@ -46,6 +46,7 @@ PANELS = {
     "expiry": (bars_panel("Longest turn of the loop", "us"),),
     "handoff": (bars_panel("Handoff between workers", "cycles a packet"),),
     "memory": (bars_panel("Memory", "bytes a mapping"),),
+    "media": (bars_panel("Measuring media", "cycles a packet"),),
     "wire": (wire_panel,),
 }
 
