@@ -130,7 +130,9 @@ int Inspection::inspect_command() noexcept {
   LineScratch scratch;
   const auto command = read_command(line_, scratch);
   count(Counter::commands);
-  if (command.is_ambiguous) return refuse_command(Counter::unreadable);
+  // Before the server has greeted it may be another protocol, whose server will show it.
+  const bool may_be_other = !session_.greeted && !begins_text(line_);
+  if (command.is_ambiguous && !may_be_other) return refuse_command(Counter::unreadable);
   if (!command.name.empty() && !is_allowed(command)) return refuse_command(Counter::denied);
   if (command.verb == Verb::port || command.verb == Verb::eprt)
     return open_active(command.verb, command.argument);

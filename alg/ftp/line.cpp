@@ -16,9 +16,9 @@ constexpr char kInterpret = '\xFF';           // IAC
 constexpr unsigned char kFirstOption = 0xFB;  // WILL, WONT, DO, DONT: an option follows
 constexpr std::size_t kCodeSize = 3;
 
-constexpr bool may_begin_line(char c) noexcept {
+constexpr bool is_control(char c) noexcept {
   const auto byte = static_cast<unsigned char>(c);
-  return (byte >= ' ' && byte < 0x7F) || c == '\t' || c == '\r' || c == '\n' || c == kInterpret;
+  return (byte < ' ' && c != '\t') || byte == 0x7F;
 }
 
 /// The line without Telnet's commands; a doubled IAC stands for that byte.
@@ -66,13 +66,20 @@ Verb verb_of(std::string_view name) noexcept {
 
 }  // namespace
 
+bool begins_text(std::string_view line) noexcept {
+  if (line.empty()) return false;
+  const char c = line.front();
+  const bool is_end = c == '\r' || c == '\n';
+  return is_end || c == kInterpret || (!is_control(c) && static_cast<unsigned char>(c) < 0x7F);
+}
+
 pinhole_frame frame_line(pinhole_framing& framing, std::string_view fresh) noexcept {
   if (fresh.empty()) return {PINHOLE_FRAME_MORE, 0};
   const auto end = fresh.find('\n');
   const bool ends = end != std::string_view::npos;
-  if (framing.scanned == 0 && !may_begin_line(fresh.front())) {
+  if (framing.scanned == 0 && !begins_text(fresh)) {
     const auto size = std::min(ends ? end + 1 : fresh.size(), kMaxLine);
-    return {PINHOLE_FRAME_SKIP, static_cast<std::uint32_t>(size)};
+    return {PINHOLE_FRAME_MESSAGE, static_cast<std::uint32_t>(size)};
   }
   framing.begun = 1;
   const auto size = framing.scanned + (ends ? end + 1 : fresh.size());
@@ -90,8 +97,7 @@ std::string_view without_end(std::string_view line) noexcept {
 Command read_command(std::string_view line, LineScratch& scratch) noexcept {
   const auto text = without_telnet(without_end(line), scratch);
   Command command;
-  command.is_ambiguous =
-      std::any_of(text.begin(), text.end(), [](char c) { return c == '\0' || c == '\r' || c == '\n'; });
+  command.is_ambiguous = std::any_of(text.begin(), text.end(), is_control);
   const auto begin = sip::skip(text, 0, sip::chars::kBlank);
   const auto end = sip::skip_to(text, begin, sip::chars::kBlank);
   command.name = slice(text, begin, end);

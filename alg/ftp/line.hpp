@@ -17,8 +17,11 @@ inline constexpr std::size_t kMaxLine = 4096;
 
 using LineScratch = std::array<char, kMaxLine>;
 
-/// Lines end with LF. What begins with a character that neither a command nor a reply begins with is skipped
-/// as far as its line has come, so that nobody waits for the end of what is no text.
+/// Whether a line begins with a character that commands and replies begin with.
+[[nodiscard]] bool begins_text(std::string_view line) noexcept;
+
+/// Lines end with LF. What does not begin like one is cut where it has come to, so that nobody waits for the
+/// end of what is no text.
 [[nodiscard]] pinhole_frame frame_line(pinhole_framing& framing, std::string_view fresh) noexcept;
 
 /// Without CR and LF at its end.
@@ -32,8 +35,8 @@ enum class Verb : std::uint8_t { other, port, eprt, lprt, pasv, epsv, lpsv, auth
 
 struct Command {
   Verb verb = Verb::other;
-  // It has a zero byte or a CR in it: servers differ in what they make of these, so that nobody can tell what
-  // the command is.
+  // It has a zero byte, a CR or the like in it: servers differ in what they make of these, so that nobody can
+  // tell what the command is.
   bool is_ambiguous = false;
   std::string_view name;      // as it was written; empty when there is none
   std::string_view argument;  // without the blanks around it

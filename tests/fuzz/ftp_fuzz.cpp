@@ -54,13 +54,10 @@ bool take(test::GatewayStage& host, Way& way, std::uint8_t from, std::string_vie
       break;
     }
     require(frame.length > 0 && frame.length <= ftp::kMaxLine && frame.length <= way.held.size());
-    if (frame.kind == PINHOLE_FRAME_MESSAGE) {
-      const auto shown = host.show(from, std::string_view(way.held).substr(0, frame.length));
-      require_allowed(host, from, shown);
-      if (shown.verdict == PINHOLE_LEAVE) return false;
-    } else {
-      require(frame.kind == PINHOLE_FRAME_SKIP);
-    }
+    require(frame.kind == PINHOLE_FRAME_MESSAGE);
+    const auto shown = host.show(from, std::string_view(way.held).substr(0, frame.length));
+    require_allowed(host, from, shown);
+    if (shown.verdict == PINHOLE_LEAVE) return false;
     way.held.erase(0, frame.length);
     way.framing = {};
   }

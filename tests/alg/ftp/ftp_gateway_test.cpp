@@ -423,6 +423,22 @@ TEST_CASE("a line that is too long goes on in pieces, of which none is a command
                  {Who::server, "227 (10,0,0,5,15,160)\r\n", "=", ""}});
 }
 
+TEST_CASE("what is no text is of another protocol until the server greets, and then refused", "[alg][ftp]") {
+  Bench bench(kClientInside);
+  bench.say_all({{Who::client, "\x16\x03\x01 hello", "=", ""}});
+  CHECK(bench.say(Who::server, "\x16\x03\x03 hello").verdict == PINHOLE_LEAVE);
+
+  // What goes on in a line that did not begin as text is no command, and what comes behind it is one.
+  Bench other(kClientInside);
+  other.rule = [](std::string_view command, std::string_view) { return command != "SITE"; };
+  other.say_all({kGreeting,
+                 {Who::client, "\x01", "XXXX", ""},
+                 {Who::client, "SITE EXEC a\r\n", "=", ""},
+                 {Who::client, "STOR " + std::string(ftp::kMaxLine - 5, 'a'), "=", ""},
+                 {Who::client, "\x01 tail\r\n", "=", ""},
+                 {Who::client, "SITE EXEC a\r\n", "XXXX\r\n", ""}});
+}
+
 TEST_CASE("a data connection that there is no place for is one that the client is told of", "[alg][ftp]") {
   struct Row {
     int reserve, expect;
