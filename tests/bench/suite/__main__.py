@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+import floods
 import plot
 import wire
 from devices import BUILD, BenchError
@@ -23,7 +24,8 @@ PROGRAMS = {
     "sip": ("sip_bench", ()),
 }
 PRINT_ONLY = ("mapping_table",)  # no JSON
-KNOWN = (*PROGRAMS, "wire", *PRINT_ONLY)
+SUITES = {"wire": wire.run, "floods": floods.run}
+KNOWN = (*PROGRAMS, *SUITES, *PRINT_ONLY)
 
 
 def read_arguments(words):
@@ -65,8 +67,8 @@ def run_print_only(name):
 
 def run_one(name, options):
     """The report; None when there is none."""
-    if name == "wire":
-        return wire.run(options)
+    if name in SUITES:
+        return SUITES[name](options)
     return run_print_only(name) if name in PRINT_ONLY else run_program(name)
 
 

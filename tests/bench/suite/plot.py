@@ -40,6 +40,12 @@ def bars_panel(title, unit):
     return panel
 
 
+def floods_panel(report):
+    groups = [(f"{row['kind']} {row['sources']:,} {'on' if row['protected'] else 'off'}",
+               [row["p99_ms"] or 0, row["calls_failed"]]) for row in report["rows"]]
+    return Panel("Beside floods, with protection and without", "ms, calls", ["p99 of good messages", "failed calls"], groups)
+
+
 PANELS = {
     "worker": (worker_panel,),
     "flows": (bars_panel("New flows", "cycles"),),
@@ -48,6 +54,7 @@ PANELS = {
     "memory": (bars_panel("Memory", "bytes a mapping"),),
     "media": (bars_panel("Measuring media", "cycles a packet"),),
     "wire": (wire_panel,),
+    "floods": (floods_panel,),
 }
 
 
