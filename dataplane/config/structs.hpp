@@ -383,8 +383,8 @@ struct Config {
 
 /// The number of the first plug-in among all gateways (ipc::Layout::gateways): those that are built in come
 /// first.
-[[nodiscard]] constexpr std::size_t first_plugin(const Config&) noexcept {
-  return 0;
+[[nodiscard]] constexpr std::size_t first_plugin(const Config& config) noexcept {
+  return config.ftp.enabled ? 1 : 0;
 }
 
 /// The number of the interface that has a name.

@@ -3,9 +3,11 @@
 #include <catch2/catch.hpp>
 
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "dataplane/config/policy.hpp"
 #include "dataplane/context.hpp"
 #include "tests/support/pipeline_lab.hpp"
 #include "tests/support/policy_talk.hpp"
@@ -115,6 +117,19 @@ TEST_CASE("the configuration says for whom SIP is read", "[dataplane][alg_switch
       CHECK(scene.lab.drops().empty());
     }
   }
+}
+
+TEST_CASE("a plug-in that the configuration turns off is the one that is off, whatever is built in",
+          "[dataplane][alg_switch]") {
+  const bool with_ftp = GENERATE(true, false);
+  auto config = lab_config();
+  config.ftp.enabled = with_ftp;
+  config.plugins = {{.file = "/a.so", .options = ""}, {.file = "/b.so", .options = "", .enabled = false}};
+  const auto image = std::make_unique<ipc::PolicyImage>();
+  REQUIRE(config::write_policy(config, *image).has_value());
+  const std::size_t first = with_ftp ? 1 : 0;
+  for (std::size_t gateway = 0; gateway < first + 2; ++gateway)
+    CHECK(image->switches[ipc::switch_of(gateway)].is_on_for_all() == (gateway != first + 1));
 }
 
 TEST_CASE("what is not read passes whatever it is, in fragments too", "[dataplane][alg_switch][AC-24]") {

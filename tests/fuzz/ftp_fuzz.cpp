@@ -5,7 +5,7 @@
 // begins with '<' is one of the server, every other one of the client.
 #include "alg/ftp/ftp_gateway.hpp"
 #include "alg/ftp/line.hpp"
-#include "tests/support/gateway_stage.hpp"
+#include "tests/support/fake_gateway_host.hpp"
 
 #include <algorithm>
 #include <array>
@@ -30,8 +30,8 @@ struct Way {
   pinhole_framing framing{};
 };
 
-void require_allowed(const test::GatewayStage& host, std::uint8_t from,
-                     const test::GatewayStage::Shown& shown) {
+void require_allowed(const test::FakeGatewayHost& host, std::uint8_t from,
+                     const test::FakeGatewayHost::Shown& shown) {
   require(shown.verdict == PINHOLE_FORWARD || shown.verdict == PINHOLE_LEAVE);
   require(shown.expected.size() <= 1);
   for (const auto& each : shown.expected) {
@@ -43,7 +43,7 @@ void require_allowed(const test::GatewayStage& host, std::uint8_t from,
 }
 
 /// \return false when the connection is left alone
-bool take(test::GatewayStage& host, Way& way, std::uint8_t from, std::string_view fresh) {
+bool take(test::FakeGatewayHost& host, Way& way, std::uint8_t from, std::string_view fresh) {
   way.held += fresh;
   while (way.framing.scanned < way.held.size()) {
     const std::vector<char> piece(way.held.begin() + way.framing.scanned, way.held.end());
@@ -68,7 +68,7 @@ bool take(test::GatewayStage& host, Way& way, std::uint8_t from, std::string_vie
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  test::GatewayStage host(ftp::gateway());
+  test::FakeGatewayHost host(ftp::gateway());
   require(host.started());
   host.server = (data[0] & 1U) != 0 ? PINHOLE_INSIDE : PINHOLE_OUTSIDE;
   host.unchanged = (data[0] & 2U) != 0;

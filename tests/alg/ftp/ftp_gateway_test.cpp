@@ -12,11 +12,11 @@
 
 #include "alg/ftp/line.hpp"
 #include "nat/endpoint.hpp"
-#include "tests/support/gateway_stage.hpp"
+#include "tests/support/fake_gateway_host.hpp"
 
 using namespace pinhole;
 using namespace pinhole::alg;
-using test::GatewayStage;
+using test::FakeGatewayHost;
 
 namespace {
 
@@ -49,10 +49,10 @@ struct Talk {
 constexpr std::uint8_t kClientInside = PINHOLE_OUTSIDE;
 constexpr std::uint8_t kServerInside = PINHOLE_INSIDE;
 
-class Bench : public GatewayStage {
+class Bench : public FakeGatewayHost {
  public:
   explicit Bench(std::uint8_t server_side, const char* options = "")
-      : GatewayStage(ftp::gateway(), options) {
+      : FakeGatewayHost(ftp::gateway(), options) {
     REQUIRE(started());
     server = server_side;
     if (server_side == PINHOLE_INSIDE) {
@@ -473,7 +473,7 @@ TEST_CASE("options say for how long a data connection may take", "[alg][ftp][iss
        {Row{"", 30}, Row{"data_timeout_s=1", 1}, Row{"data_timeout_s=3600", 3600}, Row{"data_timeout_s=0", 0},
         Row{"data_timeout_s=3601", 0}, Row{"data_timeout_s=", 0}, Row{"other=1", 0}}) {
     INFO(row.options);
-    GatewayStage host(ftp::gateway(), row.options);
+    FakeGatewayHost host(ftp::gateway(), row.options);
     REQUIRE(host.started() == (row.seconds != 0));
     if (row.seconds == 0) continue;
     CHECK(host.show(PINHOLE_INSIDE, "PORT 10,0,0,5,15,160\r\n").expected.at(0).seconds == row.seconds);
