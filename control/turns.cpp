@@ -35,8 +35,9 @@ Result<AlgRow> Runtime::Turns::turn_alg(const AlgTurn& turn) {
   }
   const auto state = runtime_.attached_->policy.turn(*alg, change);
   if (!state) return state.error();
-  log_info("alg_switched",
-           {{"alg", turn.alg}, {"on", turn.on}, {"for", scope_text(turn)}, {"generation", state->generation}});
+  log_info(
+      "alg_switched",
+      {{"alg", turn.alg}, {"on", turn.on}, {"for", scope_text(turn)}, {"generation", state->generation}});
   return runtime_.alg_row(*state, *alg);
 }
 
