@@ -57,7 +57,7 @@ std::string text_of(const Query& query, const Json& result, bool as_json) {
   }
 }
 
-Outcome ask_one(Client& client, const Query& query, Json& result) {
+Outcome ask_one(ControlClient& client, const Query& query, Json& result) {
   auto reply = client.call(query.command->name, query.params);
   if (!reply) return failed(reply.error());
   if (reply->failure) {
@@ -74,7 +74,7 @@ void print(std::FILE* stream, std::string_view text) {
 
 /// All queries of a round over one connection. For programs a round is one line: {"calls": {...}}.
 Outcome ask_round(const Invocation& invocation) {
-  auto client = Client::connect(invocation.socket, kTimeout);
+  auto client = ControlClient::connect(invocation.socket, kTimeout);
   if (!client) return failed(client.error());
   Outcome round;
   Json results = Json::object();
@@ -97,7 +97,7 @@ Outcome ask_round(const Invocation& invocation) {
 }  // namespace
 
 ExitStatus ask_for(const Invocation& invocation, Json& result) {
-  auto client = Client::connect(invocation.socket, kTimeout);
+  auto client = ControlClient::connect(invocation.socket, kTimeout);
   const auto outcome = client ? ask_one(*client, invocation.queries.front(), result) : failed(client.error());
   if (!outcome.error.empty()) print(stderr, fmt::format("pinholectl: {}\n", outcome.error));
   return outcome.status;

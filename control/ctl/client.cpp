@@ -60,7 +60,7 @@ bool wait_for(int socket, short what, Clock::time_point deadline) {
 
 }  // namespace
 
-Result<Client> Client::connect(const std::string& path, std::chrono::milliseconds timeout) {
+Result<ControlClient> ControlClient::connect(const std::string& path, std::chrono::milliseconds timeout) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
@@ -70,7 +70,7 @@ Result<Client> Client::connect(const std::string& path, std::chrono::millisecond
   path.copy(static_cast<char*>(address.sun_path), path.size());
   const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return unreachable(errno, path);
-  Client client(socket, path, timeout);
+  ControlClient client(socket, path, timeout);
   // A control that takes no connections lets them wait in a queue, and those behind it for ever.
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
   const timeval patience{.tv_sec = seconds.count(),
@@ -82,11 +82,11 @@ Result<Client> Client::connect(const std::string& path, std::chrono::millisecond
   return client;
 }
 
-Client::Client(int socket, std::string path, std::chrono::milliseconds timeout) noexcept
+ControlClient::ControlClient(int socket, std::string path, std::chrono::milliseconds timeout) noexcept
     : socket_(socket), path_(std::move(path)), timeout_(timeout) {
 }
 
-Client::Client(Client&& other) noexcept
+ControlClient::ControlClient(ControlClient&& other) noexcept
     : socket_(std::exchange(other.socket_, -1)),
       path_(std::move(other.path_)),
       timeout_(other.timeout_),
@@ -94,11 +94,11 @@ Client::Client(Client&& other) noexcept
       received_(std::move(other.received_)) {
 }
 
-Client::~Client() {
+ControlClient::~ControlClient() {
   if (socket_ >= 0) ::close(socket_);
 }
 
-Result<Reply> Client::call(std::string_view method, const Json& params) {
+Result<Reply> ControlClient::call(std::string_view method, const Json& params) {
   const Json request = {{"jsonrpc", "2.0"}, {"id", next_id_++}, {"method", method}, {"params", params}};
   // A refused client may be told why before its request is read: what there is to read is read all the same.
   const auto sent = send(request.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
@@ -114,7 +114,7 @@ Result<Reply> Client::call(std::string_view method, const Json& params) {
   return unavailable("what answers on the socket is not pinhole-control", path_);
 }
 
-Result<void> Client::send(std::string_view line) {
+Result<void> ControlClient::send(std::string_view line) {
   const auto deadline = Clock::now() + timeout_;
   while (!line.empty()) {
     if (!wait_for(socket_, POLLOUT, deadline)) return unavailable("control takes no request", path_);
@@ -129,7 +129,7 @@ Result<void> Client::send(std::string_view line) {
   return {};
 }
 
-Result<std::string> Client::receive() {
+Result<std::string> ControlClient::receive() {
   const auto deadline = Clock::now() + timeout_;
   std::size_t searched = 0;
   for (;;) {

@@ -28,21 +28,22 @@ struct Reply {
   std::optional<RpcFailure> failure;
 };
 
-class Client {
+class ControlClient {
  public:
   /// Errors: unavailable, with a sentence that says how to reach control.
-  [[nodiscard]] static Result<Client> connect(const std::string& path, std::chrono::milliseconds timeout);
+  [[nodiscard]] static Result<ControlClient> connect(const std::string& path,
+                                                     std::chrono::milliseconds timeout);
 
-  Client(Client&& other) noexcept;
-  Client& operator=(Client&&) = delete;
-  ~Client();
+  ControlClient(ControlClient&& other) noexcept;
+  ControlClient& operator=(ControlClient&&) = delete;
+  ~ControlClient();
 
   /// Sends a request and waits for its reply.
   /// Errors: unavailable, when the connection broke or control did not answer in time.
   [[nodiscard]] Result<Reply> call(std::string_view method, const Json& params);
 
  private:
-  Client(int socket, std::string path, std::chrono::milliseconds timeout) noexcept;
+  ControlClient(int socket, std::string path, std::chrono::milliseconds timeout) noexcept;
   Result<void> send(std::string_view line);
   Result<std::string> receive();
 

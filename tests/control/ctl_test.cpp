@@ -189,9 +189,9 @@ TEST_CASE("a server that takes no connections is given up after a while", "[cont
   const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   REQUIRE(::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   REQUIRE(::listen(listener, 0) == 0);
-  const auto waits = Client::connect(path, kPatience);
+  const auto waits = ControlClient::connect(path, kPatience);
   REQUIRE(waits);
-  const auto is_behind = Client::connect(path, kPatience);
+  const auto is_behind = ControlClient::connect(path, kPatience);
   REQUIRE_FALSE(is_behind);
   CHECK(is_behind.error().message.find("takes no connections") != std::string::npos);
   ::close(listener);
