@@ -71,11 +71,27 @@ Result<ReloadRow> Runtime::Turns::reload() {
   const auto is_loaded = [](const config::Plugin& one, const std::string& other) {
     return one.file == other;
   };
-  if (!std::ranges::equal(read->plugins, runtime_.attached_->gateways.plugin_files(), is_loaded)) {
+  const auto& gateways = runtime_.attached_->gateways;
+  const auto files = gateways.plugin_files();
+  if (config::first_plugin(*read) != gateways.count() - files.size()) {
+    return Error{ErrorCode::conflict,
+                 fmt::format("{}: ftp.enabled: found another value than the data plane has, and nothing was "
+                             "changed; restart the data plane, or change it back",
+                             runtime_.config_path_)};
+  }
+  if (!std::ranges::equal(read->plugins, files, is_loaded)) {
     return Error{ErrorCode::conflict,
                  fmt::format("{}: plugins: found others, or in another order, than the data plane has, and "
                              "nothing was changed; restart the data plane, or change it back",
                              runtime_.config_path_)};
+  }
+  for (std::size_t i = 0; i < read->protection.rules.size(); ++i) {
+    const auto& application = read->protection.rules[i].application;
+    if (gateways.switch_of(application)) continue;
+    return Error{ErrorCode::conflict,
+                 fmt::format("{}: protection.rules[{}].application: there is no gateway \"{}\", and nothing "
+                             "was changed; \"alg show\" lists them",
+                             runtime_.config_path_, i, application)};
   }
   const auto image = std::make_unique<ipc::PolicyImage>();
   if (const auto written = config::write_policy(*read, *image); !written) return written.error();

@@ -119,7 +119,7 @@ bool Express::may_pass(const nat::Mapping& mapping, const nat::Endpoint& remote,
   return mapping.protocol == nat::Protocol::udp && mapping.realm == nat::Realm::translated &&
          mapping.remote == remote && (mapping.flags & MappingFlags::kHasRemote) != 0 &&
          (mapping.flags & MappingFlags::kRegular) == 0 &&
-         worker.ports.owner(mapping, remote.port) == kUnowned;
+         worker.ports.owner(mapping, remote.port, true) == kUnowned;
 }
 
 /// First step: whether a packet is plain, and of which flow. Its index line is being fetched afterwards; or

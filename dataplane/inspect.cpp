@@ -30,8 +30,8 @@ using nat::MappingFlags;
 /// Who looks at a packet.
 PortOwner owner_of(const nat::Packet& packet, const nat::Mapping& mapping, Direction direction,
                    const WorkerContext& worker) noexcept {
-  const auto remote_port = direction == Direction::outbound ? packet.destination.port : packet.source.port;
-  return worker.ports.owner(mapping, remote_port);
+  const bool outbound = direction == Direction::outbound;
+  return worker.ports.owner(mapping, outbound ? packet.destination.port : packet.source.port, outbound);
 }
 
 /// By which interfaces a message comes in and goes out, a bit each. What is turned around arrives and leaves

@@ -155,26 +155,42 @@ Wanted wanted(const Burst& burst, unsigned place, Direction direction, PortOwner
   return {on, on && goes_to_server(burst, place, direction, owner, worker)};
 }
 
-StreamEntry* entry_for(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
-                       bool may_begin, WorkerContext& worker) noexcept {
+StreamEntry* known_entry(const Burst& burst, unsigned place, Direction direction,
+                         WorkerContext& worker) noexcept {
   const auto& packet = burst.packets[place];
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
   const auto index = burst.mappings[place];
   const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
-  StreamEntry* const found = worker.streams.find(index, generation, remote);
-  if (found != nullptr) return found;
+  return worker.streams.find(index, generation, remote);
+}
+
+/// Whether a packet asks for a connection.
+bool opens(const nat::Packet& packet) noexcept {
   constexpr std::uint8_t kOpening = TcpHeader::kSyn | TcpHeader::kAck;
-  const bool opens = packet.part == nat::FragmentPart::whole &&
-                     (packet.tcp_flags & kOpening) == TcpHeader::kSyn && may_begin;
-  if (!opens) return nullptr;
+  return packet.part != nat::FragmentPart::later && (packet.tcp_flags & kOpening) == TcpHeader::kSyn;
+}
+
+/// Whether one more connection may be read. SIP always finds half of the places.
+bool has_place(PortOwner owner, const WorkerContext& worker) noexcept {
+  return owner == kSipOwner || worker.streams.size() < worker.streams.capacity() / 2;
+}
+
+StreamEntry* begin_entry(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
+                         WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
+  const auto index = burst.mappings[place];
+  const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
   FlowRef flow;
   if (owner != kSipOwner) {
     flow = begin_flow(burst, place, direction, owner, worker);
     if (flow.index == kNoFlow) return nullptr;
   }
-  StreamEntry* const added = worker.streams.add(index, generation, remote);
+  StreamEntry* const added =
+      has_place(owner, worker) ? worker.streams.add(index, generation, remote) : nullptr;
   if (added == nullptr) {
     worker.stats.worker.add(WorkerCounter::stream_table_full);
+    if (GatewayFlow* const unread = worker.gateways.flows.get(flow)) worker.gateways.flows.remove(*unread);
     return nullptr;
   }
   added->owner = owner;
@@ -192,8 +208,14 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
     worker.transmitter.drop(mbuf, reason);
     return false;
   };
+  StreamEntry* entry = known_entry(burst, place, direction, worker);
+  if (entry != nullptr) owner = entry->owner;  // whichever way its ports stand
   const auto [switched_on, may_begin] = wanted(burst, place, direction, owner, interfaces, worker);
-  StreamEntry* const entry = entry_for(burst, place, direction, owner, may_begin, worker);
+  if (entry == nullptr && may_begin && opens(packet)) {
+    // In pieces it would begin what nobody reads.
+    if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
+    entry = begin_entry(burst, place, direction, owner, worker);
+  }
   if (entry == nullptr) return true;
   if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
   if (is_damaged(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);
@@ -281,7 +303,8 @@ void tick_streams(WorkerContext& worker) noexcept {
     if (entry.mapping == nat::kNoMapping || entry.parked) continue;
     const auto* const session =
         is_current(entry, worker) ? worker.translator.session(entry.mapping, entry.remote, now) : nullptr;
-    const bool ended = session == nullptr || (session->state() >= nat::TcpState::closing &&
+    // A reset may be forged, and the session says when it was not.
+    const bool ended = session == nullptr || (session->state() == nat::TcpState::closing &&
                                               nat::reached(entry.last_seen + kAfterEnd, now));
     if (!ended) continue;
     worker.stream_engine.release(entry.stream);

@@ -143,6 +143,10 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
 Reading StreamCarrier::show(const alg::Message& message) noexcept {
   auto& gateway = worker_.gateways.of(entry_.owner);
   GatewayFlow* const flow = worker_.gateways.flows.get(entry_.flow);
+  if (flow == nullptr && entry_.flow.index != kNoFlow) {  // its connection has ended, as far as anybody knows
+    worker_.stats.drops.add(DropReason::drop_gateway);
+    return {Verdict::drop, nullptr};
+  }
   if (flow == nullptr || !entry_.switched_on || gateway.is_stopped()) {
     gateway.stats().host.add(ipc::GatewayCounter::switched_off);
     return {.leaves = true};

@@ -58,8 +58,11 @@ class Inspection {
     const bool goes_on = in_line;
     in_line = !is_ended(line_);
     if (goes_on) return PINHOLE_FORWARD;
+    const bool is_reply = message_.from == message_.server;
+    // What a rule would have to know stands behind what can be read; the rest sticks to what nobody knows.
+    if (in_line && !is_reply && session_.greeted) return refuse_command(Counter::unreadable);
     if (in_line) count(Counter::unreadable);
-    return message_.from == message_.server ? inspect_reply() : inspect_command();
+    return is_reply ? inspect_reply() : inspect_command();
   }
 
  private:
@@ -103,6 +106,15 @@ constexpr bool is_same(const pinhole_endpoint& one, const pinhole_endpoint& othe
   return one.address == other.address && one.port == other.port;
 }
 
+/// Whether all that follows is encrypted (RFC 4217 section 2). After other mechanisms, commands may go on in
+/// clear (RFC 2228).
+bool is_encryption(std::string_view mechanism) noexcept {
+  for (const auto name : {"tls", "tls-c", "tls-p", "ssl"}) {
+    if (sip::equals(mechanism, name)) return true;
+  }
+  return false;
+}
+
 Asked asked_by(const Command& command) noexcept {
   switch (command.verb) {
     case Verb::pasv:
@@ -111,7 +123,7 @@ Asked asked_by(const Command& command) noexcept {
       // RFC 2428 section 4: this one asks for no port.
       return sip::equals(command.argument, "all") ? Asked::other : Asked::extended_passive;
     case Verb::auth:
-      return Asked::security;
+      return is_encryption(command.argument) ? Asked::security : Asked::other;
     case Verb::port:
     case Verb::eprt:
     case Verb::lprt:
@@ -134,8 +146,11 @@ int Inspection::inspect_command() noexcept {
   const bool may_be_other = !session_.greeted && !begins_text(line_);
   if (command.is_ambiguous && !may_be_other) return refuse_command(Counter::unreadable);
   if (!command.name.empty() && !is_allowed(command)) return refuse_command(Counter::denied);
-  if (command.verb == Verb::port || command.verb == Verb::eprt)
+  if (command.verb == Verb::port || command.verb == Verb::eprt) {
+    // A server that has not said a word has let nobody in.
+    if (!session_.greeted) return refuse_command(Counter::refused);
     return open_active(command.verb, command.argument);
+  }
   // RFC 1639: for addresses of any family, before EPRT and EPSV.
   if (command.verb == Verb::lprt || command.verb == Verb::lpsv) return refuse_command(Counter::refused);
   session_.pending.push(asked_by(command));

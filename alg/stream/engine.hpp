@@ -75,10 +75,12 @@ class Engine {
   /// Bytes that a way holds of what came, and of what is to go out: a message, and the beginning of another.
   static constexpr std::uint32_t kCapacity = 72 * 1024;
 
-  /// \param scratch  room for a message, kMaxMessage
+  /// \param scratch  room for a message, kMaxMessage \param strict  nobody is to see a message that was not
+  /// read as a whole: a connection whose message does not end in time is reset, and what a FIN cuts off is
+  /// left out. Otherwise it passes unread
   Engine(const Framer& framer, ChunkPool& pool, std::span<std::byte> scratch,
-         nat::CounterBlock<Counter>& counters) noexcept
-      : framer_(framer), pool_(pool), scratch_(scratch), counters_(counters) {}
+         nat::CounterBlock<Counter>& counters, bool strict = false) noexcept
+      : framer_(framer), pool_(pool), scratch_(scratch), counters_(counters), strict_(strict) {}
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -166,6 +168,7 @@ class Engine {
   ChunkPool& pool_;
   std::span<std::byte> scratch_;
   nat::CounterBlock<Counter>& counters_;
+  bool strict_;
 };
 
 }  // namespace pinhole::alg::stream

@@ -220,8 +220,16 @@ bool Engine::read_on(Stream& stream, Side from, nat::Tick now, StreamHost& host)
   if (way.passing) flush_passing(way);
   const bool ended = !way.passing && way.fin_seen && way.in_next == way.fin_at;
   if (ended && !way.waiting && !way.stalled && way.in_start != way.in_next) {
-    // The rest of a message will never come. Its receiver is to see what there is.
-    if (copy_through(way, way.in_next - way.in_start)) next_boundary(way);
+    // The rest of a message will never come. Its receiver is to see what there is, unless it was to be read.
+    const std::uint32_t rest = way.in_next - way.in_start;
+    if (strict_) {
+      untouched = false;
+      way.map.replace(way.in_start, rest, 0);
+      way.in_start += rest;
+      next_boundary(way);
+    } else if (copy_through(way, rest)) {
+      next_boundary(way);
+    }
   }
   return untouched;
 }

@@ -166,7 +166,7 @@ unsigned Engine::keep_alive(Stream& stream, StreamHost& host) noexcept {
   return sent;
 }
 
-/// Nobody answers: both ends are told, and nothing is kept.
+/// Nobody answers, or a message does not end: both ends are told, and nothing is kept.
 void Engine::give_up(Stream& stream, StreamHost& host) noexcept {
   for (const Side from : {Side::inside, Side::outside}) {
     send(stream, from, stream.way(from).out_acked, TcpFlags::kRst, 0, host);
@@ -194,8 +194,10 @@ void Engine::tick_way(Stream& stream, Side from, nat::Tick now, StreamHost& host
   if (!way.known) return;
   const nat::Tick limit = way.framer.begun || stream.proven ? kMessageLimit : kBeginningLimit;
   if (holds_bytes(way) && !way.stalled && way.out_acked == way.out_end &&
-      nat::reached(way.held_at + limit, now))
+      nat::reached(way.held_at + limit, now)) {
+    if (strict_ && (way.framer.begun || stream.proven)) return give_up(stream, host);
     begin_passing(stream);
+  }
   if (way.stalled || way.passing) {
     read_on(stream, from, now, host);
     static_cast<void>(pump(stream, from, now, host));

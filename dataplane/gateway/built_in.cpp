@@ -18,6 +18,7 @@ GatewaySpec ftp_spec(const config::Ftp& ftp) {
                    .options = fmt::format("data_timeout_s={}", ftp.data_timeout_s),
                    .budget_us = kBudget,
                    .keep_alive_s = ftp.keep_alive_s,
+                   .strict = true,
                    .file = {}};
   for (const auto port : ftp.ports) spec.claims.push_back({PINHOLE_TCP, 0, port});
   return spec;

@@ -63,8 +63,12 @@ bool inspect_datagram(Burst& burst, unsigned place, Direction direction, PortOwn
   rte_mbuf* message = burst.mbufs[place];
   auto& packet = burst.packets[place];
   auto& gateway = worker.gateways.of(owner);
-  const GatewayFlow* const known = flow_of(burst, place, direction, worker);
-  if (known == nullptr ? !goes_to_server(burst, place, direction, owner, worker) : known->left) return true;
+  GatewayFlow* const known = flow_of(burst, place, direction, worker);
+  if (known == nullptr && !goes_to_server(burst, place, direction, owner, worker)) return true;
+  if (known != nullptr && known->left) {
+    known->last_seen = worker.clock.tick();
+    return true;
+  }
   if (!is_on(gateway, worker.translator[burst.mappings[place]].inside.address, interfaces, worker)) {
     gateway.stats().host.add(ipc::GatewayCounter::switched_off);
     return true;

@@ -56,6 +56,17 @@ Expectations::Expectation* Expectations::find(const Announcement& announcement) 
   return nullptr;
 }
 
+std::size_t Expectations::count_of_pair(const Announcement& announcement) const noexcept {
+  std::size_t count = 0;
+  for (auto place = index_.first(hash_of(announcement)); place != nat::HashChains::kNone;
+       place = index_.next(place)) {
+    const auto& other = places_[place].what;
+    count += other.protocol == announcement.protocol && other.inside.address == announcement.inside.address &&
+             other.remote.address == announcement.remote.address;
+  }
+  return count;
+}
+
 void Expectations::announce(const Announcement& announcement, GatewayFlow& flow, nat::MappingIndex mapping,
                             nat::Tick now) noexcept {
   Expectation* each = find(announcement);
@@ -132,7 +143,9 @@ void Expectations::begun_inside(nat::MappingIndex index, nat::Endpoint remote, n
     const bool is_meant = !what.from_outside && each.waits && what.protocol == mapping.protocol &&
                           what.realm == mapping.realm && fits(what.inside, mapping.inside) &&
                           fits(what.remote, remote);
-    if (is_meant) return came(each, index, remote, now);
+    const bool is_late =
+        nat::reached(each.deadline, now) || (what.child && flows_.get(each.parent) == nullptr);
+    if (is_meant && !is_late) return came(each, index, remote, now);
   }
 }
 
@@ -185,7 +198,7 @@ bool Expectations::is_over(const Expectation& each, nat::Tick& used, nat::Tick n
     return nat::reached(used + kSilence, now);
   }
   const auto* const session = translator_.session(index, each.peer, now);
-  if (session == nullptr || session->state() >= TcpState::closing) return true;
+  if (session == nullptr || session->state() == TcpState::closing) return true;
   used = session->last_seen;
   return false;
 }

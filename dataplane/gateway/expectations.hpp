@@ -49,8 +49,9 @@ struct Announcement {
 
 class Expectations {
  public:
-  /// That one flow may have announced at a time.
+  /// That one flow may have announced at a time, and all flows between two hosts: these are looked through.
   static constexpr std::uint16_t kPerFlow = 64;
+  static constexpr std::uint32_t kPerPair = 256;
 
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t places) noexcept {
     return nat::carved_bytes<Expectation>(places) + nat::carved_bytes<std::uint32_t>(places) +
@@ -62,9 +63,11 @@ class Expectations {
   Expectations(const Expectations&) = delete;
   Expectations& operator=(const Expectations&) = delete;
 
-  /// Whether a flow may announce so many more.
-  [[nodiscard]] bool has_room(const GatewayFlow& flow, std::size_t more) const noexcept {
-    return more <= places_.size() - size_ && flow.announced + more <= kPerFlow;
+  /// Whether a flow may announce so many more, the last of them this one.
+  [[nodiscard]] bool has_room(const GatewayFlow& flow, const Announcement& what,
+                              std::size_t more) const noexcept {
+    return more <= places_.size() - size_ && flow.announced + more <= kPerFlow &&
+           count_of_pair(what) + more <= kPerPair;
   }
   /// From now on a flow is waited for. One with the same ends is waited for anew; who came for it before
   /// stays. \param flow  that announces it; has_room() \param mapping  from outside: of its inside endpoint
@@ -106,6 +109,7 @@ class Expectations {
   [[nodiscard]] bool is_over(const Expectation& each, nat::Tick& used, nat::Tick now) const noexcept;
   [[nodiscard]] bool meet(nat::MappingIndex index, nat::Endpoint remote, nat::Tick now) noexcept;
   [[nodiscard]] Expectation* find(const Announcement& announcement) noexcept;
+  [[nodiscard]] std::size_t count_of_pair(const Announcement& announcement) const noexcept;
   void came(Expectation& each, nat::MappingIndex index, nat::Endpoint remote, nat::Tick now) noexcept;
   void look_for(Expectation& each, nat::Tick now) noexcept;
   void visit(Expectation& each, nat::Tick now) noexcept;

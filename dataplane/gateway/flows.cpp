@@ -26,7 +26,8 @@ bool is_over(const GatewayFlow& flow, const WorkerContext& worker, nat::Tick now
     return flow.children == 0 && nat::reached(flow.last_seen + std::max(kSilence, flow.keep), now);
   }
   const auto* const session = translator.session(flow.mapping, flow.remote, now);
-  return session == nullptr || session->state() >= nat::TcpState::closing;
+  // A reset may be forged: the session is gone in a while, or goes on.
+  return session == nullptr || session->state() == nat::TcpState::closing;
 }
 
 /// A flow that is to be kept for longer than its time-out says is as good as used meanwhile.

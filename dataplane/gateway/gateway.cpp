@@ -21,6 +21,7 @@ constexpr std::uint32_t kMaxLine = 4096;
 Frame cut_line(FramerState& state, std::string_view fresh) noexcept {
   const auto end = fresh.find('\n');
   const auto size = static_cast<std::uint32_t>(end == std::string_view::npos ? fresh.size() : end + 1);
+  if (state.scanned == 0 && fresh.front() >= ' ') state.begun = true;  // text
   state.scanned += size;
   if (state.scanned > kMaxLine) return {Frame::Kind::not_mine, 0};
   return end == std::string_view::npos ? Frame{} : Frame{Frame::Kind::message, state.scanned};
@@ -95,8 +96,9 @@ void Gateway::note(Fault fault, const alg::Flow& flow) noexcept {
   if (fault != Fault::budget) {
     ++broken_;
   } else {
-    late_ -= std::min(late_, (now - forgiven_at_) / kForgive);
-    forgiven_at_ = now;
+    const nat::Tick forgiven = (now - forgiven_at_) / kForgive;
+    forgiven_at_ = late_ <= forgiven ? now : forgiven_at_ + forgiven * kForgive;
+    late_ -= std::min(late_, forgiven);
     ++late_;
   }
   if (broken_ + late_ < spec_.max_faults) return;

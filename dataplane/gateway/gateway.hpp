@@ -33,7 +33,8 @@ struct GatewaySpec {
   std::string options;
   std::uint32_t budget_us = 200;   // for a call
   std::uint32_t max_faults = 8;    // on a worker, before it is switched off there; at least 1
-  std::uint32_t keep_alive_s = 0;  // see FlowCare; 0: none
+  std::uint32_t keep_alive_s = 0;  // ends of a silent parent are asked so often; 0: never
+  bool strict = false;             // see alg::stream::Engine
   std::string file;                // empty: it is built in
 };
 

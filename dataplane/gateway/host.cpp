@@ -182,7 +182,7 @@ int Inspection::expect(const pinhole_expectation* expectation) noexcept {
       (what.from_outside && what.inside.port.host() < kFirstPort))
     return PINHOLE_REFUSED;
   const bool has_room = announced_count_ < kMaxAnnounced &&
-                        worker_.gateways.expectations.has_room(*flow_, announced_count_ + 1);
+                        worker_.gateways.expectations.has_room(*flow_, what, announced_count_ + 1);
   std::array<MappingIndex, 2> found{nat::kNoMapping, nat::kNoMapping};
   if (!has_room || (what.from_outside && !stand_for(*protocol, what.inside, 1, found))) {
     worker_.stats.worker.add(WorkerCounter::expectation_full);

@@ -44,11 +44,13 @@ Inspection::Verdict Inspection::show(Gateway& gateway, GatewayFlow& flow,
   keep_ = 0;
   announced_count_ = made_count_ = 0;
   message_ = &message;
+  const auto memory = flow.memory;
   const auto answer = gateway.inspect(context_, plain, message.flow);
   message_ = nullptr;
   auto& counters = gateway.stats().host;
   if (!answer || faulted_) {
     if (faulted_) gateway.note(Gateway::Fault::argument, message.flow);
+    flow.memory = memory;
     abandon();
     worker_.edits.clear();
     return Verdict::forward;

@@ -242,6 +242,16 @@ Result<std::vector<GatewaySpec>> load_plugins(const config::Config& config,
     if (!loaded) return loaded.error();
     gateways.push_back(std::move(*loaded));
   }
+  const auto& rules = config.protection.rules;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const auto& asked = rules[i].application;
+    const auto is_asked = [&](const GatewaySpec& spec) { return asked == spec.plugin->name; };
+    if (asked == config::kSipApplication || std::ranges::any_of(gateways, is_asked)) continue;
+    return config::Error{config::ErrorCode::conflict,
+                         fmt::format("protection.rules[{}].application: there is no gateway \"{}\"; load its "
+                                     "plug-in, enable ftp, or name another",
+                                     i, asked)};
+  }
   return gateways;
 }
 

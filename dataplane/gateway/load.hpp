@@ -14,7 +14,7 @@ namespace pinhole::dataplane {
 
 /// \param gateways  those that are built in: their names and claims are taken
 /// \return the same, and the plug-ins of the configuration behind them, in its order
-/// Errors: file, conflict: what is wrong with which plug-in.
+/// Errors: file, conflict: what is wrong with which plug-in, or a rule for a gateway that is none of these.
 [[nodiscard]] config::Result<std::vector<GatewaySpec>> load_plugins(const config::Config& config,
                                                                     std::vector<GatewaySpec> gateways);
 

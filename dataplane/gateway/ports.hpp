@@ -38,16 +38,19 @@ class PortClaims {
     if ((bits_[number / 64] >> (number % 64) & 1U) == 0) return kUnowned;
     return owners_[static_cast<std::size_t>(protocol)][number];
   }
-  /// Who looks at what passes between a mapping and a remote port: whose port either end is, and SIP's on
-  /// mappings that signalling was announced for. A pinhole is media whatever its ports are.
-  [[nodiscard]] PortOwner owner(const nat::Mapping& mapping, nat::Be16 remote_port) const noexcept {
+  /// Who looks at what passes between a mapping and a remote port: whose port the end is that it goes to,
+  /// SIP on mappings that signalling was announced for, then whose port it comes from. Who sends chooses his
+  /// own port, and must not choose by it who looks. A pinhole is media whatever its ports are.
+  [[nodiscard]] PortOwner owner(const nat::Mapping& mapping, nat::Be16 remote_port,
+                                bool outbound) const noexcept {
     using nat::MappingFlags;
     if ((mapping.flags & MappingFlags::kPinhole) != 0 || mapping.protocol == nat::Protocol::icmp)
       return kUnowned;
-    if (const PortOwner of_remote = owner(mapping.protocol, remote_port); of_remote != kUnowned)
-      return of_remote;
+    const auto of_remote = owner(mapping.protocol, remote_port);
+    const auto of_inside = owner(mapping.protocol, mapping.inside.port);
+    if (const auto receiver = outbound ? of_remote : of_inside; receiver != kUnowned) return receiver;
     if ((mapping.flags & MappingFlags::kSip) != 0) return sip_[static_cast<std::size_t>(mapping.protocol)];
-    return owner(mapping.protocol, mapping.inside.port);
+    return outbound ? of_inside : of_remote;
   }
 
  private:

@@ -16,7 +16,7 @@ Gateway::Gateway(const GatewaySpec& spec, GatewayNumber number, ipc::GatewayStat
       budget_(spec.budget_us * shared.tsc_hz / 1'000'000U),
       event_limit_(kEventsPerSecond, kEventBurst, shared.tsc_hz),
       cutter_(*this),
-      engine_(cutter_, shared.chunks, shared.scratch, shared.counters) {
+      engine_(cutter_, shared.chunks, shared.scratch, shared.counters, spec.strict) {
 }
 
 bool Gateway::start(const pinhole_host& host) {

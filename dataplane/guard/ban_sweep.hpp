@@ -32,6 +32,7 @@ class BanSweep {
 
   std::uint32_t seen_ = 0;      // of Guard::strictness()
   nat::MappingIndex next_ = 0;  // goes round, so that bans without end keep nobody from being looked at
+  nat::MappingIndex end_ = 0;   // behind those that there were when it began: new ones were asked about
   nat::MappingIndex left_ = 0;  // until all have been gone through
 };
 

@@ -22,6 +22,10 @@ bool is_over(const ipc::BanSlot& slot, nat::Tick now) noexcept {
   return nat::reached(slot.until.load(kRelaxed), now);
 }
 
+bool is_manual(const ipc::BanSlot& slot) noexcept {
+  return slot.reason.load(kRelaxed) == ipc::BanReason::manual;
+}
+
 void count_hit(ipc::BanSlot& slot) noexcept {
   slot.hits.store(slot.hits.load(kRelaxed) + 1, kRelaxed);
 }
@@ -45,12 +49,12 @@ bool BanTable::hits(nat::Ipv4Address source, nat::Tick now, Bans which) noexcept
 }
 
 ipc::BanSlot* BanTable::find_for(nat::Ipv4Address source, nat::Tick now, Bans which) const noexcept {
-  if (empty()) [[likely]]
+  if (empty() || (which == Bans::of_operators && manual_count_ == 0)) [[likely]]
     return nullptr;
   const auto look = [&](std::span<ipc::BanSlot> slots) noexcept -> ipc::BanSlot* {
     for (auto& slot : slots) {
       if (is_free(slot) || !prefix_of(slot).contains(source) || is_over(slot, now)) continue;
-      if (which == Bans::all || slot.reason.load(kRelaxed) == ipc::BanReason::manual) return &slot;
+      if (which == Bans::all || is_manual(slot)) return &slot;
     }
     return nullptr;
   };
@@ -63,13 +67,15 @@ bool BanTable::ban(nat::Prefix prefix, ipc::BanReason reason, nat::Tick until, n
   if (slot == nullptr) {
     slot = place_for(prefix, reason, now);
     if (slot == nullptr) return false;
-  } else if (reason != ipc::BanReason::manual && !is_over(*slot, now)) {
-    const bool is_manual = slot->reason.load(kRelaxed) == ipc::BanReason::manual;
-    if (is_manual || !nat::reached(slot->until.load(kRelaxed), until)) return true;
+  } else {
+    const bool is_longer = is_manual(*slot) || !nat::reached(slot->until.load(kRelaxed), until);
+    if (reason != ipc::BanReason::manual && !is_over(*slot, now) && is_longer) return true;
+    if (is_manual(*slot)) --manual_count_;
   }
   slot->address.store(prefix.address.value.raw(), kRelaxed);
   slot->length.store(prefix.length, kRelaxed);
   slot->reason.store(reason, kRelaxed);
+  if (reason == ipc::BanReason::manual) ++manual_count_;
   slot->until.store(until == 0 ? 1 : until, kRelaxed);
   ++begun_;
   return true;
@@ -88,8 +94,7 @@ ipc::BanSlot* BanTable::place_for(nat::Prefix prefix, ipc::BanReason reason, nat
   auto place = std::ranges::find_if(slots, is_free);
   if (place == slots.end()) {
     const auto left = [&](const ipc::BanSlot& slot) noexcept {
-      const bool stays = slot.reason.load(kRelaxed) == ipc::BanReason::manual && !is_over(slot, now) &&
-                         reason != ipc::BanReason::manual;
+      const bool stays = is_manual(slot) && !is_over(slot, now) && reason != ipc::BanReason::manual;
       return stays ? ~std::uint32_t{0} : is_over(slot, now) ? 0 : slot.until.load(kRelaxed) - now;
     };
     place = std::ranges::min_element(slots, {}, left);
@@ -111,6 +116,7 @@ bool BanTable::lift(nat::Prefix prefix) noexcept {
 
 void BanTable::free(ipc::BanSlot& slot) noexcept {
   if (slot.length.load(kRelaxed) < 32) --prefix_count_;
+  if (is_manual(slot)) --manual_count_;
   --size_;
   slot.until.store(0, kRelaxed);
 }

@@ -61,6 +61,7 @@ class BanTable {
   std::uint64_t seed_;
   std::uint32_t size_ = 0;
   std::uint32_t prefix_count_ = 0;
+  std::uint32_t manual_count_ = 0;  // of operators
   std::uint32_t cursor_ = 0;
   std::uint32_t begun_ = 0;
 };

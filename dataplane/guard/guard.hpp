@@ -82,7 +82,7 @@ class Guard final : public alg::sip::Screen {
 
   /// Whether a source from outside is banned and not allowed; counts the hit.
   [[nodiscard]] bool is_banned(nat::Ipv4Address source, Bans which = Bans::all) noexcept {
-    return !bans_.empty() && !is_allowed(source) && bans_.hits(source, now_, which);
+    return bans_.holds(source, now_, which) && !is_allowed(source) && bans_.hits(source, now_, which);
   }
   /// Whether the one that a mapping speaks to is, so that none of its packets comes in.
   [[nodiscard]] bool keeps_out(const nat::Mapping& mapping) const noexcept {

@@ -54,7 +54,8 @@ class Plugins(unittest.TestCase):
                     self.assertEqual(arrives(b"ping 3"), b"a long pong 3")
                 lab.ctl("sip", "off")
                 self.assertEqual(arrives(b"ping 4"), b"a long pong 4")
-                self.assertEqual([row["on"] for row in lab.ctl("alg", "show")["algs"]], [False, True])
+                self.assertEqual([(row["name"], row["on"]) for row in lab.ctl("alg", "show")["algs"]],
+                                 [("sip", False), ("ftp", True), ("right", True)])
             shown = plugin(lab, "right")
             self.assertEqual((shown["counters"]["pings"], shown["counters"]["edited"]), (5, 5))
             self.assertGreaterEqual(shown["counters"]["switched_off"], 3)

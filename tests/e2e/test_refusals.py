@@ -70,7 +70,7 @@ class Refusals(unittest.TestCase):
         return len(caller.log()), answerer.statistics()["SuccessfulCall"]
 
     def _is_sound(self, counters):
-        for name in ("stream_given_up", "stream_not_sip", "drop_sip_malformed"):
+        for name in ("stream_given_up", "stream_not_mine", "drop_sip_malformed"):
             self.assertEqual(counters[name], 0, name)
 
     def test_by_rule(self):

@@ -32,10 +32,12 @@ PROBE_PORT = 5080  # of the inside host; the peer's is the one of SIP
 RATE, HOLD_MS = 25, 4000  # a hundred calls at a time
 PATIENCE_MS = 2500  # a call that hears nothing for so long has failed: two messages were sent again by then
 FLOOD_S = 2.5
+DRAIN_S = 0.2  # what is under way when a flood ends arrives
 SETTLE_S = PATIENCE_MS / 1000 + 1  # SIPp writes its figures once a second
 QUIET_S = 2.0  # at the end of that
 PACE_S = 0.005  # of messages of the probe
 ADDED_MS = 5.0  # what the flood may add to the slowest hundredth of them
+LOST_SHARE = 0.001  # of good messages
 GROWTH_KIB = 8192  # what a process may grow by in all
 
 SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>; its message carries a struct timespec
@@ -83,6 +85,7 @@ class Probe:
         _, target = self._peer.recvfrom(4000)
         self._peer.sendto(message("SIP/2.0 200 OK", "first", 0), target)
         self._inside.recvfrom(4000)
+        self._next = 0  # number of a message
         self._sender = multiprocessing.get_context("fork").Process(target=send_for_ever, args=(self._peer, target))
         self._sender.start()
         lab.own(self)
@@ -106,7 +109,9 @@ class Probe:
                 numbers.append(number)
         if not delays:
             return [], None
-        return sorted(delays), max(numbers) - min(numbers) + 1 - len(set(numbers))
+        # What did not come before the first that did is missing, too.
+        first, self._next = self._next, max(numbers) + 1
+        return sorted(delays), self._next - min(first, *numbers) - len(set(numbers))
 
 
 def percentile(delays, share):
@@ -149,8 +154,9 @@ class Scene:
         self._probe.take()
         flood = Flood(self.lab, self.lab.outside, kind, sources, PINHOLE, 5060, self._mac)
         time.sleep(FLOOD_S)
-        good = latency(self._probe)
         packets = flood.stop()
+        time.sleep(DRAIN_S)
+        good = latency(self._probe)
         before, self._quiet = self._quiet, self._settle()
         after = self._trunk.statistics()
         counted = {name: after[column] - calls[column] for name, column in (
@@ -179,8 +185,11 @@ def verdicts(rows):
     failed = sum(row["calls_failed"] for row in guarded)
     added = max(row.get("p99_added_ms", math.inf) for row in guarded)
     grown = sum(sum(row["grown_kib"].values()) for row in guarded)
+    lost = sum(math.inf if row["messages_lost"] is None else row["messages_lost"] for row in guarded)
+    sent = sum(row["messages"] for row in guarded) + lost
     return [{"label": label, "value": value, "limit": limit, "unit": unit, "met": value <= limit}
             for label, value, limit, unit in (("good calls failed", failed, 0, "calls"),
+                                              ("good messages lost", lost, sent * LOST_SHARE, "messages"),
                                               ("most that p99 of good messages grew", added, ADDED_MS, "ms"),
                                               ("memory grown by all floods", grown, GROWTH_KIB, "KiB"))]
 
