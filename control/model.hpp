@@ -8,6 +8,7 @@
 #include "alg/alg.hpp"
 #include "alg/sip/rule_set.hpp"
 #include "control/error.hpp"
+#include "control/rare.hpp"
 #include "dataplane/config/structs.hpp"
 #include "dataplane/ipc/alg_switch.hpp"
 #include "dataplane/ipc/ban.hpp"
@@ -289,8 +290,8 @@ struct Measured {
 struct MediaUsage {
   std::uint64_t packets_out = 0;
   std::uint64_t packets_in = 0;
-  std::uint64_t bytes = 0;           // of IP, both ways
-  std::optional<Measured> measured;  // none: it is not measured
+  std::uint64_t bytes = 0;  // of IP, both ways
+  Rare<Measured> measured;  // none: it is not measured
 };
 
 /// What went through a media port of a call, as far as it was read.
