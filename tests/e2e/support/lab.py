@@ -280,7 +280,11 @@ class Lab:
                     raise LabError(f"{process.name} ended with status {process.popen.returncode}: "
                                    f"{process.log_text()[-2000:]}")
             return self.dataplane_state() == "up"
-        wait_for("the pair to be up", up, timeout)
+        try:
+            wait_for("the pair to be up", up, timeout)
+        except LabError as error:
+            last = self.ctl_run("status")
+            raise LabError(f"{error}; pinholectl says: {last.stdout}{last.stderr}") from None
 
     def dataplane_state(self):
         """"starting", "up" or "lost"; None while control does not answer."""
