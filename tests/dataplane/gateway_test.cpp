@@ -418,6 +418,47 @@ TEST_CASE("a gateway cuts its messages itself, byte by byte or many at once", "[
   }
 }
 
+TEST_CASE("a line that does not end in time passes unread, or ends its connection where nobody is to see it",
+          "[dataplane][gateway]") {
+  const bool strict = GENERATE(false, true);
+  Scene scene(lab_config(), [&](dataplane::GatewaySpec& spec) { spec.strict = strict; });
+  auto talk = scene.connect();
+  REQUIRE(talk.open);
+  talk.tell(talk.caller, "first\r\n");
+  talk.tell(talk.caller, "sec");
+  scene.lab.pass_s(30);
+  CHECK(talk.called.heard == "first\r\n");
+  scene.lab.pass_s(5);
+  talk.acknowledge(talk.called);
+  talk.tell(talk.caller, "ond\r\nthird\r\n");
+  CHECK(talk.called.heard == (strict ? "first\r\n" : "first\r\nsecond\r\nthird\r\n"));
+  CHECK(TestGateway::shown == std::vector<std::string>{"first\r\n"});
+}
+
+TEST_CASE("a line that its connection ends in goes on, or is left out where nobody is to see it",
+          "[dataplane][gateway]") {
+  const bool strict = GENERATE(false, true);
+  Scene scene(lab_config(), [&](dataplane::GatewaySpec& spec) { spec.strict = strict; });
+  auto talk = scene.connect();
+  REQUIRE(talk.open);
+  talk.tell(talk.caller, "first\r\nsecond");
+  talk.close();
+  CHECK(talk.called.heard == (strict ? "first\r\n" : "first\r\nsecond"));
+  CHECK(talk.called.saw_fin);
+  CHECK(talk.caller.saw_fin);
+}
+
+TEST_CASE("a connection whose SYN comes in pieces does not begin, for nobody would read it",
+          "[dataplane][gateway]") {
+  Scene scene;
+  FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = scene.client, .destination = scene.tcp_server};
+  spec.tcp_flags = nat::TcpHeader::kSyn;
+  spec.payload.assign(20, std::byte{'x'});
+  spec.fragment = nat::Ipv4Header::kMoreFragments;
+  CHECK(scene.lab.send(Scene::kInside, spec).empty());
+  CHECK(scene.lab.dropped(nat::DropReason::drop_fragment) == 1);
+}
+
 TEST_CASE("a message that never ends is let pass when it is too large for one", "[dataplane][gateway]") {
   Scene scene(lab_config(), {}, [](pinhole_framing&, std::string_view) -> pinhole_frame { return {}; });
   auto talk = scene.connect();
