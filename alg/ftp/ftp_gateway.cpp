@@ -19,7 +19,7 @@ namespace pinhole::alg::ftp {
 namespace {
 
 constexpr std::uint16_t kFirstDataPort = 1024;
-constexpr std::uint32_t kDataTimeout = 30;  // seconds: issue 6
+constexpr std::uint32_t kDataTimeout = 30;  // seconds
 constexpr std::uint32_t kMaxDataTimeout = 3600;
 
 // RFC 959 section 4.2 and RFC 2428 section 3, RFC 4217 section 4, RFC 2228 section 3.

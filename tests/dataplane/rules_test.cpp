@@ -209,7 +209,7 @@ TEST_CASE("what carries a message and between whom is asked of TCP and of route 
   CHECK(Bench(dropping(R"("realm": "nat")")).judge(message)->verdict == Verdict::forward);
 }
 
-TEST_CASE("a rule for the commands of an application is asked of these alone", "[alg][rules][ftp][issue6]") {
+TEST_CASE("a rule for the commands of an application is asked of these alone", "[alg][rules][ftp]") {
   struct Row {
     const char* conditions;
     const char* name;
@@ -258,8 +258,7 @@ TEST_CASE("a rule for SIP is asked of no command", "[alg][rules][ftp]") {
   CHECK(bench.hits->read(0) == 0);
 }
 
-TEST_CASE("the first rule for a command decides, and does what it says besides",
-          "[alg][rules][ftp][issue6]") {
+TEST_CASE("the first rule for a command decides, and does what it says besides", "[alg][rules][ftp]") {
   Bench bench(R"({"rules": [
       {"name": "sip", "action": "drop"},
       {"name": "watch", "action": "log", "application": "ftp", "commands": ["DELE"], "arguments": ["tmp/*"]},
