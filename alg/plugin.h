@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Names are those of C: NOLINTBEGIN(readability-identifier-naming) */
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -200,5 +202,7 @@ typedef const pinhole_plugin* (*pinhole_plugin_query_function)(uint16_t host_maj
 #ifdef __cplusplus
 }
 #endif
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #endif /* PINHOLE_PLUGIN_H */

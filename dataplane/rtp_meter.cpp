@@ -91,7 +91,7 @@ void take_time(ipc::FlowMeter& meter, const RtpHeader& header, alg::RtpClock clo
   const std::int64_t step = difference < 0 ? -difference : difference;
   meter.timestamp = header.timestamp;
   meter.arrived_us = now_us;
-  if (step > kLargestStep_us) return;
+  if (step > kLargestStepUs) return;
   meter.jitter += static_cast<std::uint32_t>(step) - ((meter.jitter + 8) >> 4U);
   meter.jitter_max = std::max(meter.jitter_max, meter.jitter);
 }

@@ -12,7 +12,7 @@
 //   good network.
 // * Of packets with one timestamp the first counts for jitter (the others are of the same picture, or repeat
 // the same
-//   key press, RFC 4733), and a step of the sender's clock by more than kLargestStep_us does not.
+//   key press, RFC 4733), and a step of the sender's clock by more than kLargestStepUs does not.
 
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +28,7 @@ namespace pinhole::dataplane {
 inline constexpr std::uint16_t kLongestDropout = 3000;
 /// So many numbers behind: the same (MAX_MISORDER).
 inline constexpr std::uint16_t kFarthestBehind = 100;
-inline constexpr std::int64_t kLargestStep_us = 5'000'000;
+inline constexpr std::int64_t kLargestStepUs = 5'000'000;
 
 /// Takes a packet into account.
 /// \param payload  of UDP; anything that is not RTP is left out

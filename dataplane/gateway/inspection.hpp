@@ -19,7 +19,7 @@
 #include "dataplane/transaction.hpp"
 
 namespace pinhole::dataplane {
-class Inspection;
+class Inspection;  // NOLINT(cppcoreguidelines-virtual-class-destructor): it is final
 struct WorkerContext;
 }  // namespace pinhole::dataplane
 
