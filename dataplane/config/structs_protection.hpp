@@ -72,7 +72,7 @@ struct Limits {
   MethodRates methods;
   SplitRates subscribers = {.known = {2000, 20000}, .unknown = {20, 200}};
   SplitRates servers = {.known = {5000, 50000}, .unknown = {500, 5000}};
-  ClassRates flows = {.known = {2000, 10000}, .unknown = {500, 2000}, .all_unknown = {10000, 20000}};
+  ClassRates flows = {.known = {2000, 10000}, .unknown = {500, 2000}, .all_unknown = {2000, 2000}};
   ClassRates fragments = {.known = {10000, 40000}, .unknown = {5000, 20000}, .all_unknown = {50000, 100000}};
   ClassRates malformed = {.known = {10, 100}, .unknown = {5, 50}, .all_unknown = {100, 500}};
 

@@ -550,7 +550,7 @@ TEST_CASE("rendering writes every default in the order of the schema", "[config]
       R"("subscribers":{"known":{"per_s":2000,"burst":20000},"unknown":{"per_s":20,"burst":200}},)"
       R"("servers":{"known":{"per_s":5000,"burst":50000},"unknown":{"per_s":500,"burst":5000}},)"
       R"("flows":{"known":{"per_s":2000,"burst":10000},"unknown":{"per_s":500,"burst":2000},)"
-      R"("all_unknown":{"per_s":10000,"burst":20000}},"fragments":{"known":{"per_s":10000,)"
+      R"("all_unknown":{"per_s":2000,"burst":2000}},"fragments":{"known":{"per_s":10000,)"
       R"("burst":40000},"unknown":{"per_s":5000,"burst":20000},"all_unknown":{"per_s":50000,)"
       R"("burst":100000}},"malformed":{"known":{"per_s":10,"burst":100},"unknown":{"per_s":5,)"
       R"("burst":50},"all_unknown":{"per_s":100,"burst":500}}},"screen":{"statuses":[403,404,410,484,)"
