@@ -147,6 +147,7 @@ class Inspection {
 
   /// Says on the other side of Pinhole what is true there.
   void write_side(const Side& own) noexcept {
+    if (message_.unchanged != 0) return;  // as it stands it is true there
     const auto to = [&](const OwnPort& port) { return goes_out() ? port.external : port.inside; };
     if (own.ports.present() && own_ports_[0].known()) {
       Writer writer;
