@@ -15,7 +15,6 @@ namespace {
 using ipc::GatewayCounter;
 
 constexpr const auto& kHostCounters = nat::CounterTraits<GatewayCounter>::kInfo;
-constexpr std::string_view kSip = "sip";
 
 void sum(CounterRow& row) {
   row.total = std::accumulate(row.per_worker.begin(), row.per_worker.end(), std::uint64_t{0});
@@ -31,14 +30,9 @@ std::string_view GatewayView::name(std::size_t number) const noexcept {
   return number < count() ? layout_.gateways[number].name.view() : "?";
 }
 
-std::string GatewayView::name_of_switch(std::size_t number) const {
-  return std::string(number == ipc::kSipSwitch ? kSip : name(number - ipc::switch_of(0)));
-}
-
-std::optional<std::size_t> GatewayView::switch_of(std::string_view alg) const noexcept {
-  if (alg == kSip) return ipc::kSipSwitch;
+std::optional<std::size_t> GatewayView::number_of(std::string_view alg) const noexcept {
   for (std::size_t gateway = 0; gateway < count(); ++gateway) {
-    if (name(gateway) == alg) return ipc::switch_of(gateway);
+    if (name(gateway) == alg) return gateway;
   }
   return std::nullopt;
 }
@@ -96,8 +90,9 @@ std::vector<GatewayRow> GatewayView::rows() const {
     row.name = share.name.view();
     row.version = share.version.view();
     row.file = share.file.view();
-    row.claims.assign(share.claims.begin(),
-                      share.claims.begin() + std::min<std::ptrdiff_t>(share.claim_count, PINHOLE_MAX_CLAIMS));
+    row.claims.assign(
+        share.claims.begin(),
+        share.claims.begin() + std::min<std::ptrdiff_t>(share.claim_count, ipc::kMaxShownClaims));
     row.budget_us = share.budget_us;
     row.max_faults = share.max_faults;
     for (std::uint32_t worker = 0; worker < layout_.worker_count; ++worker) {

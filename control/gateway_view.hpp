@@ -21,10 +21,8 @@ class GatewayView {
   [[nodiscard]] std::size_t count() const noexcept;
   /// \return "?" for a number that no gateway has
   [[nodiscard]] std::string_view name(std::size_t number) const noexcept;
-
-  // Switches, by their numbers in ipc::PolicyImage.
-  [[nodiscard]] std::string name_of_switch(std::size_t number) const;
-  [[nodiscard]] std::optional<std::size_t> switch_of(std::string_view alg) const noexcept;
+  /// \return none when no gateway has that name
+  [[nodiscard]] std::optional<std::size_t> number_of(std::string_view alg) const noexcept;
 
   /// Of those that are loaded, in their order.
   [[nodiscard]] std::vector<std::string> plugin_files() const;

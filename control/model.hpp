@@ -350,7 +350,7 @@ struct CounterRow {
   std::vector<std::uint64_t> per_worker;  // empty for control's own
 };
 
-/// A gateway that is built in or loaded (alg/plugin.h); SIP is none.
+/// A gateway that is built in or loaded (alg/plugin.h).
 struct GatewayRow {
   std::string name;
   std::string version;

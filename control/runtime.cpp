@@ -363,7 +363,7 @@ void Runtime::fill_in(Status& status) const {
   status.mbufs_in_use = layout.mbufs_in_use.load(std::memory_order_relaxed);
   status.events_received = counters_.read(ControlCounter::event_received);
   status.events_lost = attached_->stats.total(dataplane::WorkerCounter::event_lost);
-  if (const auto state = attached_->policy.state()) status.sip = alg_row(*state, ipc::kSipSwitch);
+  if (const auto state = attached_->policy.state()) status.sip = alg_row(*state, ipc::kSipGateway);
   // Holes in the numbers are seen by the next record only; the workers know at once.
   if (status.nat_log) {
     status.nat_log->lost = attached_->stats.total(dataplane::WorkerCounter::record_lost);
@@ -373,7 +373,7 @@ void Runtime::fill_in(Status& status) const {
 AlgRow Runtime::alg_row(const PolicyBoard::State& state, std::size_t number) const {
   const auto& alg = state.image->switches[number];
   AlgRow row;
-  row.name = attached_->gateways.name_of_switch(number);
+  row.name = attached_->gateways.name(number);
   row.on = alg.on();
   row.generation = state.generation;
   row.settled = state.settled;
@@ -519,9 +519,8 @@ std::optional<std::vector<AlgRow>> Runtime::algs() const {
   if (!attached_) return rows;
   const auto state = attached_->policy.state();
   if (!state) return std::nullopt;
-  rows.push_back(alg_row(*state, ipc::kSipSwitch));
   for (std::size_t gateway = 0; gateway < attached_->gateways.count(); ++gateway)
-    rows.push_back(alg_row(*state, ipc::switch_of(gateway)));
+    rows.push_back(alg_row(*state, gateway));
   return rows;
 }
 
@@ -530,7 +529,7 @@ std::vector<GatewayRow> Runtime::gateways() const {
   auto rows = attached_->gateways.rows();
   if (const auto state = attached_->policy.state()) {
     for (std::size_t gateway = 0; gateway < rows.size(); ++gateway)
-      rows[gateway].alg = alg_row(*state, ipc::switch_of(gateway));
+      rows[gateway].alg = alg_row(*state, gateway);
   }
   return rows;
 }

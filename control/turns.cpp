@@ -18,7 +18,7 @@
 namespace pinhole::control {
 
 Result<AlgRow> Runtime::Turns::turn_alg(const AlgTurn& turn) {
-  const auto alg = runtime_.attached_->gateways.switch_of(turn.alg);
+  const auto alg = runtime_.attached_->gateways.number_of(turn.alg);
   if (!alg) {
     return Error{ErrorCode::not_found,
                  fmt::format("there is no gateway \"{}\"; \"alg show\" lists them", turn.alg)};
@@ -87,7 +87,7 @@ Result<ReloadRow> Runtime::Turns::reload() {
   }
   for (std::size_t i = 0; i < read->protection.rules.size(); ++i) {
     const auto& application = read->protection.rules[i].application;
-    if (gateways.switch_of(application)) continue;
+    if (gateways.number_of(application)) continue;
     return Error{ErrorCode::conflict,
                  fmt::format("{}: protection.rules[{}].application: there is no gateway \"{}\", and nothing "
                              "was changed; \"alg show\" lists them",
@@ -100,7 +100,7 @@ Result<ReloadRow> Runtime::Turns::reload() {
   if (!before)
     return Error{ErrorCode::unavailable, "a worker is writing its policy down just now; ask again"};
   // What was turned at run time stays, unless the file says something else than it did.
-  for (std::size_t i = 0; i < ipc::kSwitches; ++i) {
+  for (std::size_t i = 0; i < ipc::kMaxGateways; ++i) {
     if (image->configured[i] == before->image->configured[i]) image->switches[i] = before->image->switches[i];
   }
   const auto state = policy.put(*image);

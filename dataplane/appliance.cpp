@@ -168,9 +168,9 @@ std::uint64_t realtime_ns() {
 
 config::Result<std::unique_ptr<Appliance>> Appliance::build(const config::Config& config,
                                                             const std::string& config_path,
-                                                            std::span<const GatewaySpec> gateways) {
+                                                            std::vector<GatewaySpec> gateways) {
   std::unique_ptr<Appliance> appliance(new Appliance);
-  appliance->gateways_ = gateways;
+  appliance->gateways_ = std::move(gateways);
   auto built = appliance->make_packet_pool(config);
   if (built) built = appliance->start_ports(config);
   if (built) built = appliance->make_network(config);
@@ -335,13 +335,13 @@ void Appliance::name_gateways() {
 
 config::Result<void> Appliance::start_gateways() {
   for (auto& context : contexts_) {
-    const auto failed = context->gateways.start();
+    const auto failed = context->gateways.start(context->sip_host);
     if (!failed) continue;
     const auto& spec = gateways_[*failed];
     const auto what =
         fmt::format("the gateway \"{}\" does not start on worker {}", spec.plugin->name, context->index);
     if (spec.file.empty()) return Error{ErrorCode::system, what};
-    const auto before = gateways_.first(*failed);
+    const auto before = std::span(gateways_).first(*failed);
     const auto plugins = std::ranges::count_if(before, [](const auto& each) { return !each.file.empty(); });
     return Error{
         ErrorCode::file,
@@ -424,7 +424,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!reassembly_memory) return reassembly_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
   if (!held_syn_memory) return held_syn_memory.error();
-  const bool has_streams = config.sip.tcp || reads_streams(gateways_);
+  const bool has_streams = reads_streams(gateways_);
   const auto streams = has_streams ? config.sip.streams_per_worker : 1U;
   auto stream_memory = reserve(name("streams"), StreamTable::bytes_needed(streams));
   if (!stream_memory) return stream_memory.error();
@@ -456,12 +456,12 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!guard_memory) return guard_memory.error();
   auto bans = reserve_array<ipc::BanSlot>(name("bans"), BanTable::kCapacity);
   if (!bans) return bans.error();
-  const auto flows = gateways_.empty() ? 1U : GatewayParts::kFlows;
-  const auto expectations = gateways_.empty() ? 1U : GatewayParts::kExpectations;
+  const bool has_flows = std::ranges::any_of(gateways_, &GatewaySpec::keeps_flows);
+  const auto flows = has_flows ? GatewayParts::kFlows : 1U;
+  const auto expectations = has_flows ? GatewayParts::kExpectations : 1U;
   auto gateway_memory = reserve(name("gateways"), Gateways::bytes_needed(flows, expectations));
   if (!gateway_memory) return gateway_memory.error();
-  auto gateway_stats =
-      reserve_array<ipc::GatewayStats>(name("gateway_stats"), std::max<std::size_t>(gateways_.size(), 1));
+  auto gateway_stats = reserve_array<ipc::GatewayStats>(name("gateway_stats"), gateways_.size());
   if (!gateway_stats) return gateway_stats.error();
   const auto rings = make_control_rings(worker, config.nat.log.wanted());
   if (!rings) return rings.error();
@@ -496,8 +496,6 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
                    .flows = flows,
                    .expectations = expectations,
                    .memory = *gateway_memory},
-      .sip_ports = config.sip.ports,
-      .sip_over_tcp = config.sip.tcp,
       .sip_tcp_own_host = config.sip.tcp_own_host,
       .sip_media_own_host = config.sip.media_own_host,
       .sip_policy = sip_policy_,

@@ -30,10 +30,10 @@ class Appliance {
  public:
   /// Starts the ports and builds the workers. The EAL is up.
   /// Errors: a device that does not exist or does not start, memory that cannot be had.
-  /// \param gateways  besides SIP, at most ipc::kMaxGateways; they outlive it
-  [[nodiscard]] static config::Result<std::unique_ptr<Appliance>> build(
-      const config::Config& config, const std::string& config_path,
-      std::span<const GatewaySpec> gateways = {});
+  /// \param gateways  SIP first, at most ipc::kMaxGateways
+  [[nodiscard]] static config::Result<std::unique_ptr<Appliance>> build(const config::Config& config,
+                                                                        const std::string& config_path,
+                                                                        std::vector<GatewaySpec> gateways);
   ~Appliance();
   Appliance(const Appliance&) = delete;
   Appliance& operator=(const Appliance&) = delete;
@@ -67,7 +67,7 @@ class Appliance {
   void name_gateways();
   config::Result<void> start_gateways();
 
-  std::span<const GatewaySpec> gateways_;
+  std::vector<GatewaySpec> gateways_;
   rte_mempool* packets_ = nullptr;
   std::vector<Port> ports_;
   std::unique_ptr<Network> network_;

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "alg/edit.hpp"
-#include "alg/sip/framer.hpp"
 #include "alg/sip/sip_alg.hpp"
 #include "alg/stream/engine.hpp"
 #include "dataplane/alg_host.hpp"
@@ -79,8 +78,6 @@ struct WorkerParts {
   std::uint32_t streams = 1;  // at least 1
   std::uint64_t hash_seed = 0;
   GatewayParts gateways;
-  std::span<const std::uint16_t> sip_ports;
-  bool sip_over_tcp = true;
   bool sip_tcp_own_host = true;
   bool sip_media_own_host = false;
   alg::sip::Policy sip_policy;
@@ -137,12 +134,11 @@ struct WorkerContext {
   HangUps hang_ups;
   std::array<alg::sip::Screen*, 3> screens;  // in the order in which they are asked
   alg::sip::SipAlg sip;
+  alg::sip::VoiceHost sip_host;
   PortClaims ports;
   alg::EditList edits;
   ParkingLot<rte_mbuf> parking;
-  alg::sip::SipFramer sip_framer;
   StreamTable streams;
-  alg::stream::Engine stream_engine;
   ParkingLot<StreamEntry> parked_streams;
   Gateways gateways;
   Inspection inspection;

@@ -128,8 +128,9 @@ bool HangUps::send_by_stream(nat::MappingIndex index, nat::Endpoint remote, std:
   auto* const entry = worker_.streams.find(index, generation, remote);
   if (entry == nullptr) return false;
   StreamCarrier carrier(*entry, worker_);
-  const bool sent = worker_.stream_engine.inject(entry->stream, side_of(direction_to(side)), text,
-                                                 worker_.clock.tick(), carrier);
+  const bool sent =
+      engine_of(*entry, worker_)
+          .inject(entry->stream, side_of(direction_to(side)), text, worker_.clock.tick(), carrier);
   worker_.streams.arm(*entry, alg::stream::Engine::wants_ticks(entry->stream));
   return sent;
 }

@@ -100,9 +100,8 @@ DropReason account(const StreamEntry& entry, const nat::Packet& packet, const st
   return worker.translator.touch_tcp_inbound(entry.mapping, entry.remote, packet.ip_size(), segment, now);
 }
 
-/// The engine of who reads a connection: it knows where messages end.
-Engine& engine_of(const StreamEntry& entry, WorkerContext& worker) noexcept {
-  return entry.owner == kSipOwner ? worker.stream_engine : worker.gateways.of(entry.owner).engine();
+bool keeps_flows(PortOwner owner, WorkerContext& worker) noexcept {
+  return worker.gateways.of(owner).spec().keeps_flows;
 }
 
 /// A SYN: what both sides may send is lowered to what fits the way, and a connection may begin anew.
@@ -122,37 +121,20 @@ void meet_syn(StreamEntry& entry, Burst& burst, unsigned place, Direction direct
   const auto& way = entry.stream.way(side_of(direction));
   const auto sequence = nat::header_at<TcpHeader>(bytes_of(mbuf), packet.l4_offset).sequence.host();
   if (begins && (entry.stream.broken || (way.known && way.first != sequence))) {
-    worker.stream_engine.release(entry.stream);
-    if (entry.owner != kSipOwner) entry.flow = begin_flow(burst, place, direction, entry.owner, worker);
+    engine_of(entry, worker).release(entry.stream);
+    if (keeps_flows(entry.owner, worker))
+      entry.flow = begin_flow(burst, place, direction, entry.owner, worker);
   }
 }
 
 /// What is left to do when the engine has done something.
 void look_after(StreamEntry& entry, WorkerContext& worker) noexcept {
   if (!entry.parked && Engine::is_transparent(entry.stream)) {
-    worker.stream_engine.release(entry.stream);
+    engine_of(entry, worker).release(entry.stream);
     worker.streams.remove(entry);
     return;
   }
   worker.streams.arm(entry, Engine::wants_ticks(entry.stream));
-}
-
-/// Whether the gateway is on for a connection, and may read one that begins now.
-struct Wanted {
-  bool on = true;
-  bool may_begin = true;
-};
-
-Wanted wanted(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
-              std::uint16_t interfaces, WorkerContext& worker) noexcept {
-  const auto host = worker.translator[burst.mappings[place]].inside.address;
-  if (owner == kSipOwner) {
-    const bool on = worker.policy.sip().is_on(host, interfaces);
-    // Calls that live are seen through: one of them may come by on a connection that begins now.
-    return {on, on || worker.calls.size() > 0};
-  }
-  const bool on = is_on(worker.gateways.of(owner), host, interfaces, worker);
-  return {on, on && goes_to_server(burst, place, direction, owner, worker)};
 }
 
 StreamEntry* known_entry(const Burst& burst, unsigned place, Direction direction,
@@ -182,7 +164,7 @@ StreamEntry* begin_entry(const Burst& burst, unsigned place, Direction direction
   const auto index = burst.mappings[place];
   const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
   FlowRef flow;
-  if (owner != kSipOwner) {
+  if (keeps_flows(owner, worker)) {
     flow = begin_flow(burst, place, direction, owner, worker);
     if (flow.index == kNoFlow) return nullptr;
   }
@@ -210,7 +192,12 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
   };
   StreamEntry* entry = known_entry(burst, place, direction, worker);
   if (entry != nullptr) owner = entry->owner;  // whichever way its ports stand
-  const auto [switched_on, may_begin] = wanted(burst, place, direction, owner, interfaces, worker);
+  const auto host = worker.translator[burst.mappings[place]].inside.address;
+  const auto attention = attention_of(worker.gateways.of(owner), host, interfaces, worker);
+  // A call that lives may come by on a connection that begins now.
+  const bool may_begin =
+      attention != Attention::none &&
+      (!keeps_flows(owner, worker) || goes_to_server(burst, place, direction, owner, worker));
   if (entry == nullptr && may_begin && opens(packet)) {
     // In pieces it would begin what nobody reads.
     if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
@@ -237,7 +224,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
   entry->type_of_service[static_cast<std::size_t>(from)] =
       nat::header_at<nat::Ipv4Header>(bytes_of(mbuf), packet.l3_offset).type_of_service;
   entry->last_seen = worker.clock.tick();
-  entry->switched_on = switched_on;
+  entry->switched_on = attention == Attention::all;
   entry->interfaces = interfaces;
   StreamCarrier carrier(*entry, worker);
   auto segment = segment_of(bytes_of(mbuf), packet);
@@ -267,7 +254,7 @@ void resume_streams(Ticket ticket, WorkerContext& worker) noexcept {
     const bool gives_up = !is_current(entry, worker);
     if (gives_up) entry.waits_until = {};
     StreamCarrier carrier(entry, worker);
-    worker.stream_engine.resume(entry.stream, gives_up, worker.clock.tick(), carrier);
+    engine_of(entry, worker).resume(entry.stream, gives_up, worker.clock.tick(), carrier);
     look_after(entry, worker);
   }
 }
@@ -285,7 +272,7 @@ void tick_streams(WorkerContext& worker) noexcept {
     entry.waits_until = {};
     worker.stats.drops.add(DropReason::drop_sip_parked_timeout);
     StreamCarrier carrier(entry, worker);
-    worker.stream_engine.resume(entry.stream, true, now, carrier);
+    engine_of(entry, worker).resume(entry.stream, true, now, carrier);
     look_after(entry, worker);
   }
   // From the end: looking after one may take it off the list.
@@ -307,7 +294,7 @@ void tick_streams(WorkerContext& worker) noexcept {
     const bool ended = session == nullptr || (session->state() == nat::TcpState::closing &&
                                               nat::reached(entry.last_seen + kAfterEnd, now));
     if (!ended) continue;
-    worker.stream_engine.release(entry.stream);
+    engine_of(entry, worker).release(entry.stream);
     worker.streams.remove(entry);
   }
   worker.stats.worker.set(WorkerCounter::stream_live, worker.streams.size());

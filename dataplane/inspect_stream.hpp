@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// TCP in the stage inspect: connections on ports of SIP and of gateways go through the stream engine
+// TCP in the stage inspect: connections on ports of gateways go through the stream engine
 // (alg/stream/engine.hpp). Their segments leave the burst here: what goes on is accounted for, translated and
 // sent at once, in the order in which the engine says so, whether it came or was made. The session of a
 // connection keeps account in the numbers that the inside knows, whichever way a segment goes.

@@ -185,9 +185,9 @@ void pass_message(rte_mbuf* message, WorkerContext& worker) noexcept {
 }
 
 void send_edited(Burst& burst, unsigned place, rte_mbuf* message, const nat::Packet& packet,
-                 Transaction& transaction, DropReason too_big, WorkerContext& worker) noexcept {
+                 DropReason too_big, WorkerContext& worker) noexcept {
   const auto refuse = [&](DropReason reason) noexcept {
-    transaction.abandon();
+    worker.inspection.abandon();
     drop_message(message, reason, worker);
   };
   const bool came_whole = message->next == nullptr;
@@ -196,7 +196,7 @@ void send_edited(Burst& burst, unsigned place, rte_mbuf* message, const nat::Pac
   if (size > kMaxDatagram) return refuse(too_big);
   const std::uint16_t mtu = mtu_of(burst, place, worker.network);
   if (size > mtu && came_whole && !worker.ignores_df && !may_be_fragmented(bytes_of(message), packet)) {
-    transaction.abandon();
+    worker.inspection.abandon();
     const auto fitting = std::clamp<std::ptrdiff_t>(mtu - growth, kMinMtu, mtu);
     return worker.slow_path.too_big(message, packet, burst.arrival[place],
                                     static_cast<std::uint16_t>(fitting));
@@ -209,7 +209,7 @@ void send_edited(Burst& burst, unsigned place, rte_mbuf* message, const nat::Pac
     return refuse(DropReason::drop_no_mbuf);
   }
 
-  transaction.commit();
+  worker.inspection.commit();
   nat::Packet edited = packet;
   if (came_whole) move_whole(message, edited, worker);
   const auto whole = std::span(worker.whole_message);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// SIP messages that are larger than a packet: those that come in fragments, and those that outgrow the MTU
-// when they are edited (RFC 3261 section 18.1.1: up to 65,535 bytes over UDP).
+// Messages of gateways that are larger than a packet: those that come in fragments, and those that outgrow
+// the MTU when they are edited (RFC 3261 section 18.1.1: up to 65,535 bytes over UDP).
 //
 // Theory of operation. The fragments of a message are known to be of its flow when they get to the stage
 // inspect (dataplane/fragments.hpp), and wait there for each other (nat/reassembly.hpp). When all are there
@@ -24,7 +24,6 @@
 #include "alg/alg.hpp"
 #include "dataplane/context.hpp"
 #include "dataplane/mbuf_view.hpp"
-#include "dataplane/transaction.hpp"
 
 namespace pinhole::dataplane {
 
@@ -47,12 +46,12 @@ namespace pinhole::dataplane {
 void pass_message(rte_mbuf* message, WorkerContext& worker) noexcept;
 
 /// Applies the worker's edits to a message and sends it on, in as many packets as it takes. Ends the
-/// transaction. \param message  a packet, or a list that write_whole() has written
+/// inspection. \param message  a packet, or a list that write_whole() has written
 /// \param place  in the burst: a packet of the message; its hop is that of the message
 /// \param packet what is in the worker's memory, or of the burst
 /// \param too_big  why it is dropped when it is too large for a datagram
 void send_edited(Burst& burst, unsigned place, rte_mbuf* message, const nat::Packet& packet,
-                 Transaction& transaction, nat::DropReason too_big, WorkerContext& worker) noexcept;
+                 nat::DropReason too_big, WorkerContext& worker) noexcept;
 
 /// Drops all fragments of a message, each of them counted.
 void drop_message(rte_mbuf* message, nat::DropReason reason, WorkerContext& worker) noexcept;

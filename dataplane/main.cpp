@@ -43,11 +43,11 @@ void beat_until_signal(Appliance& appliance, const sigset_t& signals) {
 }
 
 config::Result<void> run(const Options& options, const config::Config& config, const sigset_t& signals) {
-  const auto gateways = load_plugins(config, built_in_gateways(config));
+  auto gateways = load_plugins(config, built_in_gateways(config));
   if (!gateways) return gateways.error();
   if (auto started = start_eal(config, options.log_level == config::LogLevel::debug); !started)
     return started;
-  auto appliance = Appliance::build(config, options.config_path, *gateways);
+  auto appliance = Appliance::build(config, options.config_path, std::move(*gateways));
   if (!appliance) return appliance.error();
 
   std::atomic<bool> stop{false};

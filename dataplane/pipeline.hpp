@@ -28,7 +28,8 @@ void classify(Burst& burst, WorkerContext& worker) noexcept;
 /// Finds the mapping of each packet; makes it for new outbound flows. Drops what has none or is not admitted.
 void look_up(Burst& burst, WorkerContext& worker) noexcept;
 
-/// Shows SIP to its gateway, which edits it, opens pinholes, or parks it until another worker has answered.
+/// Shows messages to their gateways, which edit them and open pinholes; one that another worker is to be
+/// asked about is parked until it has answered.
 void inspect(Burst& burst, WorkerContext& worker) noexcept;
 
 /// Rewrites addresses, ports and checksums of what fits its way out, and notes on the mapping that it was

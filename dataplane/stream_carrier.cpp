@@ -22,7 +22,6 @@ using alg::stream::OutSegment;
 using alg::stream::Reading;
 using alg::stream::Side;
 using nat::DropReason;
-using nat::MappingFlags;
 using nat::TcpHeader;
 
 constexpr std::uint8_t kL3 = sizeof(nat::EthernetHeader);
@@ -87,85 +86,65 @@ bool StreamCarrier::park(nat::Tick& until) noexcept {
   return true;
 }
 
+/// Whether nothing more of the connection is read: its gateway is switched off, or has ended.
+bool StreamCarrier::is_unread(const Gateway& gateway) const noexcept {
+  return gateway.spec().keeps_flows &&
+         (entry_.flow.index == kNoFlow || !entry_.switched_on || gateway.is_stopped());
+}
+
 Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
-  auto& mapping = worker_.translator[entry_.mapping];
-  const auto direction = from == Side::inside ? alg::Direction::outbound : alg::Direction::inbound;
+  using Outcome = Inspection::Verdict;
+  auto& gateway = worker_.gateways.of(entry_.owner);
   auto& waits_until = entry_.waits_until[static_cast<std::size_t>(from)];
+  const auto dropped = [&](DropReason reason) noexcept -> Reading {
+    waits_until = 0;
+    worker_.stats.drops.add(reason);
+    return {Verdict::drop, nullptr};
+  };
+  GatewayFlow* const flow = worker_.gateways.flows.get(entry_.flow);
+  if (flow == nullptr && entry_.flow.index != kNoFlow)  // its connection has ended, as far as anybody knows
+    return dropped(DropReason::drop_gateway);
+  if (is_unread(gateway)) {
+    gateway.stats().host.add(ipc::GatewayCounter::switched_off);
+    return {.leaves = true};
+  }
+  auto& mapping = worker_.translator[entry_.mapping];
   const alg::Message message{
       bytes,
-      direction,
+      from == Side::inside ? alg::Direction::outbound : alg::Direction::inbound,
       {nat::Protocol::tcp, mapping.inside, mapping.external, entry_.remote, portless(mapping)},
       waits_until != 0,
       entry_.switched_on,
       mapping.realm,
       entry_.interfaces};
-  if (entry_.owner != kSipOwner) return show(message);
-  worker_.edits.clear();
-  worker_.host.begin(message, worker_.clock.tick(), mapping.realm,
-                     entry_.switched_on ? Concern::all : Concern::known_calls);
-  const auto answer = worker_.sip.inspect(message, worker_.host, worker_.edits);
-  const bool ends_here = answer.reason == DropReason::drop_sip_own;
-  if (!worker_.host.is_concerned() && !ends_here) {
-    worker_.host.abandon();
-    worker_.stats.worker.add(WorkerCounter::sip_switched_off);
-    worker_.edits.clear();
-    waits_until = 0;
-    return {Verdict::forward, &worker_.edits};
-  }
-  if (answer.recognised) nat::keep_to_regular_path(mapping, MappingFlags::kSip);
-  auto reason = answer.reason;
-  switch (answer.verdict) {
-    case Verdict::forward:
-      worker_.host.commit(worker_.edits);
-      waits_until = 0;
-      return {Verdict::forward, &worker_.edits};
-    case Verdict::wait: {
-      const bool waits = park(waits_until);
-      worker_.host.abandon();
-      if (waits) return {Verdict::wait, nullptr};
-      reason = DropReason::drop_sip_parked_full;
+  const auto [verdict, answer] = worker_.inspection.show(gateway, flow, mapping, message);
+  switch (verdict) {
+    case Outcome::forward:
+    case Outcome::leave:
+      worker_.inspection.commit();
+      if (flow != nullptr) flow->left = verdict == Outcome::leave;
       break;
-    }
-    case Verdict::refuse:
-      worker_.host.abandon();
+    case Outcome::unread:
+      gateway.stats().host.add(ipc::GatewayCounter::switched_off);
+      break;
+    case Outcome::wait:
+      if (park(waits_until)) return {Verdict::wait, nullptr};
+      return dropped(DropReason::drop_sip_parked_full);
+    case Outcome::refuse:
       refuse(from, message, answer);
-      break;
-    case Verdict::drop:
-      worker_.host.abandon();
-      break;
+      return dropped(answer.reason);
+    case Outcome::drop:
+      return dropped(answer.reason);
   }
   waits_until = 0;
-  worker_.stats.drops.add(reason);
-  return {Verdict::drop, nullptr};
-}
-
-/// Has a gateway but SIP read a message. Where it is switched off, or has ended, nothing more is read.
-Reading StreamCarrier::show(const alg::Message& message) noexcept {
-  auto& gateway = worker_.gateways.of(entry_.owner);
-  GatewayFlow* const flow = worker_.gateways.flows.get(entry_.flow);
-  if (flow == nullptr && entry_.flow.index != kNoFlow) {  // its connection has ended, as far as anybody knows
-    worker_.stats.drops.add(DropReason::drop_gateway);
-    return {Verdict::drop, nullptr};
-  }
-  if (flow == nullptr || !entry_.switched_on || gateway.is_stopped()) {
-    gateway.stats().host.add(ipc::GatewayCounter::switched_off);
-    return {.leaves = true};
-  }
-  const auto verdict = worker_.inspection.show(gateway, *flow, message);
-  if (verdict == Inspection::Verdict::drop) {
-    worker_.stats.drops.add(DropReason::drop_gateway);
-    return {Verdict::drop, nullptr};
-  }
-  worker_.inspection.commit();
-  flow->left = verdict == Inspection::Verdict::leave;
-  return {Verdict::forward, &worker_.edits, flow->left};
+  return {Verdict::forward, &worker_.edits, verdict == Outcome::leave};
 }
 
 /// Answers a request by the other way of its connection.
 void StreamCarrier::refuse(Side from, const alg::Message& message, const alg::Answer& answer) noexcept {
   const auto response = worker_.own_messages.answer_to(message, answer);
   if (response.empty()) return;
-  if (worker_.stream_engine.inject(entry_.stream, other(from), response, worker_.clock.tick(), *this)) {
+  if (engine_of(entry_, worker_).inject(entry_.stream, other(from), response, worker_.clock.tick(), *this)) {
     worker_.stats.worker.add(WorkerCounter::sip_refused);
   }
 }

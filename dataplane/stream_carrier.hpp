@@ -12,6 +12,12 @@ namespace pinhole::dataplane {
   return direction == alg::Direction::outbound ? alg::stream::Side::inside : alg::stream::Side::outside;
 }
 
+/// The engine of who reads a connection: it knows where messages end.
+[[nodiscard]] inline alg::stream::Engine& engine_of(const StreamEntry& entry,
+                                                    WorkerContext& worker) noexcept {
+  return worker.gateways.of(entry.owner).engine();
+}
+
 /// The checksum of a TCP segment that was changed or made.
 void finish_tcp(std::byte* frame, const nat::Packet& packet) noexcept;
 
@@ -27,7 +33,7 @@ class StreamCarrier final : public alg::stream::StreamHost {
 
  private:
   [[nodiscard]] std::optional<Hop> hop_from(alg::stream::Side from) const noexcept;
-  [[nodiscard]] alg::stream::Reading show(const alg::Message& message) noexcept;
+  [[nodiscard]] bool is_unread(const Gateway& gateway) const noexcept;
   [[nodiscard]] bool park(nat::Tick& until) noexcept;
   void refuse(alg::stream::Side from, const alg::Message& message, const alg::Answer& answer) noexcept;
 

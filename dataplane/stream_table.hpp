@@ -30,7 +30,7 @@ struct StreamEntry {
   std::uint8_t ttl[2] = {64, 64};  // of each side's last packet
   std::uint8_t type_of_service[2] = {0, 0};
   PortOwner owner = kSipOwner;   // who reads it
-  FlowRef flow;                  // of a gateway but SIP
+  FlowRef flow;                  // of a gateway that keeps any
   bool parked = false;           // in the parking lot: its place is not given to another
   bool switched_on = true;       // whether the gateway was for its last packet
   std::uint16_t interfaces = 0;  // by which it came in and went out, a bit each

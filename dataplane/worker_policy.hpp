@@ -31,10 +31,9 @@ class WorkerPolicy {
   WorkerPolicy(const WorkerPolicy&) = delete;
   WorkerPolicy& operator=(const WorkerPolicy&) = delete;
 
-  [[nodiscard]] const ipc::AlgSwitch& sip() const noexcept { return image_->switches[ipc::kSipSwitch]; }
-  /// \param number  of the gateway, its place in ipc::Layout::gateways
-  [[nodiscard]] const ipc::AlgSwitch& gateway(std::size_t number) const noexcept {
-    return image_->switches[ipc::switch_of(number)];
+  /// The switch of a gateway.
+  [[nodiscard]] const ipc::AlgSwitch& gateway(ipc::GatewayNumber number) const noexcept {
+    return image_->switches[number];
   }
 
   void announce(std::uint32_t generation) noexcept;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The commands about gateways: their switches, and what those besides SIP are and have done.
+// The commands about gateways: their switches, and what they are and have done.
 
 #include "control/commands/command.hpp"
 

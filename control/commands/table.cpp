@@ -347,7 +347,7 @@ constexpr std::array kCommands = {
             Needs::dataplane, kAlgArguments, turn_alg_on},
     Command{"alg.off", "switch a gateway off; connections and calls that live go on", Access::write,
             Needs::dataplane, kAlgArguments, turn_alg_off},
-    Command{"plugins", "the gateways besides SIP: what they claim, and what they have counted", Access::read,
+    Command{"plugins", "the gateways: what they claim, and what they have counted", Access::read,
             Needs::dataplane, kPluginsArguments, show_plugins},
     Command{"rules",
             "the rules for messages, and how many each has decided about",

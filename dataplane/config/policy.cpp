@@ -204,7 +204,7 @@ std::vector<Rule> unknown_rules(std::string_view mode, nat::Realm realm, const U
 }
 static_assert(kMaxMessageRules + 6 <= RuleSet::kMaxRules);
 static_assert(kMaxInterfaces <= 16);
-static_assert(1 + kMaxPlugins <= ipc::kMaxGateways);  // with one that may be built in
+static_assert(2 + kMaxPlugins <= ipc::kMaxGateways);  // with those that are built in
 
 }  // namespace
 
@@ -228,9 +228,9 @@ ipc::AlgSwitch sip_switch(const Config& config) {
 
 Result<void> write_policy(const Config& config, ipc::PolicyImage& image) {
   image = {};
-  image.switches[ipc::kSipSwitch] = sip_switch(config);
+  image.switches[ipc::kSipGateway] = sip_switch(config);
   for (std::size_t i = 0; i < config.plugins.size(); ++i) {
-    auto& plugin = image.switches[ipc::switch_of(first_plugin(config) + i)];
+    auto& plugin = image.switches[first_plugin(config) + i];
     plugin = *plugin.after({.scope = ipc::SwitchScope::all, .on = config.plugins[i].enabled});
   }
   image.configured = image.switches;

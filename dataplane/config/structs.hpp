@@ -381,10 +381,10 @@ struct Config {
   friend bool operator==(const Config&, const Config&) = default;
 };
 
-/// The number of the first plug-in among all gateways (ipc::Layout::gateways): those that are built in come
-/// first.
+/// The number of the first plug-in among all gateways (ipc::Layout::gateways): those that are built in, SIP
+/// and maybe FTP, come first.
 [[nodiscard]] constexpr std::size_t first_plugin(const Config& config) noexcept {
-  return config.ftp.enabled ? 1 : 0;
+  return config.ftp.enabled ? 2 : 1;
 }
 
 /// The number of the interface that has a name.

@@ -2,6 +2,7 @@
 #include "dataplane/gateway/built_in.hpp"
 
 #include "alg/ftp/ftp_gateway.hpp"
+#include "alg/sip/sip_gateway.hpp"
 
 #include <fmt/format.h>
 
@@ -9,14 +10,14 @@ namespace pinhole::dataplane {
 
 namespace {
 
-/// What is built in is bounded by its tests: a call that takes longer than this was interrupted.
-constexpr std::uint32_t kBudget = 1'000'000;
+/// What is built in is bounded by its tests.
+constexpr std::uint32_t kNoBudget = 0;
 
 GatewaySpec ftp_spec(const config::Ftp& ftp) {
   GatewaySpec spec{.plugin = &alg::ftp::gateway(),
                    .claims = {},
                    .options = fmt::format("data_timeout_s={}", ftp.data_timeout_s),
-                   .budget_us = kBudget,
+                   .budget_us = kNoBudget,
                    .keep_alive_s = ftp.keep_alive_s,
                    .strict = true,
                    .file = {}};
@@ -26,8 +27,22 @@ GatewaySpec ftp_spec(const config::Ftp& ftp) {
 
 }  // namespace
 
+GatewaySpec sip_gateway(const config::Config& config) {
+  GatewaySpec spec{.plugin = &alg::sip::gateway(),
+                   .claims = {},
+                   .options = {},
+                   .budget_us = kNoBudget,
+                   .keeps_flows = false,
+                   .file = {}};
+  for (const auto port : config.sip.ports) {
+    spec.claims.push_back({PINHOLE_UDP, 0, port});
+    if (config.sip.tcp) spec.claims.push_back({PINHOLE_TCP, 0, port});
+  }
+  return spec;
+}
+
 std::vector<GatewaySpec> built_in_gateways(const config::Config& config) {
-  std::vector<GatewaySpec> all;
+  std::vector<GatewaySpec> all{sip_gateway(config)};
   if (config.ftp.enabled) all.push_back(ftp_spec(config.ftp));
   return all;
 }

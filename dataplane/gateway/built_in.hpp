@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The gateways that are built in, as the configuration wants them. SIP is none of them: it asks more of its
-// host than alg/plugin.h has.
+// The gateways that are built in, as the configuration wants them.
 
 #include <vector>
 
@@ -10,6 +9,9 @@
 
 namespace pinhole::dataplane {
 
+[[nodiscard]] GatewaySpec sip_gateway(const config::Config& config);
+
+/// SIP, then the others.
 [[nodiscard]] std::vector<GatewaySpec> built_in_gateways(const config::Config& config);
 
 }  // namespace pinhole::dataplane

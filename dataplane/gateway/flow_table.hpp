@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The flows of gateways but SIP: between a mapping and a remote, with the gateway's own memory of each. A
-// flow begins with its first message (of TCP with its SYN) and ends with its mapping, its connection or by
-// being silent; what it has announced knows it by index and generation. Fixed memory. Invariant: a flow that
-// finds no place is not read. Owned by one worker.
+// The flows of gateways that keep any (SIP does not): between a mapping and a remote, with the gateway's own
+// memory of each. A flow begins with its first message (of TCP with its SYN) and ends with its mapping, its
+// connection or by being silent; what it has announced knows it by index and generation. Fixed memory.
+// Invariant: a flow that finds no place is not read. Owned by one worker.
 
 #include <array>
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <span>
 
 #include "alg/plugin.h"
+#include "dataplane/ipc/gateways.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/hash_chains.hpp"
 #include "nat/mapping.hpp"
@@ -28,7 +29,7 @@ struct GatewayFlow {
   std::uint32_t mapping_generation = 0;
   nat::Endpoint remote;
   nat::Protocol protocol = nat::Protocol::udp;
-  std::uint8_t gateway = 0;
+  ipc::GatewayNumber gateway = 0;
   std::uint8_t server = PINHOLE_OUTSIDE;  // the side that the claimed port is on
   bool left = false;                      // the gateway leaves it alone
   std::uint16_t announced = 0;            // expectations of it that exist

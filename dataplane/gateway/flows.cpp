@@ -40,8 +40,7 @@ void keep(const GatewayFlow& flow, WorkerContext& worker, nat::Tick now) noexcep
 
 /// While a child is busy, the connection that has announced it may be forgotten by others on the way.
 void ask(GatewayFlow& flow, WorkerContext& worker, nat::Tick now) noexcept {
-  const nat::Tick pause = nat::ticks_from_s(
-      worker.gateways.of(static_cast<PortOwner>(kFirstGateway + flow.gateway)).spec().keep_alive_s);
+  const nat::Tick pause = nat::ticks_from_s(worker.gateways.of(owner_of(flow.gateway)).spec().keep_alive_s);
   if (pause == 0 || !nat::reached(flow.last_seen + pause, now) || !nat::reached(flow.spoken_at + pause, now))
     return;
   StreamEntry* const entry = worker.streams.find(flow.mapping, flow.mapping_generation, flow.remote);
@@ -52,9 +51,12 @@ void ask(GatewayFlow& flow, WorkerContext& worker, nat::Tick now) noexcept {
 
 }  // namespace
 
-bool is_on(const Gateway& gateway, nat::Ipv4Address host, std::uint16_t interfaces,
-           const WorkerContext& worker) noexcept {
-  return !gateway.is_stopped() && worker.policy.gateway(gateway.number()).is_on(host, interfaces);
+Attention attention_of(const Gateway& gateway, nat::Ipv4Address host, std::uint16_t interfaces,
+                       const WorkerContext& worker) noexcept {
+  const bool is_on = !gateway.is_stopped() && worker.policy.gateway(gateway.number()).is_on(host, interfaces);
+  if (is_on) return Attention::all;
+  const bool sees_through = gateway.number() == ipc::kSipGateway && worker.calls.size() > 0;
+  return sees_through ? Attention::known_calls : Attention::none;
 }
 
 bool goes_to_server(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
@@ -83,14 +85,13 @@ FlowRef begin_flow(const Burst& burst, unsigned place, Direction direction, Port
     return {};
   }
   flow->protocol = packet.protocol;
-  flow->gateway = static_cast<GatewayNumber>(owner - kFirstGateway);
+  flow->gateway = gateway_of(owner);
   flow->server = direction == Direction::outbound ? PINHOLE_OUTSIDE : PINHOLE_INSIDE;
   flow->last_seen = worker.clock.tick();
   return flows.ref(*flow);
 }
 
 void tick_gateways(WorkerContext& worker) noexcept {
-  if (worker.gateways.empty()) return;
   const nat::Tick now = worker.clock.tick();
   auto& flows = worker.gateways.flows;
   auto& walker = worker.gateways.flow_walker;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// How flows of gateways begin, for how long they are kept, and when a gateway is on for them.
+// How flows of gateways begin, for how long they are kept, and which messages a gateway is shown.
 
 #include "alg/alg.hpp"
 #include "dataplane/burst.hpp"
@@ -8,9 +8,13 @@
 
 namespace pinhole::dataplane {
 
-/// Whether a gateway reads what passes between an inside host and the outside by these interfaces.
-[[nodiscard]] bool is_on(const Gateway& gateway, nat::Ipv4Address host, std::uint16_t interfaces,
-                         const WorkerContext& worker) noexcept;
+/// Which messages a gateway is shown.
+enum class Attention : std::uint8_t { none, known_calls, all };
+
+/// Of what passes between an inside host and the outside by these interfaces. Where SIP is switched off,
+/// calls that live are seen through.
+[[nodiscard]] Attention attention_of(const Gateway& gateway, nat::Ipv4Address host, std::uint16_t interfaces,
+                                     const WorkerContext& worker) noexcept;
 
 /// Whether a packet goes to the port that its gateway claims, and may begin a flow.
 [[nodiscard]] bool goes_to_server(const Burst& burst, unsigned place, alg::Direction direction,

@@ -31,15 +31,15 @@ struct GatewaySpec {
   const pinhole_plugin* plugin = nullptr;
   std::vector<pinhole_claim> claims;  // of the plug-in, or other ports that the configuration has for it
   std::string options;
-  std::uint32_t budget_us = 200;   // for a call
+  std::uint32_t budget_us = 200;   // for a call; 0: as long as it takes
   std::uint32_t max_faults = 8;    // on a worker, before it is switched off there; at least 1
   std::uint32_t keep_alive_s = 0;  // ends of a silent parent are asked so often; 0: never
   bool strict = false;             // see alg::stream::Engine
+  bool keeps_flows = true;         // false: each message is by itself, whoever began the flow; so is SIP
   std::string file;                // empty: it is built in
 };
 
-/// Its place in the list, and in ipc::Layout::gateways.
-using GatewayNumber = std::uint8_t;
+using ipc::GatewayNumber;
 
 class Gateway {
  public:
@@ -99,6 +99,7 @@ class Gateway {
   static constexpr nat::Tick kForgive = nat::ticks_from_s(10);
 
   [[nodiscard]] alg::stream::Frame cut(alg::stream::FramerState& state, std::string_view fresh) noexcept;
+  [[nodiscard]] std::uint64_t begin_call() const noexcept;
   [[nodiscard]] bool is_late(std::uint64_t begun) const noexcept;
   [[nodiscard]] bool push(ipc::GatewayNews news, std::string_view text, const alg::Flow& flow) noexcept;
 
@@ -111,7 +112,7 @@ class Gateway {
   void* state_ = nullptr;
   bool has_state_ = false;
   bool is_stopped_ = false;
-  std::uint64_t budget_;      // of the TSC
+  std::uint64_t budget_;      // of the TSC; 0: none
   std::uint32_t broken_ = 0;  // faults that are never forgiven
   std::uint32_t late_ = 0;
   nat::Tick forgiven_at_ = 0;

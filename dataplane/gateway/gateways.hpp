@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "alg/sip/sip_gateway.hpp"
 #include "dataplane/gateway/expectations.hpp"
 #include "dataplane/gateway/flow_table.hpp"
 #include "dataplane/gateway/gateway.hpp"
@@ -22,7 +23,7 @@ struct GatewayParts {
   static constexpr std::uint32_t kFlows = 4096;
   static constexpr std::uint32_t kExpectations = 4096;
 
-  std::span<const GatewaySpec> specs;
+  std::span<const GatewaySpec> specs;  // SIP first
   std::span<ipc::GatewayStats> stats;  // one for each
   std::uint32_t flows = 1;             // at least 1
   std::uint32_t expectations = 1;      // at least 1
@@ -40,14 +41,14 @@ class Gateways {
   Gateways(const Gateways&) = delete;
   Gateways& operator=(const Gateways&) = delete;
 
-  /// Has each gateway make its state. \return the one that could not. Thread: main
-  [[nodiscard]] std::optional<GatewayNumber> start();
+  /// Has each gateway make its state. \param sip  what SIP is given; outlives the gateways
+  /// \return the one that could not. Thread: main
+  [[nodiscard]] std::optional<GatewayNumber> start(const alg::sip::VoiceHost& sip);
   /// The ports that gateways claim.
   [[nodiscard]] static std::vector<PortClaim> claims_of(std::span<const GatewaySpec> specs);
 
-  [[nodiscard]] bool empty() const noexcept { return list_.empty(); }
-  /// \param owner  kFirstGateway or above
-  [[nodiscard]] Gateway& of(PortOwner owner) noexcept { return *list_[owner - kFirstGateway]; }
+  /// \param owner  not kUnowned
+  [[nodiscard]] Gateway& of(PortOwner owner) noexcept { return *list_[gateway_of(owner)]; }
 
  private:
   Gateways(const GatewayParts& parts, std::uint64_t seed, const Gateway::Shared& shared, nat::Carver memory,

@@ -78,20 +78,38 @@ int call_event(pinhole_context* context, const char* text, size_t length) {
   return is_text(text, length) ? inspection->event(view(text, length)) : inspection->fault();
 }
 
+alg::sip::Voice& call_voice(pinhole_context& context) noexcept {
+  return context.inspection->voice();
+}
+
+constexpr pinhole_host table_of(std::size_t size) noexcept {
+  return {.size = static_cast<std::uint32_t>(size),
+          .major = PINHOLE_PLUGIN_MAJOR,
+          .minor = PINHOLE_PLUGIN_MINOR,
+          .replace = call_replace,
+          .reserve = call_reserve,
+          .expect = call_expect,
+          .allows = call_allows,
+          .keep = call_keep,
+          .count = call_count,
+          .event = call_event};
+}
+
 }  // namespace
 
 const pinhole_host& gateway_host() noexcept {
-  static constexpr pinhole_host kHost{.size = sizeof(pinhole_host),
-                                      .major = PINHOLE_PLUGIN_MAJOR,
-                                      .minor = PINHOLE_PLUGIN_MINOR,
-                                      .replace = call_replace,
-                                      .reserve = call_reserve,
-                                      .expect = call_expect,
-                                      .allows = call_allows,
-                                      .keep = call_keep,
-                                      .count = call_count,
-                                      .event = call_event};
+  static constexpr pinhole_host kHost = table_of(sizeof(pinhole_host));
   return kHost;
+}
+
+alg::sip::VoiceHost voice_host(alg::sip::SipAlg& alg) noexcept {
+  return {.table = table_of(sizeof(alg::sip::VoiceHost)), .alg = &alg, .voice = call_voice};
+}
+
+alg::sip::Voice& Inspection::voice() noexcept {
+  const auto concern = message_->judged ? Concern::all : Concern::known_calls;
+  worker_.host.begin(*message_, worker_.clock.tick(), message_->realm, concern);
+  return voice_.emplace(*message_, worker_.host, worker_.edits);
 }
 
 int Inspection::fault() noexcept {
@@ -163,7 +181,7 @@ bool Inspection::may_be_remote(nat::Ipv4Address address) const noexcept {
 }
 
 int Inspection::expect(const pinhole_expectation* expectation) noexcept {
-  if (message_ == nullptr) return PINHOLE_REFUSED;
+  if (message_ == nullptr || flow_ == nullptr) return PINHOLE_REFUSED;
   if (expectation == nullptr || expectation->size < sizeof(pinhole_expectation)) return fault();
   const auto protocol = protocol_from(expectation->protocol);
   const bool is_sound = protocol && expectation->from <= PINHOLE_OUTSIDE &&
@@ -198,7 +216,7 @@ int Inspection::allows(std::string_view command, std::string_view argument) noex
 }
 
 int Inspection::keep(std::uint32_t seconds) noexcept {
-  if (message_ == nullptr) return PINHOLE_REFUSED;
+  if (message_ == nullptr || flow_ == nullptr) return PINHOLE_REFUSED;
   keep_ = nat::ticks_from_s(std::min(seconds, kMaxKeep));
   return PINHOLE_OK;
 }

@@ -2,24 +2,26 @@
 #pragma once
 // One inspection at a time: a message that a gateway is shown, and what it asks of the host meanwhile
 // (pinhole_host of alg/plugin.h). Edits are listed, announcements noted, and mappings made for what is
-// reserved; all of it is taken back unless the message goes on. Invariant: a gateway that has broken a rule
-// while it looked at a message has not looked at it. Owned by one worker.
+// reserved; all of it is taken back unless the message goes on. SIP asks the worker's AlgHost instead, whose
+// transaction is part of the inspection. Invariant: a gateway that has broken a rule while it looked at a
+// message has not looked at it. Owned by one worker.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "alg/alg.hpp"
 #include "alg/plugin.h"
+#include "alg/sip/sip_gateway.hpp"
 #include "dataplane/gateway/expectations.hpp"
 #include "dataplane/gateway/flow_table.hpp"
 #include "dataplane/gateway/gateway.hpp"
 #include "dataplane/local_endpoints.hpp"
-#include "dataplane/transaction.hpp"
 
 namespace pinhole::dataplane {
-class Inspection;  // NOLINT(cppcoreguidelines-virtual-class-destructor): it is final
+class Inspection;
 struct WorkerContext;
 }  // namespace pinhole::dataplane
 
@@ -32,20 +34,40 @@ namespace pinhole::dataplane {
 
 /// The functions that a gateway may call.
 [[nodiscard]] const pinhole_host& gateway_host() noexcept;
+/// And those that SIP may. \param alg  of the worker
+[[nodiscard]] alg::sip::VoiceHost voice_host(alg::sip::SipAlg& alg) noexcept;
 
-class Inspection final : public Transaction {
+class Inspection {
  public:
-  enum class Verdict : std::uint8_t { forward, drop, leave };
+  enum class Verdict : std::uint8_t {
+    forward,  // with the worker's edits; commit() or abandon() has to follow
+    leave,    // the same, and the gateway leaves the flow alone from here
+    unread,   // it is none of the gateway's: it goes on as it came
+    drop,     // Outcome::answer says why
+    wait,     // AlgHost::ticket() says for what: park it, and show it again
+    refuse,   // drop it, and answer it as Outcome::answer says
+  };
+  struct Outcome {
+    Verdict verdict = Verdict::forward;
+    alg::Answer answer{.reason = nat::DropReason::drop_gateway};  // of `drop` and `refuse`
+  };
 
   explicit Inspection(WorkerContext& worker) noexcept;
   Inspection(const Inspection&) = delete;
   Inspection& operator=(const Inspection&) = delete;
 
-  /// Shows a message of a flow to its gateway. The worker's edits are those that it wants. With `drop` all is
-  /// taken back already; otherwise commit() or abandon() has to follow.
-  [[nodiscard]] Verdict show(Gateway& gateway, GatewayFlow& flow, const alg::Message& message) noexcept;
-  void commit() noexcept override;
-  void abandon() noexcept override;
+  /// Shows a message to its gateway. What it did beside the edits is taken back unless the verdict is
+  /// `forward` or `leave`.
+  /// \param flow  nullptr: the gateway keeps none \param mapping  of the message
+  [[nodiscard]] Outcome show(Gateway& gateway, GatewayFlow* flow, nat::Mapping& mapping,
+                             const alg::Message& message) noexcept;
+  /// What it has decided beside the edits comes true, because the message goes on, or is taken back. One of
+  /// the two is called, once.
+  void commit() noexcept;
+  void abandon() noexcept;
+
+  /// What SIP may ask about the message that it is shown.
+  [[nodiscard]] alg::sip::Voice& voice() noexcept;
 
   // What pinhole_host says, with its answers.
 
@@ -75,12 +97,15 @@ class Inspection final : public Transaction {
   [[nodiscard]] bool stand_for(nat::Protocol protocol, nat::Endpoint inside, unsigned count,
                                std::array<nat::MappingIndex, 2>& found) noexcept;
   [[nodiscard]] bool may_be_remote(nat::Ipv4Address address) const noexcept;
+  [[nodiscard]] Outcome settle(int answer) noexcept;
+  [[nodiscard]] Outcome settle_voice(nat::Mapping& mapping) noexcept;
 
   WorkerContext& worker_;
   pinhole_context context_;
   Gateway* gateway_ = nullptr;
   GatewayFlow* flow_ = nullptr;
   const alg::Message* message_ = nullptr;  // while the gateway is shown it
+  std::optional<alg::sip::Voice> voice_;   // when it was asked for
   bool faulted_ = false;
   nat::Tick keep_ = 0;
   std::array<Announced, kMaxAnnounced> announced_;

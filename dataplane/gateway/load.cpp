@@ -35,9 +35,8 @@ using config::Result;
 constexpr std::size_t kLeastSize = offsetof(pinhole_plugin, inspect) + sizeof(pinhole_plugin::inspect);
 static_assert(PINHOLE_PLUGIN_MINOR == 0 && kLeastSize == sizeof(pinhole_plugin));
 
-/// SIP is a gateway without being one of these, and the others are modules of counters.
-constexpr std::array<std::string_view, 7> kOwnNames = {"sip",    "drop",    "nat",    "alg",
-                                                       "worker", "control", "gateway"};
+/// Modules of counters.
+constexpr std::array<std::string_view, 6> kOwnNames = {"drop", "nat", "alg", "worker", "control", "gateway"};
 
 bool is_word(const char* text, std::size_t longest, bool hyphens) {
   const auto length = strnlen(text, longest + 1);
@@ -59,7 +58,7 @@ bool is_same(const pinhole_claim& one, const pinhole_claim& other) {
 class Loading {
  public:
   Loading(const config::Config& config, std::size_t number, std::span<const GatewaySpec> taken)
-      : config_(config), plugin_(config.plugins[number]), number_(number), taken_(taken) {}
+      : plugin_(config.plugins[number]), number_(number), taken_(taken) {}
 
   Result<GatewaySpec> run() {
     if (auto safe = check_file(); !safe) return safe.error();
@@ -152,14 +151,19 @@ class Loading {
                       PINHOLE_MAX_NAME));
     }
     if (plugin.version == nullptr) return broken("has no version");
-    if (std::ranges::find(kOwnNames, plugin.name) != kOwnNames.end())
-      return broken(fmt::format("its name, \"{}\", is one of Pinhole's own", plugin.name));
+    if (std::ranges::find(kOwnNames, plugin.name) != kOwnNames.end()) return own_name(plugin);
     const auto is_same = [&](const GatewaySpec& other) {
       return std::strcmp(other.plugin->name, plugin.name) == 0;
     };
-    if (std::ranges::none_of(taken_, is_same)) return {};
+    const auto other = std::ranges::find_if(taken_, is_same);
+    if (other == taken_.end()) return {};
+    if (other->file.empty()) return own_name(plugin);
     return wrong(ErrorCode::conflict,
                  fmt::format("there is a gateway named \"{}\" already; keep one of the two", plugin.name));
+  }
+
+  [[nodiscard]] Error own_name(const pinhole_plugin& plugin) const {
+    return broken(fmt::format("its name, \"{}\", is one of Pinhole's own", plugin.name));
   }
 
   Result<void> check_claims(const pinhole_plugin& plugin) {
@@ -178,21 +182,17 @@ class Loading {
       if (std::any_of(claims.begin(), claims.begin() + static_cast<std::ptrdiff_t>(i), is_it))
         return broken(fmt::format("claims {} twice", text_of(claim)));
       for (const auto& other : taken_) {
-        if (std::ranges::any_of(other.claims, is_it))
-          return taken(claim, fmt::format("\"{}\"", other.plugin->name));
+        if (std::ranges::any_of(other.claims, is_it)) return taken(claim, other);
       }
-      if (is_of_sip(claim)) return taken(claim, "SIP (sip.ports)");
     }
     return {};
   }
-  [[nodiscard]] bool is_of_sip(const pinhole_claim& claim) const {
-    const auto& sip = config_.sip;
-    return std::ranges::find(sip.ports, claim.port) != sip.ports.end() &&
-           (claim.protocol == PINHOLE_UDP || sip.tcp);
-  }
-  [[nodiscard]] Error taken(const pinhole_claim& claim, std::string_view by) const {
-    return wrong(ErrorCode::conflict,
-                 fmt::format("claims {}, which {} has; leave one of the two out", text_of(claim), by));
+  [[nodiscard]] Error taken(const pinhole_claim& claim, const GatewaySpec& other) const {
+    // Which ports are of a gateway that is built in the configuration says.
+    const std::string where =
+        other.file.empty() ? fmt::format(" ({}.ports)", other.plugin->name) : std::string{};
+    return wrong(ErrorCode::conflict, fmt::format("claims {}, which \"{}\"{} has; leave one of the two out",
+                                                  text_of(claim), other.plugin->name, where));
   }
 
   Result<void> check_counters(const pinhole_plugin& plugin) {
@@ -226,7 +226,6 @@ class Loading {
 
   static constexpr std::size_t kMaxCounterName = 62;  // ipc::GatewayShare
 
-  const config::Config& config_;
   const config::Plugin& plugin_;
   std::size_t number_;
   std::span<const GatewaySpec> taken_;
@@ -246,7 +245,7 @@ Result<std::vector<GatewaySpec>> load_plugins(const config::Config& config,
   for (std::size_t i = 0; i < rules.size(); ++i) {
     const auto& asked = rules[i].application;
     const auto is_asked = [&](const GatewaySpec& spec) { return asked == spec.plugin->name; };
-    if (asked == config::kSipApplication || std::ranges::any_of(gateways, is_asked)) continue;
+    if (std::ranges::any_of(gateways, is_asked)) continue;
     return config::Error{config::ErrorCode::conflict,
                          fmt::format("protection.rules[{}].application: there is no gateway \"{}\"; load its "
                                      "plug-in, enable ftp, or name another",

@@ -5,14 +5,8 @@
 
 namespace pinhole::dataplane {
 
-PortClaims::PortClaims(std::span<const std::uint16_t> sip_ports, bool sip_over_tcp,
-                       std::span<const PortClaim> claims) noexcept {
-  sip_ = {kSipOwner, sip_over_tcp ? kSipOwner : kUnowned};
+PortClaims::PortClaims(std::span<const PortClaim> claims) noexcept {
   for (const auto& each : claims) claim(each);
-  for (const auto port : sip_ports) {
-    claim({nat::Protocol::udp, port, kSipOwner});
-    if (sip_over_tcp) claim({nat::Protocol::tcp, port, kSipOwner});
-  }
   std::uint32_t lowest = 65536;
   std::uint32_t highest = 0;
   for (std::uint32_t port = 0; port < 65536; ++port) {
@@ -27,7 +21,9 @@ PortClaims::PortClaims(std::span<const std::uint16_t> sip_ports, bool sip_over_t
 
 void PortClaims::claim(const PortClaim& claim) noexcept {
   bits_[claim.port / 64] |= std::uint64_t{1} << (claim.port % 64);
-  owners_[static_cast<std::size_t>(claim.protocol)][claim.port] = claim.owner;
+  const auto protocol = static_cast<std::size_t>(claim.protocol);
+  owners_[protocol][claim.port] = claim.owner;
+  if (claim.owner == kSipOwner) sip_[protocol] = kSipOwner;
 }
 
 }  // namespace pinhole::dataplane

@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// Whose protocol is spoken on which port: SIP's, or a gateway's. A constant table of bits, which most packets
+// Which gateway's protocol is spoken on which port. A constant table of bits, which most packets
 // need not even load because the ports lie close together; whoever finds a bit set looks further.
 
 #include <array>
 #include <cstdint>
 #include <span>
 
+#include "dataplane/ipc/gateways.hpp"
 #include "nat/byte_order.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
 
 namespace pinhole::dataplane {
 
-/// Whose a flow is: nobody's, SIP's, or that of gateway `owner - kFirstGateway`.
+/// Whose a flow is: nobody's, or that of a gateway.
 using PortOwner = std::uint8_t;
 inline constexpr PortOwner kUnowned = 0;
-inline constexpr PortOwner kSipOwner = 1;
-inline constexpr PortOwner kFirstGateway = 2;
+[[nodiscard]] constexpr PortOwner owner_of(ipc::GatewayNumber gateway) noexcept {
+  return static_cast<PortOwner>(gateway + 1);
+}
+[[nodiscard]] constexpr ipc::GatewayNumber gateway_of(PortOwner owner) noexcept {
+  return static_cast<ipc::GatewayNumber>(owner - 1);
+}
+inline constexpr PortOwner kSipOwner = owner_of(ipc::kSipGateway);
 
 struct PortClaim {
   nat::Protocol protocol = nat::Protocol::udp;  // or TCP
@@ -27,9 +33,8 @@ struct PortClaim {
 
 class PortClaims {
  public:
-  /// \param sip_ports  of both protocols \param claims  none of them a port of SIP
-  PortClaims(std::span<const std::uint16_t> sip_ports, bool sip_over_tcp,
-             std::span<const PortClaim> claims) noexcept;
+  /// \param claims  each port by one gateway
+  explicit PortClaims(std::span<const PortClaim> claims) noexcept;
 
   [[nodiscard]] PortOwner owner(nat::Protocol protocol, nat::Be16 port) const noexcept {
     const std::uint16_t number = port.host();
@@ -57,8 +62,8 @@ class PortClaims {
   void claim(const PortClaim& claim) noexcept;
 
   std::uint16_t first_ = 1;
-  std::uint16_t span_ = 0;  // from the first to the last
-  std::array<PortOwner, 2> sip_{};
+  std::uint16_t span_ = 0;          // from the first to the last
+  std::array<PortOwner, 2> sip_{};  // by protocol: kSipOwner where SIP claims any port
   std::array<std::uint64_t, 65536 / 64> bits_{};
   std::array<std::array<PortOwner, 65536>, 2> owners_{};  // by protocol
 };

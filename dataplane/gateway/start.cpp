@@ -44,9 +44,10 @@ Gateways::Gateways(const GatewayParts& parts, std::uint64_t seed, const Gateway:
   }
 }
 
-std::optional<GatewayNumber> Gateways::start() {
+std::optional<GatewayNumber> Gateways::start(const alg::sip::VoiceHost& sip) {
   for (const auto& gateway : list_) {
-    if (!gateway->start(gateway_host())) return gateway->number();
+    const bool is_sip = gateway->number() == ipc::kSipGateway;
+    if (!gateway->start(is_sip ? sip.table : gateway_host())) return gateway->number();
   }
   return std::nullopt;
 }
@@ -56,7 +57,7 @@ std::vector<PortClaim> Gateways::claims_of(std::span<const GatewaySpec> specs) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
     for (const auto& claim : specs[i].claims) {
       claims.push_back({claim.protocol == PINHOLE_TCP ? nat::Protocol::tcp : nat::Protocol::udp, claim.port,
-                        static_cast<PortOwner>(kFirstGateway + i)});
+                        owner_of(static_cast<GatewayNumber>(i))});
     }
   }
   return claims;

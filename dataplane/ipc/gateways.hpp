@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Gateways of alg/plugin.h as both processes know them: who they are, written once at start, and what they
-// have counted, a block a worker. A gateway has a number, its place in Layout::gateways. SIP has none: it is
-// no gateway of that interface, and its counters are in alg/counters.hpp.
+// have counted, a block a worker. A gateway has a number, its place in Layout::gateways. SIP comes first;
+// what it counts itself is in alg/counters.hpp.
 
 #include <array>
 #include <atomic>
@@ -16,12 +16,20 @@
 
 namespace pinhole::ipc {
 
-inline constexpr std::size_t kMaxGateways = 16;
+inline constexpr std::size_t kMaxGateways = 17;  // SIP, FTP, and as many plug-ins as may be configured
+
+/// The place of a gateway in Layout::gateways.
+using GatewayNumber = std::uint8_t;
+inline constexpr GatewayNumber kSipGateway = 0;
 
 struct GatewayClaim {
   nat::Protocol protocol = nat::Protocol::udp;
   std::uint16_t port = 0;
 };
+
+/// The configuration may give SIP sixteen ports of both protocols.
+inline constexpr std::size_t kMaxShownClaims = 32;
+static_assert(kMaxShownClaims >= PINHOLE_MAX_CLAIMS);
 
 /// Who a gateway is. Constant once the data plane is ready.
 struct GatewayShare {
@@ -32,7 +40,7 @@ struct GatewayShare {
   std::uint32_t max_faults = 0;
   std::uint8_t claim_count = 0;
   std::uint8_t counter_count = 0;
-  std::array<GatewayClaim, PINHOLE_MAX_CLAIMS> claims{};
+  std::array<GatewayClaim, kMaxShownClaims> claims{};
   std::array<Text<62>, PINHOLE_MAX_COUNTERS> counters{};  // their names
 };
 

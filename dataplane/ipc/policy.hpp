@@ -25,16 +25,10 @@
 
 namespace pinhole::ipc {
 
-/// Switches have numbers: that of SIP comes first, and those of the gateways follow, in their order.
-inline constexpr std::size_t kSipSwitch = 0;
-inline constexpr std::size_t kSwitches = 1 + kMaxGateways;
-[[nodiscard]] constexpr std::size_t switch_of(std::size_t gateway) noexcept {
-  return 1 + gateway;
-}
-
 struct PolicyImage {
-  std::array<AlgSwitch, kSwitches> switches;
-  std::array<AlgSwitch, kSwitches> configured;  // as the configuration says, however they were turned since
+  std::array<AlgSwitch, kMaxGateways> switches;  // by the number of the gateway
+  std::array<AlgSwitch, kMaxGateways>
+      configured;  // as the configuration says, however they were turned since
   RateLimits rates;
   alg::sip::RuleSet rules;
 };

@@ -12,6 +12,7 @@
 
 #include "dataplane/appliance.hpp"
 #include "dataplane/eal.hpp"
+#include "dataplane/gateway/built_in.hpp"
 #include "tests/bench/flows.hpp"
 #include "tests/bench/ping_pong.hpp"
 #include "tests/bench/rows.hpp"
@@ -47,7 +48,7 @@ struct Wire {
 class Lab {
  public:
   explicit Lab(const config::Config& config) : inside_("inside"), outside_("outside") {
-    auto built = dataplane::Appliance::build(config, "bench");
+    auto built = dataplane::Appliance::build(config, "bench", dataplane::built_in_gateways(config));
     if (!built) throw std::runtime_error(built.error().message);
     appliance_ = std::move(*built);
     auto& neighbors = *appliance_->network().neighbors;

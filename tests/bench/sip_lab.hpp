@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dataplane/appliance.hpp"
+#include "dataplane/gateway/built_in.hpp"
 #include "dataplane/ipc/event.hpp"
 #include "dataplane/ipc/layout.hpp"
 #include "tests/bench/flows.hpp"
@@ -57,7 +58,7 @@ class SipLab {
   /// The EAL is up. \param config  of sip_config()
   explicit SipLab(const config::Config& config)
       : inside_(make_ring_port("inside", 2 * kPhones)), outside_(make_ring_port("outside", 2 * kPhones)) {
-    auto built = dataplane::Appliance::build(config, "sip_bench");
+    auto built = dataplane::Appliance::build(config, "sip_bench", dataplane::built_in_gateways(config));
     if (!built) throw std::runtime_error(built.error().message);
     appliance_ = std::move(*built);
     auto& neighbors = *appliance_->network().neighbors;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/appliance.hpp"
+#include "dataplane/gateway/built_in.hpp"
 #include "tests/bench/flows.hpp"
 #include "tests/bench/ring_port.hpp"
 
@@ -26,7 +27,7 @@ class StateLab {
   /// The EAL is up. \param config  of config_for()
   explicit StateLab(const config::Config& config)
       : inside_(make_ring_port("inside", 2 * kBatch)), outside_(make_ring_port("outside", 2 * kBatch)) {
-    auto built = dataplane::Appliance::build(config, "bench");
+    auto built = dataplane::Appliance::build(config, "bench", dataplane::built_in_gateways(config));
     if (!built) throw std::runtime_error(built.error().message);
     appliance_ = std::move(*built);
     learn_neighbors();

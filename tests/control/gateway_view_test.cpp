@@ -18,10 +18,11 @@ using ipc::GatewayCounter;
 
 struct Scene : test::SharedScene {
   Scene() {
-    layout->gateway_count = 2;
-    layout->gateways[0].name.assign("ftp");
-    layout->gateways[0].version.assign("1");
-    auto& tftp = layout->gateways[1];
+    layout->gateway_count = 3;
+    layout->gateways[0].name.assign("sip");
+    layout->gateways[1].name.assign("ftp");
+    layout->gateways[1].version.assign("1");
+    auto& tftp = layout->gateways[2];
     tftp.name.assign("tftp");
     tftp.version.assign("1.0");
     tftp.file.assign("/lib/tftp.so");
@@ -48,21 +49,21 @@ const CounterRow& find(const std::vector<CounterRow>& rows, const std::string& m
 
 TEST_CASE("gateways are shown with what each worker has counted of them", "[control][gateway_view]") {
   const Scene scene;
-  auto& first = scene.workers[0]->gateways[1];
-  auto& second = scene.workers[1]->gateways[1];
+  auto& first = scene.workers[0]->gateways[2];
+  auto& second = scene.workers[1]->gateways[2];
   first.host.add(GatewayCounter::shown, 5);
   second.host.add(GatewayCounter::fault_argument, 3);
   second.host.add(GatewayCounter::fault_budget, 5);
   second.host.set(GatewayCounter::stopped, 1);
   second.own[0] = 7;
   const auto rows = scene.view.rows();
-  REQUIRE(rows.size() == 2);
-  CHECK(rows[0].name == "ftp");
-  CHECK(rows[0].file.empty());
-  CHECK(rows[0].claims.empty());
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[1].name == "ftp");
+  CHECK(rows[1].file.empty());
+  CHECK(rows[1].claims.empty());
   CHECK(scene.view.plugin_files() == std::vector<std::string>{"/lib/tftp.so"});
-  CHECK(rows[0].faults == 0);
-  const auto& tftp = rows[1];
+  CHECK(rows[1].faults == 0);
+  const auto& tftp = rows[2];
   CHECK(tftp.name == "tftp");
   CHECK(tftp.version == "1.0");
   CHECK(tftp.file == "/lib/tftp.so");
@@ -76,7 +77,7 @@ TEST_CASE("gateways are shown with what each worker has counted of them", "[cont
 
 TEST_CASE("counters of gateways have names of their own among all counters", "[control][gateway_view]") {
   const Scene scene;
-  scene.workers[0]->gateways[0].host.add(GatewayCounter::edited, 2);
+  scene.workers[0]->gateways[1].host.add(GatewayCounter::edited, 2);
   std::vector<CounterRow> rows;
   scene.view.append_counters(rows);
   CHECK(find(rows, "gateway", "ftp_edited").total == 2);
@@ -84,14 +85,13 @@ TEST_CASE("counters of gateways have names of their own among all counters", "[c
   CHECK(find(rows, "tftp", "read_request").per_worker.size() == 2);
 }
 
-TEST_CASE("switches are known by the names of gateways, that of SIP too", "[control][gateway_view][AC-24]") {
+TEST_CASE("gateways have numbers by their names, and SIP comes first", "[control][gateway_view][AC-24]") {
   const Scene scene;
-  CHECK(scene.view.switch_of("sip") == ipc::kSipSwitch);
-  CHECK(scene.view.switch_of("tftp") == ipc::switch_of(1));
-  CHECK_FALSE(scene.view.switch_of("rtsp").has_value());
-  CHECK(scene.view.name_of_switch(ipc::kSipSwitch) == "sip");
-  CHECK(scene.view.name_of_switch(ipc::switch_of(0)) == "ftp");
-  CHECK(scene.view.name(2) == "?");
+  CHECK(scene.view.number_of("sip") == ipc::kSipGateway);
+  CHECK(scene.view.number_of("tftp") == 2);
+  CHECK_FALSE(scene.view.number_of("rtsp").has_value());
+  CHECK(scene.view.name(1) == "ftp");
+  CHECK(scene.view.name(3) == "?");
 }
 
 TEST_CASE("a worker that counts nothing of gateways is none's trouble", "[control][gateway_view]") {

@@ -69,7 +69,7 @@ struct Bench {
   unsigned switched_off() const {
     unsigned count = 0;
     for (const auto& card : link.policies)
-      count += link.policy(card.slot).switches[ipc::kSipSwitch].on() ? 0 : 1;
+      count += link.policy(card.slot).switches[ipc::kSipGateway].on() ? 0 : 1;
     return count;
   }
 };
@@ -78,14 +78,14 @@ struct Bench {
 
 TEST_CASE("a turn of the switch is taken by all workers as one generation", "[control][alg_switch][AC-24]") {
   Bench bench;
-  const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
+  const auto state = bench.board.turn(ipc::kSipGateway, kOff);
   REQUIRE(state.has_value());
   CHECK(state->generation == 1);
   CHECK(state->settled);
-  CHECK_FALSE(state->image->switches[ipc::kSipSwitch].on());
+  CHECK_FALSE(state->image->switches[ipc::kSipGateway].on());
   CHECK(bench.switched_off() == kWorkers);
   CHECK(bench.slept < std::chrono::milliseconds(50));
-  CHECK(bench.board.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = true})->generation == 2);
+  CHECK(bench.board.turn(ipc::kSipGateway, {.scope = ipc::SwitchScope::all, .on = true})->generation == 2);
   CHECK(bench.switched_off() == 0);
 }
 
@@ -93,25 +93,25 @@ TEST_CASE("if one worker does not answer nothing has changed", "[control][alg_sw
   Bench bench;
   SECTION("it is deaf") {
     bench.deaf = {1};
-    const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
+    const auto state = bench.board.turn(ipc::kSipGateway, kOff);
     REQUIRE_FALSE(state.has_value());
     CHECK(state.error().code == ErrorCode::unavailable);
     CHECK(bench.slept <= PolicyBoard::kPatience);
   }
   SECTION("it is deaf in the middle") {
     bench.deaf_to_prepare = {1};
-    CHECK(bench.board.turn(ipc::kSipSwitch, kOff).error().code == ErrorCode::unavailable);
+    CHECK(bench.board.turn(ipc::kSipGateway, kOff).error().code == ErrorCode::unavailable);
   }
   SECTION("it finds the image damaged") {
     bench.refusing = {1};
-    const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
+    const auto state = bench.board.turn(ipc::kSipGateway, kOff);
     REQUIRE_FALSE(state.has_value());
     CHECK(state.error().code == ErrorCode::internal);
     CHECK(bench.slept < std::chrono::milliseconds(50));
   }
   SECTION("its ring is full") {
     bench.link.ring_full = true;
-    CHECK(bench.board.turn(ipc::kSipSwitch, kOff).error().code == ErrorCode::unavailable);
+    CHECK(bench.board.turn(ipc::kSipGateway, kOff).error().code == ErrorCode::unavailable);
     bench.link.ring_full = false;
   }
   CHECK(bench.switched_off() == 0);
@@ -125,7 +125,7 @@ TEST_CASE("if one worker does not answer nothing has changed", "[control][alg_sw
   bench.board.run();
   bench.pass({});
   CHECK(bench.switched_off() == 0);
-  const auto next = bench.board.turn(ipc::kSipSwitch, kOff);
+  const auto next = bench.board.turn(ipc::kSipGateway, kOff);
   REQUIRE(next.has_value());
   CHECK(bench.switched_off() == kWorkers);
 }
@@ -134,12 +134,12 @@ TEST_CASE("a worker that missed the last word is told again, by the next control
           "[control][alg_switch][AC-24]") {
   Bench bench;
   bench.deaf_to_commit = {2};
-  const auto state = bench.board.turn(ipc::kSipSwitch, kOff);
+  const auto state = bench.board.turn(ipc::kSipGateway, kOff);
   REQUIRE(state.has_value());
   CHECK_FALSE(state->settled);
   CHECK(bench.switched_off() == kWorkers - 1);
   CHECK_FALSE(bench.board.state()->settled);
-  CHECK(bench.board.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = true}).error().code ==
+  CHECK(bench.board.turn(ipc::kSipGateway, {.scope = ipc::SwitchScope::all, .on = true}).error().code ==
         ErrorCode::unavailable);
 
   bench.deaf_to_commit.clear();
@@ -167,7 +167,7 @@ TEST_CASE("control that dies at any step of a change leaves a policy that all wo
           ++passed;
         }
       });
-      static_cast<void>(dying.turn(ipc::kSipSwitch, kOff));
+      static_cast<void>(dying.turn(ipc::kSipGateway, kOff));
       bench.link.ring_full = false;
       bench.link.sent.clear();
 
@@ -179,7 +179,7 @@ TEST_CASE("control that dies at any step of a change leaves a policy that all wo
       const auto off = bench.switched_off();
       CHECK((off == 0 || off == kWorkers));
       CHECK((off == kWorkers) == (heard > 2 * kWorkers));
-      const auto turned = next.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = off != 0});
+      const auto turned = next.turn(ipc::kSipGateway, {.scope = ipc::SwitchScope::all, .on = off != 0});
       REQUIRE(turned.has_value());
       CHECK(bench.switched_off() == (off == 0 ? kWorkers : 0));
     }
@@ -189,14 +189,14 @@ TEST_CASE("control that dies at any step of a change leaves a policy that all wo
 TEST_CASE("the image that a worker may still be told to use is not written over", "[control][policy]") {
   Bench bench;
   // Control died when its last word was on the ring of one worker.
-  REQUIRE(bench.board.turn(ipc::kSipSwitch, kOff).has_value());
+  REQUIRE(bench.board.turn(ipc::kSipGateway, kOff).has_value());
   for (std::uint32_t worker = 0; worker < kWorkers; ++worker) {
     bench.obey(worker, {.type = ipc::CommandType::prepare_policy, .slot = 0, .generation = 7});
   }
   bench.link.sent.push_back({1, {.type = ipc::CommandType::commit_policy, .generation = 7}});
   bench.link.written.clear();
 
-  const auto turned = bench.board.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = true});
+  const auto turned = bench.board.turn(ipc::kSipGateway, {.scope = ipc::SwitchScope::all, .on = true});
   REQUIRE_FALSE(turned.has_value());
   CHECK(turned.error().code == ErrorCode::unavailable);
   CHECK(bench.link.written.empty());
@@ -205,7 +205,7 @@ TEST_CASE("the image that a worker may still be told to use is not written over"
   bench.pass({});
   CHECK(bench.board.state()->settled);
   CHECK(bench.board.state()->generation == 7);
-  CHECK(bench.board.turn(ipc::kSipSwitch, {.scope = ipc::SwitchScope::all, .on = false}).has_value());
+  CHECK(bench.board.turn(ipc::kSipGateway, {.scope = ipc::SwitchScope::all, .on = false}).has_value());
   CHECK(bench.link.written == std::vector<std::uint8_t>{1});
 }
 
@@ -220,10 +220,10 @@ TEST_CASE("a policy is put in the place of another whole, and a turn of the swit
   CHECK(put->settled);
   CHECK(put->slot == 1);
   CHECK(put->image->rules.rule_count == 2);
-  const auto turned = bench.board.turn(ipc::kSipSwitch, kOff);
+  const auto turned = bench.board.turn(ipc::kSipGateway, kOff);
   REQUIRE(turned.has_value());
   CHECK(turned->slot == 0);
-  CHECK_FALSE(turned->image->switches[ipc::kSipSwitch].on());
+  CHECK_FALSE(turned->image->switches[ipc::kSipGateway].on());
   CHECK(turned->image->rules.rules[1].action == alg::sip::RuleAction::drop);
 }
 
@@ -231,7 +231,7 @@ TEST_CASE("however long workers are waited for, the rings can be drained meanwhi
           "[control][alg_switch][AC-24]") {
   Bench bench;
   bench.deaf_to_commit = {2};
-  REQUIRE(bench.board.turn(ipc::kSipSwitch, kOff).has_value());
+  REQUIRE(bench.board.turn(ipc::kSipGateway, kOff).has_value());
   CHECK(bench.slept >= PolicyBoard::kPatience);
   CHECK(bench.longest <= PolicyBoard::kLookEvery);
 }
@@ -239,7 +239,7 @@ TEST_CASE("however long workers are waited for, the rings can be drained meanwhi
 TEST_CASE("a card that cannot be read is told from a change on its way", "[control][alg_switch][AC-24]") {
   Bench bench;
   bench.link.torn_policies = {1};
-  const auto torn = bench.board.turn(ipc::kSipSwitch, kOff);
+  const auto torn = bench.board.turn(ipc::kSipGateway, kOff);
   REQUIRE_FALSE(torn.has_value());
   CHECK(torn.error().code == ErrorCode::unavailable);
   CHECK(torn.error().message.find("just now") != std::string::npos);
@@ -247,8 +247,8 @@ TEST_CASE("a card that cannot be read is told from a change on its way", "[contr
 
   bench.link.torn_policies.clear();
   bench.deaf_to_commit = {2};
-  REQUIRE(bench.board.turn(ipc::kSipSwitch, kOff).has_value());
-  const auto early = bench.board.turn(ipc::kSipSwitch, kOff);
+  REQUIRE(bench.board.turn(ipc::kSipGateway, kOff).has_value());
+  const auto early = bench.board.turn(ipc::kSipGateway, kOff);
   REQUIRE_FALSE(early.has_value());
   CHECK(early.error().message.find("the last change") != std::string::npos);
 }
@@ -265,7 +265,7 @@ TEST_CASE("one rule too many is refused before anybody is told", "[control][alg_
   ipc::SwitchChange change{.scope = ipc::SwitchScope::hosts, .on = false};
   for (std::uint32_t i = 0; i <= ipc::AlgSwitch::kMaxRules; ++i) {
     change.hosts = {nat::Ipv4Address::from_host(0x0a000000U + i), 32};
-    const auto state = bench.board.turn(ipc::kSipSwitch, change);
+    const auto state = bench.board.turn(ipc::kSipGateway, change);
     CHECK(state.has_value() == (i < ipc::AlgSwitch::kMaxRules));
     if (!state) CHECK(state.error().code == ErrorCode::range);
   }

@@ -168,8 +168,13 @@ TEST_CASE("a gateway that cuts what cannot be leaves its connection alone", "[da
 TEST_CASE("a call that lasts too long now and then is forgiven", "[dataplane][gateway][faults]") {
   Scene scene(lab_config(), [](dataplane::GatewaySpec& spec) {
     spec.max_faults = 3;
-    spec.budget_us = 0;  // no call is in time
+    spec.budget_us = 1;
   });
+  TestGateway::read = [](pinhole_context*, const pinhole_message&) {
+    const auto end = rte_rdtsc() + rte_get_tsc_hz() / 100'000;  // 10 us
+    while (rte_rdtsc() < end) rte_pause();
+    return PINHOLE_FORWARD;
+  };
   for (int i = 0; i < 8; ++i) {
     CHECK(scene.out("name").size() == 1);
     scene.lab.pass_s(11);

@@ -26,6 +26,7 @@ class TestGateway {
  public:
   static constexpr std::uint16_t kTcpPort = 2121;
   static constexpr std::uint16_t kUdpPort = 6900;
+  static constexpr ipc::GatewayNumber kNumber = 1;  // behind SIP
 
   using Read = std::function<int(pinhole_context*, const pinhole_message&)>;
   using Cut = std::function<pinhole_frame(pinhole_framing&, std::string_view)>;
@@ -170,7 +171,7 @@ class GatewayScene {
   }
 
   [[nodiscard]] ipc::GatewayStats& stats() {
-    return lab.context(0).gateways.of(dataplane::kFirstGateway).stats();
+    return lab.context(0).gateways.of(dataplane::owner_of(TestGateway::kNumber)).stats();
   }
   [[nodiscard]] std::uint64_t count(ipc::GatewayCounter counter) { return stats().host.read(counter); }
   [[nodiscard]] std::uint64_t count(dataplane::WorkerCounter counter) const { return lab.count(counter); }

@@ -16,11 +16,13 @@ using nat::Protocol;
 
 TEST_CASE("a flow is of whom it goes to, and nobody chooses by his own port who looks at it",
           "[dataplane][gateway]") {
-  constexpr PortOwner kFtp = kFirstGateway;
-  constexpr PortOwner kTftp = kFirstGateway + 1;
-  const std::array<std::uint16_t, 1> sip_ports{5060};
-  const std::array<PortClaim, 2> claims{{{Protocol::tcp, 21, kFtp}, {Protocol::udp, 69, kTftp}}};
-  const auto ports = std::make_unique<PortClaims>(sip_ports, true, claims);
+  constexpr PortOwner kFtp = owner_of(1);
+  constexpr PortOwner kTftp = owner_of(2);
+  const std::array<PortClaim, 4> claims{{{Protocol::udp, 5060, kSipOwner},
+                                         {Protocol::tcp, 5060, kSipOwner},
+                                         {Protocol::tcp, 21, kFtp},
+                                         {Protocol::udp, 69, kTftp}}};
+  const auto ports = std::make_unique<PortClaims>(claims);
   struct Case {
     const char* what;
     Protocol protocol;

@@ -201,7 +201,7 @@ TEST_CASE(
   PolicyTalk policy(scene.lab);
   const auto turn = [&](bool on) {
     policy.put([&](ipc::PolicyImage& image) {
-      auto& each = image.switches[ipc::switch_of(0)];
+      auto& each = image.switches[TestGateway::kNumber];
       each = each.after({.scope = ipc::SwitchScope::all, .on = on}).value();
     });
   };

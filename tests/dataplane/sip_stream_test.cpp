@@ -268,7 +268,7 @@ TEST_CASE("while the gateway is off, messages of a connection pass as they came,
   CHECK_FALSE(is_translated("two"));
   CHECK(lab.count(WorkerCounter::pinhole_opened) == pinholes);
   CHECK(lab.count(WorkerCounter::call_live) == 1);
-  CHECK(lab.count(WorkerCounter::sip_switched_off) == 1);
+  CHECK(lab.count(ipc::kSipGateway, ipc::GatewayCounter::switched_off) == 1);
   CHECK(is_translated("one"));
   turn(true);
   CHECK(is_translated("two"));

@@ -112,7 +112,7 @@ TEST_CASE("the configuration says for whom SIP is read", "[dataplane][alg_switch
       Scene scene(config);
       scene.lab.add_neighbor(kInside, phone);
       CHECK(scene.is_translated({phone, Be16{5060}}, "call") == row.translated);
-      CHECK(scene.lab.count(WorkerCounter::sip_switched_off) == (row.translated ? 0 : 1));
+      CHECK(scene.lab.count(ipc::kSipGateway, ipc::GatewayCounter::switched_off) == (row.translated ? 0 : 1));
       CHECK(scene.lab.count(WorkerCounter::call_live) == (row.translated ? 1 : 0));
       CHECK(scene.lab.drops().empty());
     }
@@ -127,9 +127,9 @@ TEST_CASE("a plug-in that the configuration turns off is the one that is off, wh
   config.plugins = {{.file = "/a.so", .options = ""}, {.file = "/b.so", .options = "", .enabled = false}};
   const auto image = std::make_unique<ipc::PolicyImage>();
   REQUIRE(config::write_policy(config, *image).has_value());
-  const std::size_t first = with_ftp ? 1 : 0;
+  const std::size_t first = with_ftp ? 2 : 1;
   for (std::size_t gateway = 0; gateway < first + 2; ++gateway)
-    CHECK(image->switches[ipc::switch_of(gateway)].is_on_for_all() == (gateway != first + 1));
+    CHECK(image->switches[gateway].is_on_for_all() == (gateway != first + 1));
 }
 
 TEST_CASE("what is not read passes whatever it is, in fragments too", "[dataplane][alg_switch][AC-24]") {
@@ -173,7 +173,7 @@ TEST_CASE("the switch is turned at run time for all workers, and calls that live
       scene.turn(change);
       CHECK_FALSE(scene.is_translated(phone, "new"));
       CHECK(scene.is_translated(other, "of another") != row.other_is_off);
-      CHECK(scene.lab.count(WorkerCounter::sip_switched_off) > 0);
+      CHECK(scene.lab.count(ipc::kSipGateway, ipc::GatewayCounter::switched_off) > 0);
 
       // The call that lives: its answer and its next offer are translated, and its pinholes are there.
       const auto external = scene.lab.mapping(Protocol::udp, phone).external;
@@ -240,7 +240,7 @@ TEST_CASE("a change that was not prepared, or is not the last one, is not taken"
   const ipc::SwitchChange off{.scope = ipc::SwitchScope::all, .on = false};
   const auto card = [] { return PolicyTalk::card(); };
   const auto slot = scene.talk.write([&](ipc::PolicyImage& image) {
-    image.switches[ipc::kSipSwitch] = image.switches[ipc::kSipSwitch].after(off).value();
+    image.switches[ipc::kSipGateway] = image.switches[ipc::kSipGateway].after(off).value();
   });
   scene.talk.tell(0, {.type = ipc::CommandType::commit_policy, .generation = 1});
   scene.lab.pass_s(1);
@@ -250,12 +250,12 @@ TEST_CASE("a change that was not prepared, or is not the last one, is not taken"
   scene.talk.tell(0, {.type = ipc::CommandType::commit_policy, .generation = 5});
   scene.lab.pass_s(1);
   CHECK(card().generation == 0);
-  CHECK(scene.lab.context(0).policy.sip().on());
+  CHECK(scene.lab.context(0).policy.gateway(ipc::kSipGateway).on());
   scene.talk.tell(0, {.type = ipc::CommandType::commit_policy, .generation = 6});
   scene.lab.pass_s(1);
   CHECK(card().generation == 6);
   CHECK(card().prepared == 0);
-  CHECK_FALSE(scene.lab.context(0).policy.sip().on());
+  CHECK_FALSE(scene.lab.context(0).policy.gateway(ipc::kSipGateway).on());
   CHECK(scene.lab.count(WorkerCounter::command_stale) == 2);
   CHECK(scene.lab.count(WorkerCounter::command_done) == 3);
 }
@@ -283,5 +283,5 @@ TEST_CASE("a policy that is damaged, in use or nowhere is refused, and the one i
   CHECK(card().refused == 3);
   CHECK(card().prepared == 0);
   CHECK(card().generation == 0);
-  CHECK(scene.lab.context(0).policy.sip().on());
+  CHECK(scene.lab.context(0).policy.gateway(ipc::kSipGateway).on());
 }

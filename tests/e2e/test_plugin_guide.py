@@ -95,7 +95,7 @@ class Guide(unittest.TestCase):
         with side_by_side(*(loading(language) for language in LANGUAGES)) as labs:
             for lab in labs:
                 self.call_back(lab)
-            self.assertEqual([row["name"] for row in labs[0].ctl("plugins")["plugins"]], ["ftp", "callback", "tftp", "rtsp"])
+            self.assertEqual([row["name"] for row in labs[0].ctl("plugins")["plugins"]], ["sip", "ftp", "callback", "tftp", "rtsp"])
 
 
 if __name__ == "__main__":

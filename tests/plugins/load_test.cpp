@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "alg/sip/sip_gateway.hpp"
+
 #include <catch2/catch.hpp>
 
 using namespace pinhole;
@@ -46,9 +48,19 @@ config::Config with(const std::vector<std::string>& files) {
   return config;
 }
 
+GatewaySpec sip_of(const config::Config& config) {
+  GatewaySpec sip;
+  sip.plugin = &alg::sip::gateway();
+  for (const auto port : config.sip.ports) {
+    sip.claims.push_back({PINHOLE_UDP, 0, port});
+    if (config.sip.tcp) sip.claims.push_back({PINHOLE_TCP, 0, port});
+  }
+  return sip;
+}
+
 /// Why the last of the plug-ins cannot be had; empty: all can.
 std::string refusal(const config::Config& config) {
-  const auto loaded = load_plugins(config, {});
+  const auto loaded = load_plugins(config, {sip_of(config)});
   if (loaded) return {};
   const auto key = "plugins[" + std::to_string(config.plugins.size() - 1) + "].file: ";
   CHECK(loaded.error().message.starts_with(key));
@@ -113,7 +125,7 @@ TEST_CASE("a plug-in that breaks a rule is refused with what is wrong", "[plugin
       Row{"many_claims", "claims 17 ports, and 1 to 16 are allowed"},
       Row{"claim_of_icmp", "claims port 8 of protocol 1, which is neither a TCP nor a UDP port"},
       Row{"claim_of_nothing", "claims port 0 of protocol 17"},
-      Row{"claim_of_sip", "claims TCP port 5060, which SIP (sip.ports) has; leave one of the two out"},
+      Row{"claim_of_sip", "claims TCP port 5060, which \"sip\" (sip.ports) has; leave one of the two out"},
       Row{"claim_twice", "claims UDP port 7777 twice"},
       Row{"many_counters", "has 33 counters, and 32 are allowed"},
       Row{"no_counter_name", "its counter 0 has no name"},
@@ -145,7 +157,7 @@ TEST_CASE("the port of SIP over TCP is free when SIP is not looked for there", "
   config.sip.tcp = false;
   CHECK(refusal(config).empty());
   config.sip.ports = {5070, 7777};
-  CHECK_THAT(refusal(config), Catch::Contains("claims UDP port 7777, which SIP (sip.ports) has"));
+  CHECK_THAT(refusal(config), Catch::Contains("claims UDP port 7777, which \"sip\" (sip.ports) has"));
 }
 
 TEST_CASE("a file that others could have written is not loaded", "[plugins][load]") {

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "dataplane/config/validate.hpp"
+#include "dataplane/gateway/built_in.hpp"
 #include "dataplane/mbuf_view.hpp"
 
 #include <rte_cycles.h>
@@ -59,6 +60,13 @@ nat::MacAddress mac_of_interface(unsigned number) {
   return {{0x02, 0xff, 0, 0, 0, static_cast<std::uint8_t>(number)}};
 }
 
+std::vector<dataplane::GatewaySpec> with_sip(const config::Config& config,
+                                             std::span<const dataplane::GatewaySpec> others) {
+  std::vector<dataplane::GatewaySpec> all{dataplane::sip_gateway(config)};
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
 bool is_arp_request(const Frame& frame) {
   return frame.size() >= 22 && frame[12] == std::byte{8} && frame[13] == std::byte{6} &&
          frame[21] == std::byte{1};
@@ -94,7 +102,7 @@ PipelineLab::PipelineLab(config::Config config, std::span<const dataplane::Gatew
   start_eal_once();
   for (unsigned i = 0; i < config.interfaces.size(); ++i) make_wire(config.interfaces[i], i);
   if (const auto valid = config::validate(config); !valid) throw std::runtime_error(valid.error().message);
-  auto built = dataplane::Appliance::build(config, "test", gateways);
+  auto built = dataplane::Appliance::build(config, "test", with_sip(config, gateways));
   if (!built) throw std::runtime_error(built.error().message);
   appliance_ = std::move(*built);
   // A ring has no MAC address. Nothing of the network is read before the first turn.
@@ -264,6 +272,14 @@ std::uint64_t PipelineLab::count(nat::Counter counter) const {
   std::uint64_t sum = 0;
   for (unsigned worker = 0; worker < workers_; ++worker) {
     sum += appliance_->context(worker).stats.nat.read(counter);
+  }
+  return sum;
+}
+
+std::uint64_t PipelineLab::count(ipc::GatewayNumber gateway, ipc::GatewayCounter counter) const {
+  std::uint64_t sum = 0;
+  for (unsigned worker = 0; worker < workers_; ++worker) {
+    sum += appliance_->context(worker).gateways.of(dataplane::owner_of(gateway)).stats().host.read(counter);
   }
   return sum;
 }

@@ -41,7 +41,7 @@ class PipelineLab {
 
   /// Each interface becomes a port of rings with a queue for each worker.
   /// Errors: throws what is wrong with the configuration.
-  /// \param gateways  besides SIP; they outlive the lab
+  /// \param gateways  besides SIP
   explicit PipelineLab(config::Config config = lab_config(),
                        std::span<const dataplane::GatewaySpec> gateways = {});
   ~PipelineLab();
@@ -84,6 +84,7 @@ class PipelineLab {
   [[nodiscard]] std::uint64_t dropped(nat::DropReason reason) const;
   [[nodiscard]] std::uint64_t count(dataplane::WorkerCounter counter) const;
   [[nodiscard]] std::uint64_t count(nat::Counter counter) const;
+  [[nodiscard]] std::uint64_t count(ipc::GatewayNumber gateway, ipc::GatewayCounter counter) const;
   /// Every drop reason that is not zero, by name: what a failed test wants to print.
   [[nodiscard]] std::map<std::string, std::uint64_t> drops() const;
   /// Packet buffers that are neither free nor on the wire: 0 when the workers keep nothing.

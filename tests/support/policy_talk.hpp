@@ -75,7 +75,7 @@ class PolicyTalk {
   }
   void turn(const ipc::SwitchChange& change) {
     put([&](ipc::PolicyImage& image) {
-      image.switches[ipc::kSipSwitch] = image.switches[ipc::kSipSwitch].after(change).value();
+      image.switches[ipc::kSipGateway] = image.switches[ipc::kSipGateway].after(change).value();
     });
   }
 
