@@ -29,6 +29,9 @@ class Plugins(unittest.TestCase):
         said = self.refusal(lambda config: use(config, "right", options="fail"))
         self.assertIn("plugins[0].options: /", said)
         self.assertIn("the gateway \"right\" does not start on worker 0 with \"fail\"", said)
+        rule = {"name": "x", "action": "log", "application": "right"}
+        said = self.refusal(lambda config: config.update(protection={"rules": [rule]}))
+        self.assertIn('protection.rules[0].application: there is no gateway "right"; load its plug-in, enable ftp,', said)
 
     def test_switch(self):
         """plug-ins: messages are changed, counted and told of; switched off for all, a host, an interface"""

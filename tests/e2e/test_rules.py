@@ -118,6 +118,26 @@ class Rules(unittest.TestCase):
             answerer.check(self, CALLS)
             self.assertEqual(lab.counters()["command_refused"], 0)
 
+    def test_gateways(self):
+        """rules: a reload that names a gateway that is not loaded, or turns FTP, is refused in a sentence, and undone"""
+        with Lab(configure=with_rules(RULES)) as lab:
+            lab.start()
+            before = lab.ctl("config", "show"), lab.ctl("rules"), lab.ctl("alg", "show")
+            unknown = lab.changed_config(with_rules([{"name": "x", "action": "log", "application": "tftp"}]))
+            self.assertIn('protection.rules[0].application: there is no gateway "tftp", and nothing was changed',
+                          self._reload_fails(lab, json.dumps(unknown)))
+            turned = lab.changed_config(lambda config: config.update(ftp={"enabled": False}))
+            self.assertIn("ftp.enabled found changed, which takes a restart of both processes, and nothing was changed",
+                          self._reload_fails(lab, json.dumps(turned)))
+            self.assertEqual((lab.ctl("config", "show"), lab.ctl("rules"), lab.ctl("alg", "show")), before)
+            # Control has read the file anew, and the data plane has not.
+            lab.control.kill()
+            lab.start_control()
+            lab.wait_up()
+            self.assertIn("ftp.enabled: found another value than the data plane has, and nothing was changed",
+                          self._reload_fails(lab, json.dumps(turned)))
+            self.assertEqual(lab.ctl("rules"), before[1])
+
     def test_kills(self):
         """rules: what was reloaded holds after control, and after the data plane, was killed and started again"""
         with Lab(workers=2, configure=with_rules(RULES)) as lab:
