@@ -104,9 +104,15 @@ bool keeps_flows(PortOwner owner, WorkerContext& worker) noexcept {
   return worker.gateways.of(owner).spec().keeps_flows;
 }
 
+/// Whether a connection that nobody can read is not to begin.
+bool is_strict(PortOwner owner, WorkerContext& worker) noexcept {
+  return worker.gateways.of(owner).spec().strict;
+}
+
 /// A SYN: what both sides may send is lowered to what fits the way, and a connection may begin anew.
-void meet_syn(StreamEntry& entry, Burst& burst, unsigned place, Direction direction,
-              WorkerContext& worker) noexcept {
+/// \return false when that one finds no place, and its gateway is strict: the entry is gone
+[[nodiscard]] bool meet_syn(StreamEntry& entry, Burst& burst, unsigned place, Direction direction,
+                            WorkerContext& worker) noexcept {
   const auto& packet = burst.packets[place];
   rte_mbuf* const mbuf = burst.mbufs[place];
   const auto way_in = is_hairpinned(mbuf) ? kHairpinInterface : burst.arrival[place];
@@ -120,11 +126,13 @@ void meet_syn(StreamEntry& entry, Burst& burst, unsigned place, Direction direct
       (session->state() == nat::TcpState::syn_out || session->state() == nat::TcpState::syn_in);
   const auto& way = entry.stream.way(side_of(direction));
   const auto sequence = nat::header_at<TcpHeader>(bytes_of(mbuf), packet.l4_offset).sequence.host();
-  if (begins && (entry.stream.broken || (way.known && way.first != sequence))) {
-    engine_of(entry, worker).release(entry.stream);
-    if (keeps_flows(entry.owner, worker))
-      entry.flow = begin_flow(burst, place, direction, entry.owner, worker);
-  }
+  if (!begins || !(entry.stream.broken || (way.known && way.first != sequence))) return true;
+  engine_of(entry, worker).release(entry.stream);
+  if (!keeps_flows(entry.owner, worker)) return true;
+  entry.flow = begin_flow(burst, place, direction, entry.owner, worker);
+  if (entry.flow.index != kNoFlow || !is_strict(entry.owner, worker)) return true;
+  worker.streams.remove(entry);
+  return false;
 }
 
 /// What is left to do when the engine has done something.
@@ -202,6 +210,8 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
     // In pieces it would begin what nobody reads.
     if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
     entry = begin_entry(burst, place, direction, owner, worker);
+    // It is sent again, and may find a place then; let through, it would begin what nobody reads.
+    if (entry == nullptr && is_strict(owner, worker)) return drop(DropReason::drop_stream_full);
   }
   if (entry == nullptr) return true;
   if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
@@ -217,7 +227,8 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
     worker.slow_path.refused(mbuf, packet, burst.arrival[place], refused);
     return false;
   }
-  if ((packet.tcp_flags & TcpHeader::kSyn) != 0) meet_syn(*entry, burst, place, direction, worker);
+  const bool is_syn = (packet.tcp_flags & TcpHeader::kSyn) != 0;
+  if (is_syn && !meet_syn(*entry, burst, place, direction, worker)) return drop(DropReason::drop_stream_full);
 
   const Side from = side_of(direction);
   entry->ttl[static_cast<std::size_t>(from)] = packet.ttl;

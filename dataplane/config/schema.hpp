@@ -131,8 +131,9 @@ struct Schema<Sip> {
                   "takes with a server inside whose phones or media gateways have the media themselves"},
       Key{.name = "streams_per_worker",
           .member = &Sip::streams_per_worker,
-          .help = "how many TCP connections each worker reads at a time; those above it pass unread; a "
-                  "connection takes 2.3 KB",
+          .help =
+              "how many TCP connections each worker reads at a time; those above it pass unread, but those "
+              "of FTP are refused; a connection takes 2.3 KB",
           .bounds = {1, 1048576}},
       Key{.name = "malformed",
           .member = &Sip::malformed,

@@ -21,9 +21,9 @@ GatewayFlow* FlowTable::find(nat::MappingIndex mapping, std::uint32_t generation
   return nullptr;
 }
 
-GatewayFlow* FlowTable::add(nat::MappingIndex mapping, std::uint32_t generation,
-                            nat::Endpoint remote) noexcept {
-  if (first_free_ == flows_.size()) return nullptr;
+GatewayFlow* FlowTable::add(nat::MappingIndex mapping, std::uint32_t generation, nat::Endpoint remote,
+                            nat::Protocol protocol) noexcept {
+  if (first_free_ == flows_.size() || !has_place_for(protocol)) return nullptr;
   const std::uint32_t place = first_free_;
   auto& flow = flows_[place];
   first_free_ = flow.next_free;
@@ -33,6 +33,8 @@ GatewayFlow* FlowTable::add(nat::MappingIndex mapping, std::uint32_t generation,
   flow.mapping = mapping;
   flow.mapping_generation = generation;
   flow.remote = remote;
+  flow.protocol = protocol;
+  datagrams_ += protocol == nat::Protocol::udp ? 1 : 0;
   flow.live_at = size_;
   live_[size_++] = place;
   index_.add(place, hash_of(mapping, remote));
@@ -45,6 +47,7 @@ void FlowTable::remove(GatewayFlow& flow) noexcept {
   const FlowIndex last = live_[--size_];
   live_[flow.live_at] = last;
   flows_[last].live_at = flow.live_at;
+  datagrams_ -= flow.protocol == nat::Protocol::udp ? 1 : 0;
   flow.mapping = nat::kNoMapping;
   ++flow.generation;
   flow.next_free = first_free_;

@@ -3,7 +3,8 @@
 // The flows of gateways that keep any (SIP does not): between a mapping and a remote, with the gateway's own
 // memory of each. A flow begins with its first message (of TCP with its SYN) and ends with its mapping, its
 // connection or by being silent; what it has announced knows it by index and generation. Fixed memory.
-// Invariant: a flow that finds no place is not read. Owned by one worker.
+// Invariant: a flow that finds no place is not read, and half of the places are kept for connections. Owned
+// by one worker.
 
 #include <array>
 #include <cstddef>
@@ -64,9 +65,9 @@ class FlowTable {
   /// \return nullptr when there is none
   [[nodiscard]] GatewayFlow* find(nat::MappingIndex mapping, std::uint32_t generation,
                                   nat::Endpoint remote) noexcept;
-  /// \return nullptr when the table is full
-  [[nodiscard]] GatewayFlow* add(nat::MappingIndex mapping, std::uint32_t generation,
-                                 nat::Endpoint remote) noexcept;
+  /// \return nullptr when the table is full, or has as many flows of datagrams as it may
+  [[nodiscard]] GatewayFlow* add(nat::MappingIndex mapping, std::uint32_t generation, nat::Endpoint remote,
+                                 nat::Protocol protocol) noexcept;
   void remove(GatewayFlow& flow) noexcept;
   /// Another connection begins on the same endpoints: what was known of the flow, and what it had announced,
   /// is the former one's.
@@ -87,6 +88,11 @@ class FlowTable {
   [[nodiscard]] GatewayFlow& live(std::uint32_t i) noexcept { return flows_[live_[i]]; }
 
  private:
+  /// Anybody can send datagrams from as many endpoints as he likes; a connection has to find a place
+  /// meanwhile.
+  [[nodiscard]] bool has_place_for(nat::Protocol protocol) const noexcept {
+    return protocol == nat::Protocol::tcp || datagrams_ < (flows_.size() + 1) / 2;
+  }
   [[nodiscard]] FlowIndex index_of(const GatewayFlow& flow) const noexcept {
     return static_cast<FlowIndex>(&flow - flows_.data());
   }
@@ -98,6 +104,7 @@ class FlowTable {
   std::span<FlowIndex> live_;
   nat::HashChains index_;
   std::uint32_t size_ = 0;
+  std::uint32_t datagrams_ = 0;  // of these, flows of UDP
   std::uint32_t first_free_ = 0;
 };
 

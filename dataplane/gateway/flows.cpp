@@ -78,13 +78,12 @@ FlowRef begin_flow(const Burst& burst, unsigned place, Direction direction, Port
   if (flow != nullptr) {
     flows.restart(*flow);
   } else {
-    flow = flows.add(index, generation, remote);
+    flow = flows.add(index, generation, remote, packet.protocol);
   }
   if (flow == nullptr) {
     worker.stats.worker.add(WorkerCounter::gateway_flow_full);
     return {};
   }
-  flow->protocol = packet.protocol;
   flow->gateway = gateway_of(owner);
   flow->server = direction == Direction::outbound ? PINHOLE_OUTSIDE : PINHOLE_INSIDE;
   flow->last_seen = worker.clock.tick();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whose a flow is, by its ports.
+// Ports of gateways: whose a flow is by its own, and those that are reserved for what is announced.
 #include "dataplane/gateway/ports.hpp"
 
 #include <catch2/catch.hpp>
@@ -9,8 +9,11 @@
 #include <memory>
 #include <vector>
 
+#include "tests/dataplane/gateway_lab.hpp"
+
 using namespace pinhole;
 using namespace pinhole::dataplane;
+using namespace pinhole::test;
 using nat::MappingFlags;
 using nat::Protocol;
 
@@ -56,6 +59,39 @@ TEST_CASE("a flow is of whom it goes to, and nobody chooses by his own port who 
       mapping.inside.port = nat::Be16{row.inside};
       mapping.flags = row.flags;
       CHECK(ports->owner(mapping, nat::Be16{row.remote}, row.outbound) == row.owner);
+    }
+  }
+}
+
+TEST_CASE("ports are reserved by ones and twos where hosts have blocks of ports",
+          "[dataplane][gateway][ports]") {
+  for (const auto mode : {nat::PortMode::blocks, nat::PortMode::deterministic}) {
+    DYNAMIC_SECTION("mode " << static_cast<int>(mode)) {
+      auto config = lab_config();
+      config.nat.pool = {nat::Prefix{address("203.0.113.64"), 30}};
+      config.nat.ports.mode = mode;
+      config.nat.ports.block_size = 512;
+      if (mode == nat::PortMode::deterministic) config.nat.ports.subscribers = {{address("10.0.0.0"), 24}};
+      GatewayScene scene(config);
+      std::uint16_t port = 10000;
+      TestGateway::read = [&](pinhole_context* context, const pinhole_message&) {
+        for (const unsigned protocol : {unsigned{PINHOLE_TCP}, unsigned{PINHOLE_UDP}}) {
+          for (const unsigned count : {1U, 2U}) {
+            pinhole_endpoint external{};
+            CHECK(TestGateway::host->reserve(context, static_cast<std::uint8_t>(protocol), port, count,
+                                             &external) == PINHOLE_OK);
+            CHECK((external.port % 2 == 0 || count == 1));
+            port = static_cast<std::uint16_t>(port + 2);
+          }
+        }
+        return PINHOLE_FORWARD;
+      };
+      scene.out("reserve");
+      const auto in_use = scene.lab.count(nat::Counter::port_in_use);
+      CHECK(in_use == 7);
+      scene.lab.pass_s(400);
+      CHECK(scene.lab.count(nat::Counter::port_in_use) == 0);
+      CHECK(scene.lab.count(nat::Counter::mapping_live) == 0);
     }
   }
 }

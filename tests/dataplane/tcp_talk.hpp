@@ -68,11 +68,12 @@ struct TcpEnd {
 class TcpTalk {
  public:
   static constexpr unsigned kAck = nat::TcpHeader::kAck;
+  static constexpr std::uint32_t kFirst = 0xfffffe00;  // of the caller: wraps within the first message
 
   /// \param called  its peer is learnt from the SYN
   TcpTalk(PipelineLab& lab, const TcpEnd& calls, const TcpEnd& is_called)
       : caller(calls), called(is_called), lab_(lab) {
-    caller.next = 0xfffffe00;  // wraps within the first message
+    caller.next = kFirst;
     called.next = 7000;
     put(caller, caller.next++, "", nat::TcpHeader::kSyn);
     run();
