@@ -91,6 +91,7 @@ void Expectations::announce(const Announcement& announcement, GatewayFlow& flow,
   set_runs(*each, false);
   each->what = announcement;
   each->deadline = now + nat::ticks_from_s(announcement.seconds);
+  each->knocks = false;
   set_waits(*each, true);
   set_runs(*each, runs);
   counters_.add(WorkerCounter::expectation_made);
@@ -111,7 +112,10 @@ bool Expectations::lets_in(nat::MappingIndex index, const nat::Packet& packet, n
            meet(index, remote, now);
   }
   const auto* const session = translator_.session(index, remote, now);
-  if (!is_opening(packet)) return session != nullptr;
+  if (!is_opening(packet)) {
+    if (session != nullptr && !nat::counts_as_established(session->state())) connected(index, remote);
+    return session != nullptr;
+  }
   return (session != nullptr && is_same_connection(session->state())) || meet(index, remote, now);
 }
 
@@ -126,11 +130,30 @@ bool Expectations::meet(nat::MappingIndex index, nat::Endpoint remote, nat::Tick
                          what.realm == mapping.realm && what.inside == mapping.inside;
     if (!is_here || (what.child && flows_.get(each.parent) == nullptr)) continue;
     if (what.protocol == Protocol::udp && each.runs && each.peer == remote) return true;
-    if (!each.waits || nat::reached(each.deadline, now) || !fits(what.remote, remote)) continue;
+    if (nat::reached(each.deadline, now) || !fits(what.remote, remote)) continue;
+    if (!each.waits && !may_come_again(each, remote, now)) continue;
     came(each, index, remote, now);
     return true;
   }
   return false;
+}
+
+/// Whether the one connection that was let in is none yet, and does not become one beside the next: it is the
+/// same, or inside has refused it.
+bool Expectations::may_come_again(const Expectation& each, nat::Endpoint remote,
+                                  nat::Tick now) const noexcept {
+  if (!each.knocks || each.peer == remote) return each.knocks;
+  const auto* const session = translator_.session(each.mapping.mapping, each.peer, now);
+  return session != nullptr && session->state() == TcpState::closing;
+}
+
+/// Somebody has said more than a SYN. He may have a connection now: whatever he says counts as that.
+void Expectations::connected(nat::MappingIndex index, nat::Endpoint remote) noexcept {
+  const auto& mapping = translator_[index];
+  for (auto place = index_.first(hash_of(Protocol::tcp, mapping.inside.address, remote.address));
+       place != nat::HashChains::kNone; place = index_.next(place)) {
+    if (places_[place].mapping.mapping == index) places_[place].knocks = false;
+  }
 }
 
 void Expectations::begun_inside(nat::MappingIndex index, nat::Endpoint remote, nat::Tick now) noexcept {
@@ -151,7 +174,10 @@ void Expectations::begun_inside(nat::MappingIndex index, nat::Endpoint remote, n
 
 void Expectations::came(Expectation& each, nat::MappingIndex index, nat::Endpoint remote,
                         nat::Tick now) noexcept {
-  counters_.add(WorkerCounter::expectation_met);
+  if (!each.knocks) counters_.add(WorkerCounter::expectation_met);
+  // Where the filter is another, packets of a connection come in without a question.
+  each.knocks = each.what.from_outside && each.what.protocol == Protocol::tcp && each.what.once &&
+                translator_[index].filter == Filter::expected;
   each.peer = remote;
   each.mapping = {index, translator_[index].generation.load(std::memory_order_relaxed)};
   each.seen = now;
@@ -177,6 +203,7 @@ void Expectations::visit(Expectation& each, nat::Tick now) noexcept {
     counters_.add(WorkerCounter::expectation_expired);
     set_waits(each, false);
   }
+  if (nat::reached(each.deadline, now)) each.knocks = false;
   look_for(each, now);
   nat::Tick used = each.seen;
   if (each.runs && is_over(each, used, now)) {
@@ -185,7 +212,7 @@ void Expectations::visit(Expectation& each, nat::Tick now) noexcept {
     each.seen = used;
     if (each.what.child) translator_.refresh(parent->mapping, parent->remote, used, now);
   }
-  if (!each.waits && !each.runs) remove(each);
+  if (!each.waits && !each.runs && !each.knocks) remove(each);
 }
 
 bool Expectations::is_over(const Expectation& each, nat::Tick& used, nat::Tick now) const noexcept {

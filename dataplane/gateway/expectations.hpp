@@ -5,8 +5,9 @@
 // Theory of operation. An expectation waits, runs, or both. While it waits, the flow that it describes is let
 // in (from outside) or known again (from inside). When that has come it runs: of UDP nobody but who came is
 // let in by it any more, of TCP the connection itself is (nat/translator.hpp), so that with `once` no second
-// one is. A child that runs keeps its parent alive by being used; that is seen between bursts, by when the
-// child's mapping or session was last used, so that its packets pay nothing. When the parent ends, its
+// one is; but a SYN makes no connection, and who was refused may come again until he says more than that.
+// A child that runs keeps its parent alive by being used; that is seen between bursts, by when the child's
+// mapping or session was last used, so that its packets pay nothing. When the parent ends, its
 // children end: what waits is forgotten, a port that stands for UDP is closed, and a TCP connection that runs
 // is let finish.
 //
@@ -101,6 +102,7 @@ class Expectations {
     nat::Tick seen = 0;  // when the flow that came was last used
     bool waits = false;
     bool runs = false;
+    bool knocks = false;  // for one connection, and who came has sent nothing but a SYN yet
     std::uint32_t live_at = 0;
     std::uint32_t next_free = 0;
   };
@@ -108,6 +110,9 @@ class Expectations {
   /// When the flow that came was last used, as far as it is not over.
   [[nodiscard]] bool is_over(const Expectation& each, nat::Tick& used, nat::Tick now) const noexcept;
   [[nodiscard]] bool meet(nat::MappingIndex index, nat::Endpoint remote, nat::Tick now) noexcept;
+  [[nodiscard]] bool may_come_again(const Expectation& each, nat::Endpoint remote,
+                                    nat::Tick now) const noexcept;
+  void connected(nat::MappingIndex index, nat::Endpoint remote) noexcept;
   [[nodiscard]] Expectation* find(const Announcement& announcement) noexcept;
   [[nodiscard]] std::size_t count_of_pair(const Announcement& announcement) const noexcept;
   void came(Expectation& each, nat::MappingIndex index, nat::Endpoint remote, nat::Tick now) noexcept;

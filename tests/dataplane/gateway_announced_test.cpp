@@ -220,3 +220,98 @@ TEST_CASE("what the configuration maps statically is as it says, whatever is ann
     }
   }
 }
+
+TEST_CASE("a SYN that makes no connection does not use up what was announced for one",
+          "[dataplane][gateway][children]") {
+  struct Row {
+    const char* what;
+    unsigned answer;       // of inside to the first SYN; 0: none
+    std::uint16_t second;  // the port that the next SYN comes from
+    bool comes_in;
+  };
+  constexpr unsigned kReset = nat::TcpHeader::kRst | nat::TcpHeader::kAck;
+  const Row rows[] = {
+      {"refused, from the same port", kReset, 20, true},
+      {"refused, from another port", kReset, 21, true},
+      {"not answered, from the same port", 0, 20, true},
+      // It may be answered yet, and they would be two.
+      {"not answered, from another port", 0, 21, false},
+      {"answered, from another port", nat::TcpHeader::kSyn | nat::TcpHeader::kAck, 21, false}};
+  for (const bool child : {true, false}) {
+    for (const auto& row : rows) {
+      DYNAMIC_SECTION(row.what << (child ? ", a child" : "")) {
+        auto config = lab_config();
+        config.nat.timeouts.tcp_opening_s = 5;
+        GatewayScene scene(config);
+        const auto external = announces({.flags = child ? PINHOLE_ONCE | PINHOLE_CHILD : PINHOLE_ONCE});
+        auto control = scene.connect();
+        control.tell(control.caller, "open\r\n");
+        const Endpoint server{scene.server.address, Be16{20}};
+        REQUIRE(scene.knock(kOutside, server, *external));
+        if (row.answer != 0) REQUIRE(scene.answer(row.answer, {scene.client.address, Be16{kPort}}, server));
+        if (row.answer == 0 && row.comes_in) scene.lab.pass_s(7);  // nobody knows of it any more
+        scene.lab.pass_s(1);
+        CHECK_FALSE(scene.knock(kOutside, scene.stranger, *external));
+        auto data = scene.connect_back(row.second, *external, kPort);
+        CHECK(data.open == row.comes_in);
+        CHECK(scene.count(WorkerCounter::expectation_met) == 1);
+        CHECK(scene.count(WorkerCounter::expectation_expired) == 0);
+        if (!data.open) return;
+        data.tell(data.caller, "bytes");
+        CHECK(data.called.heard == "bytes");
+        // Now there is one.
+        CHECK_FALSE(scene.knock(kOutside, {scene.server.address, Be16{22}}, *external));
+        data.close();
+        CHECK_FALSE(scene.knock(kOutside, {scene.server.address, Be16{22}}, *external));
+        CHECK_FALSE(scene.knock(kOutside, data.caller.self, *external));
+      }
+    }
+  }
+}
+
+TEST_CASE("two SYNs at once from two ports of the peer are not both let in for one connection",
+          "[dataplane][gateway][children]") {
+  GatewayScene scene;
+  const auto external = announces({});
+  auto control = scene.connect();
+  control.tell(control.caller, "open\r\n");
+  FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = {}, .destination = *external};
+  spec.tcp_flags = nat::TcpHeader::kSyn;
+  spec.payload.clear();
+  for (const auto port : {std::uint16_t{20}, std::uint16_t{21}, std::uint16_t{20}}) {
+    spec.source = {scene.server.address, Be16{port}};
+    scene.lab.receive(kOutside, spec);
+  }
+  unsigned let_in = 0;
+  for (const auto& sent : scene.lab.run()) {
+    if (sent.interface != kInside) continue;
+    CHECK(SentSegment::of(sent).source.port == Be16{20});
+    ++let_in;
+  }
+  CHECK(let_in == 2);
+}
+
+TEST_CASE("who was refused is let in again only in time, and not when he has said more than a SYN",
+          "[dataplane][gateway][children]") {
+  const bool in_time = GENERATE(false, true);
+  GatewayScene scene;
+  const auto external = announces({.seconds = 20});
+  auto control = scene.connect();
+  control.tell(control.caller, "open\r\n");
+  const Endpoint server{scene.server.address, Be16{20}};
+  REQUIRE(scene.knock(kOutside, server, *external));
+  REQUIRE(
+      scene.answer(nat::TcpHeader::kRst | nat::TcpHeader::kAck, {scene.client.address, Be16{kPort}}, server));
+  scene.lab.pass_s(in_time ? 15 : 21);
+  CHECK(scene.count(WorkerCounter::expectation_live) == (in_time ? 1 : 0));
+  CHECK(scene.knock(kOutside, server, *external) == in_time);
+  if (!in_time) return;
+  // A reset that nobody but Pinhole may have seen: the connection may be there all the same.
+  FrameSpec reset{.protocol = nat::kIpProtocolTcp, .source = server, .destination = *external};
+  reset.tcp_flags = nat::TcpHeader::kRst;
+  reset.tcp_sequence += 1;
+  reset.payload.clear();
+  REQUIRE(scene.lab.send(kOutside, reset).size() == 1);
+  CHECK_FALSE(scene.knock(kOutside, {server.address, Be16{21}}, *external));
+  CHECK_FALSE(scene.knock(kOutside, server, *external));
+}

@@ -158,6 +158,15 @@ class GatewayScene {
     return false;
   }
 
+  /// Whether an answer of an inside endpoint to knock() passes.
+  bool answer(unsigned flags, nat::Endpoint from, nat::Endpoint to) {
+    FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = from, .destination = to};
+    spec.tcp_flags = static_cast<std::uint8_t>(flags);
+    spec.tcp_acknowledgement = FrameSpec{}.tcp_sequence + 1;
+    spec.payload.clear();
+    return lab.send(kInside, spec).size() == 1;
+  }
+
   [[nodiscard]] TcpTalk connect() {
     return {lab,
             {.interface = kInside, .self = client, .peer = tcp_server},
