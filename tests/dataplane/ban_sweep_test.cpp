@@ -187,3 +187,46 @@ TEST_CASE("of thousands of flows those of who is banned are cut, and no others, 
     REQUIRE(mapping.hop_out != nat::kNoHop);
   }
 }
+
+TEST_CASE("mappings that are made while others are gone through are not left out when the next ban begins",
+          "[guard][express]") {
+  PipelineLab lab;
+  auto& guard = lab.context(0).guard;
+  auto& translator = lab.context(0).translator;
+  std::vector<nat::MappingIndex> all;
+  /// Flows on the express path, every tenth of them with each remote.
+  const auto begin_flows = [&](std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const auto number = static_cast<std::uint32_t>(all.size());
+      const Endpoint remote{nat::Ipv4Address::from_host(0xc6336400U + number % 10), Be16{9000}};
+      const Endpoint inside{lab.host_of(0, number / 100),
+                            Be16{static_cast<std::uint16_t>(10000 + number % 100)}};
+      const auto made = translator.create(Protocol::udp, inside, remote, 1);
+      REQUIRE(made.reason == DropReason::none);
+      translator[made.index].hop_in = 1;
+      all.push_back(made.index);
+    }
+  };
+  const auto is_cut = [&](std::uint32_t number) { return translator[all[number]].hop_in == nat::kNoHop; };
+  const auto ban = [&](std::uint32_t number) {
+    const nat::Prefix remote{nat::Ipv4Address::from_host(0xc6336400U + number), 32};
+    REQUIRE(guard.ban({.prefix = remote, .reason = BanReason::manual}, kLong_s));
+  };
+  dataplane::BanSweep sweep;
+  begin_flows(200);
+  ban(0);
+  sweep.run(guard, translator, 130);
+  CHECK(is_cut(120));
+  CHECK_FALSE(is_cut(130));
+  begin_flows(300);
+  ban(1);
+  for (int piece = 0; piece < 4; ++piece) {
+    sweep.run(guard, translator, 90);
+    begin_flows(20);
+  }
+  sweep.run(guard, translator, 140);
+  for (std::uint32_t number = 0; number < 500; ++number) {
+    CAPTURE(number);
+    REQUIRE(is_cut(number) == (number % 10 < 2));
+  }
+}

@@ -184,3 +184,23 @@ TEST_CASE("a call that lasts too long now and then is forgiven", "[dataplane][ga
   for (int i = 0; i < 3; ++i) scene.out("name");
   CHECK(scene.count(GatewayCounter::stopped) == 1);
 }
+
+TEST_CASE("late calls are forgiven one by one, and what is left of ten seconds counts towards the next",
+          "[dataplane][gateway][faults]") {
+  Scene scene(lab_config(), [](dataplane::GatewaySpec& spec) {
+    spec.max_faults = 3;
+    spec.budget_us = 0;  // no call is in time
+  });
+  struct Row {
+    unsigned pass_s;
+    bool stopped;
+  };
+  // After 0, 0, 15, 21 and 31 s the first four are forgiven at 10, 20 and 30 s; one at 32 s is one too many.
+  for (const auto& row :
+       {Row{0, false}, Row{0, false}, Row{15, false}, Row{6, false}, Row{10, false}, Row{1, true}}) {
+    if (row.pass_s > 0) scene.lab.pass_s(row.pass_s);
+    scene.out("name");
+    CHECK((scene.count(GatewayCounter::stopped) != 0) == row.stopped);
+  }
+  CHECK(scene.count(GatewayCounter::fault_budget) == 6);
+}

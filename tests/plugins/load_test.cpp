@@ -151,6 +151,21 @@ TEST_CASE("names and ports belong to the first plug-in that has them", "[plugins
              Catch::Contains("claims UDP port 7777, which \"right\" has; leave one of the two out"));
 }
 
+TEST_CASE("rules that ask what no gateway is told are refused with the name of the one that there is not",
+          "[plugins][load]") {
+  const Folder folder;
+  auto config = with({folder.put("right")});
+  for (const char* known : {"sip", "right"}) config.protection.rules.emplace_back().application = known;
+  CHECK(load_plugins(config, {}).has_value());
+  config.protection.rules.emplace_back().application = "ftp";
+  const auto loaded = load_plugins(config, {});
+  REQUIRE_FALSE(loaded.has_value());
+  CHECK(loaded.error().message ==
+        "protection.rules[2].application: there is no gateway \"ftp\"; load its "
+        "plug-in, enable ftp, or name another");
+  CHECK(exit_status(loaded.error().code) == 2);
+}
+
 TEST_CASE("the port of SIP over TCP is free when SIP is not looked for there", "[plugins][load]") {
   const Folder folder;
   auto config = with({folder.put("claim_of_sip")});

@@ -259,6 +259,21 @@ TEST_CASE("an endpoint that is not its sender's opens nothing, and its command b
                             "refused a data connection to 203.0.113.9:4000, as asked for by 198.51.100.7"});
 }
 
+TEST_CASE("a server that has not greeted is asked for no data connection", "[alg][ftp]") {
+  const std::string_view kCommands[] = {"PORT 10,0,0,5,15,160\r\n", "EPRT |1|10.0.0.5|4000|\r\n"};
+  for (const auto command : kCommands) {
+    Bench bench(kClientInside);
+    bench.say_all({{Who::client, command, "XXXX\r\n", ""},
+                   {Who::server, "220-wait\r\n", "=", ""},  // not all of it yet
+                   {Who::client, command, "XXXX\r\n", ""}});
+    CHECK(bench.count(ftp::Counter::refused) == 2);
+    CHECK(bench.count(ftp::Counter::active) == 0);
+    bench.say_all({{Who::server, "220 here\r\n", "=", ""}});
+    CHECK(bench.say(Who::client, command).expected.size() == 1);
+    CHECK(bench.count(ftp::Counter::active) == 1);
+  }
+}
+
 TEST_CASE("a reply with an endpoint that is not its sender's becomes an error", "[alg][ftp]") {
   const Talk talks[] = {
       {"the address of another host",

@@ -3,6 +3,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdint>
+#include <map>
+#include <random>
 #include <vector>
 
 #include "tests/support/sip_bench.hpp"
@@ -149,4 +152,60 @@ TEST_CASE("there is room for so many prefixes, and no more", "[guard][ban]") {
   CHECK(bans.table.size() == BanTable::kPrefixes);
   CHECK_FALSE(bans.hits("20.0.0.1"));  // the one that would have ended first
   CHECK(bans.hits("20.0.1.1"));
+}
+
+TEST_CASE("whatever is banned, lifted and over, operators' bans are told from those of workers",
+          "[guard][ban]") {
+  struct Model {
+    bool manual;
+    nat::Tick until;
+  };
+  const auto seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  const auto below = [&](std::uint32_t end) { return static_cast<std::uint32_t>(random() % end); };
+  Table bans;
+  std::map<std::uint32_t, Model> model;
+  nat::Tick now = 1;
+  for (int step = 0; step < 20'000; ++step) {
+    // Few enough that no set is ever full.
+    const std::uint32_t host = 0xc0000200U + below(4);
+    const nat::Prefix prefix{nat::Ipv4Address::from_host(host), 32};
+    const auto known = model.find(host);
+    const bool holds = known != model.end() && !nat::reached(known->second.until, now);
+    switch (below(8)) {
+      case 0:
+      case 1: {
+        const nat::Tick until = now + 1 + below(50);
+        REQUIRE(bans.table.ban(prefix, BanReason::manual, until, now));
+        model[host] = {true, until};
+        break;
+      }
+      case 2:
+      case 3: {
+        const nat::Tick until = now + 1 + below(50);
+        REQUIRE(bans.table.ban(prefix, BanReason::scanner, until, now));
+        if (!holds || (!known->second.manual && known->second.until <= until)) model[host] = {false, until};
+        break;
+      }
+      case 4:
+        bans.table.lift(prefix);
+        model.erase(host);
+        break;
+      case 5:
+        bans.table.expire(now, BanTable::kCapacity);
+        break;
+      default:
+        now += below(10);
+        break;
+    }
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      const auto source = nat::Ipv4Address::from_host(0xc0000200U + i);
+      const auto each = model.find(source.host());
+      const bool is_banned = each != model.end() && !nat::reached(each->second.until, now);
+      REQUIRE(bans.table.holds(source, now, dataplane::Bans::all) == is_banned);
+      REQUIRE(bans.table.holds(source, now, dataplane::Bans::of_operators) ==
+              (is_banned && each->second.manual));
+    }
+  }
 }
