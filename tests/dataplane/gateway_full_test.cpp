@@ -20,7 +20,6 @@ using nat::Endpoint;
 namespace {
 
 constexpr unsigned kInside = PipelineLab::kInside;
-constexpr unsigned kOutside = PipelineLab::kOutside;
 
 /// Room for more connections than gateways may have flows.
 config::Config large_config() {
