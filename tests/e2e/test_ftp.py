@@ -277,6 +277,26 @@ class Ftp(unittest.TestCase):
             time.sleep(0.5)
             self.assertFalse(self._connects(lab, OUTSIDE, target))
 
+    def test_refused_by_the_client(self):
+        """ftp: a server whose data connection was refused by the client comes in again, and not beside one"""
+        with Lab() as lab:
+            lab.start()
+            with lab.outside.socket(socket.SOCK_STREAM, OUTSIDE, PORT) as listener, \
+                    lab.inside.socket(socket.SOCK_STREAM, INSIDE) as client:
+                listener.listen()
+                client.connect((OUTSIDE, PORT))
+                with listener.accept()[0] as server:
+                    server.sendall(b"220 here\r\n")
+                    self.assertEqual(client.recv(100), b"220 here\r\n")
+                    client.sendall(f"PORT {numbers(INSIDE, 4000)}\r\n".encode())
+                    *address, high, low = server.recv(100).decode().split()[1].split(",")
+                    target = (".".join(address), int(high) * 256 + int(low))
+                    self.assertFalse(self._connects(lab, OUTSIDE, target))
+                    with lab.inside.socket(socket.SOCK_STREAM, INSIDE, 4000) as data:
+                        data.listen()
+                        self.assertTrue(self._connects(lab, OUTSIDE, target))
+                        self.assertFalse(self._connects(lab, OUTSIDE, target))
+
     def _connects(self, lab, address, target):
         with lab.outside.socket(socket.SOCK_STREAM, address) as caller:
             caller.settimeout(0.6)
