@@ -156,9 +156,9 @@ TEST_CASE("rules that ask what no gateway is told are refused with the name of t
   const Folder folder;
   auto config = with({folder.put("right")});
   for (const char* known : {"sip", "right"}) config.protection.rules.emplace_back().application = known;
-  CHECK(load_plugins(config, {}).has_value());
+  CHECK(load_plugins(config, {sip_of(config)}).has_value());
   config.protection.rules.emplace_back().application = "ftp";
-  const auto loaded = load_plugins(config, {});
+  const auto loaded = load_plugins(config, {sip_of(config)});
   REQUIRE_FALSE(loaded.has_value());
   CHECK(loaded.error().message ==
         "protection.rules[2].application: there is no gateway \"ftp\"; load its "
