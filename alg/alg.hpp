@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
-// The interface of an application layer gateway: bytes in; edits, pinholes and a verdict out. An ALG knows
-// nothing of packets, DPDK or workers. It sees one whole message, asks its Host about endpoints, and lists
-// what is to be replaced. It keeps no state of its own between messages: what lives longer lives with the
-// host.
+// A message that a gateway is shown, and what becomes of it. A gateway knows nothing of packets, DPDK or
+// workers. It sees one whole message, asks its host, and lists what is to be replaced. It keeps no state of
+// its own between messages: what lives longer lives with the host.
 
 #include <cstdint>
 #include <string_view>
@@ -14,8 +13,6 @@
 #include "nat/mapping.hpp"
 
 namespace pinhole::alg {
-
-class Host;
 
 /// Outbound is from the inside zone to the outside zone.
 enum class Direction : std::uint8_t { outbound, inbound };
@@ -63,17 +60,6 @@ struct Answer {
   bool recognised = false;          // the message was of the gateway's protocol
   std::uint16_t status = 0;         // with `refuse`: of the response
   std::uint16_t retry_after_s = 0;  // with `refuse`: 0: the response does not say
-};
-
-class Alg {
- public:
-  /// Reads one message and lists the edits that make it right on the other side.
-  /// Errors: anything the ALG cannot read is forwarded untouched or dropped with a reason, by its policy.
-  /// Thread: the worker that owns the flow. No allocation, no throw.
-  virtual Answer inspect(const Message& message, Host& host, EditList& edits) noexcept = 0;
-
- protected:
-  ~Alg() = default;
 };
 
 }  // namespace pinhole::alg

@@ -9,7 +9,6 @@ namespace pinhole::alg {
 #define PINHOLE_ALG_COUNTERS(X)                                                                  \
   X(sip_request, "SIP requests inspected")                                                       \
   X(sip_response, "SIP responses inspected")                                                     \
-  X(sip_edited, "SIP messages in which something was replaced")                                  \
   X(sip_untouched, "SIP messages forwarded bit for bit")                                         \
   X(sip_not_sip, "datagrams on a SIP port that are not SIP, forwarded")                          \
   X(sip_keepalive, "keep-alives on a SIP port (CRLF, empty, STUN), forwarded")                   \

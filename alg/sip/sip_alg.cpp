@@ -133,7 +133,7 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
   if (answer.verdict == Verdict::wait) return answer;
   counters_.add(view.is_request() ? Counter::sip_request : Counter::sip_response);
   if (answer.verdict == Verdict::drop) return answer;
-  counters_.add(edits.empty() ? Counter::sip_untouched : Counter::sip_edited);
+  if (edits.empty()) counters_.add(Counter::sip_untouched);
   counters_.add(Counter::sip_media_opened, opened);
   if (breaks_identity(view, edits)) counters_.add(Counter::sip_identity_broken);
   return answer;

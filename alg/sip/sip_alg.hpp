@@ -8,6 +8,7 @@
 
 #include "alg/alg.hpp"
 #include "alg/counters.hpp"
+#include "alg/host.hpp"
 #include "alg/sip/hiding.hpp"
 #include "alg/sip/message.hpp"
 #include "alg/sip/policy.hpp"
@@ -17,7 +18,7 @@
 
 namespace pinhole::alg::sip {
 
-class SipAlg final : public Alg {
+class SipAlg {
  public:
   /// \param counters written by this object's worker; outlives it.
   /// \param screens  asked in this order; they outlive the gateway
@@ -28,7 +29,9 @@ class SipAlg final : public Alg {
   /// What is not SIP is forwarded untouched, and so is what begins like SIP but cannot be read, unless the
   /// policy says to drop it. With `wait` and `drop` the list of edits is empty. What the host was told by
   /// announce() lives until the next message is inspected.
-  Answer inspect(const Message& message, Host& host, EditList& edits) noexcept override;
+  /// Errors: what cannot be read is forwarded untouched or dropped with a reason, by the policy.
+  /// Thread: the worker that owns the flow.
+  Answer inspect(const Message& message, Host& host, EditList& edits) noexcept;
 
  private:
   Answer translate(const MessageView& view, const Message& message, Host& host, EditList& edits) noexcept;

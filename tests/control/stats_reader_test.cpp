@@ -48,11 +48,11 @@ TEST_CASE("a counter is shown by worker and in total", "[control][stats_reader]"
   Scene scene;
   scene.workers[0]->stats.drops.add(nat::DropReason::drop_filtered, 3);
   scene.workers[1]->stats.drops.add(nat::DropReason::drop_filtered, 4);
-  scene.workers[1]->stats.alg.add(alg::Counter::sip_edited, 9);
+  scene.workers[1]->stats.alg.add(alg::Counter::sip_untouched, 9);
   scene.own.add(ControlCounter::event_gap, 2);
   CHECK(scene.row("drop", "drop_filtered").total == 7);
   CHECK(scene.row("drop", "drop_filtered").per_worker == std::vector<std::uint64_t>{3, 4});
-  CHECK(scene.row("alg", "sip_edited").per_worker == std::vector<std::uint64_t>{0, 9});
+  CHECK(scene.row("alg", "sip_untouched").per_worker == std::vector<std::uint64_t>{0, 9});
   CHECK(scene.row("control", "event_gap").total == 2);
   CHECK(scene.row("control", "event_gap").per_worker.empty());
 }
