@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include "alg/edit.hpp"
 #include "nat/drop_reason.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"

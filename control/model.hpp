@@ -356,8 +356,8 @@ struct GatewayRow {
   std::string version;
   std::string file;  // empty: it is built in
   std::vector<ipc::GatewayClaim> claims;
-  std::optional<AlgRow> alg;  // its switch; none while a worker's card cannot be read
-  std::uint32_t budget_us = 0;
+  std::optional<AlgRow> alg;    // its switch; none while a worker's card cannot be read
+  std::uint32_t budget_us = 0;  // 0: none, it is built in
   std::uint32_t max_faults = 0;
   std::uint64_t faults = 0;
   std::vector<std::uint32_t> stopped_workers;  // that show it nothing any more, for its faults

@@ -119,10 +119,13 @@ nat::TranslatorConfig translator_config(const config::Config& config, unsigned w
           .mapping_records = config.nat.log.mappings};
 }
 
-bool reads_streams(std::span<const GatewaySpec> gateways) {
-  return std::ranges::any_of(gateways, [](const GatewaySpec& spec) {
+/// Places for the connections of those gateways that read any.
+StreamPlaces stream_places(std::span<const GatewaySpec> gateways, std::uint32_t each) {
+  const auto reads_streams = [](const GatewaySpec& spec) {
     return std::ranges::any_of(spec.claims, [](const auto& claim) { return claim.protocol == PINHOLE_TCP; });
-  });
+  };
+  return {.sip = reads_streams(gateways.front()) ? each : 1,
+          .others = std::ranges::any_of(gateways.subspan(1), reads_streams) ? each : 0};
 }
 
 /// The rings between a worker and control.
@@ -424,8 +427,7 @@ config::Result<std::unique_ptr<WorkerContext>> Appliance::make_context(const con
   if (!reassembly_memory) return reassembly_memory.error();
   auto held_syn_memory = reserve(name("held_syns"), nat::HeldSyns::bytes_needed());
   if (!held_syn_memory) return held_syn_memory.error();
-  const bool has_streams = reads_streams(gateways_);
-  const auto streams = has_streams ? config.sip.streams_per_worker : 1U;
+  const auto streams = stream_places(gateways_, config.sip.streams_per_worker);
   auto stream_memory = reserve(name("streams"), StreamTable::bytes_needed(streams));
   if (!stream_memory) return stream_memory.error();
   auto stats = reserve_object<WorkerStats>(name("stats"));

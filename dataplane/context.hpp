@@ -10,7 +10,6 @@
 
 #include "alg/edit.hpp"
 #include "alg/sip/sip_alg.hpp"
-#include "alg/stream/engine.hpp"
 #include "dataplane/alg_host.hpp"
 #include "dataplane/call_limits.hpp"
 #include "dataplane/call_table.hpp"
@@ -75,7 +74,7 @@ struct WorkerParts {
   std::span<std::byte> reassembly_memory;
   std::span<std::byte> held_syn_memory;
   std::span<std::byte> stream_memory;
-  std::uint32_t streams = 1;  // at least 1
+  StreamPlaces streams;
   std::uint64_t hash_seed = 0;
   GatewayParts gateways;
   bool sip_tcp_own_host = true;

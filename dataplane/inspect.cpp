@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage inspect of dataplane/pipeline.hpp.
 #include <algorithm>
-#include <cstddef>
 
 #include "alg/alg.hpp"
 #include "dataplane/datagram.hpp"

@@ -26,6 +26,9 @@ using nat::DropReason;
 using nat::TcpHeader;
 
 constexpr std::uint32_t kWalkBudget = 64;  // places a tick
+/// Nobody takes longer for a handshake, unless a packet is lost.
+constexpr nat::Tick kHandshake = nat::ticks_from_s(1);
+constexpr unsigned kPlacesTried = 16;  // in search of one that is half open
 /// A connection that has ended may still be asked for its last bytes.
 constexpr nat::Tick kAfterEnd = nat::ticks_from_s(8);
 
@@ -160,9 +163,31 @@ bool opens(const nat::Packet& packet) noexcept {
   return packet.part != nat::FragmentPart::later && (packet.tcp_flags & kOpening) == TcpHeader::kSyn;
 }
 
-/// Whether one more connection may be read. SIP always finds half of the places.
-bool has_place(PortOwner owner, const WorkerContext& worker) noexcept {
-  return owner == kSipOwner || worker.streams.size() < worker.streams.capacity() / 2;
+/// Of strict gateways: who begins connections and completes none takes no place for long. One of them goes.
+void give_up_half_open(WorkerContext& worker) noexcept {
+  const auto now = worker.clock.tick();
+  for (unsigned i = 0; i < kPlacesTried; ++i) {
+    auto& entry = worker.streams.walk();
+    const bool may_go = entry.mapping != nat::kNoMapping && !entry.parked && is_strict(entry.owner, worker) &&
+                        nat::reached(entry.last_seen + kHandshake, now);
+    if (!may_go) continue;
+    const auto* const session = worker.translator.session(entry.mapping, entry.remote, now);
+    if (session != nullptr && !nat::counts_as_opening(session->state())) continue;
+    engine_of(entry, worker).release(entry.stream);
+    if (GatewayFlow* const flow = worker.gateways.flows.get(entry.flow)) worker.gateways.flows.remove(*flow);
+    return worker.streams.remove(entry);
+  }
+}
+
+/// Whether a packet would complete a connection that nobody reads, where all are to be read: it had no place,
+/// or has it no more.
+bool completes_unread(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
+                      WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  if (!is_strict(owner, worker) || opens(packet)) return false;
+  const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
+  const auto* const session = worker.translator.session(burst.mappings[place], remote, worker.clock.tick());
+  return session != nullptr && nat::counts_as_opening(session->state());
 }
 
 StreamEntry* begin_entry(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
@@ -171,21 +196,20 @@ StreamEntry* begin_entry(const Burst& burst, unsigned place, Direction direction
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
   const auto index = burst.mappings[place];
   const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
-  FlowRef flow;
-  if (keeps_flows(owner, worker)) {
-    flow = begin_flow(burst, place, direction, owner, worker);
-    if (flow.index == kNoFlow) return nullptr;
+  StreamEntry* added = worker.streams.add(index, generation, remote, owner);
+  if (added == nullptr && is_strict(owner, worker)) {
+    give_up_half_open(worker);
+    added = worker.streams.add(index, generation, remote, owner);
   }
-  StreamEntry* const added =
-      has_place(owner, worker) ? worker.streams.add(index, generation, remote) : nullptr;
   if (added == nullptr) {
     worker.stats.worker.add(WorkerCounter::stream_table_full);
-    if (GatewayFlow* const unread = worker.gateways.flows.get(flow)) worker.gateways.flows.remove(*unread);
     return nullptr;
   }
-  added->owner = owner;
-  added->flow = flow;
-  return added;
+  if (!keeps_flows(owner, worker)) return added;
+  added->flow = begin_flow(burst, place, direction, owner, worker);
+  if (added->flow.index != kNoFlow) return added;
+  worker.streams.remove(*added);
+  return nullptr;
 }
 
 }  // namespace
@@ -213,7 +237,11 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
     // It is sent again, and may find a place then; let through, it would begin what nobody reads.
     if (entry == nullptr && is_strict(owner, worker)) return drop(DropReason::drop_stream_full);
   }
-  if (entry == nullptr) return true;
+  if (entry == nullptr) {
+    const bool may_pass =
+        attention == Attention::none || !completes_unread(burst, place, direction, owner, worker);
+    return may_pass || drop(DropReason::drop_stream_full);
+  }
   if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
   if (is_damaged(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);
   const auto mtu = worker.network.mtu(burst.hops[place].interface);

@@ -50,10 +50,10 @@ namespace pinhole::dataplane {
   X(pinhole_opened, "media ports opened for calls")                                                   \
   X(pinhole_live, "media ports open now")                                                             \
   X(stream_live, "TCP connections that a gateway reads now")                                          \
-  X(stream_table_full, "TCP connections for a gateway that found no place: not read, of FTP refused") \
+  X(stream_table_full, "TCP connections for a gateway that found no place: not read, of FTP dropped") \
   X(stream_keep_alive, "keep-alives sent to the ends of connections in the name of the other end")    \
   X(gateway_flow_live, "flows of gateways that keep any (SIP does not) that exist now")               \
-  X(gateway_flow_full, "flows of such gateways that found no place: not read, of FTP refused")        \
+  X(gateway_flow_full, "flows of such gateways that found no place: not read, of FTP dropped")        \
   X(expectation_made, "flows that gateways announced")                                                \
   X(expectation_met, "announced flows that came")                                                     \
   X(expectation_expired, "announced flows that did not come in time")                                 \

@@ -93,7 +93,7 @@ bool StreamCarrier::is_unread(const Gateway& gateway) const noexcept {
 }
 
 Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
-  using Outcome = Inspection::Verdict;
+  using Says = Inspection::Verdict;
   auto& gateway = worker_.gateways.of(entry_.owner);
   auto& waits_until = entry_.waits_until[static_cast<std::size_t>(from)];
   const auto dropped = [&](DropReason reason) noexcept -> Reading {
@@ -119,25 +119,25 @@ Reading StreamCarrier::read(Side from, std::string_view bytes) noexcept {
       entry_.interfaces};
   const auto [verdict, answer] = worker_.inspection.show(gateway, flow, mapping, message);
   switch (verdict) {
-    case Outcome::forward:
-    case Outcome::leave:
+    case Says::forward:
+    case Says::leave:
       worker_.inspection.commit();
-      if (flow != nullptr) flow->left = verdict == Outcome::leave;
+      if (flow != nullptr) flow->left = verdict == Says::leave;
       break;
-    case Outcome::unread:
+    case Says::unread:
       gateway.stats().host.add(ipc::GatewayCounter::switched_off);
       break;
-    case Outcome::wait:
+    case Says::wait:
       if (park(waits_until)) return {Verdict::wait, nullptr};
       return dropped(DropReason::drop_sip_parked_full);
-    case Outcome::refuse:
+    case Says::refuse:
       refuse(from, message, answer);
       return dropped(answer.reason);
-    case Outcome::drop:
+    case Says::drop:
       return dropped(answer.reason);
   }
   waits_until = 0;
-  return {Verdict::forward, &worker_.edits, verdict == Outcome::leave};
+  return {Verdict::forward, &worker_.edits, verdict == Says::leave};
 }
 
 /// Answers a request by the other way of its connection.

@@ -3,14 +3,15 @@
 
 namespace pinhole::dataplane {
 
-StreamTable::StreamTable(std::uint32_t streams, std::uint64_t seed, nat::Carver memory) noexcept
-    : entries_(memory.take<StreamEntry>(streams)),
-      armed_(memory.take<std::uint32_t>(streams)),
-      index_(streams, seed, memory),
-      chunks_(chunks_for(streams),
-              memory.take<std::byte>(alg::stream::ChunkPool::bytes_needed(chunks_for(streams)))),
-      scratch_(memory.take<std::byte>(alg::stream::Engine::kMaxMessage)) {
-  for (std::uint32_t place = 0; place < streams; ++place) entries_[place].next_free = place + 1;
+StreamTable::StreamTable(StreamPlaces places, std::uint64_t seed, nat::Carver memory) noexcept
+    : entries_(memory.take<StreamEntry>(places.all())),
+      armed_(memory.take<std::uint32_t>(places.all())),
+      index_(places.all(), seed, memory),
+      chunks_(chunks_for(places.all()),
+              memory.take<std::byte>(alg::stream::ChunkPool::bytes_needed(chunks_for(places.all())))),
+      scratch_(memory.take<std::byte>(alg::stream::Engine::kMaxMessage)),
+      places_(places) {
+  for (std::uint32_t place = 0; place < places.all(); ++place) entries_[place].next_free = place + 1;
 }
 
 StreamEntry* StreamTable::find(nat::MappingIndex mapping, std::uint32_t generation,
@@ -23,9 +24,11 @@ StreamEntry* StreamTable::find(nat::MappingIndex mapping, std::uint32_t generati
   return nullptr;
 }
 
-StreamEntry* StreamTable::add(nat::MappingIndex mapping, std::uint32_t generation,
-                              nat::Endpoint remote) noexcept {
-  if (first_free_ == entries_.size()) return nullptr;
+StreamEntry* StreamTable::add(nat::MappingIndex mapping, std::uint32_t generation, nat::Endpoint remote,
+                              PortOwner owner) noexcept {
+  auto& taken = taken_by(owner);
+  if (taken == places_.of(owner)) return nullptr;
+  ++taken;
   const std::uint32_t place = first_free_;
   auto& entry = entries_[place];
   first_free_ = entry.next_free;
@@ -33,6 +36,7 @@ StreamEntry* StreamTable::add(nat::MappingIndex mapping, std::uint32_t generatio
   entry.mapping = mapping;
   entry.generation = generation;
   entry.remote = remote;
+  entry.owner = owner;
   index_.add(place, hash_of(mapping, remote));
   ++size_;
   return &entry;
@@ -42,6 +46,7 @@ void StreamTable::remove(StreamEntry& entry) noexcept {
   arm(entry, false);
   const std::uint32_t place = place_of(entry);
   index_.remove(place, hash_of(entry.mapping, entry.remote));
+  --taken_by(entry.owner);
   entry.mapping = nat::kNoMapping;
   entry.next_free = first_free_;
   first_free_ = place;

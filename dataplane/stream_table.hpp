@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // The TCP connections of one worker whose bytes a gateway reads, found by mapping and remote; the chunks that
-// they hold; and which of them time has something to do for. Fixed memory. Invariant: a connection that finds
-// no place is not read at all, so that nothing depends on the size of the table but what is translated.
+// they hold; and which of them time has something to do for. Fixed memory, of which SIP and the other
+// gateways have places of their own. Invariant: a connection that finds no place is not read at all.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -43,30 +44,41 @@ struct StreamEntry {
   static constexpr std::uint32_t kNotArmed = ~std::uint32_t{0};
 };
 
+/// How many connections may be read at a time. One place at least is of somebody.
+struct StreamPlaces {
+  std::uint32_t sip = 1;
+  std::uint32_t others = 0;
+
+  [[nodiscard]] constexpr std::uint32_t all() const noexcept { return sip + others; }
+  [[nodiscard]] constexpr std::uint32_t of(PortOwner owner) const noexcept {
+    return owner == kSipOwner ? sip : others;
+  }
+};
+
 class StreamTable {
  public:
   [[nodiscard]] static constexpr std::uint32_t chunks_for(std::uint32_t streams) noexcept {
     constexpr std::uint32_t kLeast = 256;  // several large messages at once
     return streams / 2 < kLeast ? kLeast : streams / 2;
   }
-  [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t streams) noexcept {
+  [[nodiscard]] static constexpr std::size_t bytes_needed(StreamPlaces places) noexcept {
+    const std::uint32_t streams = places.all();
     return nat::carved_bytes<StreamEntry>(streams) + nat::carved_bytes<std::uint32_t>(streams) +
            nat::HashChains::bytes_needed(streams) +
            nat::carved_bytes<std::byte>(alg::stream::ChunkPool::bytes_needed(chunks_for(streams))) +
            nat::carved_bytes<std::byte>(alg::stream::Engine::kMaxMessage);
   }
-  /// \param streams  at least 1
-  StreamTable(std::uint32_t streams, std::uint64_t seed, std::span<std::byte> memory) noexcept
-      : StreamTable(streams, seed, nat::Carver(memory)) {}
+  StreamTable(StreamPlaces places, std::uint64_t seed, std::span<std::byte> memory) noexcept
+      : StreamTable(places, seed, nat::Carver(memory)) {}
   StreamTable(const StreamTable&) = delete;
   StreamTable& operator=(const StreamTable&) = delete;
 
   /// \return nullptr when there is none
   [[nodiscard]] StreamEntry* find(nat::MappingIndex mapping, std::uint32_t generation,
                                   nat::Endpoint remote) noexcept;
-  /// \return nullptr when the table is full
-  [[nodiscard]] StreamEntry* add(nat::MappingIndex mapping, std::uint32_t generation,
-                                 nat::Endpoint remote) noexcept;
+  /// \param owner  who is to read it \return nullptr when all of the owner's places are taken
+  [[nodiscard]] StreamEntry* add(nat::MappingIndex mapping, std::uint32_t generation, nat::Endpoint remote,
+                                 PortOwner owner) noexcept;
   /// Its stream holds nothing any more (Engine::release()).
   void remove(StreamEntry& entry) noexcept;
 
@@ -88,12 +100,16 @@ class StreamTable {
   [[nodiscard]] std::span<std::byte> scratch() const noexcept { return scratch_; }
 
  private:
-  StreamTable(std::uint32_t streams, std::uint64_t seed, nat::Carver memory) noexcept;
+  StreamTable(StreamPlaces places, std::uint64_t seed, nat::Carver memory) noexcept;
   [[nodiscard]] static std::uint64_t hash_of(nat::MappingIndex mapping, nat::Endpoint remote) noexcept {
     return nat::endpoint_word(remote) ^ std::uint64_t{mapping} * 0xd6e8feb86659fd93U;  // odd, half its bits
   }
   [[nodiscard]] std::uint32_t place_of(const StreamEntry& entry) const noexcept {
     return static_cast<std::uint32_t>(&entry - entries_.data());
+  }
+
+  [[nodiscard]] std::uint32_t& taken_by(PortOwner owner) noexcept {
+    return taken_[owner == kSipOwner ? 0 : 1];
   }
 
   std::span<StreamEntry> entries_;
@@ -102,6 +118,8 @@ class StreamTable {
   alg::stream::ChunkPool chunks_;
   std::span<std::byte> scratch_;
   std::uint32_t armed_count_ = 0;
+  StreamPlaces places_;
+  std::array<std::uint32_t, 2> taken_{};  // SIP's places, and the others'
   std::uint32_t size_ = 0;
   std::uint32_t first_free_ = 0;
   std::uint32_t walker_ = 0;

@@ -74,7 +74,7 @@ Result<Json> show_plugins(const Model& model, const Arguments& arguments) {
     if (only.empty() || row.name == only) list.push_back(encode(row));
   }
   if (list.empty() && !only.empty())
-    return Error{ErrorCode::not_found, "there is no such plug-in; \"plugins\" without a name lists them"};
+    return Error{ErrorCode::not_found, "there is no such gateway; \"plugins\" without a name lists them"};
   return Json{{"plugins", std::move(list)}};
 }
 

@@ -430,7 +430,7 @@ std::string state_of(const Json& plugin) {
 /// One line each, and below what they have counted.
 std::string render_plugins(const Json& result) {
   const auto& plugins = result.at("plugins");
-  if (plugins.empty()) return "no plug-ins\n";
+  if (plugins.empty()) return "no gateways\n";
   Table table({{"NAME"}, {"VERSION"}, {"CLAIMS"}, {"STATE"}, {"FAULTS", Align::right}, {"FILE"}});
   Json counters = Json::array();
   for (const auto& row : plugins) {

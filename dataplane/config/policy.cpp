@@ -204,6 +204,7 @@ std::vector<Rule> unknown_rules(std::string_view mode, nat::Realm realm, const U
 }
 static_assert(kMaxMessageRules + 6 <= RuleSet::kMaxRules);
 static_assert(kMaxInterfaces <= 16);
+static_assert(2 * kMaxSipPorts <= ipc::kMaxShownClaims);
 static_assert(2 + kMaxPlugins <= ipc::kMaxGateways);  // with those that are built in
 
 }  // namespace

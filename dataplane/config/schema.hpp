@@ -116,7 +116,7 @@ struct Schema<Sip> {
       Key{.name = "ports",
           .member = &Sip::ports,
           .help = "the ports where SIP is looked for",
-          .bounds = {1, 16},
+          .bounds = {1, kMaxSipPorts},
           .each = {1, 65535}},
       Key{.name = "tcp",
           .member = &Sip::tcp,
@@ -132,8 +132,8 @@ struct Schema<Sip> {
       Key{.name = "streams_per_worker",
           .member = &Sip::streams_per_worker,
           .help =
-              "how many TCP connections each worker reads at a time; those above it pass unread, but those "
-              "of FTP are refused; a connection takes 2.3 KB",
+              "how many TCP connections each worker reads at a time for SIP, and as many for all other "
+              "gateways; those above it pass unread, but of FTP they are dropped; a connection takes 2.3 KB",
           .bounds = {1, 1048576}},
       Key{.name = "malformed",
           .member = &Sip::malformed,

@@ -51,6 +51,7 @@ inline constexpr std::uint64_t kMaxInterfaceName = 30;  // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxDevice = 62;         // ipc::InterfaceShare
 inline constexpr std::uint64_t kMaxSocketPath = 107;    // sockaddr_un, with its terminator
 inline constexpr std::uint64_t kMaxLogPath = 1024;
+inline constexpr std::uint64_t kMaxSipPorts = 16;     // 2 * this: ipc::kMaxShownClaims
 inline constexpr std::uint64_t kMaxPlugins = 15;      // ipc::kMaxGateways, with those that are built in
 inline constexpr std::uint64_t kMaxPluginFile = 254;  // ipc::GatewayShare
 inline constexpr std::uint64_t kMaxRuleName = 30;     // ipc::RuleEvent

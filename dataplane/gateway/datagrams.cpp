@@ -85,7 +85,8 @@ bool show(Burst& burst, unsigned place, const Datagram& datagram, Direction dire
                            mapping.realm,
                            interfaces};
   const auto [verdict, answer] = worker.inspection.show(gateway, flow, mapping, shown);
-  const auto too_big = flow == nullptr ? DropReason::drop_sip_too_big : DropReason::drop_gateway_too_big;
+  const auto too_big =
+      gateway.number() == ipc::kSipGateway ? DropReason::drop_sip_too_big : DropReason::drop_gateway_too_big;
   switch (verdict) {
     case Verdict::forward:
     case Verdict::leave:

@@ -143,6 +143,8 @@ bool Expectations::meet(nat::MappingIndex index, nat::Endpoint remote, nat::Tick
 bool Expectations::may_come_again(const Expectation& each, nat::Endpoint remote,
                                   nat::Tick now) const noexcept {
   if (!each.knocks || each.peer == remote) return each.knocks;
+  // Who was let in at the same time is not seen by the session yet.
+  if (each.seen == now || !is_current(each.mapping)) return false;
   const auto* const session = translator_.session(each.mapping.mapping, each.peer, now);
   return session != nullptr && session->state() == TcpState::closing;
 }
@@ -152,7 +154,10 @@ void Expectations::connected(nat::MappingIndex index, nat::Endpoint remote) noex
   const auto& mapping = translator_[index];
   for (auto place = index_.first(hash_of(Protocol::tcp, mapping.inside.address, remote.address));
        place != nat::HashChains::kNone; place = index_.next(place)) {
-    if (places_[place].mapping.mapping == index) places_[place].knocks = false;
+    auto& each = places_[place];
+    if (each.mapping.mapping == index && is_current(each.mapping) &&
+        each.what.remote.address == remote.address)
+      each.knocks = false;
   }
 }
 
@@ -216,18 +221,23 @@ void Expectations::visit(Expectation& each, nat::Tick now) noexcept {
 }
 
 bool Expectations::is_over(const Expectation& each, nat::Tick& used, nat::Tick now) const noexcept {
+  if (!is_current(each.mapping)) return true;
   const auto index = each.mapping.mapping;
-  if (!translator_.table().is_live(index)) return true;
   const auto& mapping = translator_[index];
-  if (mapping.generation.load(std::memory_order_relaxed) != each.mapping.generation) return true;
   if (each.what.protocol == Protocol::udp) {
     used = mapping.last_seen;
     return nat::reached(used + kSilence, now);
   }
   const auto* const session = translator_.session(index, each.peer, now);
   if (session == nullptr || session->state() == TcpState::closing) return true;
-  used = session->last_seen;
+  // Who only knocks keeps nobody.
+  if (!nat::counts_as_opening(session->state())) used = session->last_seen;
   return false;
+}
+
+bool Expectations::is_current(const MappingRef& ref) const noexcept {
+  return translator_.table().is_live(ref.mapping) &&
+         translator_[ref.mapping].generation.load(std::memory_order_relaxed) == ref.generation;
 }
 
 /// A flow of UDP that is to begin inside may have begun on the express path, which tells nobody.

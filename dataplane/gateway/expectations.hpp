@@ -95,7 +95,7 @@ class Expectations {
  private:
   struct Expectation {
     Announcement what;
-    nat::Endpoint peer;  // while it runs: who came
+    nat::Endpoint peer;  // while it runs or knocks: who came
     FlowRef parent;
     MappingRef mapping;  // of the inside endpoint; from inside: of the flow that came
     nat::Tick deadline = 0;
@@ -109,6 +109,8 @@ class Expectations {
 
   /// When the flow that came was last used, as far as it is not over.
   [[nodiscard]] bool is_over(const Expectation& each, nat::Tick& used, nat::Tick now) const noexcept;
+  /// Whether a mapping is still the one that it was.
+  [[nodiscard]] bool is_current(const MappingRef& ref) const noexcept;
   [[nodiscard]] bool meet(nat::MappingIndex index, nat::Endpoint remote, nat::Tick now) noexcept;
   [[nodiscard]] bool may_come_again(const Expectation& each, nat::Endpoint remote,
                                     nat::Tick now) const noexcept;

@@ -34,9 +34,13 @@ struct GatewaySpec {
   std::uint32_t budget_us = 200;   // for a call; 0: as long as it takes
   std::uint32_t max_faults = 8;    // on a worker, before it is switched off there; at least 1
   std::uint32_t keep_alive_s = 0;  // ends of a silent parent are asked so often; 0: never
-  bool strict = false;             // see alg::stream::Engine
-  bool keeps_flows = true;         // false: each message is by itself, whoever began the flow; so is SIP
-  std::string file;                // empty: it is built in
+  // What cannot be read does not pass: see alg::stream::Engine, and a connection that finds no place does not
+  // begin. Where it is switched off, for its faults or by somebody, all passes.
+  bool strict = false;
+  // False, as of SIP: each message is by itself, whoever began the flow. Then pinhole_message::flow is NULL,
+  // `server` is the side that the message goes to, and expect() and keep() are refused.
+  bool keeps_flows = true;
+  std::string file;  // empty: it is built in
 };
 
 using ipc::GatewayNumber;

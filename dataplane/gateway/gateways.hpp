@@ -9,12 +9,15 @@
 #include <span>
 #include <vector>
 
-#include "alg/sip/sip_gateway.hpp"
 #include "dataplane/gateway/expectations.hpp"
 #include "dataplane/gateway/flow_table.hpp"
 #include "dataplane/gateway/gateway.hpp"
 #include "dataplane/gateway/ports.hpp"
 #include "nat/memory.hpp"
+
+namespace pinhole::alg::sip {
+struct VoiceHost;
+}
 
 namespace pinhole::dataplane {
 

@@ -68,7 +68,6 @@ Inspection::Outcome Inspection::settle(int answer) noexcept {
     abandon();
     return {.verdict = Verdict::drop};
   }
-  if (!worker_.edits.empty()) counters.add(GatewayCounter::edited);
   if (answer != PINHOLE_LEAVE) return {};
   counters.add(GatewayCounter::left);
   return {.verdict = Verdict::leave};
@@ -85,10 +84,7 @@ Inspection::Outcome Inspection::settle_voice(nat::Mapping& mapping) noexcept {
     return {.verdict = Verdict::unread};
   }
   if (answer.recognised) nat::keep_to_regular_path(mapping, nat::MappingFlags::kSip);
-  if (answer.verdict == alg::Verdict::forward) {
-    if (!worker_.edits.empty()) counters.add(GatewayCounter::edited);
-    return {};
-  }
+  if (answer.verdict == alg::Verdict::forward) return {};
   abandon();
   if (answer.verdict == alg::Verdict::wait) return {Verdict::wait, answer};
   counters.add(GatewayCounter::dropped);
@@ -96,6 +92,7 @@ Inspection::Outcome Inspection::settle_voice(nat::Mapping& mapping) noexcept {
 }
 
 void Inspection::commit() noexcept {
+  if (!worker_.edits.empty()) gateway_->stats().host.add(GatewayCounter::edited);
   if (voice_) return worker_.host.commit(worker_.edits);
   const nat::Tick now = worker_.clock.tick();
   for (const auto& each : std::span(announced_).first(announced_count_)) {

@@ -35,8 +35,8 @@ static_assert(kMaxShownClaims >= PINHOLE_MAX_CLAIMS);
 struct GatewayShare {
   Text<PINHOLE_MAX_NAME> name;
   Text<62> version;
-  Text<254> file;  // empty: it is built in
-  std::uint32_t budget_us = 0;
+  Text<254> file;               // empty: it is built in
+  std::uint32_t budget_us = 0;  // 0: none, it is built in
   std::uint32_t max_faults = 0;
   std::uint8_t claim_count = 0;
   std::uint8_t counter_count = 0;
@@ -46,7 +46,7 @@ struct GatewayShare {
 
 /// What the host counts of each gateway.
 #define PINHOLE_GATEWAY_COUNTERS(X)                                                              \
-  X(shown, "messages that the gateway was shown")                                                \
+  X(shown, "messages that the gateway was shown, again when they had waited")                    \
   X(edited, "messages that it changed")                                                          \
   X(dropped, "messages that it dropped")                                                         \
   X(left, "flows that it left alone from some message on")                                       \

@@ -98,7 +98,7 @@ NAME  VERSION  CLAIMS  STATE                FAULTS  FILE
 tftp  1.0      udp 69  on, but off for wan       9  built in
 )");
   model.gateway_rows.clear();
-  CHECK(shown(model, "plugins") == "\nno plug-ins\n");
+  CHECK(shown(model, "plugins") == "\nno gateways\n");
 }
 
 TEST_CASE("rules are a table, and reading the file again says what it changed", "[control][render][rules]") {

@@ -3,6 +3,7 @@
 // that it looked for is the one to put there.
 #include "alg/counters.hpp"
 #include "control/counters.hpp"
+#include "dataplane/ipc/gateways.hpp"
 #include "dataplane/stats.hpp"
 #include "nat/counters.hpp"
 #include "nat/drop_reason.hpp"
@@ -20,13 +21,14 @@ namespace pinhole {
 namespace {
 
 /// Looks for the rows of a list, and for names that two lists share.
+/// \param prefix  of the names in the manual
 template <typename Enum>
-void expect_rows(const std::string& manual, std::set<std::string>& names) {
+void expect_rows(const std::string& manual, std::set<std::string>& names, const std::string& prefix = {}) {
   for (const auto& counter : nat::CounterTraits<Enum>::kInfo) {
     if (counter.name == "none") continue;  // of drop reasons: the packet lives
     INFO(counter.name);
-    CHECK(names.emplace(counter.name).second);
-    CHECK_THAT(manual, Catch::Contains(fmt::format("| `{}` | {} |", counter.name, counter.help)));
+    CHECK(names.insert(prefix + std::string(counter.name)).second);
+    CHECK_THAT(manual, Catch::Contains(fmt::format("| `{}{}` | {} |", prefix, counter.name, counter.help)));
   }
 }
 
@@ -41,6 +43,7 @@ TEST_CASE("the operations manual has a row for every counter, and no two have on
   expect_rows<nat::Counter>(manual, names);
   expect_rows<alg::Counter>(manual, names);
   expect_rows<dataplane::WorkerCounter>(manual, names);
+  expect_rows<ipc::GatewayCounter>(manual, names, "NAME_");
   expect_rows<control::ControlCounter>(manual, names);
 }
 

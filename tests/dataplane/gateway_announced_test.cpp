@@ -269,12 +269,20 @@ TEST_CASE("a SYN that makes no connection does not use up what was announced for
   }
 }
 
-TEST_CASE("two SYNs at once from two ports of the peer are not both let in for one connection",
+TEST_CASE("SYNs at once from two ports of the peer are not both let in for one connection",
           "[dataplane][gateway][children]") {
+  const bool refused_before = GENERATE(false, true);
   GatewayScene scene;
   const auto external = announces({});
   auto control = scene.connect();
   control.tell(control.caller, "open\r\n");
+  if (refused_before) {
+    const Endpoint server{scene.server.address, Be16{20}};
+    REQUIRE(scene.knock(kOutside, server, *external));
+    REQUIRE(scene.answer(nat::TcpHeader::kRst | nat::TcpHeader::kAck, {scene.client.address, Be16{kPort}},
+                         server));
+    scene.lab.pass_s(1);
+  }
   FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = {}, .destination = *external};
   spec.tcp_flags = nat::TcpHeader::kSyn;
   spec.payload.clear();

@@ -20,13 +20,14 @@ using nat::Endpoint;
 namespace {
 
 constexpr unsigned kInside = PipelineLab::kInside;
+constexpr unsigned kOutside = PipelineLab::kOutside;
 
 /// Room for more connections than gateways may have flows.
 config::Config large_config() {
   auto config = lab_config();
   config.nat.mappings_per_worker = 16384;
   config.nat.quotas = {.udp = 0, .tcp = 0, .icmp = 0, .new_per_s = 0};
-  config.sip.streams_per_worker = 4 * GatewayParts::kFlows;
+  config.sip.streams_per_worker = GatewayParts::kFlows;
   return config;
 }
 
@@ -56,6 +57,10 @@ struct Scene : GatewayScene {
   }
 };
 
+Endpoint stranger(std::uint32_t port) {
+  return {address("198.51.100.66"), Be16{static_cast<std::uint16_t>(1024 + port)}};
+}
+
 }  // namespace
 
 TEST_CASE("a connection that finds no place among those that are read does not begin where all are to be",
@@ -63,8 +68,8 @@ TEST_CASE("a connection that finds no place among those that are read does not b
   const bool strict = GENERATE(false, true);
   const auto config = lab_config();
   Scene scene(config, strict);
-  const std::uint32_t half = config.sip.streams_per_worker / 2;
-  for (std::uint32_t i = 0; i + 1 < half; ++i) REQUIRE(scene.connect_from(20000 + i).open);
+  const std::uint32_t places = config.sip.streams_per_worker;
+  for (std::uint32_t i = 0; i + 1 < places; ++i) REQUIRE(scene.connect_from(20000 + i).open);
   auto last = scene.connect_from(30000);
   REQUIRE(last.open);
   TestGateway::shown.clear();
@@ -72,7 +77,7 @@ TEST_CASE("a connection that finds no place among those that are read does not b
   CHECK(one_more.open != strict);
   CHECK(scene.count(WorkerCounter::stream_table_full) == 1);
   CHECK(scene.lab.dropped(DropReason::drop_stream_full) == (strict ? 1 : 0));
-  CHECK(scene.flows() == half);
+  CHECK(scene.flows() == places);
   if (!strict) one_more.tell(one_more.caller, "unread\r\n");
   CHECK(one_more.called.heard == (strict ? "" : "unread\r\n"));
   CHECK(TestGateway::shown.empty());
@@ -85,18 +90,54 @@ TEST_CASE("a connection that finds no place among those that are read does not b
   CHECK(TestGateway::shown == std::vector<std::string>{"read\r\n"});
 }
 
-TEST_CASE("SIP finds a place beside as many connections of gateways as there may be",
+TEST_CASE("SIP finds a place beside as many connections of gateways as there may be, and they beside SIP's",
           "[dataplane][gateway][full]") {
   const auto config = lab_config();
+  const std::uint32_t places = config.sip.streams_per_worker;
+  const bool sip_first = GENERATE(false, true);
   Scene scene(config);
-  const std::uint32_t half = config.sip.streams_per_worker / 2;
-  for (std::uint32_t i = 0; i < half + 3; ++i) REQUIRE(scene.connect_from(20000 + i).open);
-  CHECK(scene.count(WorkerCounter::stream_table_full) == 3);
-  for (std::uint32_t i = 0; i < half; ++i)
-    REQUIRE(scene.connect_from(30000 + i, {scene.server.address, Be16{5060}}).open);
-  CHECK(scene.count(WorkerCounter::stream_table_full) == 3);
+  const Endpoint proxy{scene.server.address, Be16{5060}};
+  for (const bool sip : {sip_first, !sip_first}) {
+    const auto full = scene.count(WorkerCounter::stream_table_full);
+    const std::uint32_t first_port = sip ? 30000 : 20000;
+    for (std::uint32_t i = 0; i < places + 3; ++i)
+      REQUIRE(scene.connect_from(first_port + i, sip ? proxy : scene.tcp_server).open);
+    CHECK(scene.count(WorkerCounter::stream_table_full) == full + 3);
+  }
   scene.lab.pass_s(1);
-  CHECK(scene.count(WorkerCounter::stream_live) == config.sip.streams_per_worker);
+  CHECK(scene.count(WorkerCounter::stream_live) == 2 * places);
+}
+
+TEST_CASE("who begins connections and completes none keeps nobody out, and completes none later",
+          "[dataplane][gateway][full]") {
+  auto config = lab_config();
+  const Endpoint external = endpoint("203.0.113.1", 9999);
+  const Endpoint inside = endpoint("10.0.0.77", TestGateway::kTcpPort);
+  config.nat.forwards = {{nat::Protocol::tcp, external, inside}};
+  Scene scene(config, true);
+  scene.lab.add_neighbor(kInside, inside.address);
+  const std::uint32_t places = config.sip.streams_per_worker;
+  auto served = scene.connect_from(30000);
+  REQUIRE(served.open);
+  for (std::uint32_t i = 1; i < places; ++i) REQUIRE(scene.knock(kOutside, stranger(i), external));
+  CHECK_FALSE(scene.knock(kOutside, stranger(places), external));  // they have only just come
+  CHECK(scene.count(WorkerCounter::stream_table_full) == 1);
+  scene.lab.pass_s(2);
+  TestGateway::shown.clear();
+  for (std::uint32_t i = 0; i < places - 1; ++i) {
+    auto more = scene.connect_from(31000 + i);
+    REQUIRE(more.open);
+    more.tell(more.caller, "read\r\n");
+  }
+  CHECK(TestGateway::shown.size() == places - 1);
+  CHECK(scene.count(WorkerCounter::stream_table_full) == 1);
+  // None of what came before them is there any more, but whoever is served.
+  const auto dropped = scene.lab.dropped(DropReason::drop_stream_full);
+  CHECK_FALSE(scene.answer(nat::TcpHeader::kSyn | nat::TcpHeader::kAck, inside, stranger(1)));
+  CHECK(scene.lab.dropped(DropReason::drop_stream_full) == dropped + 1);
+  served.tell(served.caller, "still\r\n");
+  CHECK(served.called.heard == "still\r\n");
+  CHECK(TestGateway::shown.back() == "still\r\n");
 }
 
 TEST_CASE("datagrams take half of the flows, whoever sends them, and connections find the other half",

@@ -10,7 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "alg/ftp/ftp_gateway.hpp"
 #include "alg/sip/sip_gateway.hpp"
+#include "dataplane/gateway/built_in.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -48,19 +50,9 @@ config::Config with(const std::vector<std::string>& files) {
   return config;
 }
 
-GatewaySpec sip_of(const config::Config& config) {
-  GatewaySpec sip;
-  sip.plugin = &alg::sip::gateway();
-  for (const auto port : config.sip.ports) {
-    sip.claims.push_back({PINHOLE_UDP, 0, port});
-    if (config.sip.tcp) sip.claims.push_back({PINHOLE_TCP, 0, port});
-  }
-  return sip;
-}
-
 /// Why the last of the plug-ins cannot be had; empty: all can.
 std::string refusal(const config::Config& config) {
-  const auto loaded = load_plugins(config, {sip_of(config)});
+  const auto loaded = load_plugins(config, built_in_gateways(config));
   if (loaded) return {};
   const auto key = "plugins[" + std::to_string(config.plugins.size() - 1) + "].file: ";
   CHECK(loaded.error().message.starts_with(key));
@@ -76,37 +68,23 @@ TEST_CASE("plug-ins are loaded in the order of the configuration, behind what is
   auto config = with({folder.put("tftp"), folder.put("rtsp")});
   config.plugins[1].budget_us = 70;
   config.plugins[1].max_faults = 3;
-  static const pinhole_claim kClaim{PINHOLE_TCP, 0, 21};
-  static const pinhole_plugin kFtp{.size = sizeof(pinhole_plugin),
-                                   .major = 1,
-                                   .minor = 0,
-                                   .name = "ftp",
-                                   .version = "1",
-                                   .claims = &kClaim,
-                                   .claim_count = 1,
-                                   .counter_count = 0,
-                                   .counters = nullptr,
-                                   .flow_bytes = 0,
-                                   .unused = 0,
-                                   .worker_init = nullptr,
-                                   .worker_fini = nullptr,
-                                   .frame = nullptr,
-                                   .inspect = nullptr};
-  GatewaySpec built_in;
-  built_in.plugin = &kFtp;
-  built_in.claims = {kClaim};
-  const auto loaded = load_plugins(config, {built_in});
+  config.ftp.enabled = GENERATE(false, true);
+  const auto loaded = load_plugins(config, built_in_gateways(config));
   REQUIRE(loaded.has_value());
-  REQUIRE(loaded->size() == 3);
-  CHECK(loaded->at(0).plugin == &kFtp);
-  CHECK(std::string_view(loaded->at(1).plugin->name) == "tftp");
-  CHECK(loaded->at(1).claims.size() == 1);
-  CHECK(loaded->at(1).claims.front().port == 69);
-  CHECK(loaded->at(1).options == "x");
-  CHECK(loaded->at(1).file == config.plugins[0].file);
-  CHECK(std::string_view(loaded->at(2).plugin->name) == "rtsp");
-  CHECK(loaded->at(2).budget_us == 70);
-  CHECK(loaded->at(2).max_faults == 3);
+  const auto first = config::first_plugin(config);
+  REQUIRE(loaded->size() == first + 2);
+  CHECK(loaded->at(ipc::kSipGateway).plugin == &alg::sip::gateway());
+  CHECK(loaded->at(first - 1).plugin == (config.ftp.enabled ? &alg::ftp::gateway() : &alg::sip::gateway()));
+  const auto& tftp = loaded->at(first);
+  CHECK(std::string_view(tftp.plugin->name) == "tftp");
+  CHECK(tftp.claims.size() == 1);
+  CHECK(tftp.claims.front().port == 69);
+  CHECK(tftp.options == "x");
+  CHECK(tftp.file == config.plugins[0].file);
+  const auto& rtsp = loaded->at(first + 1);
+  CHECK(std::string_view(rtsp.plugin->name) == "rtsp");
+  CHECK(rtsp.budget_us == 70);
+  CHECK(rtsp.max_faults == 3);
 }
 
 TEST_CASE("a plug-in that breaks a rule is refused with what is wrong", "[plugins][load]") {
@@ -155,10 +133,11 @@ TEST_CASE("rules that ask what no gateway is told are refused with the name of t
           "[plugins][load]") {
   const Folder folder;
   auto config = with({folder.put("right")});
+  config.ftp.enabled = false;
   for (const char* known : {"sip", "right"}) config.protection.rules.emplace_back().application = known;
-  CHECK(load_plugins(config, {sip_of(config)}).has_value());
+  CHECK(load_plugins(config, built_in_gateways(config)).has_value());
   config.protection.rules.emplace_back().application = "ftp";
-  const auto loaded = load_plugins(config, {sip_of(config)});
+  const auto loaded = load_plugins(config, built_in_gateways(config));
   REQUIRE_FALSE(loaded.has_value());
   CHECK(loaded.error().message ==
         "protection.rules[2].application: there is no gateway \"ftp\"; load its "
