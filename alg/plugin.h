@@ -92,7 +92,7 @@ typedef struct pinhole_message {
 } pinhole_message;
 
 /* A flow that is to be let in, or known again: flags. */
-#define PINHOLE_ONCE 1U  /* TCP: for one connection; a SYN that the inside refuses is none, nor who sends nothing else */
+#define PINHOLE_ONCE 1U  /* TCP: for one connection, whatever SYNs came that were refused or not answered */
 #define PINHOLE_CHILD 2U /* its packets keep the flow of this message alive, and it ends with that flow */
 
 /* A flow that a message announces. */
