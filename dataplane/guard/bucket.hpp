@@ -26,7 +26,7 @@ class Bucket {
     if (rate.per_s == 0) return Taken::fine;
     const std::uint64_t cost = kUnitsPerSecond / rate.per_s;
     const std::uint64_t full = cost * rate.burst;
-    const std::uint64_t time = now * (kUnitsPerSecond / nat::kTicksPerSecond);
+    const std::uint64_t time = std::uint64_t{now} * (kUnitsPerSecond / nat::kTicksPerSecond);
     // What is further away than a whole burst was noted under a larger one, or before the ticks wrapped, and
     // says nothing of what was taken lately: the bucket begins anew.
     if (paid_until_ > time + full) paid_until_ = time;
@@ -38,13 +38,13 @@ class Bucket {
   }
   /// How much of it is used up, for whoever has to choose which to forget. \return 0: it is full
   [[nodiscard]] std::uint64_t used(nat::Tick now) const noexcept {
-    const std::uint64_t time = now * (kUnitsPerSecond / nat::kTicksPerSecond);
+    const std::uint64_t time = std::uint64_t{now} * (kUnitsPerSecond / nat::kTicksPerSecond);
     return paid_until_ > time ? paid_until_ - time : 0;
   }
 
  private:
   /// Fine enough for ten million a second; 2^64 of them are longer than ticks last.
-  static constexpr std::uint64_t kUnitsPerSecond = 1'000'000'000;
+  static constexpr std::uint32_t kUnitsPerSecond = 1'000'000'000;
 
   std::uint64_t paid_until_ = 0;
 };

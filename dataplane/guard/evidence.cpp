@@ -99,6 +99,8 @@ bool AnyCase::contains(std::string_view part) const noexcept {
 
 std::string_view subscriber_of(std::string_view uri) noexcept {
   const auto bare = sip::without_params(uri);
+  if (bare.starts_with("sip:")) [[likely]]
+    return sip::slice(bare, 4);
   const auto colon = bare.find(':');
   return colon == std::string_view::npos ? bare : sip::slice(bare, colon + 1);
 }

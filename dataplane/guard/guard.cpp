@@ -44,6 +44,7 @@ Guard::Guard(const GuardParts& parts, const Steering& steering, nat::Carver memo
       events_(events),
       counters_(counters),
       seed_(parts.seed),
+      hash_of_(parts.seed),
       bans_(parts.bans, parts.seed),
       outside_(parts.sources, parts.seed, memory),
       inside_(inside_places(parts.sources), parts.seed, memory),
@@ -177,8 +178,8 @@ std::optional<LimitKind> Guard::measure_target(const Case& message) noexcept {
   const auto from = subscriber_of(message.summary.from_uri);
   const auto to = subscriber_of(message.summary.to_uri);
   if (subscriber_rate.per_s != 0) {
-    const auto from_key = hash_of(from);
-    const auto to_key = ~hash_of(to);  // a subscriber is apart from himself as the one who is called
+    const auto from_key = hash_of_(from);
+    const auto to_key = ~hash_of_(to);  // a subscriber is apart from himself as the one who is called
     if (!fits(subscribers.of(from_key, now_).take(subscriber_rate, percent, now_), LimitKind::subscriber,
               message.sender, from) ||
         !fits(subscribers.of(to_key, now_).take(subscriber_rate, percent, now_), LimitKind::subscriber,

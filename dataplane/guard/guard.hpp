@@ -165,11 +165,8 @@ class Guard final : public alg::sip::Screen {
   void ban_source(nat::Ipv4Address address, nat::Ipv4Address server, const Source* source,
                   ipc::BanReason reason, bool proven, std::string_view detail) noexcept;
   void tell(ipc::GuardEvent event, std::string_view detail) noexcept;
-  [[nodiscard]] std::uint64_t hash_of(std::string_view text) const noexcept {
-    return sip_hash(text, {seed_, ~seed_});
-  }
   [[nodiscard]] std::uint32_t short_hash_of(std::string_view text) const noexcept {
-    return text.empty() ? 0 : static_cast<std::uint32_t>(hash_of(text));
+    return text.empty() ? 0 : static_cast<std::uint32_t>(hash_of_(text));
   }
 
   /// Bans without proof that a worker imposes: whoever fakes a hundred thousand scanners fills no table.
@@ -182,6 +179,7 @@ class Guard final : public alg::sip::Screen {
   EventSink& events_;
   nat::CounterBlock<WorkerCounter>& counters_;
   std::uint64_t seed_;
+  SecretHash hash_of_;
   nat::Tick now_ = 0;
   BanTable bans_;
   SourceTable outside_;

@@ -140,7 +140,7 @@ void Guard::count_missing(const Case& message, Source& receiver) noexcept {
   if (limits_->not_found == 0) return;
   const auto asked = subscriber_of(message.summary.to_uri);
   if (receiver.missing.add(limits_->within, now_) == 1) receiver.asked = 0;
-  receiver.asked |= std::uint64_t{1} << (hash_of(asked) % 64);
+  receiver.asked |= std::uint64_t{1} << (hash_of_(asked) % 64);
   if (std::popcount(receiver.asked) < limits_->not_found) return;
   receiver.missing.clear();
   const bool proven = message.message.flow.protocol == nat::Protocol::tcp;

@@ -2,7 +2,10 @@
 #include "dataplane/text_hash.hpp"
 
 #include <catch2/catch.hpp>
+#include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 using namespace pinhole::dataplane;
 
@@ -28,4 +31,31 @@ TEST_CASE("the hash of a Call-ID is the same on every node and in every run", "[
         text_hash(std::string("a84b4c76e66710@") + "pc33.atlanta.example.com"));
   CHECK(text_hash("a") != text_hash("b"));
   CHECK(text_hash("") != text_hash(std::string(1, '\0')));
+}
+
+TEST_CASE("texts of any size have hashes of their own under a secret, and others under another",
+          "[dataplane][text_hash]") {
+  const SecretHash hash(1);
+  const SecretHash other(2);
+  std::set<std::uint64_t> seen;
+  std::size_t count = 0;
+  for (std::size_t size = 0; size <= 40; ++size) {
+    for (const char c : {'\0', 'a'}) {
+      if (size == 0 && c != 'a') continue;
+      // In a buffer that ends where it ends, so that a read past it is seen.
+      std::vector<char> text(size, c);
+      const std::string_view view(text.data(), text.size());
+      CHECK(hash(view) == SecretHash(1)(view));
+      CHECK(hash(view) != other(view));
+      seen.insert(hash(view));
+      ++count;
+      for (std::size_t at = 0; at < size; ++at) {
+        text[at] ^= 1;
+        seen.insert(hash(view));
+        ++count;
+        text[at] ^= 1;
+      }
+    }
+  }
+  CHECK(seen.size() == count);
 }
