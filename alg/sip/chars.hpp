@@ -48,6 +48,14 @@ inline constexpr auto kClasses = classes();
   return (chars::kClasses[static_cast<unsigned char>(c)] & any_of) != 0;
 }
 
+// White space is told by one compare: it is below all that texts are made of.
+[[nodiscard]] constexpr bool is_space(char c) noexcept {
+  return static_cast<unsigned char>(c) <= ' ' && is(c, chars::kSpace);
+}
+[[nodiscard]] constexpr bool is_blank(char c) noexcept {
+  return static_cast<unsigned char>(c) <= ' ' && is(c, chars::kBlank);
+}
+
 [[nodiscard]] constexpr char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
@@ -129,8 +137,8 @@ template <std::size_t kSize>
 
 /// Without white space at either end.
 [[nodiscard]] constexpr std::string_view trim(std::string_view text) noexcept {
-  while (!text.empty() && is(text.front(), chars::kSpace)) text.remove_prefix(1);
-  while (!text.empty() && is(text.back(), chars::kSpace)) text.remove_suffix(1);
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
   return text;
 }
 

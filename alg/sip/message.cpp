@@ -3,156 +3,19 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
-#include <iterator>
 
 #include "alg/sip/chars.hpp"
+#include "alg/sip/header_name.hpp"
 #include "alg/sip/uri.hpp"
 #include "alg/sip/values.hpp"
 
 namespace pinhole::alg::sip {
 
+using header_name::kLongestName;
+using header_name::kNameLook;
+using header_name::look_up_name;
+
 namespace {
-
-// A name of up to 24 bytes as words, so that it is compared with three of them.
-constexpr std::size_t kLongestName = 24;
-using NameWords = std::array<std::uint64_t, kLongestName / 8>;
-
-constexpr std::uint64_t kLowerCase = 0x2020202020202020U;  // what a letter has when it is a small one
-
-// The bytes of a word that belong to a text of so many bytes.
-constexpr std::uint64_t bytes_mask(std::size_t size) noexcept {
-  return size >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * size)) - 1;
-}
-
-struct HeaderName {
-  std::string_view name;  // lower case
-  HeaderId id;
-};
-
-constexpr HeaderName kHeaderNames[] = {
-    {"via", HeaderId::via},
-    {"v", HeaderId::via},
-    {"from", HeaderId::from},
-    {"f", HeaderId::from},
-    {"to", HeaderId::to},
-    {"t", HeaderId::to},
-    {"call-id", HeaderId::call_id},
-    {"i", HeaderId::call_id},
-    {"cseq", HeaderId::cseq},
-    {"contact", HeaderId::contact},
-    {"m", HeaderId::contact},
-    {"record-route", HeaderId::record_route},
-    {"route", HeaderId::route},
-    {"path", HeaderId::path},
-    {"service-route", HeaderId::service_route},
-    {"refer-to", HeaderId::refer_to},
-    {"r", HeaderId::refer_to},
-    {"referred-by", HeaderId::referred_by},
-    {"b", HeaderId::referred_by},
-    {"reply-to", HeaderId::reply_to},
-    {"p-asserted-identity", HeaderId::p_asserted_identity},
-    {"p-preferred-identity", HeaderId::p_preferred_identity},
-    {"p-associated-uri", HeaderId::p_associated_uri},
-    {"p-called-party-id", HeaderId::p_called_party_id},
-    {"p-served-user", HeaderId::p_served_user},
-    {"remote-party-id", HeaderId::remote_party_id},
-    {"diversion", HeaderId::diversion},
-    {"history-info", HeaderId::history_info},
-    {"also", HeaderId::also},
-    {"alert-info", HeaderId::alert_info},
-    {"call-info", HeaderId::call_info},
-    {"error-info", HeaderId::error_info},
-    {"warning", HeaderId::warning},
-    {"replaces", HeaderId::replaces},
-    {"join", HeaderId::join},
-    {"target-dialog", HeaderId::target_dialog},
-    {"in-reply-to", HeaderId::in_reply_to},
-    {"user-agent", HeaderId::user_agent},
-    {"server", HeaderId::server},
-    {"identity", HeaderId::identity},
-    {"y", HeaderId::identity},
-    {"expires", HeaderId::expires},
-    {"session-expires", HeaderId::session_expires},
-    {"content-type", HeaderId::content_type},
-    {"c", HeaderId::content_type},
-    {"content-encoding", HeaderId::content_encoding},
-    {"e", HeaderId::content_encoding},
-    {"content-length", HeaderId::content_length},
-    {"x", HeaderId::session_expires},
-    {"l", HeaderId::content_length},
-};
-
-// A name as it is compared: of a letter either case is right, of another character only itself.
-struct NamePattern {
-  NameWords words{};
-  NameWords masks{};
-  std::size_t size = 0;
-  HeaderId id = HeaderId::other;
-
-  constexpr NamePattern() noexcept = default;
-  constexpr explicit NamePattern(const HeaderName& name) noexcept : size(name.name.size()), id(name.id) {
-    for (std::size_t i = 0; i < size; ++i) {
-      const auto c = static_cast<unsigned char>(name.name[i]);
-      const std::uint64_t mask = c >= 'a' && c <= 'z' ? 0xdfU : 0xffU;
-      words[i / 8] |= std::uint64_t{c} << (8 * (i % 8));
-      masks[i / 8] |= mask << (8 * (i % 8));
-    }
-  }
-  [[nodiscard]] constexpr bool fits(const NameWords& name, std::size_t name_size) const noexcept {
-    const auto difference = ((name[0] ^ words[0]) & masks[0]) | ((name[1] ^ words[1]) & masks[1]) |
-                            ((name[2] ^ words[2]) & masks[2]);
-    return difference == 0 && size == name_size;
-  }
-};
-
-// A perfect hash of the names above by their first eight bytes and their size: the factor under which no two
-// meet is found when this is compiled.
-constexpr std::size_t kNamePlaces = 256;
-constexpr std::size_t place_of(std::uint64_t first_word, std::size_t size, std::uint64_t factor) noexcept {
-  const auto key = (first_word | kLowerCase) & bytes_mask(size);
-  return static_cast<std::size_t>((key + size) * factor >> 56U);
-}
-
-constexpr bool is_perfect(std::uint64_t factor) noexcept {
-  std::array<bool, kNamePlaces> taken{};
-  for (const auto& name : kHeaderNames) {
-    const auto place = place_of(NamePattern(name).words[0], name.name.size(), factor);
-    if (taken[place]) return false;
-    taken[place] = true;
-  }
-  return true;
-}
-
-consteval std::uint64_t perfect_factor() {
-  std::uint64_t factor = 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
-  while (!is_perfect(factor))
-    factor = factor * 0xd1342543de82ef95U + 1;  // Steele and Vigna, a random sequence
-  return factor;
-}
-constexpr std::uint64_t kNameFactor = perfect_factor();
-static_assert(is_perfect(kNameFactor));
-
-struct NameTable {
-  std::array<std::uint8_t, kNamePlaces> places{};  // 0 is nobody's
-  std::array<NamePattern, std::size(kHeaderNames) + 1> patterns{};
-};
-consteval NameTable make_name_table() {
-  NameTable table;
-  std::uint8_t next = 1;
-  for (const auto& name : kHeaderNames) {
-    table.patterns[next] = NamePattern(name);
-    table.places[place_of(table.patterns[next].words[0], name.name.size(), kNameFactor)] = next;
-    ++next;
-  }
-  return table;
-}
-constexpr NameTable kNameTable = make_name_table();
-
-[[gnu::always_inline]] inline HeaderId look_up_name(const NameWords& name, std::size_t size) noexcept {
-  const auto& pattern = kNameTable.patterns[kNameTable.places[place_of(name[0], size, kNameFactor)]];
-  return pattern.fits(name, size) ? pattern.id : HeaderId::other;
-}
 
 struct MethodName {
   std::string_view name;
@@ -221,6 +84,15 @@ bool is_sip_version(std::string_view text) noexcept {
          skip(text, dot + 1, chars::kDigit) == text.size();
 }
 
+// Where the last word of a start line begins; mostly it is "SIP/2.0".
+std::size_t last_word(std::string_view line) noexcept {
+  constexpr std::size_t kUsual = 7;
+  auto begin = line.size();
+  if (begin > kUsual && line.ends_with("SIP/2.0")) begin -= kUsual;
+  while (begin > 0 && !is(line[begin - 1], chars::kBlank)) --begin;
+  return begin;
+}
+
 // "tag=1928301774" and nothing else, as most are; empty when it is something else.
 std::string_view read_lone_tag(std::string_view params) noexcept {
   if (params.size() < 4 || !equals({params.data(), 4}, "tag=")) return {};
@@ -248,9 +120,9 @@ void read_party(std::string_view value, std::string_view& uri, std::string_view&
 // What stands between a colon and the end of its line, without white space around.
 std::string_view value_behind(const char* colon, const char* end) noexcept {
   // The colon is no white space, so that it ends the look from behind.
-  while (is(end[-1], chars::kSpace)) --end;
+  while (is_space(end[-1])) --end;
   const char* begin = colon + 1;
-  while (begin < end && is(*begin, chars::kSpace)) ++begin;
+  while (begin < end && is_space(*begin)) ++begin;
   return {begin, static_cast<std::size_t>(end - begin)};
 }
 
@@ -263,19 +135,15 @@ std::string_view value_behind(const char* colon, const char* end) noexcept {
 // \param readable_end of the text that the line is part of
 [[gnu::always_inline]] inline void read_header(std::string_view line, const char* readable_end,
                                                Header& header) noexcept {
-  constexpr std::ptrdiff_t kLook = 32;
-  if (readable_end - line.data() >= kLook) [[likely]] {
-    // Nearly every name ends here, and its words are there to be loaded.
+  if (readable_end - line.data() >= std::ptrdiff_t{kNameLook}) [[likely]] {
+    // Nearly every name ends here.
     const auto colons = scan_detail::marks_in_32<':'>(line.data());
     const auto colon = static_cast<std::size_t>(std::countr_zero(colons));
     if (colon <= kLongestName) [[likely]] {
-      using chars_detail::load;
-      const NameWords words = {load<std::uint64_t>(line.data()), load<std::uint64_t>(line.data() + 8),
-                               load<std::uint64_t>(line.data() + 16)};
-      header.id = look_up_name(words, colon);
+      header.id = look_up_name(line.data(), colon);
       // A name that is known has neither the end of the line in it nor white space behind it.
-      const bool is_usual = header.id != HeaderId::other ||
-                            (colon > 0 && colon < line.size() && !is(line[colon - 1], chars::kSpace));
+      const bool is_usual =
+          header.id != HeaderId::other || (colon > 0 && colon < line.size() && !is_space(line[colon - 1]));
       if (is_usual) [[likely]] {
         header.value = value_behind(line.data() + colon, line.data() + line.size());
         return;
@@ -288,22 +156,24 @@ std::string_view value_behind(const char* colon, const char* end) noexcept {
 }  // namespace
 
 HeaderId header_id(std::string_view name) noexcept {
-  if (name.size() > kLongestName || name.empty()) return HeaderId::other;
-  NameWords words{};
-  std::memcpy(words.data(), name.data(), name.size());
-  return look_up_name(words, name.size());
+  const bool may_be_known =
+      !name.empty() && name.size() <= kLongestName && find_mark<':'>(name) == name.size();
+  if (!may_be_known) return HeaderId::other;
+  std::array<char, kNameLook> with_colon{};
+  *std::copy(name.begin(), name.end(), with_colon.begin()) = ':';
+  return look_up_name(with_colon.data(), name.size());
 }
 
 inline bool HeaderReader::read(Header& header) noexcept {
   if (terminated_ || offset_ == text_.size()) return false;
   const auto begin = offset_;
   auto end = line_ends_.next();
-  if (end == begin || (end == begin + 1 && text_[begin] == '\r')) {
+  if (is_space(text_[begin]) && (end == begin || (end == begin + 1 && text_[begin] == '\r'))) {
     offset_ = std::min(end + 1, text_.size());
     terminated_ = end < text_.size();
     return false;
   }
-  while (end + 1 < text_.size() && is(text_[end + 1], chars::kBlank)) end = line_ends_.next();
+  while (end + 1 < text_.size() && is_blank(text_[end + 1])) end = line_ends_.next();
   if (end == text_.size()) {
     offset_ = end;
     return false;
@@ -319,15 +189,17 @@ bool HeaderReader::next(Header& header) noexcept {
 
 std::string_view guess_call_id(std::string_view bytes) noexcept {
   constexpr std::size_t kName = 8;  // with the colon
-  MarkScanner<'\n'> line_ends(bytes);
-  auto end = line_ends.next();
-  while (bytes.size() - end > kName) {
-    const auto* const line = bytes.data() + end + 1;
-    end = line_ends.next();
-    const char first = lower(*line);
-    if (first == 'c' && equals({line, kName}, "call-id:"))
-      return value_behind(line + kName - 1, bytes.data() + end);
-    if (first == 'i' && line[1] == ':') return value_behind(line + 1, bytes.data() + end);
+  for (std::size_t at = 0; at < bytes.size(); at += kScanBlock) {
+    const auto* const block = bytes.data() + at;
+    for (auto ends = marks_in<'\n'>(block, bytes.size() - at); ends != 0; ends &= ends - 1) {
+      const auto* const line = block + std::countr_zero(ends) + 1;
+      const auto rest = static_cast<std::size_t>(bytes.data() + bytes.size() - line);
+      if (rest < kName) return {};
+      const char first = lower(*line);
+      const bool is_short = first == 'i' && line[1] == ':';
+      if (!is_short && (first != 'c' || !equals({line, kName}, "call-id:"))) continue;
+      return value_behind(line + (is_short ? 1 : kName - 1), line + find_mark<'\n'>({line, rest}));
+    }
   }
   return {};
 }
@@ -359,7 +231,7 @@ Defect MessageView::parse_start_line(std::string_view line) noexcept {
   header_count_ = 0;
   present_ = 0;
   status_ = 0;
-  const auto first_end = skip_to(line, 0, chars::kBlank);
+  const auto first_end = find_mark<' ', '\t'>(line);
   const auto first = slice(line, 0, first_end);
   const auto second = skip(line, first_end, chars::kBlank);
   if (is_sip_version(first)) {
@@ -370,12 +242,12 @@ Defect MessageView::parse_start_line(std::string_view line) noexcept {
     reason_ = trim(slice(line, second_end));
     return Defect::none;
   }
-  if (first.empty() || skip(first, 0, chars::kToken) != first.size()) return Defect::not_sip;
-  auto last = line.size();
-  while (last > second && !is(line[last - 1], chars::kBlank)) --last;
-  if (last <= second || !is_sip_version(slice(line, last))) return Defect::not_sip;
-  method_text_ = first;
   method_ = method_of(first);
+  const bool is_token =
+      method_ != Method::other || (!first.empty() && skip(first, 0, chars::kToken) == first.size());
+  const auto last = last_word(line);
+  if (!is_token || last <= second || !is_sip_version(slice(line, last))) return Defect::not_sip;
+  method_text_ = first;
   request_uri_ = trim(slice(line, second, last));
   reason_ = {};
   return Defect::none;

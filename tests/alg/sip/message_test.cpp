@@ -133,6 +133,33 @@ TEST_CASE("the tag of a party is found however its parameters are written", "[al
   }
 }
 
+TEST_CASE("the name of a header is told as a whole and in any case", "[alg][message]") {
+  struct Row {
+    std::string_view name;
+    HeaderId id;
+  };
+  const Row rows[] = {
+      {"Via", HeaderId::via},
+      {"VIA", HeaderId::via},
+      {"v", HeaderId::via},
+      {"p-PREFERRED-identity", HeaderId::p_preferred_identity},
+      {"Content-Encoding", HeaderId::content_encoding},
+      {"", HeaderId::other},
+      {"Vi", HeaderId::other},
+      {"Vias", HeaderId::other},
+      {"Via:", HeaderId::other},
+      {"Via:x", HeaderId::other},
+      {"Call_ID", HeaderId::other},
+      {"Call\rID", HeaderId::other},
+      {"P-Preferred-Identity-Also", HeaderId::other},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION('"' << row.name << '"') {
+      CHECK(header_id(row.name) == row.id);
+    }
+  }
+}
+
 TEST_CASE("a Call-ID is guessed from the beginnings of lines", "[alg][message]") {
   struct Row {
     const char* name;
