@@ -2,6 +2,7 @@
 #include "alg/sip/sdp.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "alg/sip/chars.hpp"
 
@@ -43,7 +44,7 @@ Connection parse_typed_address(WordReader& words) noexcept {
   return parse_typed_address(words);
 }
 
-bool take(std::string_view& value, std::string_view prefix) noexcept {
+[[gnu::always_inline]] inline bool take(std::string_view& value, std::string_view prefix) noexcept {
   if (!value.starts_with(prefix)) return false;
   value.remove_prefix(prefix.size());
   return true;
@@ -66,6 +67,24 @@ bool is_rtp(std::string_view protocol) noexcept {
   return false;
 }
 
+// parse_media() in place. \param line a fresh one \return false: parse_media() would give none
+bool read_media(std::string_view value, MediaLine& line) noexcept {
+  WordReader words(value);
+  line.kind = words.next();
+  const auto ports = words.next();
+  const auto slash = skip(ports, 0, chars::kDigit);
+  const auto port = parse_port(slice(ports, 0, slash));
+  line.port_count_token = slice(ports, slash);
+  line.protocol = words.next();
+  if (!port || line.protocol.empty()) return false;
+  line.port = *port;
+  if (line.port_count_token.empty()) return true;
+  const auto count = port_number(slice(line.port_count_token, 1));
+  if (line.port_count_token.front() != '/' || !count) return false;
+  line.port_count = *count;
+  return true;
+}
+
 // Puts a description together, line by line.
 class SdpParser {
  public:
@@ -74,10 +93,12 @@ class SdpParser {
   [[nodiscard]] bool parse(std::string_view text) noexcept;
 
  private:
+  [[nodiscard]] bool read_other(const SdpLine& line) noexcept;
   [[nodiscard]] bool begin_section(const SdpLine& line) noexcept;
   void end_section() noexcept;
   [[nodiscard]] bool read_connection_line(std::string_view value) noexcept;
   [[nodiscard]] bool read_attribute(std::string_view value) noexcept;
+  [[nodiscard]] bool read_known_attribute(std::string_view value) noexcept;
   void read_flag(std::string_view value) noexcept;
   [[nodiscard]] bool note(Kind kind, std::string_view value,
                           std::optional<SdpAddress> address = std::nullopt) noexcept;
@@ -96,31 +117,28 @@ bool SdpParser::parse(std::string_view text) noexcept {
   SdpLineReader lines(text);
   SdpLine line;
   while (lines.next(line)) {
-    bool fits = true;
-    switch (line.type) {
-      case 'm':
-        fits = begin_section(line);
-        break;
-      case 'c':
-        fits = read_connection_line(line.value);
-        break;
-      case 'a':
-        fits = read_attribute(line.value);
-        break;
-      case 'o':
-        if (section_ == nullptr) fits = note(Kind::origin, line.value, parse_origin(line.value));
-        break;
-      case 'i':
-        if (section_ != nullptr && section_->after_title == lines_end_) section_->after_title = line.end();
-        break;
-      default:
-        break;
-    }
+    const bool fits = line.type == 'a' ? read_attribute(line.value) : read_other(line);
     if (!fits) return false;
     lines_end_ = line.end();
   }
   end_section();
   return true;
+}
+
+bool SdpParser::read_other(const SdpLine& line) noexcept {
+  switch (line.type) {
+    case 'm':
+      return begin_section(line);
+    case 'c':
+      return read_connection_line(line.value);
+    case 'o':
+      return section_ != nullptr || note(Kind::origin, line.value, parse_origin(line.value));
+    case 'i':
+      if (section_ != nullptr && section_->after_title == lines_end_) section_->after_title = line.end();
+      return true;
+    default:
+      return true;
+  }
 }
 
 void SdpParser::end_section() noexcept {
@@ -131,7 +149,7 @@ bool SdpParser::begin_section(const SdpLine& line) noexcept {
   end_section();
   section_ = description_.media.add();
   if (section_ == nullptr) return false;
-  if (const auto media = parse_media(line.value)) section_->line = *media;
+  if (!read_media(line.value, section_->line)) section_->line = {};
   section_->transport = transport_of(section_->line.protocol);
   section_->has_rtcp = section_->transport != Transport::tcp && is_rtp(section_->line.protocol);
   section_->line_end = line.line_end;
@@ -155,9 +173,18 @@ bool SdpParser::read_connection_line(std::string_view value) noexcept {
   return note(Kind::connection, value, connection.address);
 }
 
-// Attributes are told by their first letters: most lines are rtpmap, fmtp and their like.
+// Most lines are rtpmap, fmtp and their like.
 bool SdpParser::read_attribute(std::string_view value) noexcept {
-  if (value.size() < 5) return true;
+  if (value.size() < 8) return value.size() < 5 || read_known_attribute(value);
+  if (take(value, "rtpmap:")) {
+    if (section_ != nullptr) read_rtpmap(value, section_->clocks);
+    return true;
+  }
+  return value.front() == 'f' || read_known_attribute(value);
+}
+
+// Attributes are told by their first letters.
+bool SdpParser::read_known_attribute(std::string_view value) noexcept {
   switch (value.front()) {
     case 'a':
       return !take(value, "altc:") || note(Kind::alternative, value);
@@ -167,10 +194,6 @@ bool SdpParser::read_attribute(std::string_view value) noexcept {
       if (value[1] == 't' && take(value, "rtcp:")) {
         if (section_ != nullptr && !section_->rtcp) section_->rtcp = parse_rtcp(value);
         return note(Kind::rtcp, value);
-      }
-      if (value[1] == 't' && take(value, "rtpmap:")) {
-        if (section_ != nullptr) read_rtpmap(value, section_->clocks);
-        return true;
       }
       if (value[1] == 'e' && take(value, "remote-candidates:")) return note(Kind::remote_candidates, value);
       break;
@@ -229,20 +252,8 @@ std::optional<SdpAddress> parse_origin(std::string_view value) noexcept {
 }
 
 std::optional<MediaLine> parse_media(std::string_view value) noexcept {
-  WordReader words(value);
-  MediaLine line;
-  line.kind = words.next();
-  const auto ports = words.next();
-  const auto slash = std::min(ports.find('/'), ports.size());
-  const auto port = parse_port(slice(ports, 0, slash));
-  line.port_count_token = slice(ports, slash);
-  line.protocol = words.next();
-  if (!port || line.protocol.empty()) return std::nullopt;
-  line.port = *port;
-  if (line.port_count_token.empty()) return line;
-  const auto count = port_number(slice(line.port_count_token, 1));
-  if (!count) return std::nullopt;
-  line.port_count = *count;
+  std::optional<MediaLine> line(std::in_place);
+  if (!read_media(value, *line)) line.reset();
   return line;
 }
 
@@ -303,11 +314,10 @@ std::optional<SdpAddress> parse_filter_destination(std::string_view value) noexc
   return parse_typed_address(words).address;
 }
 
-void read_rtpmap(std::string_view value, RtpClocks& clocks) noexcept {
-  const auto space = std::min(value.find(' '), value.size());
-  const auto type = port_number(slice(value, 0, space));
-  if (!type || *type < RtpClocks::kFirst) return;
-  const auto encoding = slice(value, space);
+namespace {
+
+// \param encoding  " opus/48000/2"
+[[gnu::noinline]] void read_clock(std::string_view encoding, std::uint32_t type, RtpClocks& clocks) noexcept {
   const auto slash = encoding.find('/');
   if (slash == std::string_view::npos) return;
   std::uint32_t rate = 0;
@@ -315,7 +325,19 @@ void read_rtpmap(std::string_view value, RtpClocks& clocks) noexcept {
     if (digit < '0' || digit > '9' || rate > 1'000'000) break;
     rate = rate * 10 + static_cast<std::uint32_t>(digit - '0');
   }
-  clocks.set(*type, rtp_clock_of(rate));
+  clocks.set(type, rtp_clock_of(rate));
+}
+
+}  // namespace
+
+void read_rtpmap(std::string_view value, RtpClocks& clocks) noexcept {
+  std::uint32_t type = 0;
+  std::size_t end = 0;
+  for (; end < value.size() && is(value[end], chars::kDigit) && type < RtpClocks::kEnd; ++end)
+    type = type * 10 + static_cast<unsigned>(value[end] - '0');
+  const bool is_dynamic = type >= RtpClocks::kFirst && type < RtpClocks::kEnd;
+  if (!is_dynamic || end == value.size() || value[end] != ' ') return;
+  read_clock(slice(value, end), type, clocks);
 }
 
 std::optional<MsrpUri> parse_msrp_uri(std::string_view word) noexcept {
