@@ -6,6 +6,36 @@
 
 namespace pinhole::alg {
 
+namespace {
+
+template <typename Word>
+void copy_ends(char* to, const char* from, std::size_t size) noexcept {
+  Word first;
+  Word last;
+  std::memcpy(&first, from, sizeof first);
+  std::memcpy(&last, from + size - sizeof last, sizeof last);
+  std::memcpy(to, &first, sizeof first);
+  std::memcpy(to + size - sizeof last, &last, sizeof last);
+}
+
+// Replacements are short: a call would take longer than to copy them.
+void copy_text(char* to, const char* from, std::size_t size) noexcept {
+  using Words = std::array<std::uint64_t, 2>;
+  if (size > 2 * sizeof(Words)) {
+    std::memcpy(to, from, size);
+  } else if (size >= sizeof(Words)) {
+    copy_ends<Words>(to, from, size);
+  } else if (size >= sizeof(std::uint64_t)) {
+    copy_ends<std::uint64_t>(to, from, size);
+  } else if (size >= sizeof(std::uint32_t)) {
+    copy_ends<std::uint32_t>(to, from, size);
+  } else {
+    for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+  }
+}
+
+}  // namespace
+
 Edit* EditList::make_room(std::size_t offset, std::size_t removed) noexcept {
   auto* const begin = edits_.data();
   auto* const end = begin + size_;
@@ -32,7 +62,7 @@ bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view
             .text_offset = static_cast<std::uint16_t>(text_size_),
             .text_size = static_cast<std::uint16_t>(text.size()),
             .rule = rule};
-  std::copy_n(text.data(), text.size(), text_.data() + text_size_);
+  copy_text(text_.data() + text_size_, text.data(), text.size());
   text_size_ += text.size();
   growth_ += static_cast<std::ptrdiff_t>(text.size()) - static_cast<std::ptrdiff_t>(removed);
   ++size_;
@@ -67,7 +97,7 @@ std::optional<std::size_t> EditList::apply(std::span<char> buffer, std::size_t s
     shift -= growth_of(list[i]);
   }
   for (const auto& edit : list) {
-    std::memcpy(buffer.data() + edit.offset + shift, text_.data() + edit.text_offset, edit.text_size);
+    copy_text(buffer.data() + edit.offset + shift, text_.data() + edit.text_offset, edit.text_size);
     shift += growth_of(edit);
   }
   return new_size;
