@@ -10,9 +10,7 @@ namespace pinhole::alg::sip {
 namespace {
 
 std::optional<nat::Endpoint> first_endpoint(std::string_view list) noexcept {
-  const auto item = ListReader(list).next();
-  const auto name_addr = item ? parse_name_addr(*item) : std::nullopt;
-  const auto uri = name_addr ? parse_uri(name_addr->uri) : std::nullopt;
+  const auto uri = parse_uri(first_uri(list));
   if (!uri || !uri->host_port.address) return std::nullopt;
   return nat::Endpoint{*uri->host_port.address, nat::Be16{uri->host_port.port_or(uri->default_port)}};
 }
@@ -47,8 +45,7 @@ void tell_dialog(const MessageView& view, Host& host) noexcept {
   if (!is_target_refresh || !(view.is_request() || is_accepted)) return;
   DialogFacts facts;
   facts.call_id = view.value(HeaderId::call_id);
-  const auto item = ListReader(view.value(HeaderId::contact)).next();
-  if (const auto contact = item ? parse_name_addr(*item) : std::nullopt) facts.contact = contact->uri;
+  facts.contact = first_uri(view.value(HeaderId::contact));
   if (!view.value(HeaderId::record_route).empty()) list_routes(view, facts);
   host.tell_dialog(facts);
 }

@@ -21,6 +21,18 @@ bool may_be_translated(std::string_view value) noexcept {
   return may_hold_ipv4(value) || find_mark<'?'>(value) < value.size();
 }
 
+// Calls `each` for the items of a list. Most have one, which is told by what they do not have.
+template <typename Each>
+void for_each_item(std::string_view list, Each&& each) noexcept {
+  if (find_mark<','>(list) == list.size()) {
+    const auto item = trim(list);
+    if (!item.empty()) each(item);
+    return;
+  }
+  ListReader items(list);
+  while (const auto item = items.next()) each(*item);
+}
+
 std::optional<nat::Ipv4Address> our_address(std::string_view text, const Translator& translator) noexcept {
   if (text.empty()) return std::nullopt;
   const auto address = nat::Ipv4Address::parse(text);
@@ -143,16 +155,14 @@ void rewrite_via(std::string_view item, Translator& translator) noexcept {
 }
 
 void rewrite_vias(std::string_view value, Translator& translator) noexcept {
-  ListReader items(value);
-  while (const auto item = items.next()) rewrite_via(*item, translator);
+  for_each_item(value, [&](std::string_view item) noexcept { rewrite_via(item, translator); });
 }
 
 void rewrite_addresses(std::string_view value, Place place, Translator& translator) noexcept {
-  ListReader items(value);
-  while (const auto item = items.next()) {
+  for_each_item(value, [&](std::string_view item) noexcept {
     NameAddr address;
-    if (read_name_addr(*item, address)) rewrite_uri(address.uri, place, translator);
-  }
+    if (read_name_addr(item, address)) rewrite_uri(address.uri, place, translator);
+  });
 }
 
 // Takes a header out of a text, with its name and its last line end.

@@ -16,6 +16,15 @@ std::optional<Param> find_param(std::string_view params, std::string_view lower_
   return std::nullopt;
 }
 
+namespace {
+
+// "sip:" is what it mostly is.
+bool has_scheme(std::string_view uri) noexcept {
+  return (uri.size() > 3 && uri[3] == ':') || find_mark<':'>(uri) < uri.size();
+}
+
+}  // namespace
+
 bool read_name_addr(std::string_view item, NameAddr& address) noexcept {
   // Outside of quotes a display name has neither "<" nor ":", so the first "<" begins the URI.
   MarkScanner<'<', '>', '"', '\\'> marks(item);
@@ -37,9 +46,19 @@ bool read_name_addr(std::string_view item, NameAddr& address) noexcept {
     rest = trim(slice(item, end));
   }
   if (!rest.empty() && rest.front() == ';') address.params = slice(rest, 1);
-  // "sip:" is what it mostly is.
-  return (address.uri.size() > 3 && address.uri[3] == ':') ||
-         find_mark<':'>(address.uri) < address.uri.size();
+  return has_scheme(address.uri);
+}
+
+std::string_view first_uri(std::string_view list) noexcept {
+  if (!list.empty() && list.front() == '<') [[likely]] {
+    const auto close = find_mark<'>'>(list);
+    if (close == list.size()) return {};
+    const auto uri = trim(slice(list, 1, close));
+    return has_scheme(uri) ? uri : std::string_view{};
+  }
+  NameAddr address;
+  const auto item = ListReader(list).next();
+  return item && read_name_addr(*item, address) ? address.uri : std::string_view{};
 }
 
 std::optional<NameAddr> parse_name_addr(std::string_view item) noexcept {

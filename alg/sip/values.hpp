@@ -129,6 +129,9 @@ struct NameAddr {
 /// The same in place. \param address a fresh one \return false: parse_name_addr() would give none
 [[nodiscard]] bool read_name_addr(std::string_view item, NameAddr& address) noexcept;
 
+/// The URI of the first item of a list of them; empty when none can be told.
+[[nodiscard]] std::string_view first_uri(std::string_view list) noexcept;
+
 /// One item of Via.
 struct Via {
   nat::Protocol protocol = nat::Protocol::udp;

@@ -63,6 +63,31 @@ TEST_CASE("a name-addr gives its URI and the parameters of the header", "[alg][v
   }
 }
 
+TEST_CASE("of a list the first URI is that of its first item", "[alg][values]") {
+  struct Row {
+    const char* list;
+    const char* uri;
+  };
+  const Row rows[] = {
+      {"<sip:a@b>", "sip:a@b"},
+      {"<sip:a@b>, <sip:c@d>", "sip:a@b"},
+      {"< sip:a@b >;expires=1,<sip:c@d>", "sip:a@b"},
+      {"<sip:a,b@c>;q=0.5", "sip:a,b@c"},
+      {"\"x, <y>\" <sip:a@b>, <sip:c@d>", "sip:a@b"},
+      {"sip:a@b;expires=1, <sip:c@d>", "sip:a@b"},
+      {"A <tel:1>", "tel:1"},
+      {"<sip:a@b", ""},
+      {"<nobody>, <sip:c@d>", ""},
+      {"*", ""},
+      {"", ""},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.list) {
+      CHECK(first_uri(row.list) == row.uri);
+    }
+  }
+}
+
 TEST_CASE("a Via is read however it is spaced", "[alg][values][AC-16]") {
   struct Row {
     const char* text;
