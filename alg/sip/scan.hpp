@@ -2,15 +2,16 @@
 #pragma once
 // Finds characters in text, up to 64 bytes at a time: a bit for each byte that is one of a few, so that
 // whoever reads goes from one mark to the next and looks at no byte between them. Invariant: no byte outside
-// of the text is read. With AVX2 and SSE2; elsewhere the same by a loop.
+// of the text is read. With AVX2 and SSSE3; elsewhere the same by a loop.
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
-#if defined(__SSE2__)
+#if defined(__SSSE3__)
 #include <immintrin.h>
 #endif
 
@@ -27,11 +28,47 @@ inline std::uint64_t marks_by_loop(const char* at, std::size_t size) noexcept {
   return marks;
 }
 
-#if defined(__SSE2__)
+#if defined(__SSSE3__)
+// Marks in groups of which no two have the same lower half of a byte. For each group one shuffle puts into
+// the place of a byte the mark that it could be, and one compare tells whether it is: fewer instructions than
+// a compare for each mark, whose constants GCC makes anew in each function.
+template <char... kMarks>
+struct MarkTables {
+  static constexpr std::size_t kHalves = 16;
+
+  struct Group {
+    alignas(32) std::array<char, 32> table{};  // twice the same: a shuffle looks at 16 bytes
+  };
+  static consteval std::size_t count() noexcept {
+    std::array<std::size_t, kHalves> marks{};
+    ((++marks[static_cast<unsigned char>(kMarks) % kHalves]), ...);
+    return *std::max_element(marks.begin(), marks.end());
+  }
+  static consteval auto make() noexcept {
+    std::array<Group, count()> groups;
+    // What has no mark has a byte there that it is not.
+    for (auto& group : groups) {
+      for (std::size_t i = 0; i < group.table.size(); ++i)
+        group.table[i] = static_cast<char>(i % kHalves ^ 1U);
+    }
+    std::array<std::size_t, kHalves> taken{};
+    for (const char mark : {kMarks...}) {
+      const std::size_t half = static_cast<unsigned char>(mark) % kHalves;
+      auto& table = groups[taken[half]++].table;
+      table[half] = table[half + kHalves] = mark;
+    }
+    return groups;
+  }
+  static constexpr auto kGroups = make();
+};
+
 template <char... kMarks>
 inline std::uint64_t marks_in_vector(__m128i bytes) noexcept {
   __m128i hits = _mm_setzero_si128();
-  ((hits = _mm_or_si128(hits, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(kMarks)))), ...);
+  for (const auto& group : MarkTables<kMarks...>::kGroups) {
+    const __m128i table = _mm_load_si128(reinterpret_cast<const __m128i*>(group.table.data()));
+    hits = _mm_or_si128(hits, _mm_cmpeq_epi8(_mm_shuffle_epi8(table, bytes), bytes));
+  }
   return static_cast<std::uint32_t>(_mm_movemask_epi8(hits));
 }
 template <char... kMarks>
@@ -58,7 +95,10 @@ inline std::uint64_t marks_in_32(const char* at) noexcept {
 #if defined(__AVX2__)
   const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
   __m256i hits = _mm256_setzero_si256();
-  ((hits = _mm256_or_si256(hits, _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(kMarks)))), ...);
+  for (const auto& group : MarkTables<kMarks...>::kGroups) {
+    const __m256i table = _mm256_load_si256(reinterpret_cast<const __m256i*>(group.table.data()));
+    hits = _mm256_or_si256(hits, _mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, bytes), bytes));
+  }
   return static_cast<std::uint32_t>(_mm256_movemask_epi8(hits));
 #else
   return marks_in_16<kMarks...>(at) | marks_in_16<kMarks...>(at + 16) << 16U;
@@ -77,7 +117,7 @@ inline std::uint32_t dots_by_loop(const char* at, std::size_t size) noexcept {
   return dots_between(static_cast<std::uint32_t>(marks_by_loop<'.'>(at, size)), digits);
 }
 inline std::uint32_t dots_in_16(const char* at) noexcept {
-#if defined(__SSE2__)
+#if defined(__SSSE3__)
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
   const __m128i values = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
   const __m128i are_digits = _mm_cmpeq_epi8(_mm_min_epu8(values, _mm_set1_epi8(9)), values);

@@ -48,6 +48,33 @@ TEST_CASE("marks are found where they are, in text of every size", "[alg][scan]"
   }
 }
 
+namespace {
+
+template <char... kMarks>
+void check_every_byte() {
+  // As many as are looked at at once, one by one, and in overlapping looks.
+  for (const std::size_t size : {1U, 7U, 8U, 15U, 16U, 31U, 32U, 63U, 64U, 100U}) {
+    for (unsigned value = 0; value < 256; ++value) {
+      const std::vector<char> text(size, static_cast<char>(value));
+      CAPTURE(size, value);
+      const std::size_t seen = std::min(size, kScanBlock);
+      const std::uint64_t all = seen == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << seen) - 1;
+      const bool is_mark = ((text[0] == kMarks) || ...);
+      REQUIRE(marks_in<kMarks...>(text.data(), size) == (is_mark ? all : 0));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("of all bytes only the marks are marks, also where marks have halves in common", "[alg][scan]") {
+  check_every_byte<'\n'>();
+  check_every_byte<'\r', '\n'>();
+  check_every_byte<',', '"', '\\', '<', '>'>();
+  check_every_byte<';', '=', '"', '<', '>', ' ', '\t', '\r', '\n'>();
+  check_every_byte<'@', ' ', '0', '\x10'>();
+}
+
 TEST_CASE("quoted strings are passed with what is escaped in them", "[alg][scan][AC-16]") {
   std::mt19937 random(3261);
   constexpr std::string_view kLetters = "a\"\\,aaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
