@@ -299,7 +299,7 @@ void AlgHost::update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negoti
   if (pinhole.use == PinholeUse::reserved) return shut(card, pinhole);
   // What control has shut opens with what is agreed on, not with an offer.
   if (pinhole.told == kShut && !is_settled(state)) return;
-  const auto expected = expected_by(pinhole, state);
+  const auto expected = state.source_count == 0 ? Expected{} : expected_by(pinhole, state);
   if (expected.size == 0) {
     if (pinhole.told == 0 || pinhole.told == kShut) tell(pinhole, {}, true);
     pinhole.told = pinhole.told == kShut ? 0 : pinhole.told;

@@ -139,17 +139,15 @@ class CallTable {
   void fetch(std::uint64_t hash) const noexcept {
     const auto index = chains_.first(hash);
     if (index == kNoCard) return;
+    constexpr std::size_t kMostCallIds = 48;
+    constexpr std::size_t kMostPinholes = 2;  // audio alone
     const auto& fetched = card(index);
-    for (const void* const part :
-         {static_cast<const void*>(&fetched), static_cast<const void*>(&fetched.call_id),
-          static_cast<const void*>(&fetched.pinholes[0]), static_cast<const void*>(&fetched.pinholes[1])})
-      nat::prefetch(part);
+    fetch_bytes(&cards_[index], offsetof(ipc::CallCard, call_id) + kMostCallIds);
+    fetch_bytes(&fetched.pinholes, kMostPinholes * sizeof fetched.pinholes[0]);
   }
   /// Fetches what a description will be compared with.
   void fetch_media(CardIndex index) const noexcept {
-    constexpr std::size_t kLine = 64;
-    const auto* const media = reinterpret_cast<const std::byte*>(&card(index).media);
-    for (std::size_t at = 0; at < sizeof(ipc::Negotiation); at += kLine) nat::prefetch(media + at);
+    fetch_bytes(&card(index).media, sizeof(ipc::Negotiation));
   }
   /// Of the calls that have not ended.
   [[nodiscard]] const CallCounts& counts() const noexcept { return counts_; }
@@ -184,6 +182,14 @@ class CallTable {
   }
 
  private:
+  /// Cards begin anywhere on a line: each that some bytes are on is fetched.
+  static void fetch_bytes(const void* begin, std::size_t size) noexcept {
+    constexpr std::size_t kLine = 64;
+    const auto* const bytes = static_cast<const std::byte*>(begin);
+    for (std::size_t at = 0; at < size; at += kLine) nat::prefetch(bytes + at);
+    nat::prefetch(bytes + size - 1);
+  }
+
   /// What tick() reads, apart from the cards: a sweep over calls that are not due stays off their lines.
   struct Watch {
     nat::Tick due = 0;

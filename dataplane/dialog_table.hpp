@@ -60,16 +60,16 @@ struct alignas(nat::kCacheLine) Dialog {
   };
 
   std::array<Side, 2> sides;
-  std::array<Farewell, 2> farewells;
-  nat::Tick again_at = 0;         // when they are sent again
-  std::uint32_t farewell_of = 0;  // generation of the card that they were sent for
-  std::uint8_t tries = 0;
   nat::Realm realm = nat::Realm::translated;
   std::uint8_t calling = 0;         // the side that called
   std::uint8_t calling_routes = 0;  // proxies between it and Pinhole
   bool invited = false;
   bool established = false;
   std::uint32_t invited_cseq = 0;  // of the INVITE that `calling` is from
+  std::uint8_t tries = 0;
+  std::uint32_t farewell_of = 0;  // generation of the card that BYEs were sent for
+  nat::Tick again_at = 0;         // when they are sent again
+  std::array<Farewell, 2> farewells;
   TextPack<2 * kWords, kTextSize> words;
 
   [[nodiscard]] std::string_view word(std::size_t side, Word which) const noexcept {
@@ -84,6 +84,7 @@ struct alignas(nat::kCacheLine) Dialog {
 };
 
 static_assert(sizeof(Dialog) == 768);
+static_assert(offsetof(Dialog, invited_cseq) + sizeof(Dialog::invited_cseq) <= nat::kCacheLine);
 
 /// A message of a call, as it came.
 struct DialogMessage {
