@@ -167,7 +167,7 @@ bool opens(const nat::Packet& packet) noexcept {
 void give_up_half_open(WorkerContext& worker) noexcept {
   const auto now = worker.clock.tick();
   for (unsigned i = 0; i < kPlacesTried; ++i) {
-    auto& entry = worker.streams.walk();
+    auto& entry = worker.streams.walk_others();
     const bool may_go = entry.mapping != nat::kNoMapping && !entry.parked && is_strict(entry.owner, worker) &&
                         nat::reached(entry.last_seen + kHandshake, now);
     if (!may_go) continue;

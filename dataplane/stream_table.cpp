@@ -11,6 +11,7 @@ StreamTable::StreamTable(StreamPlaces places, std::uint64_t seed, nat::Carver me
               memory.take<std::byte>(alg::stream::ChunkPool::bytes_needed(chunks_for(places.all())))),
       scratch_(memory.take<std::byte>(alg::stream::Engine::kMaxMessage)),
       places_(places) {
+  first_free_ = {0, places.sip};
   for (std::uint32_t place = 0; place < places.all(); ++place) entries_[place].next_free = place + 1;
 }
 
@@ -26,12 +27,11 @@ StreamEntry* StreamTable::find(nat::MappingIndex mapping, std::uint32_t generati
 
 StreamEntry* StreamTable::add(nat::MappingIndex mapping, std::uint32_t generation, nat::Endpoint remote,
                               PortOwner owner) noexcept {
-  auto& taken = taken_by(owner);
-  if (taken == places_.of(owner)) return nullptr;
-  ++taken;
-  const std::uint32_t place = first_free_;
+  auto& first_free = first_free_of(owner);
+  const std::uint32_t place = first_free;
+  if (place == end_of(owner)) return nullptr;
   auto& entry = entries_[place];
-  first_free_ = entry.next_free;
+  first_free = entry.next_free;
   entry = {};
   entry.mapping = mapping;
   entry.generation = generation;
@@ -46,10 +46,10 @@ void StreamTable::remove(StreamEntry& entry) noexcept {
   arm(entry, false);
   const std::uint32_t place = place_of(entry);
   index_.remove(place, hash_of(entry.mapping, entry.remote));
-  --taken_by(entry.owner);
   entry.mapping = nat::kNoMapping;
-  entry.next_free = first_free_;
-  first_free_ = place;
+  auto& first_free = first_free_of(entry.owner);
+  entry.next_free = first_free;
+  first_free = place;
   --size_;
 }
 

@@ -50,9 +50,6 @@ struct StreamPlaces {
   std::uint32_t others = 0;
 
   [[nodiscard]] constexpr std::uint32_t all() const noexcept { return sip + others; }
-  [[nodiscard]] constexpr std::uint32_t of(PortOwner owner) const noexcept {
-    return owner == kSipOwner ? sip : others;
-  }
 };
 
 class StreamTable {
@@ -92,6 +89,11 @@ class StreamTable {
     walker_ = walker_ + 1 < entries_.size() ? walker_ + 1 : 0;
     return entries_[walker_];
   }
+  /// The same, of the places that are not SIP's. There are some.
+  [[nodiscard]] StreamEntry& walk_others() noexcept {
+    walker_of_others_ = walker_of_others_ + 1 < places_.others ? walker_of_others_ + 1 : 0;
+    return entries_[places_.sip + walker_of_others_];
+  }
   [[nodiscard]] std::uint32_t capacity() const noexcept {
     return static_cast<std::uint32_t>(entries_.size());
   }
@@ -108,8 +110,12 @@ class StreamTable {
     return static_cast<std::uint32_t>(&entry - entries_.data());
   }
 
-  [[nodiscard]] std::uint32_t& taken_by(PortOwner owner) noexcept {
-    return taken_[owner == kSipOwner ? 0 : 1];
+  // SIP's places come first, and the others' behind them.
+  [[nodiscard]] std::uint32_t& first_free_of(PortOwner owner) noexcept {
+    return first_free_[owner == kSipOwner ? 0 : 1];
+  }
+  [[nodiscard]] std::uint32_t end_of(PortOwner owner) const noexcept {
+    return owner == kSipOwner ? places_.sip : places_.all();
   }
 
   std::span<StreamEntry> entries_;
@@ -119,10 +125,10 @@ class StreamTable {
   std::span<std::byte> scratch_;
   std::uint32_t armed_count_ = 0;
   StreamPlaces places_;
-  std::array<std::uint32_t, 2> taken_{};  // SIP's places, and the others'
   std::uint32_t size_ = 0;
-  std::uint32_t first_free_ = 0;
+  std::array<std::uint32_t, 2> first_free_{};
   std::uint32_t walker_ = 0;
+  std::uint32_t walker_of_others_ = 0;
 };
 
 }  // namespace pinhole::dataplane
