@@ -25,7 +25,7 @@ using alg::stream::Side;
 using nat::DropReason;
 using nat::TcpHeader;
 
-constexpr std::uint32_t kWalkBudget = 64;  // places a tick
+constexpr std::uint32_t kWalkBudget = 128;  // places a tick
 /// Nobody takes longer for a handshake, unless a packet is lost.
 constexpr nat::Tick kHandshake = nat::ticks_from_s(1);
 constexpr unsigned kPlacesTried = 16;  // in search of one that is half open

@@ -103,7 +103,7 @@ class Bench {
  public:
   explicit Bench(const config::Config& config)
       : inside_(make_ring_port("inside", 2 * kBatch)), outside_(make_ring_port("outside", 2 * kBatch)) {
-    auto built = Appliance::build(config, "worker_bench", built_in_gateways(config));
+    auto built = Appliance::build(config, "worker_bench", dataplane::built_in_gateways(config));
     if (!built) throw std::runtime_error(built.error().message);
     appliance_ = std::move(*built);
     auto& neighbors = *appliance_->network().neighbors;

@@ -84,7 +84,6 @@ TEST_CASE("a connection that finds no place among those that are read does not b
   // Who sends his SYN again when there is a place gets in, and is read.
   last.close();
   scene.lab.pass_s(lab_config().nat.timeouts.tcp_closing_s);
-  scene.lab.pass_s(1);  // it takes two ticks to look after all of them
   auto again = scene.connect_from(30002);
   REQUIRE(again.open);
   again.tell(again.caller, "read\r\n");
