@@ -14,7 +14,6 @@ from support.lab import build_directory
 
 CONTROL = build_directory() / "control/pinhole-control"
 FAKE = build_directory() / "tests/control/fake_dataplane"
-PREFIX = f"pinhole-attach-{os.getpid()}"
 WAIT_S = 20.0
 
 
@@ -30,6 +29,7 @@ def eventually(what, condition, within=WAIT_S):
 
 class Attach(unittest.TestCase):
     def setUp(self):
+        self.prefix = f"pinhole-attach-{os.getpid()}"
         self.directory = tempfile.TemporaryDirectory(prefix="pinhole-attach-")
         self.socket = os.path.join(self.directory.name, "control.sock")
         self.config = os.path.join(self.directory.name, "pinhole.json")
@@ -41,7 +41,7 @@ class Attach(unittest.TestCase):
                         {"name": "in", "device": "net_ring0", "zone": "inside", "address": "10.0.0.1/24"},
                         {"name": "out", "device": "net_ring1", "zone": "outside", "address": "203.0.113.1/24"},
                     ],
-                    "dpdk": {"file_prefix": PREFIX, "memory_mb": 64},
+                    "dpdk": {"file_prefix": self.prefix, "memory_mb": 64},
                     "nat": {"log": {"mappings": True, "file": self.nat_log}},
                     "control": {"socket": self.socket, "linger_s": 1, "store": ""},
                 },
@@ -61,7 +61,7 @@ class Attach(unittest.TestCase):
         self.log.close()
         self.directory.cleanup()
         for name in os.listdir("/dev/hugepages"):
-            if name.startswith(PREFIX + "map_"):
+            if name.startswith(self.prefix + "map_"):
                 os.unlink(os.path.join("/dev/hugepages", name))
 
     def start_control(self):
@@ -70,7 +70,7 @@ class Attach(unittest.TestCase):
         return process
 
     def start_fake(self, *arguments):
-        process = subprocess.Popen([FAKE, PREFIX, *arguments], stdout=subprocess.PIPE)
+        process = subprocess.Popen([FAKE, self.prefix, *arguments], stdout=subprocess.PIPE)
         self.processes.append(process)
         self.assertEqual(process.stdout.readline(), b"ready\n")
         return process

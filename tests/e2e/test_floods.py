@@ -8,6 +8,7 @@ from support.flood import KINDS, SOURCES, Flood
 from support.lab import INSIDE, PINHOLE, Lab, wait_for
 from support.sipp import Sipp
 
+ALONE = True  # floods take the CPUs of others
 TRUNK = "203.0.113.11"
 RATE = 25
 HOLD_MS = 4000  # a hundred calls at a time

@@ -11,6 +11,7 @@ from support.lab import INSIDE, OUTSIDE, Lab, wait_for
 from support.phone import DOMAIN, Phone, endpoint_of
 from support.sipp import Sipp
 
+ALONE = True  # so many calls a second take the CPUs
 PHONES = 10_000
 RATE = 800
 CALLED = 20

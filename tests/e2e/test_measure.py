@@ -11,6 +11,7 @@ from support.rough import LossyWire
 from support.sipp import MEDIA_STEP, RTP_PACKETS, Sipp
 
 CALLS, HOLD_MS = 10, 6000
+ALONE = True  # nothing but its wires may lose anything
 RTP_BYTES = 20 + 8 + 12 + 160
 NUMBERS = range(RTP_PACKETS)
 

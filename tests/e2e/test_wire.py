@@ -10,6 +10,8 @@ import unittest
 
 from support.lab import INSIDE, INSIDE_GATEWAY, OUTSIDE, PINHOLE, Lab, build_directory, wait_for
 
+ALONE = True  # what generates its packets never waits
+
 
 def memif(role, number, lab):
     return f"net_memif{number},role={role},id={number},socket={lab}"
