@@ -47,7 +47,7 @@ build_product() {
 # build_asan TARGET...: with the sanitizers, the product's own assertions and the fuzz targets; what UBSan finds ends the
 # program.
 build_asan() {
-  build build-asan clang++-19 "-Doptimization=1 -Ddebug=false -Db_ndebug=false -Db_lundef=false -Dfuzz=true \
+  build build-asan clang++-19 "-Doptimization=0 -Ddebug=false -Db_ndebug=false -Db_lundef=false -Dfuzz=true \
     -Db_sanitize=address,undefined -Dcpp_args=['-gline-tables-only','-fno-sanitize-recover=all']" -- "$@"
 }
 
