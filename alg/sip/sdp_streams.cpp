@@ -158,7 +158,9 @@ void SdpStreams::resolve_inbound(const MediaSection& section, Stream& stream) no
   stream.rtp = *rtp;
   stream.rtcp = *rtp;
   if (stream.rtcp_before == stream.rtp_before) return;
-  stream.rtcp = counterpart(stream.protocol, stream.rtcp_before).value_or(next_port(*rtp));
+  // What is another's stays as it is; nobody has to be told of a next port.
+  const auto otherwise = section.rtcp ? stream.rtcp_before : next_port(*rtp);
+  stream.rtcp = counterpart(stream.protocol, stream.rtcp_before).value_or(otherwise);
 }
 
 // A phone that learnt its external endpoint by STUN announces that: nothing is replaced, but the media has to

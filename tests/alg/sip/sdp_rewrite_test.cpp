@@ -426,6 +426,26 @@ TEST_CASE("a phone gets its own endpoints back", "[alg][sdp][AC-04]") {
   CHECK(pass(bench, Direction::inbound, pass(bench, Direction::outbound, own)) == own);
 }
 
+TEST_CASE("what a phone gets back keeps the RTCP of another host as the outside knows it",
+          "[alg][sdp][AC-04][rfc3605]") {
+  test::SipBench bench;
+  const auto media = [](const char* address, const char* port, const char* rtcp) {
+    return test::lines(
+        {std::string("c=IN IP4 ") + address, std::string("m=audio ") + port + " RTP/AVP 0", rtcp});
+  };
+  const auto out = pass(bench, Direction::outbound, media("10.0.0.5", "4000", "a=rtcp:4010 IN IP4 10.0.0.6"));
+  REQUIRE(out == media("203.0.113.10", "9000", "a=rtcp:10010 IN IP4 203.0.113.10"));
+  SECTION("with its address") {
+    const auto in = pass(bench, Direction::inbound, out);
+    CHECK(in == media("10.0.0.5", "4000", "a=rtcp:10010 IN IP4 203.0.113.10"));
+    CHECK(pass(bench, Direction::outbound, in) == out);
+  }
+  SECTION("or without, which it then needs") {
+    CHECK(pass(bench, Direction::inbound, media("203.0.113.10", "9000", "a=rtcp:10010")) ==
+          media("10.0.0.5", "4000", "a=rtcp:10010 IN IP4 203.0.113.10"));
+  }
+}
+
 TEST_CASE("by policy two phones inside are given each other's inside endpoints", "[alg][sdp][rfc4787-req9]") {
   test::SipBench bench(test::direct_media());
   auto offer = kLocalOffer;
