@@ -51,5 +51,8 @@ build_asan() {
     -Db_sanitize=address,undefined -Dcpp_args=['-gline-tables-only','-fno-sanitize-recover=all']" -- "$@"
 }
 
+# Objects that are made with precompiled headers are kept, too.
+export CCACHE_SLOPPINESS=pch_defines,time_macros
+
 # What ASan prints is of use only with names in it.
 export ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-19

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What most tests here include, compiled once. Each test includes what it uses all the same: builds without this
+// (meson configure -Db_pch=false) have to work.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "control/model.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
