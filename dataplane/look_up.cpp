@@ -221,6 +221,7 @@ void look_up_inbound(Burst& burst, WorkerContext& worker) noexcept {
 
 void look_up(Burst& burst, WorkerContext& worker) noexcept {
   if (burst.outbound.size() > 0) look_up_outbound(burst, worker);
+  worker.gateways.expectations.next_burst();
   if (burst.inbound.size() > 0) look_up_inbound(burst, worker);
 }
 

@@ -143,8 +143,8 @@ bool Expectations::meet(nat::MappingIndex index, nat::Endpoint remote, nat::Tick
 bool Expectations::may_come_again(const Expectation& each, nat::Endpoint remote,
                                   nat::Tick now) const noexcept {
   if (!each.knocks || each.peer == remote) return each.knocks;
-  // Who was let in at the same time is not seen by the session yet.
-  if (each.seen == now || !is_current(each.mapping)) return false;
+  // The session of who was let in with the same burst is that of before.
+  if (each.burst == burst_ || !is_current(each.mapping)) return false;
   const auto* const session = translator_.session(each.mapping.mapping, each.peer, now);
   return session != nullptr && session->state() == TcpState::closing;
 }
@@ -186,6 +186,7 @@ void Expectations::came(Expectation& each, nat::MappingIndex index, nat::Endpoin
   each.peer = remote;
   each.mapping = {index, translator_[index].generation.load(std::memory_order_relaxed)};
   each.seen = now;
+  each.burst = burst_;
   const bool for_more = each.what.from_outside && each.what.protocol == Protocol::tcp && !each.what.once;
   if (!for_more) set_waits(each, false);
   // Of TCP a connection that is nobody's child lives by itself from here.

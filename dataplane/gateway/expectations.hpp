@@ -75,6 +75,8 @@ class Expectations {
   void announce(const Announcement& announcement, GatewayFlow& flow, nat::MappingIndex mapping,
                 nat::Tick now) noexcept;
 
+  /// To be called before the first packet of a burst is asked about.
+  void next_burst() noexcept { ++burst_; }
   /// Whether a packet from outside may come in because it was announced; whoever asks for the first one of a
   /// flow has let it in. Its mapping's filter admits it no further, or is Filter::expected.
   [[nodiscard]] bool lets_in(nat::MappingIndex index, const nat::Packet& packet, nat::Tick now) noexcept;
@@ -99,7 +101,8 @@ class Expectations {
     FlowRef parent;
     MappingRef mapping;  // of the inside endpoint; from inside: of the flow that came
     nat::Tick deadline = 0;
-    nat::Tick seen = 0;  // when the flow that came was last used
+    nat::Tick seen = 0;       // when the flow that came was last used
+    std::uint32_t burst = 0;  // with which it came
     bool waits = false;
     bool runs = false;
     bool knocks = false;  // for one connection, and who came has sent nothing but a SYN yet
@@ -143,6 +146,7 @@ class Expectations {
   std::uint32_t first_free_ = 0;
   std::array<std::uint32_t, nat::kProtocols> from_inside_{};  // that wait and have to be told
   std::uint32_t walker_ = 0;
+  std::uint32_t burst_ = 0;
 };
 
 }  // namespace pinhole::dataplane
