@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What most tests here include, compiled once. Each test includes what it uses all the same: builds without this
-// (meson configure -Db_pch=false) have to work.
+// What most tests here include, compiled once. Each test includes what it uses all the same: builds without
+// this (meson configure -Db_pch=false) have to work.
 #include <catch2/catch.hpp>
 
 #include <algorithm>
