@@ -129,7 +129,8 @@ bool is_strict(PortOwner owner, WorkerContext& worker) noexcept {
       (session->state() == nat::TcpState::syn_out || session->state() == nat::TcpState::syn_in);
   const auto& way = entry.stream.way(side_of(direction));
   const auto sequence = nat::header_at<TcpHeader>(bytes_of(mbuf), packet.l4_offset).sequence.host();
-  if (!begins || !(entry.stream.broken || (way.known && way.first != sequence))) return true;
+  const bool is_over = entry.stream.broken || (way.known && way.first != sequence);
+  if (!begins || !is_over) return true;
   engine_of(entry, worker).release(entry.stream);
   if (!keeps_flows(entry.owner, worker)) return true;
   entry.flow = begin_flow(burst, place, direction, entry.owner, worker);
