@@ -180,6 +180,13 @@ void give_up_half_open(WorkerContext& worker) noexcept {
   }
 }
 
+/// The port that a connection went to which is not open yet. \return port 0: that cannot be told
+nat::Be16 server_port(nat::TcpState state, nat::Be16 inside, nat::Be16 remote) noexcept {
+  using enum nat::TcpState;
+  if (state == syn_out || state == answered_in) return remote;
+  return state == syn_in || state == answered_out ? inside : nat::Be16{};
+}
+
 /// Whether a packet would complete a connection that nobody reads, where all are to be read: it had no place,
 /// or has it no more.
 bool completes_unread(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
@@ -187,8 +194,11 @@ bool completes_unread(const Burst& burst, unsigned place, Direction direction, P
   const auto& packet = burst.packets[place];
   if (!is_strict(owner, worker) || opens(packet)) return false;
   const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  const auto* const session = worker.translator.session(burst.mappings[place], remote, worker.clock.tick());
-  return session != nullptr && nat::counts_as_opening(session->state());
+  const auto index = burst.mappings[place];
+  const auto* const session = worker.translator.session(index, remote, worker.clock.tick());
+  if (session == nullptr) return false;
+  const auto server = server_port(session->state(), worker.translator[index].inside.port, remote.port);
+  return worker.ports.owner(packet.protocol, server) == owner;
 }
 
 StreamEntry* begin_entry(const Burst& burst, unsigned place, Direction direction, PortOwner owner,

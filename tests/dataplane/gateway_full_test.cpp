@@ -138,6 +138,22 @@ TEST_CASE("who begins connections and completes none keeps nobody out, and compl
   CHECK(TestGateway::shown.back() == "still\r\n");
 }
 
+TEST_CASE("a connection from a gateway's port to another is nobody's, however strict",
+          "[dataplane][gateway][full]") {
+  Scene scene(lab_config(), true);
+  const auto talk = [&](const Endpoint& from, const Endpoint& to) {
+    return TcpTalk(scene.lab, {.interface = kInside, .self = from, .peer = to},
+                   {.interface = kOutside, .self = to});
+  };
+  auto web = talk(scene.client_on(TestGateway::kTcpPort), {scene.server.address, Be16{80}});
+  REQUIRE(web.open);
+  web.tell(web.caller, "GET /");
+  web.tell(web.called, "200");
+  CHECK(web.called.heard == "GET /");
+  CHECK(web.caller.heard == "200");
+  CHECK(scene.lab.dropped(DropReason::drop_stream_full) == 0);
+}
+
 TEST_CASE("datagrams take half of the flows, whoever sends them, and connections find the other half",
           "[dataplane][gateway][full]") {
   Scene scene(large_config(), true);
