@@ -50,12 +50,14 @@ Result<std::unique_ptr<UnixServer>> open(boost::asio::io_context& context, const
                           [](const Client&, std::string_view, const Json&) { return Json(1); });
 }
 
+constexpr std::size_t kWaitingReplies = 64UL * 1024 * 1024;  // bytes: the server takes all that these tests ask
+
 /// A server that the group "nogroup" may read, in a directory that it may look into.
 TestServer readable_server(std::size_t max_connections) {
   ServerOptions options;
   options.read_group = "nogroup";
   options.max_connections = max_connections;
-  options.connection.waiting_reply_bytes = 64 * 1024;
+  options.connection.waiting_reply_bytes = kWaitingReplies;
   return TestServer(options);
 }
 
@@ -96,11 +98,20 @@ bool is_refused_as_busy(TestClient& client) {
   return client.line().find("-32004") != std::string::npos && client.line() == "<closed>";
 }
 
-/// Asks for more than goes into its socket, and reads none of it.
-void ask_without_reading(TestClient& client) {
-  const auto many = request(1, "stats");
-  for (int sent = 0; sent < 200'000 && client.send(many); ++sent) {
+/// Asks for more than goes into its socket, and reads none of it. \return when the server has taken all of it, so that
+/// replies wait
+bool ask_without_reading(TestClient& client) {
+  const auto question = request(1, "stats");
+  if (!client.send(question)) return false;
+  const auto reply_size = client.line().size() + 1;
+  std::string questions;
+  for (std::size_t asked = 0; asked <= client.socket_buffer(); asked += reply_size) questions += question;
+  if (!client.send(questions)) return false;
+  for (int attempt = 0; attempt < 10'000; ++attempt) {
+    if (client.is_all_taken()) return true;
+    std::this_thread::sleep_for(1ms);
   }
+  return false;
 }
 
 mode_t mode_of(const std::string& path) {
@@ -267,10 +278,10 @@ TEST_CASE("the process with the most connections makes room, however silent othe
 TEST_CASE("a client that does not read keeps nobody out", "[control][server]") {
   ServerOptions options;
   options.max_connections = 2;
-  options.connection.waiting_reply_bytes = 64 * 1024;
+  options.connection.waiting_reply_bytes = kWaitingReplies;
   TestServer server(options);
   std::vector<TestClient> slow;
-  for (int count = 0; count < 2; ++count) ask_without_reading(slow.emplace_back(server.path(), 100ms));
+  for (int count = 0; count < 2; ++count) REQUIRE(ask_without_reading(slow.emplace_back(server.path())));
   TestClient late(server.path());
   REQUIRE(late.send(request(9)));
   CHECK(late.line() == reply(9));
@@ -299,10 +310,9 @@ TEST_CASE(
   if (::geteuid() != 0) return;
   auto server = readable_server(2);
   const auto fill = [](const std::string& path, const auto& wait) {
-    TestClient first(path, 100ms);
-    TestClient second(path, 100ms);
-    ask_without_reading(first);
-    ask_without_reading(second);
+    TestClient first(path);
+    TestClient second(path);
+    if (!ask_without_reading(first) || !ask_without_reading(second)) return false;
     TestClient late(path);
     return is_refused_as_busy(late) && wait();
   };

@@ -11,7 +11,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -128,6 +130,18 @@ class TestClient {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
     return true;
+  }
+  /// \return how many bytes of replies go in, at most, before the server has to wait for this client
+  [[nodiscard]] std::size_t socket_buffer() const {
+    int bytes = 0;  // the server's socket has as large a one
+    socklen_t size = sizeof bytes;
+    ::getsockopt(socket_, SOL_SOCKET, SO_SNDBUF, &bytes, &size);
+    return static_cast<std::size_t>(bytes);
+  }
+  /// \return whether the server has read all that was sent
+  [[nodiscard]] bool is_all_taken() const {
+    int waiting = 0;
+    return ::ioctl(socket_, SIOCOUTQ, &waiting) == 0 && waiting == 0;
   }
   void finish_sending() { ::shutdown(socket_, SHUT_WR); }
 

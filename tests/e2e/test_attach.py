@@ -30,7 +30,8 @@ def eventually(what, condition, within=WAIT_S):
 class Attach(unittest.TestCase):
     def setUp(self):
         self.prefix = f"pinhole-attach-{os.getpid()}"
-        self.directory = tempfile.TemporaryDirectory(prefix="pinhole-attach-")
+        self.directory = tempfile.TemporaryDirectory(prefix="pinhole-attach-", dir="/dev/shm")
+        self.environment = dict(os.environ, RUNTIME_DIRECTORY=self.directory.name)
         self.socket = os.path.join(self.directory.name, "control.sock")
         self.config = os.path.join(self.directory.name, "pinhole.json")
         self.nat_log = os.path.join(self.directory.name, "nat.jsonl")
@@ -65,12 +66,12 @@ class Attach(unittest.TestCase):
                 os.unlink(os.path.join("/dev/hugepages", name))
 
     def start_control(self):
-        process = subprocess.Popen([CONTROL, "--config", self.config], stderr=self.log)
+        process = subprocess.Popen([CONTROL, "--config", self.config], stderr=self.log, env=self.environment)
         self.processes.append(process)
         return process
 
     def start_fake(self, *arguments):
-        process = subprocess.Popen([FAKE, self.prefix, *arguments], stdout=subprocess.PIPE)
+        process = subprocess.Popen([FAKE, self.prefix, *arguments], stdout=subprocess.PIPE, env=self.environment)
         self.processes.append(process)
         self.assertEqual(process.stdout.readline(), b"ready\n")
         return process
@@ -145,7 +146,7 @@ class Attach(unittest.TestCase):
         """attach: a data plane of another ABI version is refused in one sentence"""
         self.start_fake("999")
         control = subprocess.Popen([CONTROL, "--config", self.config, "--log-level", "error"],
-                                   stderr=subprocess.PIPE)
+                                   stderr=subprocess.PIPE, env=self.environment)
         self.processes.append(control)
         _, said = control.communicate(timeout=WAIT_S)
         self.assertEqual(control.returncode, 2)

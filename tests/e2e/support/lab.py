@@ -28,6 +28,9 @@ OUTSIDE2 = "203.0.113.30"
 PINHOLE = "203.0.113.2"
 FAR_AWAY = "198.51.100.1"  # not on the outside link, but behind it
 
+# DPDK's files of a lab are where scripts/lab has its own: in memory.
+ENVIRONMENT = dict(os.environ, RUNTIME_DIRECTORY="/dev/shm/pinhole-lab")
+
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _namespace_lock = threading.Lock()
@@ -78,7 +81,7 @@ class Namespace:
 
     def run(self, *command, check=True, timeout=60):
         result = subprocess.run(self.command(*command), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                timeout=timeout)
+                                timeout=timeout, env=ENVIRONMENT)
         if check and result.returncode != 0:
             raise LabError(f"{' '.join(map(str, command))} ended with {result.returncode}: "
                            f"{result.stdout}{result.stderr}")
@@ -87,6 +90,7 @@ class Namespace:
     def start(self, *command, **options):
         """`ip netns exec` replaces itself by the command, so the process id is the command's own."""
         options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("env", ENVIRONMENT)
         # A session of its own: Ctrl-C is for the script, which then ends its processes in order.
         return subprocess.Popen(self.command(*command), start_new_session=True, **options)
 
