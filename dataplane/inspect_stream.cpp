@@ -8,6 +8,7 @@
 #include "dataplane/gateway/flows.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
+#include "dataplane/own_packet.hpp"
 #include "dataplane/stream_carrier.hpp"
 #include "nat/checksum.hpp"
 #include "nat/rewrite.hpp"
@@ -25,10 +26,13 @@ using alg::stream::Side;
 using nat::DropReason;
 using nat::TcpHeader;
 
-constexpr std::uint32_t kWalkBudget = 128;  // places a tick
+// Places that are looked at in a tick: a part of them, within bounds.
+constexpr std::uint32_t kLeastWalked = 128;
+constexpr std::uint32_t kMostWalked = 2048;
+constexpr std::uint32_t kWalkedPart = 64;
 /// Nobody takes longer for a handshake, unless a packet is lost.
 constexpr nat::Tick kHandshake = nat::ticks_from_s(1);
-constexpr unsigned kPlacesTried = 16;  // in search of one that is half open
+constexpr unsigned kPlacesTried = 16;  // in search of one that can be given up
 /// A connection that has ended may still be asked for its last bytes.
 constexpr nat::Tick kAfterEnd = nat::ticks_from_s(8);
 
@@ -36,6 +40,12 @@ constexpr nat::Tick kAfterEnd = nat::ticks_from_s(8);
 bool is_current(const StreamEntry& entry, const WorkerContext& worker) noexcept {
   return worker.translator.table().is_live(entry.mapping) &&
          worker.translator[entry.mapping].generation.load(std::memory_order_relaxed) == entry.generation;
+}
+
+/// \return nullptr when its connection is over
+const nat::TcpSession* session_of(const StreamEntry& entry, const WorkerContext& worker,
+                                  nat::Tick now) noexcept {
+  return is_current(entry, worker) ? worker.translator.session(entry.mapping, entry.remote, now) : nullptr;
 }
 
 bool is_damaged(const std::byte* frame, const nat::Packet& packet) noexcept {
@@ -123,7 +133,8 @@ bool is_strict(PortOwner owner, WorkerContext& worker) noexcept {
   if (direction == Direction::outbound) {
     worker.held_syns.meet(packet.destination, worker.translator[entry.mapping].external);
   }
-  const auto& session = worker.translator.session(entry.mapping, entry.remote, worker.clock.tick());
+  const auto now = worker.clock.tick();
+  const auto* const session = worker.translator.session(entry.mapping, entry.remote, now);
   const bool begins =
       (packet.tcp_flags & TcpHeader::kAck) == 0 && session != nullptr &&
       (session->state() == nat::TcpState::syn_out || session->state() == nat::TcpState::syn_in);
@@ -132,6 +143,10 @@ bool is_strict(PortOwner owner, WorkerContext& worker) noexcept {
   const bool is_over = entry.stream.broken || (way.known && way.first != sequence);
   if (!begins || !is_over) return true;
   engine_of(entry, worker).release(entry.stream);
+  entry.waits_until = {};
+  // Who begins again and again and completes none has no place for longer.
+  if (entry.has_come_about) entry.begun_at = now;
+  entry.has_come_about = false;
   if (!keeps_flows(entry.owner, worker)) return true;
   entry.flow = begin_flow(burst, place, direction, entry.owner, worker);
   if (entry.flow.index != kNoFlow || !is_strict(entry.owner, worker)) return true;
@@ -142,6 +157,7 @@ bool is_strict(PortOwner owner, WorkerContext& worker) noexcept {
 /// What is left to do when the engine has done something.
 void look_after(StreamEntry& entry, WorkerContext& worker) noexcept {
   if (!entry.parked && Engine::is_transparent(entry.stream)) {
+    if (is_current(entry, worker)) worker.translator.watch(entry.mapping, entry.remote, false);
     engine_of(entry, worker).release(entry.stream);
     worker.streams.remove(entry);
     return;
@@ -149,13 +165,22 @@ void look_after(StreamEntry& entry, WorkerContext& worker) noexcept {
   worker.streams.arm(entry, Engine::wants_ticks(entry.stream));
 }
 
+nat::Endpoint remote_of(const Burst& burst, unsigned place, Direction direction) noexcept {
+  const auto& packet = burst.packets[place];
+  return direction == Direction::outbound ? packet.destination : packet.source;
+}
+
 StreamEntry* known_entry(const Burst& burst, unsigned place, Direction direction,
                          WorkerContext& worker) noexcept {
-  const auto& packet = burst.packets[place];
-  const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
   const auto index = burst.mappings[place];
   const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
-  return worker.streams.find(index, generation, remote);
+  return worker.streams.find(index, generation, remote_of(burst, place, direction));
+}
+
+const nat::TcpSession* session_of(const Burst& burst, unsigned place, Direction direction,
+                                  const WorkerContext& worker) noexcept {
+  return worker.translator.session(burst.mappings[place], remote_of(burst, place, direction),
+                                   worker.clock.tick());
 }
 
 /// Whether a packet asks for a connection.
@@ -164,58 +189,59 @@ bool opens(const nat::Packet& packet) noexcept {
   return packet.part != nat::FragmentPart::later && (packet.tcp_flags & kOpening) == TcpHeader::kSyn;
 }
 
-/// Of strict gateways: who begins connections and completes none takes no place for long. One of them goes.
-void give_up_half_open(WorkerContext& worker) noexcept {
-  const auto now = worker.clock.tick();
-  for (unsigned i = 0; i < kPlacesTried; ++i) {
-    auto& entry = worker.streams.walk_others();
-    const bool may_go = entry.mapping != nat::kNoMapping && !entry.parked && is_strict(entry.owner, worker) &&
-                        nat::reached(entry.last_seen + kHandshake, now);
-    if (!may_go) continue;
-    const auto* const session = worker.translator.session(entry.mapping, entry.remote, now);
-    if (session != nullptr && !nat::counts_as_opening(session->state())) continue;
+/// Whether a packet that asks for a connection begins one, and is not of one that is there.
+bool begins_connection(const Burst& burst, unsigned place, Direction direction,
+                       WorkerContext& worker) noexcept {
+  const auto* const session = session_of(burst, place, direction, worker);
+  return session == nullptr || nat::begins(session->state(), direction == Direction::outbound);
+}
+
+/// Whether a packet is of a connection that has to be read and is not: it began before there was anybody to
+/// read it, had no place, or has it no more. Those that were left, or began while the gateway was switched
+/// off, go on.
+bool is_unread(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
+               WorkerContext& worker) noexcept {
+  const auto& packet = burst.packets[place];
+  const bool is_reset = (packet.tcp_flags & TcpHeader::kRst) != 0;
+  if (!is_strict(owner, worker) || is_reset || opens(packet)) return false;
+  const auto* const session = session_of(burst, place, direction, worker);
+  return session == nullptr || session->is_watched();
+}
+
+/// Whether a connection may lose its place when others have none: it has not come about in time, or is over.
+bool may_give_place(const StreamEntry& entry, const WorkerContext& worker, nat::Tick now) noexcept {
+  if (entry.parked || !nat::reached(entry.begun_at + kHandshake, now)) return false;
+  const auto* const session = session_of(entry, worker, now);
+  if (session == nullptr || nat::counts_as_opening(session->state())) return true;
+  if (nat::counts_as_established(session->state())) return false;
+  const bool never_came_about = session->state() == nat::TcpState::closing && !entry.has_come_about;
+  return never_came_about || nat::reached(entry.last_seen + kAfterEnd, now);
+}
+
+/// Where all places are taken one is given up, if it can be.
+void make_room(PortOwner owner, WorkerContext& worker) noexcept {
+  const bool is_full =
+      !worker.streams.has_place_for(owner) || (keeps_flows(owner, worker) && worker.gateways.flows.is_full());
+  for (unsigned i = 0; is_full && i < kPlacesTried; ++i) {
+    auto& entry = worker.streams.walk(owner);
+    if (entry.mapping == nat::kNoMapping || !may_give_place(entry, worker, worker.clock.tick())) continue;
     engine_of(entry, worker).release(entry.stream);
     if (GatewayFlow* const flow = worker.gateways.flows.get(entry.flow)) worker.gateways.flows.remove(*flow);
     return worker.streams.remove(entry);
   }
 }
 
-/// The port that a connection went to which is not open yet. \return port 0: that cannot be told
-nat::Be16 server_port(nat::TcpState state, nat::Be16 inside, nat::Be16 remote) noexcept {
-  using enum nat::TcpState;
-  if (state == syn_out || state == answered_in) return remote;
-  return state == syn_in || state == answered_out ? inside : nat::Be16{};
-}
-
-/// Whether a packet would complete a connection that nobody reads, where all are to be read: it had no place,
-/// or has it no more.
-bool completes_unread(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
-                      WorkerContext& worker) noexcept {
-  const auto& packet = burst.packets[place];
-  if (!is_strict(owner, worker) || opens(packet)) return false;
-  const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
-  const auto index = burst.mappings[place];
-  const auto* const session = worker.translator.session(index, remote, worker.clock.tick());
-  if (session == nullptr) return false;
-  const auto server = server_port(session->state(), worker.translator[index].inside.port, remote.port);
-  return worker.ports.owner(packet.protocol, server) == owner;
-}
-
 StreamEntry* begin_entry(const Burst& burst, unsigned place, Direction direction, PortOwner owner,
                          WorkerContext& worker) noexcept {
-  const auto& packet = burst.packets[place];
-  const auto remote = direction == Direction::outbound ? packet.destination : packet.source;
   const auto index = burst.mappings[place];
   const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
-  StreamEntry* added = worker.streams.add(index, generation, remote, owner);
-  if (added == nullptr && is_strict(owner, worker)) {
-    give_up_half_open(worker);
-    added = worker.streams.add(index, generation, remote, owner);
-  }
+  make_room(owner, worker);
+  StreamEntry* const added = worker.streams.add(index, generation, remote_of(burst, place, direction), owner);
   if (added == nullptr) {
     worker.stats.worker.add(WorkerCounter::stream_table_full);
     return nullptr;
   }
+  added->begun_at = worker.clock.tick();
   if (!keeps_flows(owner, worker)) return added;
   added->flow = begin_flow(burst, place, direction, owner, worker);
   if (added->flow.index != kNoFlow) return added;
@@ -241,7 +267,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
   const bool may_begin =
       attention != Attention::none &&
       (!keeps_flows(owner, worker) || goes_to_server(burst, place, direction, owner, worker));
-  if (entry == nullptr && may_begin && opens(packet)) {
+  if (entry == nullptr && may_begin && opens(packet) && begins_connection(burst, place, direction, worker)) {
     // In pieces it would begin what nobody reads.
     if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
     entry = begin_entry(burst, place, direction, owner, worker);
@@ -249,9 +275,9 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
     if (entry == nullptr && is_strict(owner, worker)) return drop(DropReason::drop_stream_full);
   }
   if (entry == nullptr) {
-    const bool may_pass =
-        attention == Attention::none || !completes_unread(burst, place, direction, owner, worker);
-    return may_pass || drop(DropReason::drop_stream_full);
+    if (attention == Attention::none || !is_unread(burst, place, direction, owner, worker)) return true;
+    worker.slow_path.reset(mbuf, packet, burst.arrival[place], DropReason::drop_stream_unread);
+    return false;
   }
   if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
   if (is_damaged(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);
@@ -267,6 +293,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
     return false;
   }
   const bool is_syn = (packet.tcp_flags & TcpHeader::kSyn) != 0;
+  if (is_syn && is_strict(entry->owner, worker)) worker.translator.watch(entry->mapping, entry->remote, true);
   if (is_syn && !meet_syn(*entry, burst, place, direction, worker)) return drop(DropReason::drop_stream_full);
 
   const Side from = side_of(direction);
@@ -333,17 +360,19 @@ void tick_streams(WorkerContext& worker) noexcept {
     engine_of(entry, worker).tick(entry.stream, now, carrier);
     look_after(entry, worker);
   }
-  const auto places =
-      std::min(std::max(kWalkBudget, worker.streams.capacity() / 64), worker.streams.capacity());
+  const auto places = std::min(std::clamp(worker.streams.capacity() / kWalkedPart, kLeastWalked, kMostWalked),
+                               worker.streams.capacity());
   for (std::uint32_t left = places; left > 0; --left) {
     auto& entry = worker.streams.walk();
     if (entry.mapping == nat::kNoMapping || entry.parked) continue;
-    const auto* const session =
-        is_current(entry, worker) ? worker.translator.session(entry.mapping, entry.remote, now) : nullptr;
+    const auto* const session = session_of(entry, worker, now);
     // A reset may be forged, and the session says when it was not.
     const bool ended = session == nullptr || (session->state() == nat::TcpState::closing &&
                                               nat::reached(entry.last_seen + kAfterEnd, now));
-    if (!ended) continue;
+    if (!ended) {
+      entry.has_come_about |= nat::counts_as_established(session->state());
+      continue;
+    }
     engine_of(entry, worker).release(entry.stream);
     worker.streams.remove(entry);
   }

@@ -5,8 +5,9 @@
 // sent at once, in the order in which the engine says so, whether it came or was made. The session of a
 // connection keeps account in the numbers that the inside knows, whichever way a segment goes.
 //
-// A connection is read from its SYN on. One that was met in the middle, that found no place, or that turned
-// out to be something else passes like any other TCP.
+// A connection is read from its SYN on. One that turned out to be something else passes like any other TCP;
+// so does one that was met in the middle or found no place, unless its gateway is strict: then it is answered
+// with a reset, or does not begin.
 
 #include "dataplane/burst.hpp"
 #include "dataplane/context.hpp"

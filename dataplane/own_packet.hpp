@@ -4,8 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
+#include "alg/stream/segment.hpp"
 #include "nat/byte_order.hpp"
+#include "nat/endpoint.hpp"
 #include "nat/packet.hpp"
 
 namespace pinhole::dataplane {
@@ -14,5 +17,13 @@ namespace pinhole::dataplane {
 /// be told of a smaller MTU did not send it.
 void write_ip_header(std::byte* frame, const nat::Packet& packet, std::uint8_t type_of_service,
                      nat::Be16 identification) noexcept;
+
+/// Writes a segment with its TCP header, all but the checksum, laid out as if its sender's first router
+/// handed it over; the IP header is left to write_ip_header(). \param buffer  of the mbuf
+nat::Packet write_segment(std::span<std::byte> buffer, const alg::stream::OutSegment& segment,
+                          nat::Endpoint source, nat::Endpoint destination, std::uint8_t ttl) noexcept;
+
+/// The checksum of a TCP segment that was changed or made.
+void finish_tcp(std::byte* frame, const nat::Packet& packet) noexcept;
 
 }  // namespace pinhole::dataplane

@@ -6,6 +6,7 @@
 #include "dataplane/fragments.hpp"
 #include "dataplane/hairpin.hpp"
 #include "dataplane/mbuf_view.hpp"
+#include "dataplane/own_packet.hpp"
 #include "dataplane/source_check.hpp"
 #include "nat/headers.hpp"
 #include "nat/rewrite.hpp"
@@ -20,6 +21,7 @@ using nat::DropReason;
 constexpr std::uint32_t kIcmpBurst = 20;
 /// Of all answers, those to SYNs that nobody asked for are one in so many at most.
 constexpr std::uint32_t kShareOfSyns = 4;
+constexpr std::uint8_t kResetTtl = 64;
 
 /// The inside host's end of a quoted packet: its source when it went out, so that the error came in. A ping
 /// has its identifier on one side only.
@@ -125,6 +127,30 @@ void SlowPath::too_big(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t a
 void SlowPath::refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
                        DropReason reason) noexcept {
   complain(mbuf, packet, arrival, reason, nat::kProhibited);
+}
+
+void SlowPath::reset(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
+                     DropReason reason) noexcept {
+  const bool is_answered =
+      packet.part == nat::FragmentPart::whole && !is_hairpinned(mbuf) &&
+      (packet.tcp_flags & (nat::TcpHeader::kAck | nat::TcpHeader::kRst)) == nat::TcpHeader::kAck;
+  const bool is_stranger = !worker_.network.interfaces[arrival].inside;
+  if (is_answered && limit_.take(worker_.clock.tsc()) &&
+      (!is_stranger || strangers_limit_.take(worker_.clock.tsc()))) {
+    if (rte_mbuf* const answer = rte_pktmbuf_alloc(packets_); answer != nullptr) {
+      const auto& tcp = nat::header_at<nat::TcpHeader>(bytes_of(mbuf), packet.l4_offset);
+      alg::stream::OutSegment segment;
+      segment.sequence = tcp.acknowledgement.host();
+      segment.flags = nat::TcpHeader::kRst;
+      const auto written =
+          write_segment(buffer_of(answer), segment, packet.destination, packet.source, kResetTtl);
+      write_ip_header(bytes_of(answer), written, 0, worker_.datagram_ids.next(packet.source.address));
+      finish_tcp(bytes_of(answer), written);
+      resize(answer, written.ip_end);
+      send_routed(answer, written.l3_offset, packet.source.address, false);
+    }
+  }
+  worker_.transmitter.drop(mbuf, reason);
 }
 
 void SlowPath::forward_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,

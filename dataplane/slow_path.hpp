@@ -29,7 +29,7 @@ struct WorkerContext;
 
 class SlowPath {
  public:
-  /// \param errors_per_s ICMP errors and echo replies that this worker sends at most
+  /// \param errors_per_s ICMP errors, echo replies and resets that this worker sends at most
   SlowPath(WorkerContext& worker, rte_mempool* packets, unsigned errors_per_s, std::uint64_t tsc_hz);
 
   /// Thread: worker 0.
@@ -45,6 +45,10 @@ class SlowPath {
   /// A new flow that gets no mapping: its host is told when that is for want of ports (RFC 5508 REQ-8).
   void refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
                nat::DropReason reason) noexcept;
+  /// A TCP segment of a connection that does not go on: its sender is told by a reset in the name of its
+  /// receiver (RFC 9293 section 3.5.2).
+  void reset(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
+             nat::DropReason reason) noexcept;
   /// A packet on its way out whose next hop did not answer ARP (RFC 1812 section 4.3.3.1). Thread: worker 0.
   void neighbor_unresolved(rte_mbuf* mbuf) noexcept;
   /// A SYN that nobody asked for, after its six seconds (RFC 5382 REQ-4). The packet is gone already.

@@ -18,9 +18,6 @@ namespace pinhole::dataplane {
   return worker.gateways.of(entry.owner).engine();
 }
 
-/// The checksum of a TCP segment that was changed or made.
-void finish_tcp(std::byte* frame, const nat::Packet& packet) noexcept;
-
 class StreamCarrier final : public alg::stream::StreamHost {
  public:
   StreamCarrier(StreamEntry& entry, WorkerContext& worker) noexcept : entry_(entry), worker_(worker) {}

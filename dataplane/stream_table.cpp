@@ -27,9 +27,9 @@ StreamEntry* StreamTable::find(nat::MappingIndex mapping, std::uint32_t generati
 
 StreamEntry* StreamTable::add(nat::MappingIndex mapping, std::uint32_t generation, nat::Endpoint remote,
                               PortOwner owner) noexcept {
-  auto& first_free = first_free_of(owner);
+  if (!has_place_for(owner)) return nullptr;
+  auto& first_free = first_free_[kind_of(owner)];
   const std::uint32_t place = first_free;
-  if (place == end_of(owner)) return nullptr;
   auto& entry = entries_[place];
   first_free = entry.next_free;
   entry = {};
@@ -47,7 +47,7 @@ void StreamTable::remove(StreamEntry& entry) noexcept {
   const std::uint32_t place = place_of(entry);
   index_.remove(place, hash_of(entry.mapping, entry.remote));
   entry.mapping = nat::kNoMapping;
-  auto& first_free = first_free_of(entry.owner);
+  auto& first_free = first_free_[kind_of(entry.owner)];
   entry.next_free = first_free;
   first_free = place;
   --size_;

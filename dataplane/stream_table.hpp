@@ -2,7 +2,8 @@
 #pragma once
 // The TCP connections of one worker whose bytes a gateway reads, found by mapping and remote; the chunks that
 // they hold; and which of them time has something to do for. Fixed memory, of which SIP and the other
-// gateways have places of their own. Invariant: a connection that finds no place is not read at all.
+// gateways have places of their own. Invariant: a connection that finds no place is not read at all, and does
+// not begin where all are to be read.
 
 #include <array>
 #include <cstddef>
@@ -32,11 +33,13 @@ struct StreamEntry {
   std::uint8_t type_of_service[2] = {0, 0};
   PortOwner owner = kSipOwner;   // who reads it
   FlowRef flow;                  // of a gateway that keeps any
+  bool has_come_about = false;   // seen to be established, since it began
   bool parked = false;           // in the parking lot: its place is not given to another
   bool switched_on = true;       // whether the gateway was for its last packet
   std::uint16_t interfaces = 0;  // by which it came in and went out, a bit each
   std::array<nat::Tick, 2>
       waits_until{};  // by the side that sends, while a message of it waits; 0: none does
+  nat::Tick begun_at = 0;
   nat::Tick last_seen = 0;
   std::uint32_t armed_at = kNotArmed;  // place in the list of those with something to do
   std::uint32_t next_free = 0;
@@ -76,6 +79,9 @@ class StreamTable {
   /// \param owner  who is to read it \return nullptr when all of the owner's places are taken
   [[nodiscard]] StreamEntry* add(nat::MappingIndex mapping, std::uint32_t generation, nat::Endpoint remote,
                                  PortOwner owner) noexcept;
+  [[nodiscard]] bool has_place_for(PortOwner owner) const noexcept {
+    return first_free_[kind_of(owner)] != end_of(owner);
+  }
   /// Its stream holds nothing any more (Engine::release()).
   void remove(StreamEntry& entry) noexcept;
 
@@ -89,10 +95,12 @@ class StreamTable {
     walker_ = walker_ + 1 < entries_.size() ? walker_ + 1 : 0;
     return entries_[walker_];
   }
-  /// The same, of the places that are not SIP's. There are some.
-  [[nodiscard]] StreamEntry& walk_others() noexcept {
-    walker_of_others_ = walker_of_others_ + 1 < places_.others ? walker_of_others_ + 1 : 0;
-    return entries_[places_.sip + walker_of_others_];
+  /// The same, of the places that an owner's connections may have. There are some.
+  [[nodiscard]] StreamEntry& walk(PortOwner owner) noexcept {
+    auto& walker = walkers_[kind_of(owner)];
+    const std::uint32_t first = first_of(owner);
+    walker = first + walker + 1 < end_of(owner) ? walker + 1 : 0;
+    return entries_[first + walker];
   }
   [[nodiscard]] std::uint32_t capacity() const noexcept {
     return static_cast<std::uint32_t>(entries_.size());
@@ -111,8 +119,9 @@ class StreamTable {
   }
 
   // SIP's places come first, and the others' behind them.
-  [[nodiscard]] std::uint32_t& first_free_of(PortOwner owner) noexcept {
-    return first_free_[owner == kSipOwner ? 0 : 1];
+  [[nodiscard]] static std::size_t kind_of(PortOwner owner) noexcept { return owner == kSipOwner ? 0 : 1; }
+  [[nodiscard]] std::uint32_t first_of(PortOwner owner) const noexcept {
+    return owner == kSipOwner ? 0 : places_.sip;
   }
   [[nodiscard]] std::uint32_t end_of(PortOwner owner) const noexcept {
     return owner == kSipOwner ? places_.sip : places_.all();
@@ -126,9 +135,9 @@ class StreamTable {
   std::uint32_t armed_count_ = 0;
   StreamPlaces places_;
   std::uint32_t size_ = 0;
-  std::array<std::uint32_t, 2> first_free_{};
+  std::array<std::uint32_t, 2> first_free_{};  // by kind_of()
+  std::array<std::uint32_t, 2> walkers_{};     // the same, from first_of() on
   std::uint32_t walker_ = 0;
-  std::uint32_t walker_of_others_ = 0;
 };
 
 }  // namespace pinhole::dataplane

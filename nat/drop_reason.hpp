@@ -89,6 +89,8 @@ namespace pinhole::nat {
   X(drop_stream_overlap,                                                                                \
     "a TCP segment with other bytes than those that it says to send again, for a gateway")              \
   X(drop_stream_full, "a TCP segment for a gateway that found no room; it is sent again")               \
+  X(drop_stream_unread,                                                                                 \
+    "a TCP segment of a connection that a gateway must read, and has not from its SYN on")              \
   X(drop_stream_broken, "a TCP segment of a connection for a gateway that was given up")                \
   X(drop_gateway, "a message that its gateway dropped")                                                 \
   X(drop_gateway_too_big, "a datagram that would be over 65,535 bytes as its gateway edited it")

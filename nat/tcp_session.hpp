@@ -25,17 +25,24 @@ struct alignas(32) TcpSession {
   MappingIndex mapping = kNoMapping;  // of the owner's; kNoMapping: this place is free
   std::uint32_t generation = 0;       // of the mapping: the session dies with it
   Endpoint remote;
-  std::uint8_t state_and_known = 0;  // TcpState in the low four bits; then a bit a side: `next` is known
+  std::uint8_t state_and_known = 0;  // TcpState in the low four bits; a bit a side: `next` is known; kWatched
   std::uint8_t scales = kNoScales;   // what each side's SYN offered: inside in the low four bits
   Tick last_seen = 0;
   std::array<std::uint32_t, 2> next{};    // by TcpSide
   std::array<std::uint16_t, 2> window{};  // unscaled
 
+  static constexpr std::uint8_t kWatched = 0x40;
   static constexpr std::uint8_t kNoScales = TcpSegment::kNoScale << 4U | TcpSegment::kNoScale;
 
   [[nodiscard]] TcpState state() const noexcept { return static_cast<TcpState>(state_and_known & 0x0fU); }
   void set_state(TcpState state) noexcept {
     state_and_known = static_cast<std::uint8_t>((state_and_known & 0xf0U) | static_cast<std::uint8_t>(state));
+  }
+  /// Whether somebody reads it from its SYN on, and nothing of it may pass that he has not read.
+  [[nodiscard]] bool is_watched() const noexcept { return (state_and_known & kWatched) != 0; }
+  void watch(bool watched) noexcept {
+    state_and_known =
+        static_cast<std::uint8_t>(watched ? state_and_known | kWatched : state_and_known & ~kWatched);
   }
 };
 static_assert(sizeof(TcpSession) == 32);

@@ -92,6 +92,10 @@ inline constexpr std::size_t kTcpEvents = 10;
   return kNext[static_cast<std::size_t>(state)][static_cast<std::size_t>(event)];
 }
 
+/// Whether a SYN begins a connection, and does not belong to one that is there.
+[[nodiscard]] constexpr bool begins(TcpState state, bool outbound) noexcept {
+  return next_state(state, outbound ? TcpEvent::syn_out : TcpEvent::syn_in) < TcpState::established;
+}
 /// A half-closed connection may still carry data one way for hours, so that it counts as established.
 [[nodiscard]] constexpr bool counts_as_established(TcpState state) noexcept {
   return state == TcpState::established || state == TcpState::fin_out || state == TcpState::fin_in;

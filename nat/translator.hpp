@@ -224,6 +224,9 @@ class Translator {
   [[nodiscard]] DropReason touch_tcp_inbound(MappingIndex index, const Endpoint& remote,
                                              std::uint32_t ip_bytes, const TcpSegment& segment,
                                              Tick now) noexcept;
+  /// Whether nothing of a connection may pass unread from here on; forgotten when another one begins on its
+  /// endpoints.
+  void watch(MappingIndex index, Endpoint remote, bool watched) noexcept;
   /// The session of a connection; nullptr when there is none, or none that lives.
   [[nodiscard]] const TcpSession* session(MappingIndex index, Endpoint remote, Tick now) const noexcept;
 

@@ -10,6 +10,11 @@ const TcpSession* Translator::session(MappingIndex index, Endpoint remote, Tick 
   return found == nullptr || is_over(*found, now) ? nullptr : found;
 }
 
+void Translator::watch(MappingIndex index, Endpoint remote, bool watched) noexcept {
+  TcpSession* const session = sessions_.find(index, generation_of(index), remote);
+  if (session != nullptr) session->watch(watched);
+}
+
 void Translator::refresh(MappingIndex index, Endpoint remote, Tick seen, Tick now) noexcept {
   if (!table_.is_live(index)) return;
   Mapping& mapping = table_[index];

@@ -84,6 +84,7 @@ class FlowTable {
   }
 
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+  [[nodiscard]] bool is_full() const noexcept { return size_ == flows_.size(); }
   /// Any of those that exist. \param i  below size()
   [[nodiscard]] GatewayFlow& live(std::uint32_t i) noexcept { return flows_[live_[i]]; }
 

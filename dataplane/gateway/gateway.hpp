@@ -34,8 +34,8 @@ struct GatewaySpec {
   std::uint32_t budget_us = 200;   // for a call; 0: as long as it takes
   std::uint32_t max_faults = 8;    // on a worker, before it is switched off there; at least 1
   std::uint32_t keep_alive_s = 0;  // ends of a silent parent are asked so often; 0: never
-  // What cannot be read does not pass: see alg::stream::Engine, and a connection that finds no place does not
-  // begin. Where it is switched off, for its faults or by somebody, all passes.
+  // What is not read does not pass: see alg::stream::Engine, and dataplane/inspect_stream.hpp. Where it is
+  // switched off, for its faults or by somebody, all passes.
   bool strict = false;
   // False, as of SIP: each message is by itself, whoever began the flow. Then pinhole_message::flow is NULL,
   // `server` is the side that the message goes to, and expect() and keep() are refused.

@@ -50,7 +50,8 @@ Result<std::unique_ptr<UnixServer>> open(boost::asio::io_context& context, const
                           [](const Client&, std::string_view, const Json&) { return Json(1); });
 }
 
-constexpr std::size_t kWaitingReplies = 64UL * 1024 * 1024;  // bytes: the server takes all that these tests ask
+constexpr std::size_t kWaitingReplies =
+    64UL * 1024 * 1024;  // bytes: the server takes all that these tests ask
 
 /// A server that the group "nogroup" may read, in a directory that it may look into.
 TestServer readable_server(std::size_t max_connections) {
@@ -98,8 +99,8 @@ bool is_refused_as_busy(TestClient& client) {
   return client.line().find("-32004") != std::string::npos && client.line() == "<closed>";
 }
 
-/// Asks for more than goes into its socket, and reads none of it. \return when the server has taken all of it, so that
-/// replies wait
+/// Asks for more than goes into its socket, and reads none of it. \return when the server has taken all of
+/// it, so that replies wait
 bool ask_without_reading(TestClient& client) {
   const auto question = request(1, "stats");
   if (!client.send(question)) return false;

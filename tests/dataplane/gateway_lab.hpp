@@ -164,7 +164,8 @@ class GatewayScene {
     spec.tcp_flags = static_cast<std::uint8_t>(flags);
     spec.tcp_acknowledgement = FrameSpec{}.tcp_sequence + 1;
     spec.payload.clear();
-    return lab.send(kInside, spec).size() == 1;
+    const auto sent = lab.send(kInside, spec);
+    return sent.size() == 1 && sent[0].interface == kOutside;
   }
 
   [[nodiscard]] TcpTalk connect() {

@@ -70,17 +70,25 @@ class TcpTalk {
   static constexpr unsigned kAck = nat::TcpHeader::kAck;
   static constexpr std::uint32_t kFirst = 0xfffffe00;  // of the caller: wraps within the first message
 
+  /// How much of the handshake is seen.
+  enum class Opening : std::uint8_t { whole, without_last, unseen };
+
   /// \param called  its peer is learnt from the SYN
-  TcpTalk(PipelineLab& lab, const TcpEnd& calls, const TcpEnd& is_called)
+  TcpTalk(PipelineLab& lab, const TcpEnd& calls, const TcpEnd& is_called, Opening opening = Opening::whole)
       : caller(calls), called(is_called), lab_(lab) {
     caller.next = kFirst;
     called.next = 7000;
+    if (opening == Opening::unseen) {
+      caller.expects = called.next;
+      called.expects = caller.next;
+      return;
+    }
     put(caller, caller.next++, "", nat::TcpHeader::kSyn);
     run();
     if (!open) return;
     put(called, called.next++, "", nat::TcpHeader::kSyn | kAck);
     run();
-    acknowledge(caller);
+    if (opening == Opening::whole) acknowledge(caller);
   }
 
   /// Puts a segment on the wire; run() lets it pass.

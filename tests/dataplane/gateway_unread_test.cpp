@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Connections that a strict gateway has to read and does not: none of them goes on, but those that were left,
+// or began while it was switched off.
+#include <catch2/catch.hpp>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "tests/dataplane/gateway_lab.hpp"
+#include "tests/support/policy_talk.hpp"
+
+using namespace pinhole;
+using namespace pinhole::test;
+using dataplane::WorkerCounter;
+using nat::DropReason;
+using nat::Endpoint;
+using nat::TcpHeader;
+
+namespace {
+
+constexpr unsigned kInside = PipelineLab::kInside;
+constexpr unsigned kOutside = PipelineLab::kOutside;
+constexpr unsigned kAck = TcpHeader::kAck;
+const Endpoint kSeenAs = endpoint("203.0.113.1", 9999);  // the server inside
+const Endpoint kServer = endpoint("10.0.0.77", TestGateway::kTcpPort);
+
+config::Config config_with_server() {
+  auto config = lab_config();
+  config.nat.forwards = {{nat::Protocol::tcp, kSeenAs, kServer}};
+  return config;
+}
+
+struct Scene : GatewayScene {
+  explicit Scene(bool is_inbound, bool strict = true)
+      : GatewayScene(config_with_server(), [=](dataplane::GatewaySpec& spec) { spec.strict = strict; }),
+        inbound(is_inbound) {
+    lab.add_neighbor(kInside, kServer.address);
+  }
+
+  /// A client inside and a server outside, or the other way round.
+  [[nodiscard]] TcpTalk talk() {
+    if (!inbound) return connect();
+    return {lab,
+            {.interface = kOutside, .self = stranger, .peer = kSeenAs},
+            {.interface = kInside, .self = kServer}};
+  }
+  void turn(bool on) {
+    policy.put([&](ipc::PolicyImage& image) {
+      auto& each = image.switches[TestGateway::kNumber];
+      each = each.after({.scope = ipc::SwitchScope::all, .on = on}).value();
+    });
+  }
+  [[nodiscard]] std::uint64_t refused() const { return lab.dropped(DropReason::drop_stream_unread); }
+
+  const bool inbound;
+  PolicyTalk policy{lab};
+};
+
+/// What somebody says is heard by nobody but answered with a reset.
+void check_refused(Scene& scene, TcpTalk& talk, TcpEnd& end) {
+  const auto& other = &end == &talk.caller ? talk.called : talk.caller;
+  const auto before = scene.refused();
+  const auto heard = other.heard;
+  TestGateway::shown.clear();
+  end.saw_reset = false;
+  talk.say(end, "DELE x\r\n");
+  talk.run();
+  CHECK(end.saw_reset);
+  CHECK(other.heard == heard);
+  CHECK(scene.refused() == before + 1);
+  CHECK(TestGateway::shown.empty());
+}
+
+void check_passes_unread(Scene& scene, TcpTalk& talk) {
+  const auto heard = talk.called.heard;
+  TestGateway::shown.clear();
+  talk.tell(talk.caller, "unread\r\n");
+  CHECK(talk.called.heard == heard + "unread\r\n");
+  CHECK(TestGateway::shown.empty());
+  CHECK(scene.refused() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("what was reset, and goes on all the same when nobody remembers it, is refused",
+          "[dataplane][gateway][unread]") {
+  const bool inbound = GENERATE(false, true);
+  const bool acknowledged = GENERATE(false, true);
+  const bool by_server = GENERATE(false, true);
+  Scene scene(inbound);
+  auto talk = [&] {
+    if (acknowledged) return scene.talk();
+    return TcpTalk(scene.lab,
+                   {.interface = inbound ? kOutside : kInside,
+                    .self = inbound ? scene.stranger : scene.client,
+                    .peer = inbound ? kSeenAs : scene.tcp_server},
+                   {.interface = inbound ? kInside : kOutside, .self = inbound ? kServer : scene.tcp_server},
+                   TcpTalk::Opening::without_last);
+  }();
+  REQUIRE(talk.open);
+  // A second one keeps the mapping.
+  const Endpoint web = endpoint("198.51.100.9", 80);
+  const TcpTalk other(scene.lab, {.interface = kInside, .self = scene.client, .peer = web},
+                      {.interface = kOutside, .self = web});
+  talk.say(talk.caller, "", TcpHeader::kRst | kAck);
+  talk.run();
+  REQUIRE(talk.called.saw_reset);
+  scene.lab.pass_s(acknowledged ? lab_config().nat.timeouts.tcp_closing_s + 10 : 15);
+  REQUIRE(scene.count(WorkerCounter::stream_live) == 0);
+  check_refused(scene, talk, by_server ? talk.called : talk.caller);
+  check_refused(scene, talk, by_server ? talk.caller : talk.called);
+}
+
+TEST_CASE("a connection that is older than its session begins anew, whoever of its ends speaks",
+          "[dataplane][gateway][unread]") {
+  const bool inbound = GENERATE(false, true);
+  const bool strict = GENERATE(false, true);
+  Scene scene(inbound, strict);
+  // A mapping of the client, whom nothing reaches otherwise.
+  if (!inbound) REQUIRE(scene.knock(kInside, scene.client, endpoint("198.51.100.9", 80)));
+  TcpTalk talk(scene.lab,
+               {.interface = inbound ? kOutside : kInside,
+                .self = inbound ? scene.stranger : scene.client,
+                .peer = inbound ? kSeenAs : scene.tcp_server},
+               {.interface = inbound ? kInside : kOutside, .self = inbound ? kServer : scene.tcp_server},
+               TcpTalk::Opening::unseen);
+  talk.called.peer = inbound ? scene.stranger : scene.lab.mapping(nat::Protocol::tcp, scene.client).external;
+  auto& first = inbound ? talk.called : talk.caller;
+  auto& second = inbound ? talk.caller : talk.called;
+  if (strict) {
+    check_refused(scene, talk, first);
+    check_refused(scene, talk, first);  // said again
+    return;
+  }
+  talk.tell(first, "in the middle\r\n");
+  CHECK(second.heard == "in the middle\r\n");
+  check_passes_unread(scene, talk);
+}
+
+TEST_CASE("what a gateway left goes on, and is not read again for the SYN of somebody else",
+          "[dataplane][gateway][unread]") {
+  const bool inbound = GENERATE(false, true);
+  Scene scene(inbound);
+  auto talk = scene.talk();
+  REQUIRE(talk.open);
+  TestGateway::read = [](pinhole_context*, const pinhole_message&) { return PINHOLE_LEAVE; };
+  talk.tell(talk.caller, "AUTH TLS\r\n");
+  REQUIRE(TestGateway::shown.size() == 1);
+  check_passes_unread(scene, talk);
+  scene.lab.pass_s(60);
+  check_passes_unread(scene, talk);
+  scene.knock(talk.caller.interface, talk.caller.self, talk.caller.peer);
+  check_passes_unread(scene, talk);
+  // The next connection of the same ends is read.
+  talk.close();
+  auto next = scene.talk();
+  REQUIRE(next.open);
+  TestGateway::read = nullptr;
+  TestGateway::shown.clear();
+  next.tell(next.caller, "read\r\n");
+  CHECK(TestGateway::shown == std::vector<std::string>{"read\r\n"});
+}
+
+TEST_CASE("what began while a gateway was switched off goes on unread when it is on",
+          "[dataplane][gateway][unread][AC-24]") {
+  const bool inbound = GENERATE(false, true);
+  Scene scene(inbound);
+  scene.turn(false);
+  auto talk = scene.talk();
+  REQUIRE(talk.open);
+  check_passes_unread(scene, talk);
+  scene.turn(true);
+  check_passes_unread(scene, talk);
+  talk.close();
+  scene.lab.pass_s(1);
+  auto next = scene.talk();
+  REQUIRE(next.open);
+  TestGateway::shown.clear();
+  next.tell(next.caller, "read\r\n");
+  CHECK(TestGateway::shown == std::vector<std::string>{"read\r\n"});
+}
+
+TEST_CASE("who is refused is told by a reset, within the limit of what a worker says of its own",
+          "[dataplane][gateway][unread]") {
+  Scene scene(false);
+  FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = scene.client, .destination = scene.tcp_server};
+  spec.tcp_sequence = 1000;
+  spec.tcp_acknowledgement = 77;
+  spec.tcp_flags = kAck;
+  const auto sent = scene.lab.send(kInside, spec);
+  REQUIRE(sent.size() == 1);
+  const auto reset = SentSegment::of(sent[0]);
+  CHECK(reset.interface == kInside);
+  CHECK(reset.source == scene.tcp_server);
+  CHECK(reset.destination == scene.client);
+  CHECK(reset.sequence == 77);
+  CHECK(reset.flags == TcpHeader::kRst);
+  CHECK(reset.text.empty());
+  // A reset is answered by none, and goes on.
+  spec.tcp_flags = TcpHeader::kRst;
+  CHECK(scene.lab.send(kInside, spec).size() == 1);
+  CHECK(scene.refused() == 1);
+  spec.tcp_flags = kAck;
+  std::size_t answers = 0;
+  for (int i = 0; i < 2000; ++i) answers += scene.lab.send(kInside, spec).size();
+  CHECK(answers >= 10);
+  CHECK(answers < 1000);
+  CHECK(scene.refused() == 2001);
+  CHECK(scene.lab.buffers_in_use() == 0);
+}
