@@ -306,6 +306,24 @@ class Ftp(unittest.TestCase):
                 return False
             return True
 
+    def test_restart(self):
+        """ftp: control connections from before the data plane was killed are reset, however it goes on, and new ones work"""
+        with side_by_side(*(Lab(1, with_forward) for _ in range(2))) as labs:
+            scenes = [Scene(lab, server_inside) for lab, server_inside in zip(labs, (False, True))]
+            old = [scene.control().login() for scene in scenes]
+            for lab in labs:
+                lab.dataplane.kill()
+                lab.start_dataplane()
+            for lab in labs:
+                lab.wait_up()
+            for scene, control in zip(scenes, old):
+                with self.subTest(server_inside=scene.server_inside), control:
+                    with self.assertRaises(ConnectionResetError):
+                        control.ask("NOOP")
+                    self.assertGreater(scene.lab.counters()["drop_stream_unread"], 0)
+                    with scene.control().login() as new:
+                        self.assertTrue(new.ask("NOOP").startswith("200"))
+
     def test_rules(self):
         """ftp: commands are denied by rule, with their hits, in order with others, and after a reload no more"""
         rules = [{"name": "no-site", "application": "ftp", "action": "drop", "commands": ["SITE", "DELE"]},
