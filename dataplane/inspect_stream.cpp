@@ -48,7 +48,7 @@ const nat::TcpSession* session_of(const StreamEntry& entry, const WorkerContext&
   return is_current(entry, worker) ? worker.translator.session(entry.mapping, entry.remote, now) : nullptr;
 }
 
-bool is_damaged(const std::byte* frame, const nat::Packet& packet) noexcept {
+bool is_damaged_segment(const std::byte* frame, const nat::Packet& packet) noexcept {
   const std::size_t size = static_cast<std::size_t>(packet.payload_end - packet.l4_offset);
   const auto right =
       nat::transport_checksum(nat::Protocol::tcp, packet.source.address, packet.destination.address,
@@ -280,7 +280,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
     return false;
   }
   if (packet.part != nat::FragmentPart::whole) return drop(DropReason::drop_fragment);
-  if (is_damaged(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);
+  if (is_damaged_segment(bytes_of(mbuf), packet)) return drop(DropReason::drop_bad_tcp_checksum);
   const auto mtu = worker.network.mtu(burst.hops[place].interface);
   if (packet.ip_size() > mtu && !may_be_fragmented(bytes_of(mbuf), packet)) {
     worker.slow_path.too_big(mbuf, packet, burst.arrival[place], mtu);
