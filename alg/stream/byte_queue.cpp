@@ -6,40 +6,55 @@
 
 namespace pinhole::alg::stream {
 
+Chunk ByteQueue::chunk_before(const ChunkPool& pool, Sequence boundary) const noexcept {
+  if (first_ == kNoChunk || after(pool.begin(first_), boundary)) return kNoChunk;
+  if (!after(pool.begin(last_), boundary)) return last_;
+  Chunk chunk = first_;
+  for (Chunk next = pool.next(chunk); !after(pool.begin(next), boundary); next = pool.next(chunk))
+    chunk = next;
+  return chunk;
+}
+
+bool ByteQueue::has_chunk(const ChunkPool& pool, Sequence boundary) const noexcept {
+  const Chunk chunk = chunk_before(pool, boundary);
+  return chunk != kNoChunk && pool.begin(chunk) == boundary;
+}
+
 template <typename Visit>
 void ByteQueue::walk(const ChunkPool& pool, Sequence at, std::uint32_t size, Visit&& visit) const noexcept {
   if (size == 0) return;
-  std::uint32_t offset = at - begin_ + skipped_;
-  const std::uint32_t index = offset / ChunkPool::kBytes;
-  Chunk chunk = index + 1 == chunks_ ? last_ : first_;
-  if (index + 1 != chunks_) {
-    for (std::uint32_t i = 0; i < index; ++i) chunk = pool.next(chunk);
-  }
-  for (offset %= ChunkPool::kBytes; size > 0; offset = 0, chunk = pool.next(chunk)) {
+  std::uint32_t offset = at - boundary(at);
+  Chunk chunk = chunk_before(pool, at - offset);
+  for (; size > 0; offset = 0, chunk = pool.next(chunk)) {
     const std::uint32_t part = std::min(size, ChunkPool::kBytes - offset);
     if (!visit(pool.bytes(chunk) + offset, part)) return;
     size -= part;
   }
 }
 
-std::uint32_t ByteQueue::chunks_missing(Sequence end) const noexcept {
-  const std::uint32_t wanted = (end - begin_ + skipped_ + ChunkPool::kBytes - 1) / ChunkPool::kBytes;
-  return wanted > chunks_ ? wanted - chunks_ : 0;
+std::uint32_t ByteQueue::chunks_missing(const ChunkPool& pool, Sequence at, Sequence end) const noexcept {
+  std::uint32_t missing = 0;
+  for (Sequence each = boundary(at); before(each, end); each += ChunkPool::kBytes) {
+    if (!has_chunk(pool, each)) ++missing;
+  }
+  return missing;
 }
 
 bool ByteQueue::write(ChunkPool& pool, Sequence at, std::span<const std::byte> bytes) noexcept {
   const auto size = static_cast<std::uint32_t>(bytes.size());
-  std::uint32_t missing = chunks_missing(at + size);
-  if (missing > pool.free()) return false;
-  for (; missing > 0; --missing) {
-    const Chunk added = pool.take();
-    if (chunks_ == 0) {
+  const Sequence end = at + size;
+  if (chunks_missing(pool, at, end) > pool.free()) return false;
+  for (Sequence each = boundary(at); before(each, end); each += ChunkPool::kBytes) {
+    const Chunk behind = chunk_before(pool, each);
+    if (behind != kNoChunk && pool.begin(behind) == each) continue;
+    const Chunk added = pool.take(each);
+    pool.link(added, behind == kNoChunk ? first_ : pool.next(behind));
+    if (behind == last_) last_ = added;
+    if (behind == kNoChunk) {
       first_ = added;
     } else {
-      pool.link(last_, added);
+      pool.link(behind, added);
     }
-    last_ = added;
-    ++chunks_;
   }
   walk(pool, at, size, [&](std::byte* to, std::uint32_t part) noexcept {
     std::memcpy(to, bytes.data(), part);
@@ -80,25 +95,29 @@ Pieces ByteQueue::pieces(const ChunkPool& pool, Sequence at, std::uint32_t size)
 
 void ByteQueue::drop_to(ChunkPool& pool, Sequence at) noexcept {
   if (!after(at, begin_)) return;
-  std::uint32_t skipped = skipped_ + (at - begin_);
-  for (; chunks_ > 0 && skipped >= ChunkPool::kBytes; skipped -= ChunkPool::kBytes) {
+  begin_ = at;
+  while (first_ != kNoChunk && !after(pool.begin(first_) + ChunkPool::kBytes, at)) {
     const Chunk dropped = first_;
     first_ = pool.next(dropped);
     pool.give_back(dropped);
-    --chunks_;
   }
-  begin_ = at;
-  skipped_ = chunks_ > 0 ? skipped : 0;
+  if (first_ != kNoChunk) return;
+  last_ = kNoChunk;
+  origin_ = begin_;
 }
 
-void ByteQueue::clear(ChunkPool& pool) noexcept {
-  while (chunks_ > 0) {
-    const Chunk dropped = first_;
-    first_ = pool.next(dropped);
+void ByteQueue::cut(ChunkPool& pool, Sequence at) noexcept {
+  const Chunk kept = after(at, begin_) ? chunk_before(pool, boundary(at - 1)) : kNoChunk;
+  Chunk gone = kept == kNoChunk ? first_ : pool.next(kept);
+  while (gone != kNoChunk) {
+    const Chunk dropped = gone;
+    gone = pool.next(dropped);
     pool.give_back(dropped);
-    --chunks_;
   }
-  skipped_ = 0;
+  last_ = kept;
+  if (kept != kNoChunk) return pool.link(kept, kNoChunk);
+  first_ = kNoChunk;
+  origin_ = begin_;
 }
 
 }  // namespace pinhole::alg::stream

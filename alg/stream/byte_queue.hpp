@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Bytes of a stream by their sequence number, in chunks of a pool. Bytes are written anywhere from begin() on
-// (what lies between is undefined until it is written) and given up from the front. Invariant: the chunks are
-// exactly those that begin() and what was written need. Plain data: a queue that is thrown away without
-// clear() leaks its chunks.
+// and given up from the front, or from the end. Invariant: the chunks are those that what was written needs,
+// in order: a gap takes none. Plain data: a queue that is thrown away without clear() leaks its chunks.
 
 #include <array>
 #include <cstddef>
@@ -37,8 +36,8 @@ class ByteQueue {
   void start(Sequence at) noexcept { *this = ByteQueue{at}; }
   [[nodiscard]] Sequence begin() const noexcept { return begin_; }
 
-  /// Chunks that it would take to write up to `end`.
-  [[nodiscard]] std::uint32_t chunks_missing(Sequence end) const noexcept;
+  /// Chunks that it would take to write [at, end). \param at  not before begin()
+  [[nodiscard]] std::uint32_t chunks_missing(const ChunkPool& pool, Sequence at, Sequence end) const noexcept;
   /// \param at  not before begin()
   /// \return false, and nothing written, when the pool has not enough chunks
   [[nodiscard]] bool write(ChunkPool& pool, Sequence at, std::span<const std::byte> bytes) noexcept;
@@ -53,22 +52,31 @@ class ByteQueue {
 
   /// Gives up all before `at`.
   void drop_to(ChunkPool& pool, Sequence at) noexcept;
-  void clear(ChunkPool& pool) noexcept;
+  /// Gives up all from `at` on. \param at  what lies between begin() and this was written
+  void cut(ChunkPool& pool, Sequence at) noexcept;
+  void clear(ChunkPool& pool) noexcept { cut(pool, begin_); }
 
  private:
   /// Calls `visit(std::byte*, size)` for each piece of [at, at + size) in order, until it gives false.
   template <typename Visit>
   void walk(const ChunkPool& pool, Sequence at, std::uint32_t size, Visit&& visit) const noexcept;
 
+  /// Where the chunk of a byte begins.
+  [[nodiscard]] Sequence boundary(Sequence at) const noexcept {
+    return at - (at - origin_) % ChunkPool::kBytes;
+  }
+  /// The last chunk that begins at a boundary or before it. \return kNoChunk when there is none
+  [[nodiscard]] Chunk chunk_before(const ChunkPool& pool, Sequence boundary) const noexcept;
+  [[nodiscard]] bool has_chunk(const ChunkPool& pool, Sequence boundary) const noexcept;
+
   Sequence begin_ = 0;
+  Sequence origin_ = 0;  // chunks begin whole chunks away from it; begin_ while there are none
   Chunk first_ = kNoChunk;
   Chunk last_ = kNoChunk;
-  std::uint32_t chunks_ = 0;
-  std::uint32_t skipped_ = 0;  // bytes of the first chunk that lie before begin_
 
  public:
   ByteQueue() = default;
-  explicit ByteQueue(Sequence at) noexcept : begin_(at) {}
+  explicit ByteQueue(Sequence at) noexcept : begin_(at), origin_(at) {}
 };
 
 }  // namespace pinhole::alg::stream

@@ -16,6 +16,9 @@
 // What is put in between two messages (inject()) is to its receiver like what a message was made longer by:
 // it is the engine that sends it again, and nobody else hears of it.
 //
+// What comes before its turn is kept while there is much room, and for as long as a message is held. It was
+// not acknowledged: what is dropped or given up of it comes again.
+//
 // Invariants: a byte goes out once the message that it belongs to was read, and as it went out the first
 // time; the receiver's window is respected; nobody is told of bytes that were not sent; memory is the pool's,
 // and a way holds at most kCapacity bytes each side.
@@ -74,6 +77,8 @@ class Engine {
   static constexpr std::uint32_t kMaxMessage = 65535;
   /// Bytes that a way holds of what came, and of what is to go out: a message, and the beginning of another.
   static constexpr std::uint32_t kCapacity = 72 * 1024;
+  /// From the byte that a way waits for to the end of what it holds ahead of its turn.
+  static constexpr std::uint32_t kAheadBytes = 16 * 1024;
 
   /// \param scratch  room for a message, kMaxMessage \param strict  nobody is to see a message that was not
   /// read as a whole: a connection whose message does not end in time is reset, and what a FIN cuts off is
@@ -136,7 +141,9 @@ class Engine {
                                  StreamHost& host) noexcept;
   [[nodiscard]] bool agrees(const Way& way, Sequence begin,
                             std::span<const std::byte> payload) const noexcept;
+  [[nodiscard]] bool may_come_ahead(const Way& way, Sequence begin, Sequence end) const noexcept;
   [[nodiscard]] bool store_ahead(Way& way, Sequence begin, std::span<const std::byte> payload) noexcept;
+  void forget_ahead(Way& way) noexcept;
   /// \return whether all that went out is what came
   bool read_on(Stream& stream, Side from, nat::Tick now, StreamHost& host) noexcept;
   [[nodiscard]] bool find_frame(Way& way) noexcept;
@@ -162,6 +169,7 @@ class Engine {
   void give_up(Stream& stream, StreamHost& host) noexcept;
   void tick_way(Stream& stream, Side from, nat::Tick now, StreamHost& host) noexcept;
   [[nodiscard]] static std::uint32_t payload_limit(const Stream& stream, Side from) noexcept;
+  [[nodiscard]] static Sequence edge_for(const Way& way) noexcept;
   [[nodiscard]] static std::uint16_t window_for(const Way& way) noexcept;
 
   const Framer& framer_;

@@ -58,8 +58,12 @@ Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, n
     return {.drop = nat::DropReason::drop_stream_overlap};
   if (end - way.input.begin() > kCapacity) return {.drop = nat::DropReason::drop_stream_full};
   if (after(begin, way.in_next)) {
-    if (size > 0 && !store_ahead(way, begin, segment.payload))
-      return {.drop = nat::DropReason::drop_stream_full};
+    if (size > 0) {
+      const bool is_first = way.ahead_count == 0;
+      if (!may_come_ahead(way, begin, end) || !store_ahead(way, begin, segment.payload))
+        return {.owes_ack = true, .drop = nat::DropReason::drop_stream_full};
+      if (is_first) way.ahead_at = now;
+    }
     note_fin(way, end, fin);
     counters_.add(Counter::stream_reordered);
     return {.owes_ack = true};
@@ -75,7 +79,7 @@ Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, n
     if (!way.input.write(pool_, way.in_next, fresh)) return {.drop = nat::DropReason::drop_stream_full};
     way.in_next = end;
     absorb(way);
-    way.held_at = now;
+    way.held_at = way.ahead_at = now;
   }
   note_fin(way, end, fin);
   const bool untouched = read_on(stream, from, now, host);
@@ -172,6 +176,14 @@ bool Engine::agrees(const Way& way, Sequence begin, std::span<const std::byte> p
                      [&](const Range& range) noexcept { return same(range.begin, range.end); });
 }
 
+/// Whether there is room for bytes that came before their turn: what is whole has precedence, and the sender
+/// keeps to what it was told, too.
+bool Engine::may_come_ahead(const Way& way, Sequence begin, Sequence end) const noexcept {
+  if (!way.has_edge || after(end, edge_for(way)) || end - way.in_next > kAheadBytes) return false;
+  const std::uint32_t missing = way.input.chunks_missing(pool_, begin, end);
+  return missing == 0 || missing + pool_.size() / 2 <= pool_.free();
+}
+
 /// Keeps bytes that came before their turn. \return false when there is no room for them
 bool Engine::store_ahead(Way& way, Sequence begin, std::span<const std::byte> payload) noexcept {
   Range added{begin, begin + static_cast<std::uint32_t>(payload.size())};
@@ -196,6 +208,12 @@ bool Engine::store_ahead(Way& way, Sequence begin, std::span<const std::byte> pa
   way.ahead[0] = added;
   ++way.ahead_count;
   return true;
+}
+
+/// It was not acknowledged, so it comes again.
+void Engine::forget_ahead(Way& way) noexcept {
+  way.ahead_count = 0;
+  way.input.cut(pool_, way.in_next);
 }
 
 bool Engine::read_on(Stream& stream, Side from, nat::Tick now, StreamHost& host) noexcept {
@@ -330,7 +348,7 @@ void Engine::write_out(Way& way, std::span<const std::byte> bytes) noexcept {
 bool Engine::has_room(const Way& way, std::uint32_t size) const noexcept {
   const Sequence end = way.out_end + size;
   return end - way.output.begin() <= kCapacity + EditList::kMaxText &&
-         way.output.chunks_missing(end) <= pool_.free();
+         way.output.chunks_missing(pool_, way.out_end, end) <= pool_.free();
 }
 
 /// Lets bytes go out as they came. \return false, and nothing done, when there is no room for them
@@ -362,7 +380,7 @@ void Engine::begin_passing(Stream& stream) noexcept {
     way.passing = true;
     way.waiting = false;
     way.pass_from = way.in_next;
-    way.ahead_count = 0;  // it was not acknowledged, so it comes again
+    forget_ahead(way);
     if (way.fin_seen && way.in_next == way.fin_at && way.fin_sent) ++way.in_next;
     flush_passing(way);
   }

@@ -29,9 +29,9 @@ std::uint32_t Engine::payload_limit(const Stream& stream, Side from) noexcept {
   return std::clamp(room, kLeastPayload, ByteQueue::kMaxRead);
 }
 
-/// What the sender may still send, as the receiver's header says it. While a message is held that is what
-/// the message needs, whatever the receiver takes.
-std::uint16_t Engine::window_for(const Way& way) noexcept {
+/// Up to where the sender may send. While a message is held that is what the message needs, whatever the
+/// receiver takes.
+Sequence Engine::edge_for(const Way& way) noexcept {
   Sequence edge = way.map.in_floor(way.edge);
   if (!way.passing) {
     if (!before(way.edge, way.out_end)) edge = way.in_start + (way.edge - way.out_end);
@@ -42,6 +42,12 @@ std::uint16_t Engine::window_for(const Way& way) noexcept {
     }
     edge = earlier(edge, way.input.begin() + kCapacity);
   }
+  return edge;
+}
+
+/// What the sender may still send, as the receiver's header says it.
+std::uint16_t Engine::window_for(const Way& way) noexcept {
+  const Sequence edge = edge_for(way);
   const std::uint32_t bytes = after(edge, way.answered) ? edge - way.answered : 0;
   return static_cast<std::uint16_t>(std::min(bytes >> way.scale, std::uint32_t{0xffff}));
 }
@@ -178,7 +184,7 @@ void Engine::give_up(Stream& stream, StreamHost& host) noexcept {
 
 bool Engine::wants_ticks(const Stream& stream) noexcept {
   return std::any_of(stream.ways.begin(), stream.ways.end(), [](const Way& way) noexcept {
-    return owes_bytes(way) || holds_bytes(way) || way.stalled ||
+    return owes_bytes(way) || holds_bytes(way) || way.stalled || way.ahead_count > 0 ||
            (way.passing && way.in_start != way.pass_from);
   });
 }
@@ -193,6 +199,7 @@ void Engine::tick_way(Stream& stream, Side from, nat::Tick now, StreamHost& host
   Way& way = stream.way(from);
   if (!way.known) return;
   const nat::Tick limit = way.framer.begun || stream.proven ? kMessageLimit : kBeginningLimit;
+  if (way.ahead_count > 0 && nat::reached(way.ahead_at + limit, now)) forget_ahead(way);
   if (holds_bytes(way) && !way.stalled && way.out_acked == way.out_end &&
       nat::reached(way.held_at + limit, now)) {
     if (strict_ && (way.framer.begun || stream.proven)) return give_up(stream, host);

@@ -33,7 +33,7 @@ struct Way {
   Sequence in_next = 0;
   Sequence fin_at = 0;
   Sequence pass_from = 0;                // while `passing`: the engine holds nothing from here on
-  ByteQueue input;                       // from what the receiver has, to in_next and to what came ahead
+  ByteQueue input;                       // from what the receiver has, to in_next; and what came ahead
   std::array<Range, kMaxAhead> ahead{};  // what came before its turn
   FramerState framer;
   Frame frame;
@@ -52,6 +52,7 @@ struct Way {
   std::uint32_t congestion = 0;  // bytes that may be on their way
   nat::Tick timer_at = 0;        // when the timer was started
   nat::Tick held_at = 0;         // when the message in hand last grew
+  nat::Tick ahead_at = 0;        // when what is ahead last came closer to its turn
   nat::Tick timed_at = 0;        // when the byte before timed_end was sent
   Sequence timed_end = 0;
   std::uint16_t round_trip = 0;   // smoothed, in eighths of a tick

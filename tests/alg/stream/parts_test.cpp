@@ -2,9 +2,11 @@
 // What the engine is made of: chunks, queues of bytes, the map of numbers, options.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "alg/stream/byte_queue.hpp"
@@ -41,7 +43,8 @@ TEST_CASE("a byte queue gives back what was written, wherever it was cut", "[alg
     if (chance() % 3 != 0) {
       std::string text(1 + chance() % 3000, '\0');
       for (auto& c : text) c = static_cast<char>(chance());
-      const bool fits = queue.chunks_missing(end + static_cast<Sequence>(text.size())) <= own.pool.free();
+      const Sequence behind = end + static_cast<Sequence>(text.size());
+      const bool fits = queue.chunks_missing(own.pool, end, behind) <= own.pool.free();
       REQUIRE(queue.write(own.pool, end, bytes(text)) == fits);
       if (!fits) continue;
       reference += text;
@@ -66,6 +69,49 @@ TEST_CASE("a byte queue gives back what was written, wherever it was cut", "[alg
   }
   queue.clear(own.pool);
   CHECK(own.pool.free() == 64);
+}
+
+TEST_CASE("a byte queue takes chunks for what was written, in whatever order, and none for a gap",
+          "[alg][stream]") {
+  const std::uint64_t seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937_64 chance(seed);
+  constexpr std::uint32_t kSize = 40 * ChunkPool::kBytes;
+  for (int round = 0; round < 200; ++round) {
+    Pool own(41);
+    const auto begin = static_cast<Sequence>(0U - chance() % kSize);  // it wraps
+    ByteQueue queue(begin);
+    const auto skipped = static_cast<Sequence>(chance() % 5000);
+    queue.drop_to(own.pool, begin + skipped);
+    std::string all(kSize, '\0');
+    for (auto& c : all) c = static_cast<char>(chance());
+    std::array<bool, 42> has{};
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> written;
+    for (int piece = 0; piece < 20; ++piece) {
+      const auto at = static_cast<std::uint32_t>(chance() % (kSize - 1));
+      const auto size = static_cast<std::uint32_t>(1 + chance() % std::min(kSize - at, 3000U));
+      const auto free = own.pool.free();
+      const auto missing = queue.chunks_missing(own.pool, begin + skipped + at, begin + skipped + at + size);
+      REQUIRE(queue.write(own.pool, begin + skipped + at, bytes(all).subspan(at, size)));
+      REQUIRE(free - own.pool.free() == missing);
+      for (std::uint32_t i = at; i < at + size; ++i) has[i / ChunkPool::kBytes] = true;
+      REQUIRE(own.pool.size() - own.pool.free() ==
+              static_cast<std::uint32_t>(std::count(has.begin(), has.end(), true)));
+      written.emplace_back(at, size);
+      for (const auto& [from, length] : written)
+        REQUIRE(queue.equals(own.pool, begin + skipped + from, bytes(all).subspan(from, length)));
+    }
+    // What is in order from the front stays when the rest is given up.
+    const auto kept = static_cast<std::uint32_t>(chance() % 9000);
+    if (kept > 0) REQUIRE(queue.write(own.pool, begin + skipped, bytes(all).first(kept)));
+    queue.cut(own.pool, begin + skipped + kept);
+    CHECK(own.pool.size() - own.pool.free() == (kept + ChunkPool::kBytes - 1) / ChunkPool::kBytes);
+    CHECK(queue.equals(own.pool, begin + skipped, bytes(all).first(kept)));
+    REQUIRE(queue.write(own.pool, begin + skipped + kept, bytes(all).subspan(kept)));
+    CHECK(queue.equals(own.pool, begin + skipped, bytes(all)));
+    queue.clear(own.pool);
+    CHECK(own.pool.free() == own.pool.size());
+  }
 }
 
 TEST_CASE("numbers are translated piece by piece, and inside of an edit to its ends",
