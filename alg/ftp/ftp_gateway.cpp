@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "alg/ftp/ftp_gateway.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "alg/ftp/data_endpoint.hpp"
 #include "alg/ftp/line.hpp"
 #include "alg/ftp/session.hpp"
+#include "alg/http.hpp"
 #include "alg/sip/chars.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/ownership.hpp"
@@ -59,6 +61,7 @@ class Inspection {
     in_line = !is_ended(line_);
     if (goes_on) return PINHOLE_FORWARD;
     const bool is_reply = message_.from == message_.server;
+    if (!is_reply && is_foreign()) session_.foreign = true;
     // What a rule would have to know stands behind what can be read; the rest sticks to what nobody knows.
     if (in_line && !is_reply && session_.greeted) return refuse_command(Counter::unreadable);
     if (in_line) count(Counter::unreadable);
@@ -67,6 +70,8 @@ class Inspection {
 
  private:
   // What clients say.
+  /// Whether a line is no client's of FTP: a page can have its browser send others, and commands behind them.
+  [[nodiscard]] bool is_foreign() const noexcept;
   int inspect_command() noexcept;
   [[nodiscard]] bool is_allowed(const Command& command) noexcept;
   int open_active(Verb verb, std::string_view argument) noexcept;
@@ -115,6 +120,21 @@ bool is_encryption(std::string_view mechanism) noexcept {
   return false;
 }
 
+/// RFC 9112 section 3: method, target and version. Pages may choose another method, and a target that is so
+/// long that the version is in another piece.
+bool is_http_request(std::string_view line) noexcept {
+  constexpr std::string_view kVersion = "HTTP/1.1";
+  const auto text = without_end(line);
+  const auto target = text.find(' ');
+  const auto version = text.rfind(' ');
+  if (std::find(kHttpMethods.begin(), kHttpMethods.end(), text.substr(0, target)) != kHttpMethods.end())
+    return true;
+  if (target == std::string_view::npos) return false;
+  if (!is_ended(line)) return text.substr(target + 1).starts_with('/');
+  const auto last = text.substr(version + 1);
+  return version != target && last.size() == kVersion.size() && last.starts_with(kVersion.substr(0, 5));
+}
+
 Asked asked_by(const Command& command) noexcept {
   switch (command.verb) {
     case Verb::pasv:
@@ -136,6 +156,10 @@ Asked asked_by(const Command& command) noexcept {
 
 Counter counter_of(Outcome outcome) noexcept {
   return outcome == Outcome::exhausted ? Counter::exhausted : Counter::refused;
+}
+
+bool Inspection::is_foreign() const noexcept {
+  return !begins_text(line_) || is_http_request(line_);
 }
 
 int Inspection::inspect_command() noexcept {
@@ -177,6 +201,10 @@ int Inspection::open_active(Verb verb, std::string_view argument) noexcept {
       session_.pending.push(Asked::other);
       return PINHOLE_FORWARD;
     }
+  }
+  if (written && session_.foreign) {
+    tell_refused(*written);
+    written.reset();
   }
   if (!written) return refuse_command(Counter::refused);
   pinhole_endpoint shown{};

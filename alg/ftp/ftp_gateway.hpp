@@ -5,8 +5,9 @@
 // announces the data connection that follows from each.
 //
 // Invariant: a data connection is announced between the two ends of its control connection only, and to
-// ports from 1024 on; what says otherwise reaches nobody. A command that is not to be carried out goes on as
-// one that no server knows, so that the server answers it in its turn and answers stay in order.
+// ports from 1024 on, and none by what a browser was made to send; what says otherwise reaches nobody. A
+// command that is not to be carried out goes on as one that no server knows, so that the server answers it in
+// its turn and answers stay in order.
 
 #include <cstdint>
 
@@ -20,7 +21,7 @@ enum class Counter : std::uint32_t {
   replies,         // lines of servers
   active,          // data connections that were announced by PORT or EPRT
   passive,         // and by replies 227 or 229
-  refused,         // endpoints that were not their sender's, or of a port below 1024
+  refused,         // endpoints that were not their sender's, of a port below 1024, or of who speaks HTTP
   denied,          // commands that a rule forbids
   exhausted,       // data connections for which there was no port or no place
   unreadable,      // commands that cannot be told, replies whose endpoint cannot be found, too long lines

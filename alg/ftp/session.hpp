@@ -60,6 +60,7 @@ struct Session {
   std::uint16_t reply = 0;  // the code of a reply of several lines that has not ended
   bool greeted = false;     // the server's first reply has come
   bool in_line[2] = {};     // by side: the next piece goes on with a line that was too long
+  bool foreign = false;     // the client has said what clients of FTP do not say: PORT and EPRT open nothing
 };
 static_assert(std::is_trivially_copyable_v<Session> && sizeof(Session) <= PINHOLE_MAX_FLOW &&
               alignof(Session) <= 8);

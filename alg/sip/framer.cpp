@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "alg/http.hpp"
 #include "alg/sip/chars.hpp"
 #include "alg/stream/engine.hpp"
 
@@ -51,10 +52,12 @@ constexpr std::uint32_t hash_of(std::string_view word) noexcept {
   for (const char c : word) hash = hash_on(hash, c);
   return hash;
 }
-/// What HTTP begins with and SIP does not. OPTIONS is the one that both have.
-constexpr std::array kHttpMethods = {hash_of("GET"),   hash_of("HEAD"),   hash_of("POST"),
-                                     hash_of("PUT"),   hash_of("DELETE"), hash_of("CONNECT"),
-                                     hash_of("TRACE"), hash_of("PATCH"),  hash_of("PRI")};
+/// What HTTP begins with and SIP does not.
+constexpr auto kHttpHashes = [] {
+  std::array<std::uint32_t, kHttpMethods.size()> hashes{};
+  std::transform(kHttpMethods.begin(), kHttpMethods.end(), hashes.begin(), hash_of);
+  return hashes;
+}();
 
 /// In the start line `value` is the hash of the first word, and `matched` counts what of a word was matched.
 bool take_first_word(FramerState& state, char c) noexcept {
@@ -71,7 +74,7 @@ bool take_first_word(FramerState& state, char c) noexcept {
 
 bool end_first_word(FramerState& state) noexcept {
   if (state.scanned == 0) return false;
-  if (std::find(kHttpMethods.begin(), kHttpMethods.end(), state.value) != kHttpMethods.end()) return false;
+  if (std::find(kHttpHashes.begin(), kHttpHashes.end(), state.value) != kHttpHashes.end()) return false;
   state.phase = in_scheme;
   state.matched = 0;
   state.value = 0;

@@ -274,6 +274,60 @@ TEST_CASE("a server that has not greeted is asked for no data connection", "[alg
   }
 }
 
+TEST_CASE("a client that has said what a browser says opens nothing by a command", "[alg][ftp][AC-23]") {
+  const std::string long_target = "STOR /" + std::string(ftp::kMaxLine - 6, 'a');
+  struct Row {
+    const char* name;
+    std::vector<Step> steps;
+  };
+  const Row rows[] = {
+      {"a request", {kGreeting, {Who::client, "POST / HTTP/1.1\r\n", "=", ""}}},
+      {"before the greeting", {{Who::client, "POST / HTTP/1.1\r\n", "=", ""}, kGreeting}},
+      {"of HTTP/1.0, ended by LF", {kGreeting, {Who::client, "GET /a%20b HTTP/1.0\n", "=", ""}}},
+      {"with a method of the page's own", {kGreeting, {Who::client, "STAT / HTTP/1.1\r\n", "=", ""}}},
+      {"with no version", {kGreeting, {Who::client, "PUT /\r\n", "=", ""}}},
+      {"whose line is cut",
+       {{Who::client, long_target, "=", ""}, {Who::client, " HTTP/1.1\r\n", "=", ""}, kGreeting}},
+      {"what is no text", {{Who::client, std::string_view("\0\1\0\x50\n", 5), "=", ""}, kGreeting}},
+      {"headers between",
+       {kGreeting,
+        {Who::client, "POST / HTTP/1.1\r\n", "=", ""},
+        {Who::client, "Host: example.com:2121\r\n", "=", ""},
+        {Who::client, "\r\n", "=", ""}}},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      Bench bench(kClientInside);
+      bench.say_all(row.steps);
+      bench.say_all({{Who::client, "PORT 10,0,0,5,15,160\r\n", "XXXX\r\n", ""},
+                     {Who::client, "EPRT |1|10.0.0.5|4000|\r\n", "XXXX\r\n", ""}});
+      CHECK(bench.count(ftp::Counter::refused) == 2);
+      CHECK(bench.count(ftp::Counter::active) == 0);
+      CHECK(bench.events == std::vector<std::string>(
+                                2, "refused a data connection to 10.0.0.5:4000, as asked for by 10.0.0.5"));
+      // Everything is read on, so that rules hold.
+      bench.rule = [](std::string_view command, std::string_view) { return command != "DELE"; };
+      bench.say_all({{Who::client, "DELE a\r\n", "XXXX\r\n", ""}});
+    }
+  }
+}
+
+TEST_CASE("commands of FTP are not taken for requests of HTTP", "[alg][ftp][AC-23]") {
+  for (const std::string_view line : {"RETR HTTP/1.1\r\n", "STOR notes on HTTP/3\r\n", "CWD HTTP/\r\n",
+                                      "DELE POST\r\n", "GETS /\r\n", "\r\n",
+                                      "\xFF\xF4\xFF\xF2"
+                                      "ABOR\r\n",
+                                      "SITE  CHMOD 644 HTTP/a\r\n"}) {
+    DYNAMIC_SECTION(line) {
+      Bench bench(kClientInside);
+      bench.say_all({kGreeting,
+                     {Who::client, line, "=", ""},
+                     {Who::client, "PORT 10,0,0,5,15,160\r\n", "PORT 203,0,113,2,54,176\r\n",
+                      "10.0.0.5:4000 <- 198.51.100.7:0"}});
+    }
+  }
+}
+
 TEST_CASE("a reply with an endpoint that is not its sender's becomes an error", "[alg][ftp]") {
   const Talk talks[] = {
       {"the address of another host",
