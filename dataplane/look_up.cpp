@@ -169,15 +169,11 @@ bool let_in(Burst& burst, unsigned place, WorkerContext& worker) noexcept {
   if (index == kNoMapping) index = find_inbound(burst, place, worker.translator);
   if (const auto reason = protect(packet, index, worker); reason != DropReason::none) return drop(reason);
   if (index == kNoMapping) {
-    DropReason reason = DropReason::drop_no_mapping;
+    const auto created = worker.translator.create_inbound(packet.protocol, packet.destination,
+                                                          worker.clock.tick(), burst.realms[place]);
+    index = created.index;
     if (index == kNoMapping) {
-      const auto created = worker.translator.create_inbound(packet.protocol, packet.destination,
-                                                            worker.clock.tick(), burst.realms[place]);
-      index = created.index;
-      reason = created.reason;
-    }
-    if (index == kNoMapping) {
-      turn_away(burst, place, reason, worker);
+      turn_away(burst, place, created.reason, worker);
       return false;
     }
   }
