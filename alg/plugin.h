@@ -92,7 +92,7 @@ typedef struct pinhole_message {
 } pinhole_message;
 
 /* A flow that is to be let in, or known again: flags. */
-#define PINHOLE_ONCE 1U  /* TCP: for one connection, whatever SYNs came that were refused or not answered */
+#define PINHOLE_ONCE 1U  /* TCP: for one connection; a SYN is none, nor is the next when it was refused */
 #define PINHOLE_CHILD 2U /* its packets keep the flow of this message alive, and it ends with that flow */
 
 /* A flow that a message announces. */

@@ -86,14 +86,14 @@ void Expectations::announce(const Announcement& announcement, GatewayFlow& flow,
     ++flow.announced;
     index_.add(place, hash_of(announcement));
   }
-  const bool runs = each->runs;
+  const bool keeps = each->keeps;
   set_waits(*each, false);
-  set_runs(*each, false);
+  set_keeps(*each, false);
   each->what = announcement;
   each->deadline = now + nat::ticks_from_s(announcement.seconds);
   each->knocks = false;
   set_waits(*each, true);
-  set_runs(*each, runs);
+  set_keeps(*each, keeps);
   counters_.add(WorkerCounter::expectation_made);
   if (!announcement.from_outside) return;
   each->mapping = {mapping, translator_[mapping].generation.load(std::memory_order_relaxed)};
@@ -191,7 +191,8 @@ void Expectations::came(Expectation& each, nat::MappingIndex index, nat::Endpoin
   if (!for_more) set_waits(each, false);
   // Of TCP a connection that is nobody's child lives by itself from here.
   const bool is_needed = each.what.child || (each.what.from_outside && each.what.protocol == Protocol::udp);
-  if (is_needed) set_runs(each, true);  // else tick() removes it
+  if (is_needed) each.runs = true;                                    // else tick() removes it
+  set_keeps(each, each.runs && each.what.protocol == Protocol::udp);  // of TCP a SYN is no connection yet
 }
 
 void Expectations::tick(nat::Tick now) noexcept {
@@ -212,28 +213,31 @@ void Expectations::visit(Expectation& each, nat::Tick now) noexcept {
   if (nat::reached(each.deadline, now)) each.knocks = false;
   look_for(each, now);
   nat::Tick used = each.seen;
-  if (each.runs && is_over(each, used, now)) {
-    set_runs(each, false);
-  } else if (each.runs && used != each.seen) {
+  const Life life = each.runs ? life_of(each, used, now) : Life::over;
+  each.runs = life != Life::over;
+  set_keeps(each, life == Life::lives);
+  if (used != each.seen) {
     each.seen = used;
     if (each.what.child) translator_.refresh(parent->mapping, parent->remote, used, now);
   }
   if (!each.waits && !each.runs && !each.knocks) remove(each);
 }
 
-bool Expectations::is_over(const Expectation& each, nat::Tick& used, nat::Tick now) const noexcept {
-  if (!is_current(each.mapping)) return true;
+Expectations::Life Expectations::life_of(const Expectation& each, nat::Tick& used,
+                                         nat::Tick now) const noexcept {
+  if (!is_current(each.mapping)) return Life::over;
   const auto index = each.mapping.mapping;
   const auto& mapping = translator_[index];
   if (each.what.protocol == Protocol::udp) {
+    if (nat::reached(mapping.last_seen + kSilence, now)) return Life::over;
     used = mapping.last_seen;
-    return nat::reached(used + kSilence, now);
+    return Life::lives;
   }
   const auto* const session = translator_.session(index, each.peer, now);
-  if (session == nullptr || session->state() == TcpState::closing) return true;
-  // Who only knocks keeps nobody.
-  if (!nat::counts_as_opening(session->state())) used = session->last_seen;
-  return false;
+  if (session == nullptr || session->state() == TcpState::closing) return Life::over;
+  if (nat::counts_as_opening(session->state())) return Life::knocks;
+  used = session->last_seen;
+  return Life::lives;
 }
 
 bool Expectations::is_current(const MappingRef& ref) const noexcept {
@@ -271,16 +275,16 @@ void Expectations::set_waits(Expectation& each, bool waits) noexcept {
   if (has_to_be_told) from_inside_[static_cast<std::size_t>(what.protocol)] += waits ? 1U : ~0U;
 }
 
-void Expectations::set_runs(Expectation& each, bool runs) noexcept {
-  if (each.runs == runs) return;
-  each.runs = runs;
+void Expectations::set_keeps(Expectation& each, bool keeps) noexcept {
+  if (each.keeps == keeps) return;
+  each.keeps = keeps;
   GatewayFlow* const parent = each.what.child ? flows_.get(each.parent) : nullptr;
-  if (parent != nullptr) parent->children = static_cast<std::uint16_t>(parent->children + (runs ? 1 : -1));
+  if (parent != nullptr) parent->children = static_cast<std::uint16_t>(parent->children + (keeps ? 1 : -1));
 }
 
 void Expectations::remove(Expectation& each) noexcept {
   set_waits(each, false);
-  set_runs(each, false);
+  set_keeps(each, false);
   if (GatewayFlow* const parent = flows_.get(each.parent)) --parent->announced;
   const auto place = static_cast<std::uint32_t>(&each - places_.data());
   index_.remove(place, hash_of(each.what));

@@ -6,10 +6,10 @@
 // in (from outside) or known again (from inside). When that has come it runs: of UDP nobody but who came is
 // let in by it any more, of TCP the connection itself is (nat/translator.hpp), so that with `once` no second
 // one is; but a SYN makes no connection, and who was refused may come again until he says more than that.
-// A child that runs keeps its parent alive by being used; that is seen between bursts, by when the child's
-// mapping or session was last used, so that its packets pay nothing. When the parent ends, its
-// children end: what waits is forgotten, a port that stands for UDP is closed, and a TCP connection that runs
-// is let finish.
+// A child that runs, and of TCP is a connection, keeps its parent alive by being used; that is seen between
+// bursts, by when the child's mapping or session was last used, so that its packets pay nothing. When the
+// parent ends, its children end: what waits is forgotten, a port that stands for UDP is closed, and a TCP
+// connection that runs is let finish.
 //
 // Invariant: nobody is let in beyond what an expectation says, for longer than it says; places are bounded,
 // in all and for each flow. Owned by one worker.
@@ -105,13 +105,16 @@ class Expectations {
     std::uint32_t burst = 0;  // with which it came
     bool waits = false;
     bool runs = false;
+    bool keeps = false;   // counts among its parent's children: it runs, and is more than a SYN
     bool knocks = false;  // for one connection, and who came has sent nothing but a SYN yet
     std::uint32_t live_at = 0;
     std::uint32_t next_free = 0;
   };
 
-  /// When the flow that came was last used, as far as it is not over.
-  [[nodiscard]] bool is_over(const Expectation& each, nat::Tick& used, nat::Tick now) const noexcept;
+  /// Of the flow that came.
+  enum class Life : std::uint8_t { over, knocks, lives };
+  /// \param used  when it was last used, as far as it lives
+  [[nodiscard]] Life life_of(const Expectation& each, nat::Tick& used, nat::Tick now) const noexcept;
   /// Whether a mapping is still the one that it was.
   [[nodiscard]] bool is_current(const MappingRef& ref) const noexcept;
   [[nodiscard]] bool meet(nat::MappingIndex index, nat::Endpoint remote, nat::Tick now) noexcept;
@@ -125,7 +128,7 @@ class Expectations {
   void visit(Expectation& each, nat::Tick now) noexcept;
   void end_with_parent(Expectation& each) noexcept;
   void set_waits(Expectation& each, bool waits) noexcept;
-  void set_runs(Expectation& each, bool runs) noexcept;
+  void set_keeps(Expectation& each, bool keeps) noexcept;
   void remove(Expectation& each) noexcept;
   [[nodiscard]] static std::uint64_t hash_of(nat::Protocol protocol, nat::Ipv4Address inside,
                                              nat::Ipv4Address remote) noexcept {

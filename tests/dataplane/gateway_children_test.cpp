@@ -211,6 +211,53 @@ TEST_CASE("while a child is used both ends of a silent connection are asked, and
   }
 }
 
+TEST_CASE("a child that nobody has answered has nobody asked, and does not keep its parent",
+          "[dataplane][gateway][children]") {
+  const unsigned from = GENERATE(unsigned{PINHOLE_OUTSIDE}, unsigned{PINHOLE_INSIDE});
+  const bool answered = GENERATE(false, true);
+  CAPTURE(from, answered);
+  auto config = lab_config();
+  config.nat.timeouts.udp_s = 3600;
+  config.nat.timeouts.tcp_opening_s = 3600;
+  GatewayScene scene(config, [](auto& spec) { spec.keep_alive_s = 15; });
+  const bool inside = from == PINHOLE_INSIDE;
+  const auto external =
+      announces({.from = from,
+                 .port = inside ? std::uint16_t{0} : kPort,
+                 .remote_port = std::uint16_t{inside ? std::uint16_t{6000} : std::uint16_t{0}},
+                 .seconds = 3600});
+  const Endpoint server{scene.server.address, Be16{inside ? std::uint16_t{6000} : std::uint16_t{20}}};
+  const Endpoint client{scene.client.address, Be16{inside ? std::uint16_t{41000} : kPort}};
+  const auto knock = [&] {
+    return inside ? scene.knock(kInside, client, server) : scene.knock(kOutside, server, *external);
+  };
+  const auto connect = [&] {
+    if (!inside) return scene.connect_back(20, *external, kPort);
+    return TcpTalk(scene.lab, {.interface = kInside, .self = client, .peer = server},
+                   {.interface = kOutside, .self = server});
+  };
+  SECTION("a connection is not asked") {
+    auto control = scene.connect();
+    control.tell(control.caller, "open\r\n");
+    for (int i = 0; i < 6; ++i) {
+      if (!answered) CHECK(knock());
+      if (answered && i == 0) CHECK(connect().open);
+      scene.lab.pass_s(20);
+    }
+    CHECK((scene.count(WorkerCounter::stream_keep_alive) > 0) == answered);
+  }
+  SECTION("a flow of datagrams ends") {
+    scene.out("open");
+    for (int i = 0; i < 20; ++i) {
+      if (!answered) CHECK(knock());
+      if (answered && i == 0) CHECK(connect().open);
+      scene.lab.pass_s(20);
+      if (i == 10) CHECK(scene.count(WorkerCounter::gateway_flow_live) == 1);
+    }
+    CHECK(scene.count(WorkerCounter::gateway_flow_live) == (answered ? 1 : 0));
+  }
+}
+
 TEST_CASE("after a reset of its parent what was announced ends when the parent has been silent for its time",
           "[dataplane][gateway][children]") {
   const bool child = GENERATE(false, true);
