@@ -58,7 +58,7 @@ namespace pinhole::dataplane {
   X(expectation_met, "announced flows that came")                                                     \
   X(expectation_expired, "announced flows that did not come in time")                                 \
   X(expectation_ended, "announced flows that ended with the flow that had announced them")            \
-  X(expectation_full, "flows that could not be announced: no place, or too many of one flow")         \
+  X(expectation_full, "flows that could not be announced: no place, or too many of one flow or host") \
   X(expectation_live, "announced flows that are waited for or run now")                               \
   X(parked, "SIP messages that waited for another worker")                                            \
   X(source_live, "outside sources of SIP, SYNs or fragments that are remembered now")                 \

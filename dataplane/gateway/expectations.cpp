@@ -44,7 +44,9 @@ Expectations::Expectations(std::uint32_t places, std::uint64_t seed, nat::Carver
       counters_(counters),
       places_(memory.take<Expectation>(places)),
       live_(memory.take<std::uint32_t>(places)),
-      index_(places, seed, memory) {
+      of_hosts_(memory.take<std::uint16_t>(places)),
+      index_(places, seed, memory),
+      seed_(seed) {
   for (std::uint32_t place = 0; place < places; ++place) places_[place].next_free = place + 1;
 }
 
@@ -84,6 +86,7 @@ void Expectations::announce(const Announcement& announcement, GatewayFlow& flow,
     live_[size_++] = place;
     each->parent = flows_.ref(flow);
     ++flow.announced;
+    ++of_hosts_[host_slot(announcement.inside.address)];
     index_.add(place, hash_of(announcement));
   }
   const bool keeps = each->keeps;
@@ -286,6 +289,7 @@ void Expectations::remove(Expectation& each) noexcept {
   set_waits(each, false);
   set_keeps(each, false);
   if (GatewayFlow* const parent = flows_.get(each.parent)) --parent->announced;
+  --of_hosts_[host_slot(each.what.inside.address)];
   const auto place = static_cast<std::uint32_t>(&each - places_.data());
   index_.remove(place, hash_of(each.what));
   const std::uint32_t last = live_[--size_];

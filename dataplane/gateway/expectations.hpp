@@ -12,7 +12,7 @@
 // connection that runs is let finish.
 //
 // Invariant: nobody is let in beyond what an expectation says, for longer than it says; places are bounded,
-// in all and for each flow. Owned by one worker.
+// in all, for each flow, for each pair of hosts and for each inside host. Owned by one worker.
 
 #include <array>
 #include <cstddef>
@@ -53,12 +53,14 @@ class Expectations {
   /// That one flow may have announced at a time, and all flows between two hosts: these are looked through.
   static constexpr std::uint16_t kPerFlow = 64;
   static constexpr std::uint32_t kPerPair = 256;
+  /// Places are enough for so many inside hosts, whatever each announces.
+  static constexpr std::uint32_t kHostsAtLeast = 4;
 
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t places) noexcept {
     return nat::carved_bytes<Expectation>(places) + nat::carved_bytes<std::uint32_t>(places) +
-           nat::HashChains::bytes_needed(places);
+           nat::carved_bytes<std::uint16_t>(places) + nat::HashChains::bytes_needed(places);
   }
-  /// \param places  at least 1
+  /// \param places  1 to 65536
   Expectations(std::uint32_t places, std::uint64_t seed, nat::Carver& memory, nat::Translator& translator,
                FlowTable& flows, nat::CounterBlock<WorkerCounter>& counters) noexcept;
   Expectations(const Expectations&) = delete;
@@ -68,6 +70,7 @@ class Expectations {
   [[nodiscard]] bool has_room(const GatewayFlow& flow, const Announcement& what,
                               std::size_t more) const noexcept {
     return more <= places_.size() - size_ && flow.announced + more <= kPerFlow &&
+           of_hosts_[host_slot(what.inside.address)] + more <= places_.size() / kHostsAtLeast &&
            count_of_pair(what) + more <= kPerPair;
   }
   /// From now on a flow is waited for. One with the same ends is waited for anew; who came for it before
@@ -135,6 +138,9 @@ class Expectations {
     return std::uint64_t{inside.host()} << 32U ^ remote.host() ^
            std::uint64_t{static_cast<unsigned>(protocol)} << 63U;
   }
+  [[nodiscard]] std::size_t host_slot(nat::Ipv4Address inside) const noexcept {
+    return ((inside.host() ^ seed_) * 0x9e3779b97f4a7c15U >> 32U) % of_hosts_.size();  // 2^64 / golden ratio
+  }
   [[nodiscard]] static std::uint64_t hash_of(const Announcement& what) noexcept {
     return hash_of(what.protocol, what.inside.address, what.remote.address);
   }
@@ -144,7 +150,9 @@ class Expectations {
   nat::CounterBlock<WorkerCounter>& counters_;
   std::span<Expectation> places_;
   std::span<std::uint32_t> live_;
+  std::span<std::uint16_t> of_hosts_;  // what inside hosts have; few share a slot, and its part then
   nat::HashChains index_;
+  std::uint64_t seed_;
   std::uint32_t size_ = 0;
   std::uint32_t first_free_ = 0;
   std::array<std::uint32_t, nat::kProtocols> from_inside_{};  // that wait and have to be told

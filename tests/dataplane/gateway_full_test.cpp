@@ -331,3 +331,44 @@ TEST_CASE("what is announced between two hosts is bounded, and others between ot
   CHECK(announce(40000, other) == Expectations::kPerPair + kEach);
   CHECK(announce(40007, scene.server) == Expectations::kPerPair + kEach);
 }
+
+TEST_CASE("one inside host announces a quarter of what may be announced in all, and others find a place",
+          "[dataplane][gateway][full]") {
+  Scene scene;
+  constexpr std::uint32_t kPerHost = GatewayParts::kExpectations / Expectations::kHostsAtLeast;
+  constexpr unsigned kEach = 32;
+  std::uint16_t port = 2000;
+  unsigned full = 0;
+  TestGateway::read = [&](pinhole_context* context, const pinhole_message& message) {
+    for (unsigned i = 0; i < kEach; ++i) {
+      const auto wanted =
+          TestGateway::expectation(message, PINHOLE_TCP, PINHOLE_INSIDE, PINHOLE_ONCE, 0, port++, 30);
+      if (TestGateway::host->expect(context, &wanted) == PINHOLE_FULL) ++full;
+    }
+    return PINHOLE_FORWARD;
+  };
+  const auto announce = [&](nat::Ipv4Address from, std::uint16_t source, unsigned remote) {
+    const auto address = nat::Ipv4Address::from_host(endpoint("198.51.100.10", 0).address.host() + remote);
+    CHECK(scene.datagram(kInside, {from, Be16{source}}, {address, Be16{TestGateway::kUdpPort}}).size() == 1);
+  };
+  const auto live = [&] {
+    scene.lab.pass_s(1);
+    return scene.count(WorkerCounter::expectation_live);
+  };
+  const auto other = scene.lab.host_of(0, 1);
+  for (int round = 0; round < 2; ++round) {
+    full = 0;
+    for (unsigned remote = 0; remote < 17; ++remote) {
+      for (std::uint16_t flow = 0; flow < 4; ++flow)
+        announce(scene.client.address, static_cast<std::uint16_t>(40000 + flow), remote);
+    }
+    CHECK(full == 17 * 4 * kEach - kPerHost);
+    announce(other, 40000, 0);
+    CHECK(full == 17 * 4 * kEach - kPerHost);
+    CHECK(live() == kPerHost + kEach);
+    // What was not met gives its place back, and its host's part.
+    scene.lab.pass_s(31);
+    scene.look_after_all();
+    CHECK(live() == 0);
+  }
+}
