@@ -7,8 +7,7 @@ StreamTable::StreamTable(StreamPlaces places, std::uint64_t seed, nat::Carver me
     : entries_(memory.take<StreamEntry>(places.all())),
       armed_(memory.take<std::uint32_t>(places.all())),
       index_(places.all(), seed, memory),
-      chunks_(chunks_for(places.all()),
-              memory.take<std::byte>(alg::stream::ChunkPool::bytes_needed(chunks_for(places.all())))),
+      chunks_{chunks_of(places.sip, memory), chunks_of(places.others, memory)},
       scratch_(memory.take<std::byte>(alg::stream::Engine::kMaxMessage)),
       places_(places) {
   first_free_ = {0, places.sip};

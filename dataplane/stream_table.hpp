@@ -2,8 +2,8 @@
 #pragma once
 // The TCP connections of one worker whose bytes a gateway reads, found by mapping and remote; the chunks that
 // they hold; and which of them time has something to do for. Fixed memory, of which SIP and the other
-// gateways have places of their own. Invariant: a connection that finds no place is not read at all, and does
-// not begin where all are to be read.
+// gateways have places and chunks of their own. Invariant: a connection that finds no place is not read at
+// all, and does not begin where all are to be read.
 
 #include <array>
 #include <cstddef>
@@ -59,13 +59,13 @@ class StreamTable {
  public:
   [[nodiscard]] static constexpr std::uint32_t chunks_for(std::uint32_t streams) noexcept {
     constexpr std::uint32_t kLeast = 256;  // several large messages at once
+    if (streams == 0) return 0;
     return streams / 2 < kLeast ? kLeast : streams / 2;
   }
   [[nodiscard]] static constexpr std::size_t bytes_needed(StreamPlaces places) noexcept {
     const std::uint32_t streams = places.all();
     return nat::carved_bytes<StreamEntry>(streams) + nat::carved_bytes<std::uint32_t>(streams) +
-           nat::HashChains::bytes_needed(streams) +
-           nat::carved_bytes<std::byte>(alg::stream::ChunkPool::bytes_needed(chunks_for(streams))) +
+           nat::HashChains::bytes_needed(streams) + chunk_bytes(places.sip) + chunk_bytes(places.others) +
            nat::carved_bytes<std::byte>(alg::stream::Engine::kMaxMessage);
   }
   StreamTable(StreamPlaces places, std::uint64_t seed, std::span<std::byte> memory) noexcept
@@ -106,11 +106,19 @@ class StreamTable {
     return static_cast<std::uint32_t>(entries_.size());
   }
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
-  [[nodiscard]] alg::stream::ChunkPool& chunks() noexcept { return chunks_; }
+  /// Of what an owner's connections hold.
+  [[nodiscard]] alg::stream::ChunkPool& chunks(PortOwner owner) noexcept { return chunks_[kind_of(owner)]; }
   [[nodiscard]] std::span<std::byte> scratch() const noexcept { return scratch_; }
 
  private:
   StreamTable(StreamPlaces places, std::uint64_t seed, nat::Carver memory) noexcept;
+  [[nodiscard]] static constexpr std::size_t chunk_bytes(std::uint32_t streams) noexcept {
+    return nat::carved_bytes<std::byte>(alg::stream::ChunkPool::bytes_needed(chunks_for(streams)));
+  }
+  [[nodiscard]] static alg::stream::ChunkPool chunks_of(std::uint32_t streams, nat::Carver& memory) noexcept {
+    const std::uint32_t chunks = chunks_for(streams);
+    return {chunks, memory.take<std::byte>(alg::stream::ChunkPool::bytes_needed(chunks))};
+  }
   [[nodiscard]] static std::uint64_t hash_of(nat::MappingIndex mapping, nat::Endpoint remote) noexcept {
     return nat::endpoint_word(remote) ^ std::uint64_t{mapping} * 0xd6e8feb86659fd93U;  // odd, half its bits
   }
@@ -130,7 +138,7 @@ class StreamTable {
   std::span<StreamEntry> entries_;
   std::span<std::uint32_t> armed_;
   nat::HashChains index_;
-  alg::stream::ChunkPool chunks_;
+  std::array<alg::stream::ChunkPool, 2> chunks_;  // by kind_of()
   std::span<std::byte> scratch_;
   std::uint32_t armed_count_ = 0;
   StreamPlaces places_;

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +24,8 @@
 #include "nat/rate_limit.hpp"
 
 namespace pinhole::dataplane {
+
+class StreamTable;
 
 /// A gateway that the process runs, built in or loaded. Lives as long as the process.
 struct GatewaySpec {
@@ -53,8 +54,7 @@ class Gateway {
     const Clock& clock;
     std::uint64_t tsc_hz = 0;
     EventSink& events;
-    alg::stream::ChunkPool& chunks;
-    std::span<std::byte> scratch;
+    StreamTable& streams;  // what the engines need
     nat::CounterBlock<alg::Counter>& counters;
   };
   enum class Fault : std::uint8_t { argument, verdict, budget };

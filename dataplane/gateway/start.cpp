@@ -2,6 +2,7 @@
 // What runs once: gateways as a worker begins with them, and as it ends.
 #include "dataplane/gateway/gateways.hpp"
 #include "dataplane/gateway/inspection.hpp"
+#include "dataplane/stream_table.hpp"
 
 namespace pinhole::dataplane {
 
@@ -16,7 +17,8 @@ Gateway::Gateway(const GatewaySpec& spec, GatewayNumber number, ipc::GatewayStat
       budget_(spec.budget_us * shared.tsc_hz / 1'000'000U),
       event_limit_(kEventsPerSecond, kEventBurst, shared.tsc_hz),
       cutter_(*this),
-      engine_(cutter_, shared.chunks, shared.scratch, shared.counters, spec.strict) {
+      engine_(cutter_, shared.streams.chunks(owner_of(number)), shared.streams.scratch(), shared.counters,
+              spec.strict) {
 }
 
 bool Gateway::start(const pinhole_host& host) {

@@ -33,8 +33,9 @@ config::Config large_config() {
 }
 
 struct Scene : GatewayScene {
-  explicit Scene(const config::Config& config = lab_config(), bool strict = false)
-      : GatewayScene(config, [=](dataplane::GatewaySpec& spec) { spec.strict = strict; }) {}
+  explicit Scene(const config::Config& config = lab_config(), bool strict = false,
+                 const TestGateway::Cut& cut = {})
+      : GatewayScene(config, [=](dataplane::GatewaySpec& spec) { spec.strict = strict; }, cut) {}
 
   [[nodiscard]] Endpoint client_on(std::uint32_t port) const {
     return {client.address, Be16{static_cast<std::uint16_t>(port)}};
@@ -223,6 +224,35 @@ TEST_CASE("a connection from a gateway's port to another is nobody's, however st
   CHECK(web.called.heard == "GET /");
   CHECK(web.caller.heard == "200");
   CHECK(scene.lab.dropped(DropReason::drop_stream_full) == 0);
+}
+
+TEST_CASE("what connections of gateways hold leaves SIP its memory, and what SIP's hold leaves them theirs",
+          "[dataplane][gateway][full]") {
+  const bool sip = GENERATE(false, true);
+  CAPTURE(sip);
+  constexpr std::uint32_t kSize = 60000;
+  Scene scene(lab_config(), false, [](pinhole_framing& framing, std::string_view) {
+    framing.begun = 1;
+    return pinhole_frame{PINHOLE_FRAME_MESSAGE, kSize};
+  });
+  const Endpoint proxy{scene.server.address, Be16{5060}};
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    auto talk = scene.connect_from(20000 + i, sip ? proxy : scene.tcp_server);
+    REQUIRE(talk.open);
+    const std::string begin =
+        "MESSAGE sip:a@b SIP/2.0\r\nContent-Length: " + std::to_string(kSize) + "\r\n\r\n";
+    talk.say(talk.caller, begin);
+    for (std::uint32_t held = 1400; held + begin.size() < kSize; held += 1400) {
+      talk.say(talk.caller, std::string(1400, 'x'));
+      talk.run();
+    }
+  }
+  REQUIRE(scene.lab.dropped(DropReason::drop_stream_full) > 0);
+  auto& streams = scene.lab.context(0).streams;
+  const auto& theirs = streams.chunks(sip ? dataplane::kSipOwner : dataplane::owner_of(TestGateway::kNumber));
+  const auto& others = streams.chunks(sip ? dataplane::owner_of(TestGateway::kNumber) : dataplane::kSipOwner);
+  CHECK(theirs.free() == 0);
+  CHECK(others.free() == others.size());
 }
 
 TEST_CASE("datagrams take half of the flows, whoever sends them, and connections find the other half",
