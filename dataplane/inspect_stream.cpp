@@ -35,6 +35,8 @@ constexpr nat::Tick kHandshake = nat::ticks_from_s(1);
 constexpr unsigned kPlacesTried = 16;  // in search of one that can be given up
 /// A connection that has ended may still be asked for its last bytes.
 constexpr nat::Tick kAfterEnd = nat::ticks_from_s(8);
+/// Where others have no place, who has closed his side hears the other for so long.
+constexpr nat::Tick kHalfClosed = nat::ticks_from_s(60);
 
 /// Whether the mapping of a connection is still the one that it began with.
 bool is_current(const StreamEntry& entry, const WorkerContext& worker) noexcept {
@@ -146,7 +148,7 @@ bool is_strict(PortOwner owner, WorkerContext& worker) noexcept {
   entry.waits_until = {};
   // Who begins again and again and completes none has no place for longer.
   if (entry.has_come_about) entry.begun_at = now;
-  entry.has_come_about = false;
+  entry.has_come_about = entry.is_ending = false;
   if (!keeps_flows(entry.owner, worker)) return true;
   entry.flow = begin_flow(burst, place, direction, entry.owner, worker);
   if (entry.flow.index != kNoFlow || !is_strict(entry.owner, worker)) return true;
@@ -205,29 +207,56 @@ bool is_unread(const Burst& burst, unsigned place, Direction direction, PortOwne
   const bool is_reset = (packet.tcp_flags & TcpHeader::kRst) != 0;
   if (!is_strict(owner, worker) || is_reset || opens(packet)) return false;
   const auto* const session = session_of(burst, place, direction, worker);
-  return session == nullptr || session->is_watched();
+  if (session == nullptr || session->is_watched()) return true;
+  // One end has forgotten the connection that was left, and answers the SYN of another.
+  const bool answers_syn = (packet.tcp_flags & TcpHeader::kSyn) != 0;
+  return answers_syn && session->state() >= nat::TcpState::established;
+}
+
+/// Notes how far a connection has come by its last segment.
+void note_state(StreamEntry& entry, const WorkerContext& worker, nat::Tick now) noexcept {
+  const auto* const session = session_of(entry, worker, now);
+  if (session == nullptr) return;
+  entry.has_come_about |= nat::counts_as_established(session->state());
+  const bool is_ending = session->state() > nat::TcpState::established;
+  if (is_ending && !entry.is_ending) entry.ending_at = now;
+  entry.is_ending = is_ending;
 }
 
 /// Whether a connection may lose its place when others have none: it has not come about in time, or is over.
+/// A reset may be forged, which shows when its sender goes on.
 bool may_give_place(const StreamEntry& entry, const WorkerContext& worker, nat::Tick now) noexcept {
   if (entry.parked || !nat::reached(entry.begun_at + kHandshake, now)) return false;
+  if (entry.stream.broken) return true;
   const auto* const session = session_of(entry, worker, now);
   if (session == nullptr || nat::counts_as_opening(session->state())) return true;
-  if (nat::counts_as_established(session->state())) return false;
-  const bool never_came_about = session->state() == nat::TcpState::closing && !entry.has_come_about;
-  return never_came_about || nat::reached(entry.last_seen + kAfterEnd, now);
+  if (!entry.is_ending) return false;
+  if (!entry.has_come_about) return true;
+  const bool is_half_closed = nat::counts_as_established(session->state());
+  return nat::reached(entry.ending_at + (is_half_closed ? kHalfClosed : kAfterEnd), now);
 }
 
-/// Where all places are taken one is given up, if it can be.
+void end_entry(StreamEntry& entry, WorkerContext& worker) noexcept {
+  engine_of(entry, worker).release(entry.stream);
+  if (GatewayFlow* const flow = worker.gateways.flows.get(entry.flow)) worker.gateways.flows.remove(*flow);
+  worker.streams.remove(entry);
+}
+
+/// Where all places are taken, or all flows, one is given up, if it can be.
 void make_room(PortOwner owner, WorkerContext& worker) noexcept {
-  const bool is_full =
-      !worker.streams.has_place_for(owner) || (keeps_flows(owner, worker) && worker.gateways.flows.is_full());
-  for (unsigned i = 0; is_full && i < kPlacesTried; ++i) {
-    auto& entry = worker.streams.walk(owner);
-    if (entry.mapping == nat::kNoMapping || !may_give_place(entry, worker, worker.clock.tick())) continue;
-    engine_of(entry, worker).release(entry.stream);
-    if (GatewayFlow* const flow = worker.gateways.flows.get(entry.flow)) worker.gateways.flows.remove(*flow);
-    return worker.streams.remove(entry);
+  const auto now = worker.clock.tick();
+  auto& flows = worker.gateways.flows;
+  const bool has_place = worker.streams.has_place_for(owner);
+  if (has_place && !(keeps_flows(owner, worker) && flows.is_full())) return;
+  for (unsigned i = 0; i < kPlacesTried; ++i) {
+    StreamEntry* entry = nullptr;
+    if (has_place) {
+      const auto& flow = flows.walk();
+      entry = worker.streams.find(flow.mapping, flow.mapping_generation, flow.remote);
+    } else {
+      entry = &worker.streams.walk(owner);
+    }
+    if (entry != nullptr && may_give_place(*entry, worker, now)) return end_entry(*entry, worker);
   }
 }
 
@@ -261,6 +290,12 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
   };
   StreamEntry* entry = known_entry(burst, place, direction, worker);
   if (entry != nullptr) owner = entry->owner;  // whichever way its ports stand
+  if (entry != nullptr && is_strict(owner, worker) && !entry->parked && !opens(packet) &&
+      session_of(*entry, worker, worker.clock.tick()) == nullptr) {
+    // Its session is over, and would begin without its mark.
+    end_entry(*entry, worker);
+    entry = nullptr;
+  }
   const auto host = worker.translator[burst.mappings[place]].inside.address;
   const auto attention = attention_of(worker.gateways.of(owner), host, interfaces, worker);
   // A call that lives may come by on a connection that begins now.
@@ -292,6 +327,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
     worker.slow_path.refused(mbuf, packet, burst.arrival[place], refused);
     return false;
   }
+  note_state(*entry, worker, worker.clock.tick());
   const bool is_syn = (packet.tcp_flags & TcpHeader::kSyn) != 0;
   if (is_syn && is_strict(entry->owner, worker)) worker.translator.watch(entry->mapping, entry->remote, true);
   if (is_syn && !meet_syn(*entry, burst, place, direction, worker)) return drop(DropReason::drop_stream_full);
@@ -369,12 +405,7 @@ void tick_streams(WorkerContext& worker) noexcept {
     // A reset may be forged, and the session says when it was not.
     const bool ended = session == nullptr || (session->state() == nat::TcpState::closing &&
                                               nat::reached(entry.last_seen + kAfterEnd, now));
-    if (!ended) {
-      entry.has_come_about |= nat::counts_as_established(session->state());
-      continue;
-    }
-    engine_of(entry, worker).release(entry.stream);
-    worker.streams.remove(entry);
+    if (ended) end_entry(entry, worker);
   }
   worker.stats.worker.set(WorkerCounter::stream_live, worker.streams.size());
 }

@@ -132,11 +132,11 @@ void SlowPath::refused(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t a
 void SlowPath::reset(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival,
                      DropReason reason) noexcept {
   const bool is_answered =
-      packet.part == nat::FragmentPart::whole && !is_hairpinned(mbuf) &&
+      packet.part == nat::FragmentPart::whole &&
       (packet.tcp_flags & (nat::TcpHeader::kAck | nat::TcpHeader::kRst)) == nat::TcpHeader::kAck;
-  const bool is_stranger = !worker_.network.interfaces[arrival].inside;
-  if (is_answered && limit_.take(worker_.clock.tsc()) &&
-      (!is_stranger || strangers_limit_.take(worker_.clock.tsc()))) {
+  const bool is_stranger = !is_hairpinned(mbuf) && !worker_.network.interfaces[arrival].inside;
+  if (is_answered && (!is_stranger || strangers_limit_.take(worker_.clock.tsc())) &&
+      limit_.take(worker_.clock.tsc())) {
     if (rte_mbuf* const answer = rte_pktmbuf_alloc(packets_); answer != nullptr) {
       const auto& tcp = nat::header_at<nat::TcpHeader>(bytes_of(mbuf), packet.l4_offset);
       alg::stream::OutSegment segment;
@@ -147,7 +147,7 @@ void SlowPath::reset(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arr
       write_ip_header(bytes_of(answer), written, 0, worker_.datagram_ids.next(packet.source.address));
       finish_tcp(bytes_of(answer), written);
       resize(answer, written.ip_end);
-      send_routed(answer, written.l3_offset, packet.source.address, false);
+      send_back(answer, written.l3_offset, packet.source.address, false);
     }
   }
   worker_.transmitter.drop(mbuf, reason);
@@ -172,7 +172,7 @@ void SlowPath::complain(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t 
   const std::byte* const frame = bytes_of(mbuf);
   if (nat::may_answer_with_error(frame, packet)) {
     rte_mbuf* const answer = make_error({frame + packet.l3_offset, packet.ip_size()}, error, arrival);
-    if (answer != nullptr) send_error(answer, 0, packet.source.address, true);
+    if (answer != nullptr) send_back(answer, 0, packet.source.address, true);
   }
   worker_.transmitter.drop(mbuf, reason);
 }
@@ -198,7 +198,7 @@ void SlowPath::neighbor_unresolved(rte_mbuf* mbuf) noexcept {
 void SlowPath::unsolicited(const nat::HeldSyn& syn) noexcept {
   if (!strangers_limit_.take(worker_.clock.tsc())) return;
   rte_mbuf* const error = make_error(syn.quote(), nat::kPortUnreachable, syn.interface);
-  if (error != nullptr) send_error(error, 0, syn.remote.address, true);
+  if (error != nullptr) send_back(error, 0, syn.remote.address, true);
 }
 
 rte_mbuf* SlowPath::make_error(std::span<const std::byte> about, nat::IcmpError error,
@@ -312,14 +312,15 @@ void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
   if (worker_.network.steering.pool_index(packet.destination.address)) {
     nat::take_back_hop(bytes_of(mbuf), packet.l3_offset);
   }
-  send_error(mbuf, packet.l3_offset, packet.destination.address, is_own(mbuf));
+  send_back(mbuf, packet.l3_offset, packet.destination.address, is_own(mbuf));
 }
 
-void SlowPath::send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination,
-                          bool own) noexcept {
+void SlowPath::send_back(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination,
+                         bool own) noexcept {
   if (!worker_.network.steering.pool_index(destination))
     return send_routed(mbuf, l3_offset, destination, own);
-  // Whose packet it is about will be found when it is looked at as one from outside (RFC 5508 REQ-7).
+  // Whose packet it is about will be found when it is looked at as one from outside (RFC 5508 REQ-7 for
+  // errors).
   turn_around(mbuf, l3_offset, worker_.index, worker_, own ? MbufMark::kOwn : std::uint16_t{0});
 }
 

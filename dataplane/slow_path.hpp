@@ -68,8 +68,8 @@ class SlowPath {
   void icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept;
   /// \param own  it is ours, so that the configuration may keep it from an interface (RFC 5508 REQ-9)
   void send_routed(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination, bool own) noexcept;
-  /// An ICMP error; one to an external address is for the host inside whose packet it is about.
-  void send_error(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination, bool own) noexcept;
+  /// An answer to a packet; one to an external address is for the host inside whose packet it was.
+  void send_back(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination, bool own) noexcept;
   /// An ICMP error of ours, within the rate limit. \return nullptr when it may not be, or no buffer is free
   [[nodiscard]] rte_mbuf* make_error(std::span<const std::byte> about, nat::IcmpError error,
                                      std::uint8_t interface) noexcept;

@@ -33,13 +33,15 @@ struct StreamEntry {
   std::uint8_t type_of_service[2] = {0, 0};
   PortOwner owner = kSipOwner;   // who reads it
   FlowRef flow;                  // of a gateway that keeps any
-  bool has_come_about = false;   // seen to be established, since it began
+  bool has_come_about = false;   // was established, since it began
+  bool is_ending = false;        // half closed, closed or reset
   bool parked = false;           // in the parking lot: its place is not given to another
   bool switched_on = true;       // whether the gateway was for its last packet
   std::uint16_t interfaces = 0;  // by which it came in and went out, a bit each
   std::array<nat::Tick, 2>
       waits_until{};  // by the side that sends, while a message of it waits; 0: none does
   nat::Tick begun_at = 0;
+  nat::Tick ending_at = 0;  // since when it is
   nat::Tick last_seen = 0;
   std::uint32_t armed_at = kNotArmed;  // place in the list of those with something to do
   std::uint32_t next_free = 0;

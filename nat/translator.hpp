@@ -225,7 +225,7 @@ class Translator {
                                              std::uint32_t ip_bytes, const TcpSegment& segment,
                                              Tick now) noexcept;
   /// Whether nothing of a connection may pass unread from here on; forgotten when another one begins on its
-  /// endpoints.
+  /// endpoints, and when it goes on after its time-out.
   void watch(MappingIndex index, Endpoint remote, bool watched) noexcept;
   /// The session of a connection; nullptr when there is none, or none that lives.
   [[nodiscard]] const TcpSession* session(MappingIndex index, Endpoint remote, Tick now) const noexcept;

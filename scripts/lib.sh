@@ -47,8 +47,10 @@ build_product() {
 # build_asan TARGET...: with the sanitizers, the product's own assertions and the fuzz targets; what UBSan finds ends the
 # program.
 build_asan() {
+  # Without times in them, precompiled headers can be kept by ccache.
   build build-asan clang++-19 "-Doptimization=0 -Ddebug=false -Db_ndebug=false -Db_lundef=false -Dfuzz=true \
-    -Db_sanitize=address,undefined -Dcpp_args=['-gline-tables-only','-fno-sanitize-recover=all']" -- "$@"
+    -Db_sanitize=address,undefined \
+    -Dcpp_args=['-gline-tables-only','-fno-sanitize-recover=all','-Xclang','-fno-pch-timestamp']" -- "$@"
 }
 
 # Objects that are made with precompiled headers are kept, too.

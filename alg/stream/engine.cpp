@@ -38,7 +38,11 @@ Taken Engine::take(Stream& stream, Side from, Segment& segment, nat::Tick now, S
   if (segment.has(TcpFlags::kSyn)) return take_syn(stream, from, segment, options);
   Way& forth = stream.way(from);
   Way& back = stream.way(other(from));
-  if (!forth.known || !back.known) return {};
+  if (!forth.known || !back.known) {
+    // Until both have begun, who says something says it on another connection than this one.
+    const bool says = !segment.payload.empty() || segment.has(TcpFlags::kFin);
+    return strict_ && says ? Taken{Fate::drop, nat::DropReason::drop_stream_unread} : Taken{};
+  }
   if (segment.has(TcpFlags::kRst)) {
     take_reset(stream, from, segment);
     return {};

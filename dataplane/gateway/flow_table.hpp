@@ -85,6 +85,11 @@ class FlowTable {
 
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
   [[nodiscard]] bool is_full() const noexcept { return size_ == flows_.size(); }
+  /// The next of a walk over those that exist, that goes round and round. There are some.
+  [[nodiscard]] GatewayFlow& walk() noexcept {
+    walker_ = walker_ + 1 < size_ ? walker_ + 1 : 0;
+    return flows_[live_[walker_]];
+  }
   /// Any of those that exist. \param i  below size()
   [[nodiscard]] GatewayFlow& live(std::uint32_t i) noexcept { return flows_[live_[i]]; }
 
@@ -107,6 +112,7 @@ class FlowTable {
   std::uint32_t size_ = 0;
   std::uint32_t datagrams_ = 0;  // of these, flows of UDP
   std::uint32_t first_free_ = 0;
+  std::uint32_t walker_ = 0;
 };
 
 }  // namespace pinhole::dataplane

@@ -2,7 +2,6 @@
 // Tables of gateways that are full: who finds a place all the same, and what becomes of who does not.
 #include <catch2/catch.hpp>
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -59,10 +58,6 @@ struct Scene : GatewayScene {
   }
 };
 
-Endpoint stranger(std::uint32_t port) {
-  return {address("198.51.100.66"), Be16{static_cast<std::uint16_t>(1024 + port)}};
-}
-
 }  // namespace
 
 TEST_CASE("a connection that finds no place among those that are read does not begin where all are to be",
@@ -108,106 +103,6 @@ TEST_CASE("SIP finds a place beside as many connections of gateways as there may
   }
   scene.lab.pass_s(1);
   CHECK(scene.count(WorkerCounter::stream_live) == 2 * places);
-}
-
-TEST_CASE("who begins connections and completes none keeps nobody out, and completes none later",
-          "[dataplane][gateway][full]") {
-  enum class Flood { syn, syn_again, other_syn_again, syn_and_reset };
-  const auto flood = GENERATE(Flood::syn, Flood::syn_again, Flood::other_syn_again, Flood::syn_and_reset);
-  auto config = lab_config();
-  const Endpoint external = endpoint("203.0.113.1", 9999);
-  const Endpoint inside = endpoint("10.0.0.77", TestGateway::kTcpPort);
-  config.nat.forwards = {{nat::Protocol::tcp, external, inside}};
-  Scene scene(config, true);
-  scene.lab.add_neighbor(kInside, inside.address);
-  const std::uint32_t places = config.sip.streams_per_worker;
-  auto served = scene.connect_from(30000);
-  REQUIRE(served.open);
-  scene.lab.pass_s(2);  // its place is looked at
-  const auto send = [&](unsigned flags, std::uint32_t sequence) {
-    for (std::uint32_t i = 1; i < places; ++i) {
-      FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = stranger(i), .destination = external};
-      spec.tcp_flags = static_cast<std::uint8_t>(flags);
-      spec.tcp_sequence = sequence;
-      spec.payload.clear();
-      REQUIRE(scene.lab.send(kOutside, spec).size() == 1);
-    }
-  };
-  send(nat::TcpHeader::kSyn, 1000);
-  if (flood == Flood::syn_and_reset) send(nat::TcpHeader::kRst, 1001);
-  for (std::uint32_t second = 1; second <= 3; ++second) {
-    scene.lab.pass_s(1);
-    if (flood == Flood::syn_again) send(nat::TcpHeader::kSyn, 1000);
-    if (flood == Flood::other_syn_again) send(nat::TcpHeader::kSyn, 1000 + 1000 * second);
-  }
-  TestGateway::shown.clear();
-  for (std::uint32_t i = 0; i < places - 1; ++i) {
-    auto more = scene.connect_from(31000 + i);
-    REQUIRE(more.open);
-    more.tell(more.caller, "read\r\n");
-  }
-  CHECK(TestGateway::shown.size() == places - 1);
-  CHECK(scene.count(WorkerCounter::stream_table_full) == 0);
-  // None of what came before them is there any more, but whoever is served.
-  CHECK_FALSE(scene.answer(nat::TcpHeader::kSyn | nat::TcpHeader::kAck, inside, stranger(1)));
-  CHECK(scene.lab.dropped(DropReason::drop_stream_unread) == 1);
-  served.tell(served.caller, "still\r\n");
-  CHECK(served.called.heard == "still\r\n");
-  CHECK(TestGateway::shown.back() == "still\r\n");
-}
-
-TEST_CASE("half-open connections of a gateway that lets pass keep out none of one that does not, nor of SIP",
-          "[dataplane][gateway][full]") {
-  const bool sip = GENERATE(false, true);
-  auto config = lab_config();
-  const Endpoint external = endpoint("203.0.113.1", 9999);
-  const Endpoint inside = endpoint("10.0.0.77", sip ? 5060 : 2122);
-  config.nat.forwards = {{nat::Protocol::tcp, external, inside}};
-  auto strict = TestGateway::spec();
-  strict.strict = true;
-  pinhole_plugin plugin = *strict.plugin;
-  const pinhole_claim claim{PINHOLE_TCP, 0, 2122};
-  plugin.name = "other";
-  plugin.claims = &claim;
-  plugin.claim_count = 1;
-  auto lenient = strict;
-  lenient.plugin = &plugin;
-  lenient.claims = {claim};
-  lenient.strict = false;
-  const std::array<dataplane::GatewaySpec, 2> specs{strict, lenient};
-  PipelineLab lab(config, specs);
-  lab.add_neighbor(kOutside, address("203.0.113.254"));
-  lab.add_neighbor(kInside, inside.address);
-  for (std::uint32_t i = 0; i < config.sip.streams_per_worker; ++i) {
-    FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = stranger(i), .destination = external};
-    spec.tcp_flags = nat::TcpHeader::kSyn;
-    spec.payload.clear();
-    REQUIRE(lab.send(kOutside, spec).size() == 1);
-  }
-  lab.pass_s(2);
-  const Endpoint to = endpoint("198.51.100.7", sip ? 5060 : TestGateway::kTcpPort);
-  const TcpTalk talk(lab, {.interface = kInside, .self = {lab.host_of(0), Be16{40000}}, .peer = to},
-                     {.interface = kOutside, .self = to});
-  CHECK(talk.open);
-  CHECK(lab.count(WorkerCounter::stream_table_full) == 0);
-}
-
-TEST_CASE("where flows are full before places are, half-open connections give up theirs",
-          "[dataplane][gateway][full]") {
-  auto config = large_config();
-  config.sip.streams_per_worker = 2 * GatewayParts::kFlows;
-  Scene scene(config, true);
-  scene.fill(0, GatewayParts::kFlows);
-  REQUIRE(scene.flows() == GatewayParts::kFlows);
-  CHECK_FALSE(scene.connect_from(50000).open);  // a handshake may take a second
-  scene.lab.pass_s(2);
-  for (std::uint32_t i = 0; i < 20; ++i) {
-    auto good = scene.connect_from(50001 + i);
-    REQUIRE(good.open);
-    TestGateway::shown.clear();
-    good.tell(good.caller, "read\r\n");
-    CHECK(TestGateway::shown.size() == 1);
-  }
 }
 
 TEST_CASE("a connection from a gateway's port to another is nobody's, however strict",

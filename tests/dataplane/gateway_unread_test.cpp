@@ -25,15 +25,16 @@ constexpr unsigned kAck = TcpHeader::kAck;
 const Endpoint kSeenAs = endpoint("203.0.113.1", 9999);  // the server inside
 const Endpoint kServer = endpoint("10.0.0.77", TestGateway::kTcpPort);
 
-config::Config config_with_server() {
+config::Config config_with_server(std::uint32_t places) {
   auto config = lab_config();
+  config.sip.streams_per_worker = places;
   config.nat.forwards = {{nat::Protocol::tcp, kSeenAs, kServer}};
   return config;
 }
 
 struct Scene : GatewayScene {
-  explicit Scene(bool is_inbound, bool strict = true)
-      : GatewayScene(config_with_server(), [=](dataplane::GatewaySpec& spec) { spec.strict = strict; }),
+  explicit Scene(bool is_inbound, bool strict = true, std::uint32_t places = 64)
+      : GatewayScene(config_with_server(places), [=](dataplane::GatewaySpec& spec) { spec.strict = strict; }),
         inbound(is_inbound) {
     lab.add_neighbor(kInside, kServer.address);
   }
@@ -44,6 +45,23 @@ struct Scene : GatewayScene {
     return {lab,
             {.interface = kOutside, .self = stranger, .peer = kSeenAs},
             {.interface = kInside, .self = kServer}};
+  }
+  /// A segment of one end as it is told. \return whether it came out on the other side
+  bool pass_from(const TcpEnd& end, unsigned flags, std::uint32_t sequence, std::uint32_t acknowledgement,
+                 const std::string& text = "") {
+    FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = end.self, .destination = end.peer};
+    spec.tcp_flags = static_cast<std::uint8_t>(flags);
+    spec.tcp_sequence = sequence;
+    spec.tcp_acknowledgement = acknowledgement;
+    spec.payload.resize(text.size());
+    if (!text.empty()) std::memcpy(spec.payload.data(), text.data(), text.size());
+    bool passed = false;
+    for (const auto& sent : lab.send(end.interface, spec)) {
+      if (sent.interface == end.interface) continue;
+      const auto segment = SentSegment::of(sent);
+      passed |= segment.text == text && (segment.flags & TcpHeader::kRst) == (flags & TcpHeader::kRst);
+    }
+    return passed;
   }
   void turn(bool on) {
     policy.put([&](ipc::PolicyImage& image) {
@@ -181,6 +199,84 @@ TEST_CASE("what began while a gateway was switched off goes on unread when it is
   CHECK(TestGateway::shown == std::vector<std::string>{"read\r\n"});
 }
 
+TEST_CASE("a SYN into a connection that is read does not make what was before it pass",
+          "[dataplane][gateway][unread]") {
+  enum class Before { nothing, fin_behind_a_gap, byte_and_its_reset };
+  const bool inbound = GENERATE(false, true);
+  const auto before = GENERATE(Before::nothing, Before::fin_behind_a_gap, Before::byte_and_its_reset);
+  Scene scene(inbound);
+  auto talk = scene.talk();
+  REQUIRE(talk.open);
+  talk.tell(talk.called, "220 hello\r\n");
+  talk.tell(talk.caller, "NOOP\r\n");
+  TestGateway::shown.clear();
+  auto& caller = talk.caller;
+  const auto next = caller.next;
+  if (before == Before::fin_behind_a_gap)
+    scene.pass_from(caller, TcpHeader::kFin | kAck, next + 1, caller.expects);
+  if (before == Before::byte_and_its_reset) {
+    scene.pass_from(caller, kAck, next, caller.expects, "D");
+    scene.pass_from(caller, TcpHeader::kRst, next, 0);
+  }
+  scene.pass_from(caller, TcpHeader::kSyn, 0x12345678, 0);
+  for (const char* const text : {"DELE x\r\n", "DELE y\r\n"}) {
+    const bool read = scene.pass_from(caller, kAck, next, caller.expects, text);
+    CHECK(read == !TestGateway::shown.empty());
+    TestGateway::shown.clear();
+  }
+}
+
+TEST_CASE(
+    "the next connection of ends of which one has forgotten the last, that was left, does not pass unread",
+    "[dataplane][gateway][unread]") {
+  const bool inbound = GENERATE(false, true);
+  const bool server_ended = GENERATE(false, true);
+  Scene scene(inbound);
+  auto talk = scene.talk();
+  REQUIRE(talk.open);
+  TestGateway::read = [](pinhole_context*, const pinhole_message&) { return PINHOLE_LEAVE; };
+  talk.tell(talk.caller, "AUTH TLS\r\n");
+  TestGateway::read = nullptr;
+  TestGateway::shown.clear();
+  if (server_ended) {
+    talk.say(talk.called, "", TcpHeader::kFin | kAck);
+    talk.run();
+    talk.acknowledge(talk.caller);
+  }
+  scene.lab.pass_s(70);
+  REQUIRE(scene.pass_from(talk.caller, TcpHeader::kSyn, 0x1000, 0));
+  const bool begins = scene.lab.context(0).streams.size() > 0;
+  // Its server is told at once that there is none.
+  if (!begins) CHECK_FALSE(scene.pass_from(talk.called, TcpHeader::kSyn | kAck, 0x9000, 0x1001));
+  CHECK(scene.refused() == (begins ? 0 : 1));
+}
+
+TEST_CASE("a connection whose session is over does not begin another without being read",
+          "[dataplane][gateway][unread]") {
+  const bool inbound = GENERATE(false, true);
+  Scene scene(inbound, true, 8192);  // so many that each is looked at seldom
+  auto talk = scene.talk();
+  REQUIRE(talk.open);
+  talk.tell(talk.called, "220 hello\r\n");
+  const Endpoint web = endpoint("198.51.100.9", 80);
+  const TcpTalk other(scene.lab, {.interface = kInside, .self = scene.client, .peer = web},
+                      {.interface = kOutside, .self = web});
+  scene.pass_from(talk.caller, TcpHeader::kRst | kAck, talk.caller.next, talk.caller.expects);
+  auto& worker = scene.lab.context(0);
+  const auto until = worker.clock.tick() + nat::ticks_from_s(lab_config().nat.timeouts.tcp_closing_s + 1);
+  while (!nat::reached(until, worker.clock.tick())) scene.lab.pass_s(60);
+  if (inbound) {
+    scene.pass_from(talk.called, kAck, talk.called.next, talk.called.expects);
+    scene.pass_from(talk.caller, TcpHeader::kRst | kAck, talk.caller.next, talk.caller.expects);
+  } else {
+    scene.pass_from(talk.caller, TcpHeader::kFin | kAck, talk.caller.next + 1, talk.caller.expects);
+  }
+  for (int i = 0; i < 30; ++i) scene.lab.pass_s(1);
+  TestGateway::shown.clear();
+  CHECK_FALSE(scene.pass_from(talk.caller, kAck, talk.caller.next, talk.caller.expects, "DELE x\r\n"));
+  CHECK(TestGateway::shown.empty());
+}
+
 TEST_CASE("who is refused is told by a reset, within the limit of what a worker says of its own",
           "[dataplane][gateway][unread]") {
   Scene scene(false);
@@ -208,4 +304,32 @@ TEST_CASE("who is refused is told by a reset, within the limit of what a worker 
   CHECK(answers < 1000);
   CHECK(scene.refused() == 2001);
   CHECK(scene.lab.buffers_in_use() == 0);
+}
+
+TEST_CASE("a refused connection by an external address is told so, too", "[dataplane][gateway][unread]") {
+  Scene scene(true);
+  FrameSpec spec{.protocol = nat::kIpProtocolTcp, .source = scene.client, .destination = kSeenAs};
+  spec.tcp_flags = kAck;
+  spec.tcp_sequence = 1000;
+  spec.tcp_acknowledgement = 77;
+  const auto sent = scene.lab.send(kInside, spec);
+  REQUIRE(sent.size() == 1);
+  const auto reset = SentSegment::of(sent[0]);
+  CHECK(reset.interface == kInside);
+  CHECK(reset.source == kSeenAs);
+  CHECK(reset.destination == scene.client);
+  CHECK(reset.sequence == 77);
+  CHECK(reset.flags == TcpHeader::kRst);
+  CHECK(scene.refused() == 1);
+  CHECK(scene.lab.buffers_in_use() == 0);
+}
+
+TEST_CASE("strangers that are refused take no answers from others", "[dataplane][gateway][unread]") {
+  Scene scene(true);
+  FrameSpec refused{.protocol = nat::kIpProtocolTcp, .source = scene.stranger, .destination = kSeenAs};
+  refused.tcp_flags = kAck;
+  for (int i = 0; i < 2000; ++i) scene.lab.send(kOutside, refused);
+  FrameSpec far{.source = scene.client, .destination = scene.server};
+  far.ttl = 1;
+  for (int i = 0; i < 5; ++i) CHECK(scene.lab.send(kInside, far).size() == 1);
 }
