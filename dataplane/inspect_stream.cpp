@@ -172,13 +172,6 @@ nat::Endpoint remote_of(const Burst& burst, unsigned place, Direction direction)
   return direction == Direction::outbound ? packet.destination : packet.source;
 }
 
-StreamEntry* known_entry(const Burst& burst, unsigned place, Direction direction,
-                         WorkerContext& worker) noexcept {
-  const auto index = burst.mappings[place];
-  const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
-  return worker.streams.find(index, generation, remote_of(burst, place, direction));
-}
-
 const nat::TcpSession* session_of(const Burst& burst, unsigned place, Direction direction,
                                   const WorkerContext& worker) noexcept {
   return worker.translator.session(burst.mappings[place], remote_of(burst, place, direction),
@@ -278,6 +271,19 @@ StreamEntry* begin_entry(const Burst& burst, unsigned place, Direction direction
   return nullptr;
 }
 
+/// The connection of a packet that is read, if there is one.
+StreamEntry* known_entry(const Burst& burst, unsigned place, Direction direction,
+                         WorkerContext& worker) noexcept {
+  const auto index = burst.mappings[place];
+  const auto generation = worker.translator[index].generation.load(std::memory_order_relaxed);
+  StreamEntry* const entry = worker.streams.find(index, generation, remote_of(burst, place, direction));
+  if (entry == nullptr || entry->parked || !is_strict(entry->owner, worker)) return entry;
+  if (opens(burst.packets[place]) || session_of(*entry, worker, worker.clock.tick()) != nullptr) return entry;
+  // Its session is over, and would begin without its mark.
+  end_entry(*entry, worker);
+  return nullptr;
+}
+
 }  // namespace
 
 bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwner owner,
@@ -290,12 +296,6 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
   };
   StreamEntry* entry = known_entry(burst, place, direction, worker);
   if (entry != nullptr) owner = entry->owner;  // whichever way its ports stand
-  if (entry != nullptr && is_strict(owner, worker) && !entry->parked && !opens(packet) &&
-      session_of(*entry, worker, worker.clock.tick()) == nullptr) {
-    // Its session is over, and would begin without its mark.
-    end_entry(*entry, worker);
-    entry = nullptr;
-  }
   const auto host = worker.translator[burst.mappings[place]].inside.address;
   const auto attention = attention_of(worker.gateways.of(owner), host, interfaces, worker);
   // A call that lives may come by on a connection that begins now.

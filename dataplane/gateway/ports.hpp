@@ -45,13 +45,16 @@ class PortClaims {
   }
   /// Who looks at what passes between a mapping and a remote port: whose port the end is that it goes to,
   /// SIP on mappings that signalling was announced for, then whose port it comes from. Who sends chooses his
-  /// own port, and must not choose by it who looks. A pinhole is media whatever its ports are.
+  /// own port, and must not choose by it who looks. A pinhole is media whatever its ports are; but a
+  /// connection by which one who has announced it goes to a server of another gateway is that gateway's.
   [[nodiscard]] PortOwner owner(const nat::Mapping& mapping, nat::Be16 remote_port,
                                 bool outbound) const noexcept {
     using nat::MappingFlags;
-    if ((mapping.flags & MappingFlags::kPinhole) != 0 || mapping.protocol == nat::Protocol::icmp)
-      return kUnowned;
+    if (mapping.protocol == nat::Protocol::icmp) return kUnowned;
+    const bool is_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
+    if (is_pinhole && mapping.protocol == nat::Protocol::udp) return kUnowned;
     const auto of_remote = owner(mapping.protocol, remote_port);
+    if (is_pinhole) return of_remote == kSipOwner ? kUnowned : of_remote;
     const auto of_inside = owner(mapping.protocol, mapping.inside.port);
     if (const auto receiver = outbound ? of_remote : of_inside; receiver != kUnowned) return receiver;
     if ((mapping.flags & MappingFlags::kSip) != 0) return sip_[static_cast<std::size_t>(mapping.protocol)];

@@ -50,6 +50,11 @@ TEST_CASE("a flow is of whom it goes to, and nobody chooses by his own port who 
       {"of nobody", Protocol::tcp, 40000, 80, 0, true, kUnowned},
       {"SIP by announcement", Protocol::udp, 40000, 40001, MappingFlags::kSip, false, kSipOwner},
       {"media", Protocol::udp, 5060, 5060, MappingFlags::kPinhole, true, kUnowned},
+      {"media over TCP", Protocol::tcp, 21, 40000, MappingFlags::kPinhole, false, kUnowned},
+      {"media over TCP to SIP's port", Protocol::tcp, 5060, 5060, MappingFlags::kPinhole, true, kUnowned},
+      {"to FTP's server from what was announced as media", Protocol::tcp, 40000, 21, MappingFlags::kPinhole,
+       true, kFtp},
+      {"and back", Protocol::tcp, 40000, 21, MappingFlags::kPinhole, false, kFtp},
       {"FTP's port of another protocol", Protocol::udp, 40000, 21, 0, true, kUnowned},
   };
   for (const auto& row : cases) {
