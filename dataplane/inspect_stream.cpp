@@ -69,6 +69,22 @@ Segment segment_of(std::byte* frame, const nat::Packet& packet) noexcept {
           .payload = {frame + packet.payload_offset, packet.payload_size()}};
 }
 
+/// A byte that is urgent may be taken out of the stream by its receiver, who then reads something else than
+/// the gateway did. Telnet's commands, which clients send so (RFC 959 section 4.1.3), are left out by both.
+void leave_out_urgent(std::byte* frame, nat::Packet& packet) noexcept {
+  if ((packet.tcp_flags & TcpHeader::kUrg) == 0) return;
+  constexpr std::byte kDataMark{0xf2};
+  constexpr std::byte kCommand{0xff};
+  auto& tcp = nat::header_at<TcpHeader>(frame, packet.l4_offset);
+  const std::size_t end = tcp.urgent.host();
+  if (end > 0 && end <= packet.payload_size()) {
+    const std::byte urgent = frame[packet.payload_offset + end - 1];
+    if (urgent == kDataMark || urgent == kCommand) return;
+  }
+  tcp.urgent = {};
+  tcp.flags = packet.tcp_flags = static_cast<std::uint8_t>(packet.tcp_flags & ~TcpHeader::kUrg);
+}
+
 /// A sender is told of a smaller MTU on the way by the number of its segment, which it would not know again.
 void let_be_fragmented(std::byte* frame, const nat::Packet& packet, WorkerContext& worker) noexcept {
   if (may_be_fragmented(frame, packet)) return;
@@ -142,7 +158,9 @@ bool is_strict(PortOwner owner, WorkerContext& worker) noexcept {
       (session->state() == nat::TcpState::syn_out || session->state() == nat::TcpState::syn_in);
   const auto& way = entry.stream.way(side_of(direction));
   const auto sequence = nat::header_at<TcpHeader>(bytes_of(mbuf), packet.l4_offset).sequence.host();
-  const bool is_over = entry.stream.broken || (way.known && way.first != sequence);
+  // A connection that was refused may be asked for again by the same SYN.
+  const bool has_lost_flow = entry.flow.index != kNoFlow && worker.gateways.flows.get(entry.flow) == nullptr;
+  const bool is_over = entry.stream.broken || has_lost_flow || (way.known && way.first != sequence);
   if (!begins || !is_over) return true;
   engine_of(entry, worker).release(entry.stream);
   entry.waits_until = {};
@@ -198,8 +216,9 @@ bool is_unread(const Burst& burst, unsigned place, Direction direction, PortOwne
                WorkerContext& worker) noexcept {
   const auto& packet = burst.packets[place];
   const bool is_reset = (packet.tcp_flags & TcpHeader::kRst) != 0;
-  if (!is_strict(owner, worker) || is_reset || opens(packet)) return false;
+  if (!is_strict(owner, worker) || is_reset) return false;
   const auto* const session = session_of(burst, place, direction, worker);
+  if (opens(packet)) return session != nullptr && packet.payload_size() > 0;
   if (session == nullptr || session->is_watched()) return true;
   // One end has forgotten the connection that was left, and answers the SYN of another.
   const bool answers_syn = (packet.tcp_flags & TcpHeader::kSyn) != 0;
@@ -339,6 +358,7 @@ bool inspect_segment(Burst& burst, unsigned place, Direction direction, PortOwne
   entry->last_seen = worker.clock.tick();
   entry->switched_on = attention == Attention::all;
   entry->interfaces = interfaces;
+  if (is_strict(entry->owner, worker)) leave_out_urgent(bytes_of(mbuf), packet);
   StreamCarrier carrier(*entry, worker);
   auto segment = segment_of(bytes_of(mbuf), packet);
   if (GatewayFlow* const flow = worker.gateways.flows.get(entry->flow)) flow->last_seen = entry->last_seen;

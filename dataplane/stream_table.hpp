@@ -60,9 +60,8 @@ struct StreamPlaces {
 class StreamTable {
  public:
   [[nodiscard]] static constexpr std::uint32_t chunks_for(std::uint32_t streams) noexcept {
-    constexpr std::uint32_t kLeast = 256;  // several large messages at once
-    if (streams == 0) return 0;
-    return streams / 2 < kLeast ? kLeast : streams / 2;
+    constexpr std::uint32_t kMore = 256;        // several large messages at once
+    return streams == 0 ? 0 : streams + kMore;  // and each connection may have begun one
   }
   [[nodiscard]] static constexpr std::size_t bytes_needed(StreamPlaces places) noexcept {
     const std::uint32_t streams = places.all();

@@ -115,6 +115,7 @@ struct TcpHeader {
   static constexpr std::uint8_t kRst = 0x04;
   static constexpr std::uint8_t kPsh = 0x08;
   static constexpr std::uint8_t kAck = 0x10;
+  static constexpr std::uint8_t kUrg = 0x20;
   Be16 source_port;
   Be16 destination_port;
   Be32 sequence;

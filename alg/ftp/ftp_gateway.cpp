@@ -120,19 +120,26 @@ bool is_encryption(std::string_view mechanism) noexcept {
   return false;
 }
 
+/// "HTTP/1.1"
+bool is_http_version(std::string_view word) noexcept {
+  const auto is_digit = [&](std::size_t at) noexcept { return word[at] >= '0' && word[at] <= '9'; };
+  return word.size() == 8 && word.starts_with("HTTP/") && is_digit(5) && word[6] == '.' && is_digit(7);
+}
+
 /// RFC 9112 section 3: method, target and version. Pages may choose another method, and a target that is so
 /// long that the version is in another piece.
 bool is_http_request(std::string_view line) noexcept {
-  constexpr std::string_view kVersion = "HTTP/1.1";
   const auto text = without_end(line);
-  const auto target = text.find(' ');
-  const auto version = text.rfind(' ');
-  if (std::find(kHttpMethods.begin(), kHttpMethods.end(), text.substr(0, target)) != kHttpMethods.end())
+  const auto method = text.find(' ');
+  if (std::find(kHttpMethods.begin(), kHttpMethods.end(), text.substr(0, method)) != kHttpMethods.end())
     return true;
-  if (target == std::string_view::npos) return false;
-  if (!is_ended(line)) return text.substr(target + 1).starts_with('/');
-  const auto last = text.substr(version + 1);
-  return version != target && last.size() == kVersion.size() && last.starts_with(kVersion.substr(0, 5));
+  if (method == std::string_view::npos) return false;
+  const auto target = text.substr(method + 1, text.find(' ', method + 1) - (method + 1));
+  const bool is_target =
+      target.starts_with('/') || target == "*" || target.find("://") != std::string_view::npos;
+  if (!is_target) return false;
+  const auto end = method + 1 + target.size();
+  return end == text.size() ? !is_ended(line) : is_http_version(text.substr(end + 1));
 }
 
 Asked asked_by(const Command& command) noexcept {

@@ -44,6 +44,7 @@ bool ByteQueue::write(ChunkPool& pool, Sequence at, std::span<const std::byte> b
   const auto size = static_cast<std::uint32_t>(bytes.size());
   const Sequence end = at + size;
   if (chunks_missing(pool, at, end) > pool.free()) return false;
+  end_ = first_ == kNoChunk ? end : later(end_, end);
   for (Sequence each = boundary(at); before(each, end); each += ChunkPool::kBytes) {
     const Chunk behind = chunk_before(pool, each);
     if (behind != kNoChunk && pool.begin(behind) == each) continue;
@@ -96,6 +97,8 @@ Pieces ByteQueue::pieces(const ChunkPool& pool, Sequence at, std::uint32_t size)
 void ByteQueue::drop_to(ChunkPool& pool, Sequence at) noexcept {
   if (!after(at, begin_)) return;
   begin_ = at;
+  // A chunk that is not full is given back, too: who is silent holds none.
+  if (!before(at, end_)) return clear(pool);
   while (first_ != kNoChunk && !after(pool.begin(first_) + ChunkPool::kBytes, at)) {
     const Chunk dropped = first_;
     first_ = pool.next(dropped);
@@ -115,6 +118,7 @@ void ByteQueue::cut(ChunkPool& pool, Sequence at) noexcept {
     pool.give_back(dropped);
   }
   last_ = kept;
+  end_ = earlier(end_, at);
   if (kept != kNoChunk) return pool.link(kept, kNoChunk);
   first_ = kNoChunk;
   origin_ = begin_;

@@ -70,13 +70,14 @@ class ByteQueue {
   [[nodiscard]] bool has_chunk(const ChunkPool& pool, Sequence boundary) const noexcept;
 
   Sequence begin_ = 0;
+  Sequence end_ = 0;     // of what was written, while there are chunks
   Sequence origin_ = 0;  // chunks begin whole chunks away from it; begin_ while there are none
   Chunk first_ = kNoChunk;
   Chunk last_ = kNoChunk;
 
  public:
   ByteQueue() = default;
-  explicit ByteQueue(Sequence at) noexcept : begin_(at), origin_(at) {}
+  explicit ByteQueue(Sequence at) noexcept : begin_(at), end_(at), origin_(at) {}
 };
 
 }  // namespace pinhole::alg::stream

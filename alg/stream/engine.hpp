@@ -141,6 +141,7 @@ class Engine {
                                  StreamHost& host) noexcept;
   [[nodiscard]] bool agrees(const Way& way, Sequence begin,
                             std::span<const std::byte> payload) const noexcept;
+  [[nodiscard]] bool may_grow(const Way& way, Sequence end) const noexcept;
   [[nodiscard]] bool may_come_ahead(const Way& way, Sequence begin, Sequence end) const noexcept;
   [[nodiscard]] bool store_ahead(Way& way, Sequence begin, std::span<const std::byte> payload) noexcept;
   void forget_ahead(Way& way) noexcept;

@@ -76,13 +76,18 @@ Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, n
   const Sequence answered = way.answered;
   if (after(end, way.in_next)) {
     const auto fresh = segment.payload.subspan(way.in_next - begin);
-    if (!way.input.write(pool_, way.in_next, fresh)) return {.drop = nat::DropReason::drop_stream_full};
+    if (!may_grow(way, end) || !way.input.write(pool_, way.in_next, fresh))
+      return {.drop = nat::DropReason::drop_stream_full};
+    // A strict gateway's messages have to end in time, however slowly they grow.
+    if (!strict_ || way.in_start == way.in_next) way.held_at = now;
     way.in_next = end;
     absorb(way);
-    way.held_at = way.ahead_at = now;
+    way.ahead_at = now;
   }
   note_fin(way, end, fin);
+  const Sequence held_from = way.in_start;
   const bool untouched = read_on(stream, from, now, host);
+  if (way.in_start != held_from) way.held_at = now;
   if (clear && untouched && way.in_start == end && !after(way.out_end, way.edge)) {
     segment.sequence = out_before;
     if (fin && way.passing && !way.fin_sent) ++way.in_next;
@@ -182,6 +187,13 @@ bool Engine::may_come_ahead(const Way& way, Sequence begin, Sequence end) const 
   if (!way.has_edge || after(end, edge_for(way)) || end - way.in_next > kAheadBytes) return false;
   const std::uint32_t missing = way.input.chunks_missing(pool_, begin, end);
   return missing == 0 || missing + pool_.size() / 2 <= pool_.free();
+}
+
+/// Whether what is held of a message may become longer: its beginning always finds room, its rest while a
+/// quarter of the pool is free. Who does not grow is given up.
+bool Engine::may_grow(const Way& way, Sequence end) const noexcept {
+  const std::uint32_t missing = way.input.chunks_missing(pool_, way.in_next, end);
+  return way.in_start == way.in_next || missing == 0 || missing + pool_.size() / 4 <= pool_.free();
 }
 
 /// Keeps bytes that came before their turn. \return false when there is no room for them

@@ -205,6 +205,9 @@ void Engine::tick_way(Stream& stream, Side from, nat::Tick now, StreamHost& host
     if (strict_ && (way.framer.begun || stream.proven)) return give_up(stream, host);
     begin_passing(stream);
   }
+  // What is held and finds no room to go out keeps others from theirs.
+  if (way.passing && way.stalled && nat::reached(way.held_at + 2 * kMessageLimit, now))
+    return give_up(stream, host);
   if (way.stalled || way.passing) {
     read_on(stream, from, now, host);
     static_cast<void>(pump(stream, from, now, host));

@@ -79,7 +79,7 @@ struct Way {
 
   /// The end of what was sent, a FIN included: what the receiver expects next when it has all.
   [[nodiscard]] Sequence sent_end() const noexcept {
-    if (passing) return later(out_sent, in_next + map.shift());
+    if (passing && in_start == pass_from) return later(out_sent, in_next + map.shift());
     return fin_sent ? out_end + 1 : out_sent;
   }
 };

@@ -133,7 +133,7 @@ struct Schema<Sip> {
           .member = &Sip::streams_per_worker,
           .help =
               "how many TCP connections each worker reads at a time for SIP, and as many for all other "
-              "gateways; those above it pass unread, but of FTP they are dropped; a connection takes 2.3 KB",
+              "gateways; those above it pass unread, but of FTP they are dropped; a connection takes 3.4 KB",
           .bounds = {1, 1048576}},
       Key{.name = "malformed",
           .member = &Sip::malformed,

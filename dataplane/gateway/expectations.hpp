@@ -52,7 +52,7 @@ class Expectations {
  public:
   /// That one flow may have announced at a time, and all flows between two hosts: these are looked through.
   static constexpr std::uint16_t kPerFlow = 64;
-  static constexpr std::uint32_t kPerPair = 256;
+  static constexpr std::uint32_t kPerPair = 256;  // kPerFlow, where anybody may be the client
   /// Places are enough for so many inside hosts, whatever each announces.
   static constexpr std::uint32_t kHostsAtLeast = 4;
 
@@ -71,7 +71,7 @@ class Expectations {
                               std::size_t more) const noexcept {
     return more <= places_.size() - size_ && flow.announced + more <= kPerFlow &&
            of_hosts_[host_slot(what.inside.address)] + more <= places_.size() / kHostsAtLeast &&
-           count_of_pair(what) + more <= kPerPair;
+           count_of_pair(what) + more <= (flow.server == PINHOLE_INSIDE ? kPerFlow : kPerPair);
   }
   /// From now on a flow is waited for. One with the same ends is waited for anew; who came for it before
   /// stays. \param flow  that announces it; has_room() \param mapping  from outside: of its inside endpoint

@@ -282,23 +282,14 @@ TEST_CASE("after a reset of its parent what was announced ends when the parent h
 
 TEST_CASE("a line of a connection whose flow has ended goes nowhere", "[dataplane][gateway][children]") {
   GatewayScene scene;
-  // A reset that its client never sees ends the flow before the connection has begun.
-  FrameSpec syn{.protocol = nat::kIpProtocolTcp, .source = scene.client, .destination = scene.tcp_server};
-  syn.tcp_flags = nat::TcpHeader::kSyn;
-  syn.tcp_sequence = TcpTalk::kFirst;
-  syn.payload.clear();
-  REQUIRE(scene.lab.send(kInside, syn).size() == 1);
-  const auto external = scene.lab.mapping(Protocol::tcp, scene.client).external;
-  FrameSpec reset{.protocol = nat::kIpProtocolTcp, .source = scene.tcp_server, .destination = external};
-  reset.tcp_flags = nat::TcpHeader::kRst | nat::TcpHeader::kAck;
-  reset.tcp_acknowledgement = TcpTalk::kFirst + 1;
-  reset.payload.clear();
-  REQUIRE(scene.lab.send(kOutside, reset).size() == 1);
+  TcpTalk control(scene.lab, {.interface = kInside, .self = scene.client, .peer = scene.tcp_server},
+                  {.interface = kOutside, .self = scene.tcp_server}, TcpTalk::Opening::without_last);
+  REQUIRE(control.open);
+  // A reset that its server does not take ends the flow before the connection has begun.
+  control.say(control.caller, "", nat::TcpHeader::kRst | nat::TcpHeader::kAck);
+  control.run();
   scene.lab.pass_s(1);
   REQUIRE(scene.count(WorkerCounter::gateway_flow_live) == 0);
-
-  auto control = scene.connect();  // the same SYN again
-  REQUIRE(control.open);
   control.tell(control.caller, "open\r\n");
   control.tell(control.called, "220 here\r\n");
   CHECK(control.called.heard.empty());

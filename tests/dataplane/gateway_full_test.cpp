@@ -146,7 +146,7 @@ TEST_CASE("what connections of gateways hold leaves SIP its memory, and what SIP
   auto& streams = scene.lab.context(0).streams;
   const auto& theirs = streams.chunks(sip ? dataplane::kSipOwner : dataplane::owner_of(TestGateway::kNumber));
   const auto& others = streams.chunks(sip ? dataplane::owner_of(TestGateway::kNumber) : dataplane::kSipOwner);
-  CHECK(theirs.free() == 0);
+  CHECK(theirs.free() <= theirs.size() / 4);
   CHECK(others.free() == others.size());
 }
 

@@ -201,3 +201,18 @@ TEST_CASE("who is served keeps his place, however many want it", "[dataplane][ga
   for (auto& talk : all) talk.tell(talk.caller, "NOOP\r\n");
   CHECK(TestGateway::shown.size() == all.size());
 }
+
+TEST_CASE("however many have begun a line, who says a whole one is read", "[dataplane][gateway][places]") {
+  Scene scene(1024);
+  std::vector<TcpTalk> all;
+  for (std::uint32_t i = 0; i + 1 < scene.places(); ++i) {
+    auto& talk = all.emplace_back(scene.connect_in(i));
+    REQUIRE(talk.open);
+    talk.say(talk.caller, "x");
+    talk.run();
+  }
+  auto good = scene.connect_from(20000);
+  REQUIRE(good.open);
+  good.tell(good.called, "220 hello\r\n");
+  CHECK(good.caller.heard == "220 hello\r\n");
+}

@@ -333,3 +333,75 @@ TEST_CASE("strangers that are refused take no answers from others", "[dataplane]
   far.ttl = 1;
   for (int i = 0; i < 5; ++i) CHECK(scene.lab.send(kInside, far).size() == 1);
 }
+
+TEST_CASE("a connection that was refused is asked for again by the same SYN, and is read",
+          "[dataplane][gateway][unread]") {
+  const bool inbound = GENERATE(false, true);
+  Scene scene(inbound);
+  const TcpEnd caller{.interface = inbound ? kOutside : kInside,
+                      .self = inbound ? scene.stranger : scene.client,
+                      .peer = inbound ? kSeenAs : scene.tcp_server};
+  TcpEnd called{.interface = inbound ? kInside : kOutside,
+                .self = inbound ? kServer : scene.tcp_server,
+                .peer = scene.stranger};
+  REQUIRE(scene.pass_from(caller, TcpHeader::kSyn, TcpTalk::kFirst, 0));
+  if (!inbound) called.peer = scene.lab.mapping(nat::Protocol::tcp, scene.client).external;
+  REQUIRE(scene.pass_from(called, TcpHeader::kRst | kAck, 0, TcpTalk::kFirst + 1));
+  scene.lab.pass_s(1);
+  auto talk = scene.talk();
+  REQUIRE(talk.open);
+  talk.tell(talk.called, "220 hello\r\n");
+  CHECK(talk.caller.heard == "220 hello\r\n");
+  CHECK(TestGateway::shown == std::vector<std::string>{"220 hello\r\n"});
+}
+
+TEST_CASE("a line that does not end in time is reset, however slowly it grows, and no other",
+          "[dataplane][gateway][unread]") {
+  const bool ends = GENERATE(false, true);
+  Scene scene(true);
+  auto talk = scene.talk();
+  talk.tell(talk.called, "220 hello\r\n");
+  talk.tell(talk.caller, "NOOP\r\n");
+  for (int i = 0; i < 4; ++i) {
+    talk.say(talk.caller, ends ? "x\r\nx" : "x");
+    talk.run();
+    scene.lab.pass_s(20);
+    talk.run();
+    if (ends && !talk.caller.saw_reset) talk.acknowledge(talk.called);
+  }
+  CHECK(talk.caller.saw_reset == !ends);
+}
+
+TEST_CASE("no byte is urgent that the server would read without and the gateway reads with",
+          "[dataplane][gateway][unread]") {
+  struct Row {
+    const char* text;
+    std::uint16_t urgent;
+    bool stays;
+  };
+  constexpr unsigned kFlags = 33;  // of TCP, by its offset behind a link header without options
+  const auto [text, urgent, stays] =
+      GENERATE(Row{"XDELE x\r\n", 1, false}, Row{"NOOP\r\n", 0, false}, Row{"NOOP\r\n", 200, false},
+               Row{"\xFF\xF4\xFF\xF2"
+                   "ABOR\r\n",
+                   4, true},
+               Row{"\xFF\xF4\xFF\xF2"
+                   "ABOR\r\n",
+                   3, true});
+  Scene scene(false);
+  auto talk = scene.talk();
+  talk.tell(talk.called, "220 hello\r\n");
+  FrameSpec spec{
+      .protocol = nat::kIpProtocolTcp, .source = talk.caller.self, .destination = talk.caller.peer};
+  spec.tcp_flags = kAck | TcpHeader::kUrg;
+  spec.tcp_urgent = urgent;
+  spec.tcp_sequence = talk.caller.next;
+  spec.tcp_acknowledgement = talk.caller.expects;
+  spec.payload.resize(std::strlen(text));
+  std::memcpy(spec.payload.data(), text, spec.payload.size());
+  const auto sent = scene.lab.send(kInside, spec);
+  REQUIRE(sent.size() == 1);
+  CHECK(SentSegment::of(sent[0]).text == text);
+  CHECK((std::to_integer<unsigned>(sent[0].frame[14 + kFlags]) & TcpHeader::kUrg) ==
+        (stays ? TcpHeader::kUrg : 0));
+}

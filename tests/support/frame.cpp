@@ -53,7 +53,7 @@ Frame transport_of(const FrameSpec& spec) {
       put8(segment, spec.tcp_flags);
       put16(segment, 0x2000);
       put16(segment, 0);
-      put16(segment, 0);
+      put16(segment, spec.tcp_urgent);
       for (unsigned i = 0; i < spec.tcp_option_words; ++i) put32(segment, 0x01010101);
       if (spec.tcp_mss != 0) put32(segment, 0x02040000U | spec.tcp_mss);
       break;

@@ -30,6 +30,7 @@ struct FrameSpec {
   std::uint16_t tcp_mss = 0;  // of the maximum segment size option, behind the others; 0: there is none
   std::uint32_t tcp_sequence = 0x01020304;
   std::uint32_t tcp_acknowledgement = 0x0a0b0c0d;
+  std::uint16_t tcp_urgent = 0;
   std::uint8_t icmp_type = nat::IcmpHeader::kEchoRequest;
   std::uint8_t icmp_code = 0;
   std::uint16_t icmp_sequence = 1;  // identifier: the source's port for a request, else the destination's

@@ -313,11 +313,12 @@ TEST_CASE("a client that has said what a browser says opens nothing by a command
 }
 
 TEST_CASE("commands of FTP are not taken for requests of HTTP", "[alg][ftp][AC-23]") {
-  for (const std::string_view line : {"RETR HTTP/1.1\r\n", "STOR notes on HTTP/3\r\n", "CWD HTTP/\r\n",
-                                      "DELE POST\r\n", "GETS /\r\n", "\r\n",
-                                      "\xFF\xF4\xFF\xF2"
-                                      "ABOR\r\n",
-                                      "SITE  CHMOD 644 HTTP/a\r\n"}) {
+  for (const std::string_view line :
+       {"RETR HTTP/1.1\r\n", "STOR notes on HTTP/3\r\n", "CWD HTTP/\r\n", "STOR a HTTP/1.1\r\n",
+        "CWD /old HTTP/doc\r\n", "STAT /\r\n", "DELE POST\r\n", "GETS /\r\n", "\r\n",
+        "\xFF\xF4\xFF\xF2"
+        "ABOR\r\n",
+        "SITE  CHMOD 644 HTTP/a\r\n"}) {
     DYNAMIC_SECTION(line) {
       Bench bench(kClientInside);
       bench.say_all({kGreeting,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Bytes that come before their turn: how many are kept, for how long, and what is left for others.
+// What a pool of chunks holds: bytes that come before their turn and messages that do not end. How much of
+// them is kept, for how long, and what is left for others.
 #include <catch2/catch.hpp>
 
 #include <array>
@@ -40,6 +41,23 @@ class Connections final : public StreamHost {
   }
   void send(Side from, const OutSegment& segment) noexcept override {
     if (from == Side::outside) acknowledgements.push_back(segment.acknowledgement - kFirst - 1);
+    if (from == Side::inside && segment.payload.size() > 0) sent.push_back(segment.sequence - kFirst - 1);
+  }
+  /// What the called end says first, and has of the caller up to a place.
+  Fate answer(std::size_t i, std::uint32_t place, const std::string& text) {
+    const Sequence at = kCalled + 1 + answered_;
+    answered_ += static_cast<std::uint32_t>(text.size());
+    return take(i, Side::outside,
+                {at, kFirst + 1 + place, 65535, TcpFlags::kAck, {}, std::as_bytes(std::span(text))});
+  }
+  void take_all_chunks() {
+    while (pool_.free() > 0) taken_.push_back(pool_.take(0));
+    pool_.give_back(taken_.back());  // for what the called end says
+    taken_.pop_back();
+  }
+  void give_back_chunks() {
+    for (const Chunk chunk : taken_) pool_.give_back(chunk);
+    taken_.clear();
   }
   Fate say(std::size_t i, std::uint32_t place, const std::string& text) {
     return take(i, Side::inside,
@@ -64,6 +82,7 @@ class Connections final : public StreamHost {
 
   std::vector<std::string> messages;
   std::vector<std::uint32_t> acknowledgements;  // to the caller
+  std::vector<std::uint32_t> sent;              // to the called: where each segment stands
   nat::Tick now = 1;
 
  private:
@@ -78,6 +97,8 @@ class Connections final : public StreamHost {
   ChunkPool pool_{kChunks, memory_};
   Engine engine_{framer_, pool_, scratch_, counters_};
   std::vector<Stream> streams_;
+  std::vector<Chunk> taken_;
+  std::uint32_t answered_ = 0;
 };
 
 }  // namespace
@@ -182,6 +203,60 @@ TEST_CASE("as long as their turn comes closer bytes ahead are kept", "[alg][stre
     CHECK(one.say(0, at, text.substr(at, 1000)) != Fate::drop);
   }
   CHECK((one.messages == std::vector<std::string>{text}));
+}
+
+TEST_CASE("who has said something and is silent holds nothing", "[alg][stream][ahead]") {
+  Connections one(1);
+  std::uint32_t place = 0;
+  for (int i = 0; i < 3; ++i) {
+    CHECK(one.say(0, place, kMessage) == Fate::forward);
+    place += static_cast<std::uint32_t>(kMessage.size());
+    one.answer(0, place, "");
+    CHECK(one.held() == 0);
+  }
+}
+
+TEST_CASE("messages that grow and do not end leave others their memory, and are given up",
+          "[alg][stream][ahead]") {
+  constexpr std::size_t kMany = 20;
+  Connections all(kMany + 1);
+  const auto message = message_of(65000).substr(0, 64000);
+  std::array<std::uint32_t, kMany> places{};
+  for (std::size_t i = 0; i < kMany; ++i) {
+    for (std::size_t at = 0; at < message.size(); at += 1400) {
+      const auto part = message.substr(at, 1400);
+      if (all.say(i, places[i], part) == Fate::drop) break;
+      places[i] += static_cast<std::uint32_t>(part.size());
+    }
+  }
+  std::uint32_t place = 0;
+  for (int minute = 0; minute < 10; ++minute) {
+    for (std::size_t i = 0; i < kMany; ++i) {
+      if (all.say(i, places[i], "x") != Fate::drop) ++places[i];
+    }
+    CHECK(all.say(kMany, place, kMessage) != Fate::drop);
+    place += static_cast<std::uint32_t>(kMessage.size());
+    all.answer(kMany, place, "");
+    all.pass(nat::ticks_from_s(30));
+  }
+  all.pass(nat::ticks_from_s(300));
+  CHECK(all.held() == 0);
+}
+
+TEST_CASE("who acknowledges what was held and never sent is not believed", "[alg][stream][ahead]") {
+  const std::size_t held = GENERATE(std::size_t{1000}, std::size_t{5000});
+  Connections two(2);
+  REQUIRE(two.say_all(0, message_of(65000).substr(0, held)));
+  // Nothing is free when both sides turn out to speak something else; something is when that is acknowledged.
+  two.take_all_chunks();
+  CHECK(two.answer(0, 0, "HTTP/1.1 200 OK\r\n\r\n") != Fate::drop);
+  two.give_back_chunks();
+  two.sent.clear();
+  two.answer(0, static_cast<std::uint32_t>(held), "");
+  two.pass(nat::ticks_from_s(60));
+  // All of it goes out, once it can, from its first byte on.
+  REQUIRE_FALSE(two.sent.empty());
+  CHECK(two.sent.front() == 0);
 }
 
 }  // namespace pinhole::alg::stream
