@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string_view>
 
 #include "dataplane/fragments.hpp"
 #include "dataplane/gateway/flows.hpp"
@@ -70,16 +71,20 @@ Segment segment_of(std::byte* frame, const nat::Packet& packet) noexcept {
 }
 
 /// A byte that is urgent may be taken out of the stream by its receiver, who then reads something else than
-/// the gateway did. Telnet's commands, which clients send so (RFC 959 section 4.1.3), are left out by both.
+/// the gateway did. Only behind Telnet's interrupt it stays so (RFC 959 section 4.1.3): whichever byte is
+/// taken out of these, ABOR is left.
 void leave_out_urgent(std::byte* frame, nat::Packet& packet) noexcept {
   if ((packet.tcp_flags & TcpHeader::kUrg) == 0) return;
-  constexpr std::byte kDataMark{0xf2};
-  constexpr std::byte kCommand{0xff};
+  constexpr std::string_view kAbort = "ABOR\r\n";
+  constexpr std::string_view kTelnet = "\xff\xf4\xf2";  // IAC, IP, DM
+  constexpr std::size_t kMostTelnet = 6;
+  const std::string_view text(reinterpret_cast<const char*>(frame) + packet.payload_offset,
+                              packet.payload_size());
   auto& tcp = nat::header_at<TcpHeader>(frame, packet.l4_offset);
-  const std::size_t end = tcp.urgent.host();
-  if (end > 0 && end <= packet.payload_size()) {
-    const std::byte urgent = frame[packet.payload_offset + end - 1];
-    if (urgent == kDataMark || urgent == kCommand) return;
+  const std::size_t urgent = tcp.urgent.host();  // bytes up to the urgent one, which is the last of them
+  if (text.size() <= kMostTelnet + kAbort.size() && text.ends_with(kAbort)) {
+    const std::size_t abort = text.size() - kAbort.size();
+    if (urgent > 0 && urgent <= abort && text.find_first_not_of(kTelnet) == abort) return;
   }
   tcp.urgent = {};
   tcp.flags = packet.tcp_flags = static_cast<std::uint8_t>(packet.tcp_flags & ~TcpHeader::kUrg);

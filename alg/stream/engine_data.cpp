@@ -78,8 +78,8 @@ Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, n
     const auto fresh = segment.payload.subspan(way.in_next - begin);
     if (!may_grow(way, end) || !way.input.write(pool_, way.in_next, fresh))
       return {.drop = nat::DropReason::drop_stream_full};
-    // A strict gateway's messages have to end in time, however slowly they grow.
-    if (!strict_ || way.in_start == way.in_next) way.held_at = now;
+    // A strict gateway's messages have to end in time, however slowly they grow; others where little is free.
+    if ((!strict_ && pool_.free() > pool_.size() / 2) || way.in_start == way.in_next) way.held_at = now;
     way.in_next = end;
     absorb(way);
     way.ahead_at = now;
@@ -189,11 +189,13 @@ bool Engine::may_come_ahead(const Way& way, Sequence begin, Sequence end) const 
   return missing == 0 || missing + pool_.size() / 2 <= pool_.free();
 }
 
-/// Whether what is held of a message may become longer: its beginning always finds room, its rest while a
-/// quarter of the pool is free. Who does not grow is given up.
+/// Whether more of a stream may be held: what comes first always finds room, what is little while an eighth
+/// of the pool is free, and all else while a quarter is. Who does not grow is given up.
 bool Engine::may_grow(const Way& way, Sequence end) const noexcept {
   const std::uint32_t missing = way.input.chunks_missing(pool_, way.in_next, end);
-  return way.in_start == way.in_next || missing == 0 || missing + pool_.size() / 4 <= pool_.free();
+  const bool is_little = end - way.input.begin() <= 4 * ChunkPool::kBytes;
+  return way.input.begin() == way.in_next || missing == 0 ||
+         missing + pool_.size() / (is_little ? 8 : 4) <= pool_.free();
 }
 
 /// Keeps bytes that came before their turn. \return false when there is no room for them
@@ -401,7 +403,10 @@ void Engine::begin_passing(Stream& stream) noexcept {
 /// Lets go what was held when passing began.
 void Engine::flush_passing(Way& way) noexcept {
   if (way.in_start == way.pass_from) return;
-  if (copy_through(way, way.pass_from - way.in_start)) way.stalled = false;
+  const std::uint32_t size = way.pass_from - way.in_start;
+  const std::uint32_t missing = way.output.chunks_missing(pool_, way.out_end, way.out_end + size);
+  const bool leaves_others_room = missing <= 1 || missing + pool_.size() / 8 <= pool_.free();
+  way.stalled = !leaves_others_room || !copy_through(way, size);
 }
 
 /// Acknowledges to the sender what is held, so that it sends the rest; and what nothing was made of.

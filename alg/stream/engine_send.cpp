@@ -184,7 +184,7 @@ void Engine::give_up(Stream& stream, StreamHost& host) noexcept {
 
 bool Engine::wants_ticks(const Stream& stream) noexcept {
   return std::any_of(stream.ways.begin(), stream.ways.end(), [](const Way& way) noexcept {
-    return owes_bytes(way) || holds_bytes(way) || way.stalled || way.ahead_count > 0 ||
+    return before(way.out_acked, way.out_end) || holds_bytes(way) || way.stalled || way.ahead_count > 0 ||
            (way.passing && way.in_start != way.pass_from);
   });
 }
@@ -207,6 +207,10 @@ void Engine::tick_way(Stream& stream, Side from, nat::Tick now, StreamHost& host
   }
   // What is held and finds no room to go out keeps others from theirs.
   if (way.passing && way.stalled && nat::reached(way.held_at + 2 * kMessageLimit, now))
+    return give_up(stream, host);
+  // So does what its receiver does not acknowledge; what the engine owes it has tries of its own.
+  const bool is_unanswered = before(way.out_acked, way.out_end) && !owes_bytes(way);
+  if (is_unanswered && pool_.free() < pool_.size() / 2 && nat::reached(way.held_at + 2 * kMessageLimit, now))
     return give_up(stream, host);
   if (way.stalled || way.passing) {
     read_on(stream, from, now, host);

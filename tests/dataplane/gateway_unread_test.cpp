@@ -382,6 +382,11 @@ TEST_CASE("no byte is urgent that the server would read without and the gateway 
   constexpr unsigned kFlags = 33;  // of TCP, by its offset behind a link header without options
   const auto [text, urgent, stays] =
       GENERATE(Row{"XDELE x\r\n", 1, false}, Row{"NOOP\r\n", 0, false}, Row{"NOOP\r\n", 200, false},
+               Row{"\xFF"
+                   "DELE x\r\n",
+                   1, false},
+               Row{"\xF2PORT 1,2,3,4,5,6\r\n", 1, false}, Row{"\xFF\xF2XABOR\r\n", 2, false},
+               Row{"ABOR\r\n", 1, false},
                Row{"\xFF\xF4\xFF\xF2"
                    "ABOR\r\n",
                    4, true},

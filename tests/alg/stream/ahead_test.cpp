@@ -243,6 +243,37 @@ TEST_CASE("messages that grow and do not end leave others their memory, and are 
   CHECK(all.held() == 0);
 }
 
+TEST_CASE(
+    "messages of some chunks get through beside those that do not end, and those that nobody acknowledges",
+    "[alg][stream][ahead]") {
+  const bool ends = GENERATE(false, true);
+  CAPTURE(ends);
+  constexpr std::size_t kMany = 90;
+  constexpr std::size_t kRounds = 20;
+  Connections all(kMany + kRounds);
+  std::array<std::uint32_t, kMany + kRounds> places{};
+  // What is dropped comes again.
+  const auto say = [&](std::size_t i, const std::string& text, int tries) {
+    for (std::size_t at = 0; at < text.size() && tries > 0; at += 1400) {
+      const auto part = text.substr(at, 1400);
+      while (all.say(i, places[i], part) == Fate::drop && --tries > 0) all.pass(nat::ticks_from_s(10));
+      places[i] += tries > 0 ? static_cast<std::uint32_t>(part.size()) : 0;
+    }
+  };
+  const auto bad = ends ? message_of(14000) : message_of(65000).substr(0, 64000);
+  for (std::size_t i = 0; i < kMany; ++i) say(i, bad, 1);
+  std::size_t through = 0;
+  for (std::size_t round = 0; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < kMany && !ends; ++i) say(i, "x", 1);
+    const auto before = all.messages.size();
+    say(kMany + round, message_of(3000), 3);
+    through += all.messages.size() > before ? 1 : 0;
+    all.answer(kMany + round, places[kMany + round], "");
+    all.pass(nat::ticks_from_s(30));
+  }
+  CHECK(through >= kRounds - 3);
+}
+
 TEST_CASE("who acknowledges what was held and never sent is not believed", "[alg][stream][ahead]") {
   const std::size_t held = GENERATE(std::size_t{1000}, std::size_t{5000});
   Connections two(2);
