@@ -134,12 +134,16 @@ bool is_http_request(std::string_view line) noexcept {
   if (std::find(kHttpMethods.begin(), kHttpMethods.end(), text.substr(0, method)) != kHttpMethods.end())
     return true;
   if (method == std::string_view::npos) return false;
-  const auto target = text.substr(method + 1, text.find(' ', method + 1) - (method + 1));
+  auto rest = text;
+  rest.remove_prefix(method + 1);
+  const auto target = rest.substr(0, rest.find(' '));
   const bool is_target =
       target.starts_with('/') || target == "*" || target.find("://") != std::string_view::npos;
   if (!is_target) return false;
-  const auto end = method + 1 + target.size();
-  return end == text.size() ? !is_ended(line) : is_http_version(text.substr(end + 1));
+  rest.remove_prefix(target.size());
+  if (rest.empty()) return !is_ended(line);
+  rest.remove_prefix(1);
+  return is_http_version(rest);
 }
 
 Asked asked_by(const Command& command) noexcept {
