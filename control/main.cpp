@@ -19,6 +19,7 @@
 #include "control/log.hpp"
 #include "control/runtime.hpp"
 #include "control/server/unix_server.hpp"
+#include "control/stall_watch.hpp"
 #include "dataplane/config/command_line.hpp"
 #include "dataplane/config/load.hpp"
 
@@ -88,12 +89,12 @@ Result<bool> serve(config::Config config, const config::CommandLine& line, Hando
                               .max_connections = 64,
                               .connection = {}};
   auto runtime = std::make_unique<Runtime>(context, std::move(config), line.config_path, take());
-  auto server = UnixServer::open(context, options,
-                                 [&](const Client& client, std::string_view method, const Json& params) {
-                                   auto result = run_command(*runtime, method, params, client.access);
-                                   note_change(client, method, params, result.has_value());
-                                   return result;
-                                 });
+  auto server = UnixServer::open(
+      context, options, [&](const Client& client, std::string_view method, const Json& params) {
+        auto result = watched(method, [&] { return run_command(*runtime, method, params, client.access); });
+        note_change(client, method, params, result.has_value());
+        return result;
+      });
   if (!server) return server.error();
   runtime->start();
   hold_signals(false);

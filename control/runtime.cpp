@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "control/log.hpp"
+#include "control/stall_watch.hpp"
 #include "control/turns.hpp"
 #include "dataplane/config/render.hpp"
 #include "dataplane/config/subscribers.hpp"
@@ -161,11 +162,9 @@ void Runtime::end(Outcome outcome) {
 }
 
 void Runtime::look() {
-  if (attached_) {
-    look_at_dataplane();
-  } else {
-    look_for_dataplane();
-  }
+  const auto last = std::exchange(looked_, std::chrono::steady_clock::now());
+  if (last != Steady{}) tell_if_long("loop", looked_ - last - kLookEvery);
+  watched("look", [this] { attached_ ? look_at_dataplane() : look_for_dataplane(); });
 }
 
 void Runtime::look_for_dataplane() {
@@ -188,7 +187,7 @@ void Runtime::begin_attaching(const Primary& primary) {
   attacher_ = std::thread([this, primary] {
     auto result = attach(config_.dpdk.file_prefix, primary, stop_attaching_);
     boost::asio::post(context_, [this, primary, result = std::move(result)]() mutable {
-      on_attach(std::move(result), primary);
+      watched("attach", [&] { on_attach(std::move(result), primary); });
     });
   });
 }
@@ -226,7 +225,10 @@ void Runtime::on_attach(Result<Attachment> result, const Primary& primary) {
                                   {"registrations", registrations_.size()}});
   watch_process();
   // What is left of a flood comes next, after whoever else waits for a turn.
-  repeat(drain_timer_, kDrainEvery, [this] { return drain() ? std::chrono::milliseconds(0) : kDrainEvery; });
+  repeat(drain_timer_, kDrainEvery, [this] {
+    const bool more = watched("drain", [this] { return drain(); });
+    return more ? std::chrono::milliseconds(0) : kDrainEvery;
+  });
 }
 
 void Runtime::note_layout() {

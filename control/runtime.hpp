@@ -179,6 +179,7 @@ class Runtime final : public Model {
   Outcome outcome_ = Outcome::stopped;
   Error error_;
   boost::asio::steady_timer look_timer_;
+  Steady looked_;
   boost::asio::steady_timer drain_timer_;
   boost::asio::signal_set signals_;
   boost::asio::posix::stream_descriptor process_;  // of the data plane: readable when it has ended
