@@ -127,7 +127,7 @@ class Restart(unittest.TestCase):
             self.assertNotEqual(reply.returncode, 0)
             control = lab.control.pid
             lab.start_dataplane()
-            lab.wait_up()
+            lab.wait_up(15)
             self.assertTrue(lab.control.alive())
             self.assertEqual(lab.control.pid, control)
             self._call(lab)

@@ -277,7 +277,7 @@ class Lab:
                                self.directory)
         return self.control
 
-    def wait_up(self, timeout=60):
+    def wait_up(self, timeout=20):
         def up():
             for process in (self.dataplane, self.control):
                 if not process.alive():
