@@ -121,6 +121,11 @@ struct Scene {
         lab.send(kInside, {.source = flow.inside, .destination = kServer}, worker);
         flow.external = lab.mapping(Protocol::udp, flow.inside).external;
         lab.send(kOutside, {.source = kServer, .destination = flow.external}, worker);
+        const auto& mapping = lab.mapping(Protocol::udp, flow.inside);
+        INFO("worker " << worker << ", flow " << n << " by port " << flow.external.port.host()
+                       << ", dropped: " << Catch::Detail::stringify(lab.drops()));
+        REQUIRE(mapping.hop_out != nat::kNoHop);
+        REQUIRE(mapping.hop_in != nat::kNoHop);
       }
     }
   }
@@ -137,14 +142,23 @@ struct Scene {
 
 TEST_CASE("three workers write no cache line in common for packets of established flows", "[workers]") {
   Scene scene;
-  const auto forwarded = scene.lab.count(dataplane::WorkerCounter::express);
+  using dataplane::WorkerCounter;
+  constexpr unsigned kEachWay = kWorkers * Scene::kFlows;
+  const auto forwarded = [&](WorkerCounter counter) { return scene.lab.count(counter); };
+  const auto out = forwarded(WorkerCounter::translated_out);
+  const auto in = forwarded(WorkerCounter::translated_in);
+  const auto express = forwarded(WorkerCounter::express);
   check_no_line_is_shared(scene.lab, [&](unsigned worker) {
     for (const auto& flow : scene.flows[worker]) {
       scene.lab.receive(kInside, {.source = flow.inside, .destination = kServer}, worker);
       scene.lab.receive(kOutside, {.source = kServer, .destination = flow.external}, worker);
     }
   });
-  CHECK(scene.lab.count(dataplane::WorkerCounter::express) == forwarded + 2 * kWorkers * Scene::kFlows);
+  INFO("dropped: " << Catch::Detail::stringify(scene.lab.drops()));
+  CHECK(forwarded(WorkerCounter::translated_out) == out + kEachWay);
+  CHECK(forwarded(WorkerCounter::translated_in) == in + kEachWay);
+  // The express path may leave a packet to the regular one, and does where two flows have the same tag.
+  CHECK(forwarded(WorkerCounter::express) > express + 2 * kEachWay * 9 / 10);
 }
 
 TEST_CASE("three workers write no cache line in common for the first packets of flows", "[workers]") {
