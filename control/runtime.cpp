@@ -162,9 +162,9 @@ void Runtime::end(Outcome outcome) {
 }
 
 void Runtime::look() {
-  const auto last = std::exchange(looked_, std::chrono::steady_clock::now());
-  if (last != Steady{}) tell_if_long("loop", looked_ - last - kLookEvery);
+  if (looked_ != Steady{}) tell_if_long("loop", std::chrono::steady_clock::now() - looked_ - kLookEvery);
   watched("look", [this] { attached_ ? look_at_dataplane() : look_for_dataplane(); });
+  looked_ = std::chrono::steady_clock::now();
 }
 
 void Runtime::look_for_dataplane() {

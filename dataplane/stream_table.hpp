@@ -60,8 +60,9 @@ struct StreamPlaces {
 class StreamTable {
  public:
   [[nodiscard]] static constexpr std::uint32_t chunks_for(std::uint32_t streams) noexcept {
-    constexpr std::uint32_t kMore = 256;        // several large messages at once
-    return streams == 0 ? 0 : streams + kMore;  // and each connection may have begun one
+    constexpr std::uint32_t kMore = 256;  // several large messages at once
+    // Each connection may have begun a message while what was read was acknowledged.
+    return streams == 0 ? 0 : streams + kMore;
   }
   [[nodiscard]] static constexpr std::size_t bytes_needed(StreamPlaces places) noexcept {
     const std::uint32_t streams = places.all();

@@ -61,7 +61,7 @@ class Inspection {
     in_line = !is_ended(line_);
     if (goes_on) return PINHOLE_FORWARD;
     const bool is_reply = message_.from == message_.server;
-    if (!is_reply && is_foreign()) session_.foreign = true;
+    if (!is_reply && (in_line || is_foreign())) session_.foreign = true;
     // What a rule would have to know stands behind what can be read; the rest sticks to what nobody knows.
     if (in_line && !is_reply && session_.greeted) return refuse_command(Counter::unreadable);
     if (in_line) count(Counter::unreadable);

@@ -109,6 +109,12 @@ Taken Engine::take_syn(Stream& stream, Side from, Segment& segment, const TcpOpt
     segment.sequence = place_of(forth, segment.sequence);
     return {};
   }
+  Way& back = stream.way(other(from));
+  const bool is_answer = back.known && segment.has(TcpFlags::kAck);
+  // Data that comes with a SYN (RFC 7413) is left out: it is not acknowledged then, and sent again.
+  segment.payload = {};
+  // Who sent the SYN says what it thinks of an answer to another.
+  if (is_answer && segment.acknowledgement != back.first + 1) return {};
   const Sequence begin = segment.sequence + 1;
   const std::uint16_t others_mss = forth.mss;
   const std::uint8_t others_scale = forth.scale;
@@ -123,8 +129,6 @@ Taken Engine::take_syn(Stream& stream, Side from, Segment& segment, const TcpOpt
   forth.output.start(begin);
   forth.map.start(begin, begin);
   forth.timeout = kFirstTimeout;
-  // What the other side sends is bounded by what this one takes.
-  Way& back = stream.way(other(from));
   auto& notes = stream.side(from);
   const auto& others = stream.side(other(from));
   notes = {};
@@ -132,8 +136,8 @@ Taken Engine::take_syn(Stream& stream, Side from, Segment& segment, const TcpOpt
   notes.sack = options.sack_permitted;
   notes.scaled = options.scale.has_value();
   if (options.timestamps) notes.timestamp = options.timestamps->value;
-  const bool is_answer = back.known && segment.has(TcpFlags::kAck);
   const std::uint16_t mss = options.mss.value_or(kDefaultMss);
+  // What the other side sends is bounded by what this one takes.
   if (back.known) {
     back.mss = mss;
     back.scale = notes.scaled && others.scaled ? options.scale.value_or(0) : std::uint8_t{0};
@@ -146,8 +150,6 @@ Taken Engine::take_syn(Stream& stream, Side from, Segment& segment, const TcpOpt
     back.edge = segment.acknowledgement + segment.window;
     back.has_edge = true;
   }
-  // Data that comes with a SYN (RFC 7413) is left out: it is not acknowledged then, and sent again.
-  segment.payload = {};
   return {};
 }
 
@@ -196,7 +198,7 @@ void Engine::note_progress(Way& way, Sequence acked, nat::Tick now) noexcept {
   }
   way.timeout = timeout_of(way);
   way.congestion = std::min(way.congestion + (acked - way.out_acked), kCapacity);
-  way.timer_at = now;
+  way.timer_at = way.unanswered_at = now;
   way.held_at = now;  // as long as there is much to send, the sender is kept from sending more
   way.out_acked = acked;
   way.own_end = later(way.own_end, acked);

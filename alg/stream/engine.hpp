@@ -129,6 +129,10 @@ class Engine {
   void take_reset(Stream& stream, Side from, Segment& segment) noexcept;
   void take_ack(Stream& stream, Side from, const Segment& segment, nat::Tick now, StreamHost& host) noexcept;
   void note_progress(Way& way, Sequence acked, nat::Tick now) noexcept;
+  /// Who has acknowledged all is given its time from now on for what comes next.
+  static void note_if_answered(Way& way, nat::Tick now) noexcept {
+    if (way.out_acked == way.out_end) way.unanswered_at = now;
+  }
   void answer(Stream& stream, Side from, Segment& segment, const TcpOptions& options) noexcept;
   void settle(Stream& stream, Side from, bool owes_ack, nat::Tick now, StreamHost& host) noexcept;
 

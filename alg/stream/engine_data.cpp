@@ -189,8 +189,8 @@ bool Engine::may_come_ahead(const Way& way, Sequence begin, Sequence end) const 
   return missing == 0 || missing + pool_.size() / 2 <= pool_.free();
 }
 
-/// Whether more of a stream may be held: what comes first always finds room, what is little while an eighth
-/// of the pool is free, and all else while a quarter is. Who does not grow is given up.
+/// Whether more of a stream may be held: what comes first while any chunk is free, what is little while an
+/// eighth of the pool is, and all else while a quarter is. Who does not grow is given up.
 bool Engine::may_grow(const Way& way, Sequence end) const noexcept {
   const std::uint32_t missing = way.input.chunks_missing(pool_, way.in_next, end);
   const bool is_little = end - way.input.begin() <= 4 * ChunkPool::kBytes;
@@ -232,6 +232,7 @@ void Engine::forget_ahead(Way& way) noexcept {
 
 bool Engine::read_on(Stream& stream, Side from, nat::Tick now, StreamHost& host) noexcept {
   Way& way = stream.way(from);
+  note_if_answered(way, now);
   way.stalled = false;
   bool untouched = true;
   while (!way.passing && !way.waiting && !way.stalled && way.in_start != way.in_next) {
@@ -344,6 +345,7 @@ bool Engine::inject(Stream& stream, Side from, std::string_view message, nat::Ti
   const bool is_open = stands && !stream.broken && !way.passing && !way.fin_seen;
   const auto size = static_cast<std::uint32_t>(message.size());
   if (!is_open || !at_boundary || !has_room(way, size)) return false;
+  note_if_answered(way, now);
   way.map.replace(way.in_start, 0, size);
   write_out(way, as_bytes(message));
   way.own_end = way.out_end;

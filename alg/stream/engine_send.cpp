@@ -198,6 +198,7 @@ void Engine::tick(Stream& stream, nat::Tick now, StreamHost& host) noexcept {
 void Engine::tick_way(Stream& stream, Side from, nat::Tick now, StreamHost& host) noexcept {
   Way& way = stream.way(from);
   if (!way.known) return;
+  note_if_answered(way, now);
   const nat::Tick limit = way.framer.begun || stream.proven ? kMessageLimit : kBeginningLimit;
   if (way.ahead_count > 0 && nat::reached(way.ahead_at + limit, now)) forget_ahead(way);
   if (holds_bytes(way) && !way.stalled && way.out_acked == way.out_end &&
@@ -205,12 +206,12 @@ void Engine::tick_way(Stream& stream, Side from, nat::Tick now, StreamHost& host
     if (strict_ && (way.framer.begun || stream.proven)) return give_up(stream, host);
     begin_passing(stream);
   }
-  // What is held and finds no room to go out keeps others from theirs.
-  if (way.passing && way.stalled && nat::reached(way.held_at + 2 * kMessageLimit, now))
-    return give_up(stream, host);
-  // So does what its receiver does not acknowledge; what the engine owes it has tries of its own.
-  const bool is_unanswered = before(way.out_acked, way.out_end) && !owes_bytes(way);
-  if (is_unanswered && pool_.free() < pool_.size() / 2 && nat::reached(way.held_at + 2 * kMessageLimit, now))
+  const bool is_scarce = pool_.free() < pool_.size() / 2;
+  const auto is_long_since = [&](nat::Tick since) { return nat::reached(since + 2 * kMessageLimit, now); };
+  // What finds no room to go out keeps others from theirs, and so does what its receiver does not
+  // acknowledge.
+  if (way.stalled && (way.passing || is_scarce) && is_long_since(way.held_at)) return give_up(stream, host);
+  if (is_scarce && before(way.out_acked, way.out_end) && is_long_since(way.unanswered_at))
     return give_up(stream, host);
   if (way.stalled || way.passing) {
     read_on(stream, from, now, host);

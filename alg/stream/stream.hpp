@@ -52,6 +52,7 @@ struct Way {
   std::uint32_t congestion = 0;  // bytes that may be on their way
   nat::Tick timer_at = 0;        // when the timer was started
   nat::Tick held_at = 0;         // when the message in hand last grew
+  nat::Tick unanswered_at = 0;   // since when the receiver has acknowledged nothing new
   nat::Tick ahead_at = 0;        // when what is ahead last came closer to its turn
   nat::Tick timed_at = 0;        // when the byte before timed_end was sent
   Sequence timed_end = 0;

@@ -3,6 +3,7 @@
 // them is kept, for how long, and what is left for others.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -49,6 +50,11 @@ class Connections final : public StreamHost {
     answered_ += static_cast<std::uint32_t>(text.size());
     return take(i, Side::outside,
                 {at, kFirst + 1 + place, 65535, TcpFlags::kAck, {}, std::as_bytes(std::span(text))});
+  }
+  /// The called end says again that it has all up to a place.
+  void acknowledge(std::size_t i, std::uint32_t place, std::uint16_t window) {
+    static_cast<void>(
+        take(i, Side::outside, {kCalled + 1, kFirst + 1 + place, window, TcpFlags::kAck, {}, {}}));
   }
   void take_all_chunks() {
     while (pool_.free() > 0) taken_.push_back(pool_.take(0));
@@ -272,6 +278,60 @@ TEST_CASE(
     all.pass(nat::ticks_from_s(30));
   }
   CHECK(through >= kRounds - 3);
+}
+
+TEST_CASE("whole messages that find no room to go out do not wait for one another for ever",
+          "[alg][stream][ahead]") {
+  Connections all(kChunks + 1);
+  const auto message = message_of(1000);
+  const auto last = static_cast<std::uint32_t>(message.size()) - 1;
+  for (std::size_t i = 0; i < kChunks; ++i) REQUIRE(all.say(i, 0, message.substr(0, last)) != Fate::drop);
+  REQUIRE(all.held() == kChunks);
+  for (std::size_t i = 0; i < kChunks; ++i) static_cast<void>(all.say(i, last, message.substr(last)));
+  CHECK(all.messages.empty());
+  all.pass(2 * kMessageLimit);
+  CHECK(all.held() <= kChunks / 2);
+  CHECK(all.say(kChunks, 0, kMessage) != Fate::drop);
+  CHECK(std::ranges::count(all.messages, kMessage) == 1);
+}
+
+TEST_CASE("whoever keeps a connection busy and acknowledges nothing leaves others their memory",
+          "[alg][stream][ahead]") {
+  struct Row {
+    const char* name;
+    std::uint16_t window;
+    std::string begun;  // behind the message that is not acknowledged
+    std::string more;   // every minute
+  };
+  const Row rows[] = {{"the receiver repeats itself, and takes nothing", 0, "O", ""},
+                      {"the receiver repeats itself, and takes more", 30000, "O", ""},
+                      {"the sender keeps alive", 65535, "", "\r\n\r\n"}};
+  for (const auto& [name, window, begun, more] : rows) {
+    DYNAMIC_SECTION(name) {
+      constexpr std::size_t kMany = kChunks / 2;
+      constexpr std::size_t kRounds = 40;
+      Connections all(kMany + kRounds);
+      const std::string first = kMessage + begun;
+      for (std::size_t i = 0; i < kMany; ++i) static_cast<void>(all.say(i, 0, first));
+      REQUIRE(all.held() >= kChunks - 2);
+      auto place = static_cast<std::uint32_t>(first.size());
+      std::size_t through = 0;
+      for (std::size_t round = 0; round < kRounds; ++round) {
+        for (std::size_t i = 0; i < kMany; ++i) {
+          all.acknowledge(i, 0, window);
+          if (round % 2 == 0) static_cast<void>(all.say(i, place, more));
+        }
+        if (round % 2 == 0) place += static_cast<std::uint32_t>(more.size());
+        const auto before = all.messages.size();
+        static_cast<void>(all.say(kMany + round, 0, kMessage));
+        through += all.messages.size() > before ? 1 : 0;
+        all.answer(kMany + round, static_cast<std::uint32_t>(kMessage.size()), "");
+        all.pass(nat::ticks_from_s(30));
+      }
+      CHECK(through >= kRounds - 3);
+      CHECK(all.held() <= kChunks / 2);
+    }
+  }
 }
 
 TEST_CASE("who acknowledges what was held and never sent is not believed", "[alg][stream][ahead]") {

@@ -20,7 +20,15 @@ const std::string kMessage = "OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r
 class Opened final : public StreamHost {
  public:
   explicit Opened(Sequence called) : called_(called) {
-    CHECK(takes(Side::outside, {kCaller, 0, 8000, TcpFlags::kSyn, {}, {}}));
+    calls();
+    CHECK(answers_syn());
+  }
+  /// What answers another SYN comes before the right answer.
+  Opened(Sequence called, Sequence old_answer) : called_(called) {
+    calls();
+    Segment old{old_answer, kCaller - 10, 8000, TcpFlags::kSyn | TcpFlags::kAck, {}, {}};
+    CHECK(engine_.take(stream_, Side::inside, old, 1, *this).fate == Fate::forward);
+    CHECK(old.sequence == old_answer);
     CHECK(answers_syn());
   }
   Reading read(Side, std::string_view) noexcept override {
@@ -42,6 +50,7 @@ class Opened final : public StreamHost {
   [[nodiscard]] unsigned sent() const { return sent_; }
 
  private:
+  void calls() { CHECK(takes(Side::outside, {kCaller, 0, 8000, TcpFlags::kSyn, {}, {}})); }
   [[nodiscard]] bool takes(Side from, Segment segment) {
     return engine_.take(stream_, from, segment, 1, *this).fate != Fate::drop;
   }
@@ -95,6 +104,12 @@ TEST_CASE("a side that is called shows that it is there like the one that calls"
   CHECK(connection.read() == 1);
   CHECK(connection.says(Side::outside, 7001, kMessage));
   CHECK(connection.read() == 2);
+}
+
+TEST_CASE("what answers the SYN of another connection is not the beginning of this one", "[alg][stream]") {
+  Opened talk(9000, 777);
+  CHECK(talk.says(Side::outside, 9001, kMessage));
+  CHECK(talk.read() == 1);
 }
 
 TEST_CASE("a reset passes whatever it acknowledges", "[alg][stream]") {
