@@ -26,24 +26,24 @@ class Mirror:
 
     def __init__(self, lab):
         self._socket = lab.outside.socket(address=OUTSIDE, port=ECHO_PORT)
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
         lab.own(self)
 
     def _serve(self):
         self._socket.settimeout(0.2)
-        while self._socket.fileno() >= 0:
+        while not self._over.is_set():
             try:
                 _, peer = self._socket.recvfrom(100)
                 self._socket.sendto(json.dumps(peer).encode(), peer)
             except TimeoutError:
                 continue
-            except OSError:
-                return
 
     def close(self):
+        self._over.set()
+        self._thread.join()
         self._socket.close()
-        self._thread.join(5)
 
 
 class Visitors:

@@ -50,6 +50,30 @@ def register(phone, password, server=SERVER):
     return last and last.status
 
 
+class Extension:
+    """A phone inside that is registered, and answers whoever asks whether it is there, until the lab ends."""
+
+    def __init__(self, lab):
+        self._phone = Phone(lab.inside, "10.77.0.11", user="105")
+        register(self._phone, PASSWORD, (INSIDE, 5060))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._answer)
+        self._thread.start()
+        lab.own(self)
+
+    def close(self):
+        """The thread ends before its socket: who waits for a descriptor waits for whatever has its number next."""
+        self._over.set()
+        self._thread.join()
+        self._phone.close()
+
+    def _answer(self):
+        while not self._over.is_set():
+            message = self._phone.receive(0.2)
+            if message and message.method:
+                self._phone.respond(message, 200, "OK")
+
+
 class Protection(unittest.TestCase):
 
     def test_scanners(self):
@@ -57,7 +81,7 @@ class Protection(unittest.TestCase):
         with side_by_side(Lab(1, unprotected), Lab(1, protected())) as (bare, guarded):
             for lab in (bare, guarded):
                 Kamailio(lab, lab.inside, INSIDE, auth=True)
-                self._extension(lab)
+                Extension(lab)
             words = guarded.directory / "words"
             words.write_text(f"1234\npassword\n{PASSWORD}\n", encoding="ascii")
             # What each tool is asked, and what it says when it has found something.
@@ -78,22 +102,6 @@ class Protection(unittest.TestCase):
             self.assertGreaterEqual(guarded.counters()["drop_sip_scanner"], len(tools))
             self.assertEqual(bare.counters()["drop_sip_scanner"], 0)
             self._allowed_phone(guarded)
-
-    @staticmethod
-    def _extension(lab):
-        """A phone inside that is registered, and answers whoever asks whether it is there."""
-        phone = lab.own(Phone(lab.inside, "10.77.0.11", user="105"))
-        register(phone, PASSWORD, (INSIDE, 5060))
-
-        def answer():
-            try:
-                while True:
-                    message = phone.receive(60)
-                    if message and message.method:
-                        phone.respond(message, 200, "OK")
-            except OSError:  # the lab ends
-                pass
-        threading.Thread(target=answer, daemon=True).start()
 
     def _allowed_phone(self, lab):
         """A phone behind the address of a scanner works once that is allowed, and the scanner finds nothing still."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """baresip as a phone without a user: told what to do over its control connection, with a tone for a voice."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -58,7 +59,8 @@ class Baresip:
         lab.own(self)
         self._events, self._lock, self._buffer = [], threading.Lock(), b""
         self._control = wait_for(f"{user}'s control connection", lambda: self._connect(namespace, control))
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
 
     def _write(self, name, text):
         (self.directory / name).write_text(text, encoding="utf-8")
@@ -136,6 +138,10 @@ class Baresip:
 
     def close(self):
         """Ends it; one that is registered says goodbye to its registrar first."""
+        # The thread ends before its socket: who waits for a descriptor waits for whatever has its number next.
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._control.close()
         if self._process.alive():
             self._process.popen.send_signal(signal.SIGTERM)
