@@ -2,6 +2,7 @@
 #include "dataplane/express.hpp"
 
 #include <algorithm>
+#include <bitset>
 #include <cstddef>
 #include <utility>
 
@@ -27,6 +28,7 @@ using nat::MappingFlags;
 constexpr unsigned kStride = 16;
 
 /// Whether a mapping's remote is this one, an endpoint_word(). If it has none, it has no next hop either.
+/// Its upper 16 bits do not count.
 bool speaks_to(const nat::Mapping& mapping, std::uint64_t remote) noexcept {
   static_assert(offsetof(nat::Mapping, remote) == 8);
   const auto word = load<std::uint64_t>(reinterpret_cast<const std::byte*>(&mapping) + 8);
@@ -47,29 +49,39 @@ void rewrite(std::byte* frame, const nat::Mapping& mapping, const ReadyHop& hop)
   constexpr std::size_t kPort =
       kUdp + (kOutbound ? offsetof(nat::UdpHeader, source_port) : offsetof(nat::UdpHeader, destination_port));
   const auto& to = kOutbound ? mapping.external : mapping.inside;
-  const auto change = [](std::uint16_t delta) noexcept { return kOutbound ? delta : nat::inverse(delta); };
 
   nat::store(frame, hop.header_begin);
   nat::store(frame + sizeof(nat::EthernetHeader) - sizeof hop.header_end, hop.header_end);
   std::byte* const third_word = frame + kIp + offsetof(nat::Ipv4Header, ttl);
-  nat::store(third_word, next_hop(load<std::uint32_t>(third_word), change(mapping.ip_delta)));
+  const auto address_delta = kOutbound ? mapping.ip_delta : nat::inverse(mapping.ip_delta);
+  nat::store(third_word, next_hop(load<std::uint32_t>(third_word), address_delta));
   nat::store(frame + kAddress, to.address.value.raw());
   nat::store(frame + kPort, to.port.raw());
   std::byte* const checksum = frame + kUdp + offsetof(nat::UdpHeader, checksum);
-  nat::store(checksum, nat::apply_udp(load<std::uint16_t>(checksum), change(mapping.transport_delta)));
+  const auto before = load<std::uint16_t>(checksum);
+  nat::store(checksum, kOutbound ? nat::apply_udp(before, mapping.transport_delta)
+                                 : nat::take_back_udp(before, mapping.transport_delta));
 }
 
 }  // namespace
 
 /// What is known of a packet on its way through the steps.
 struct Express::Flow {
-  std::uint64_t ends[2];         // endpoint_word() of source and destination
-  nat::MappingTable::Hash hash;  // outbound
-  std::uint64_t place;           // inbound: the slot
+  std::uint64_t ends[2];          // plain::read_ends(), the size being in that of the remote
+  nat::OutboundIndex::Hash hash;  // outbound
+  nat::InboundIndex::Slot slot;   // inbound; or the worker that it belongs to
   std::byte* frame;
+  rte_mbuf* mbuf;         // nullptr: handed over
+  nat::Mapping* mapping;  // that is probably its
 
+  template <bool kOutbound>
+  void read() noexcept {
+    plain::read_ends<kOutbound ? 1 : 0>(frame, ends);
+  }
   [[nodiscard]] std::uint64_t remote(bool outbound) const noexcept { return ends[outbound ? 1 : 0]; }
-  [[nodiscard]] std::uint64_t ours(bool outbound) const noexcept { return ends[outbound ? 0 : 1]; }
+  [[nodiscard]] std::uint16_t udp_size(bool outbound) const noexcept {
+    return plain::udp_size_in(remote(outbound));
+  }
   // Outbound:
   [[nodiscard]] nat::OutboundKey key() const noexcept { return nat::OutboundKey::from_word(ends[0]); }
   [[nodiscard]] nat::Endpoint destination() const noexcept { return nat::endpoint_of(ends[1]); }
@@ -77,24 +89,58 @@ struct Express::Flow {
 
 /// Frames that go out by one port one after the other, not yet handed to the transmitter.
 struct Express::Sent {
+  rte_mbuf** begin;
+  rte_mbuf** end = begin;
   unsigned port = 0;
-  unsigned size = 0;
   std::uint64_t bytes = 0;
-  std::uint32_t now_us = 0;  // for what is measured
-  std::array<rte_mbuf*, kBurst> mbufs;
 
-  void add(unsigned to, rte_mbuf* mbuf, std::uint16_t frame_bytes, Transmitter& transmitter) noexcept {
+  void add(unsigned to, rte_mbuf* mbuf, unsigned frame_bytes, Transmitter& transmitter) noexcept {
     if (to != port) [[unlikely]] {
       hand_over(transmitter);
       port = to;
     }
-    mbufs[size++] = mbuf;
+    *end++ = mbuf;
     bytes += frame_bytes;
   }
   void hand_over(Transmitter& transmitter) noexcept {
-    transmitter.push(port, std::span(mbufs).first(std::exchange(size, 0)),
+    transmitter.push(port, std::span(begin, std::exchange(end, begin)),
                      static_cast<std::uint32_t>(std::exchange(bytes, 0)));
   }
+};
+
+// What the steps need of the worker, by value. Stores to frames may change anything as far as the compiler
+// can tell, and what lies behind a reference would be read again for each packet.
+
+struct Express::Recognition {
+  Recognition(const Express& express, const WorkerContext& worker) noexcept
+      : steering(worker.network.steering),
+        own_number(worker.index),
+        alone(express.alone_),
+        outbound(worker.translator.outbound()),
+        inbound(worker.translator.inbound()) {}
+
+  const Steering& steering;
+  unsigned own_number;
+  bool alone;
+  nat::OutboundIndex outbound;
+  nat::InboundIndex inbound;
+};
+
+struct Express::Finish {
+  Finish(const Express& express, WorkerContext& worker, std::uint32_t time_us) noexcept
+      : hops(express.hops_),
+        transmitter(worker.transmitter),
+        meters(worker.meters),
+        mappings(worker.translator.mappings()),
+        now(worker.clock.tick()),
+        now_us(time_us) {}
+
+  const HopTable& hops;
+  Transmitter& transmitter;
+  MediaMeters& meters;
+  nat::Mapping* mappings;
+  nat::Tick now;
+  std::uint32_t now_us;  // for what is measured
 };
 
 Express::Express(const Network& network, bool measures)
@@ -114,85 +160,92 @@ Express::Express(const Network& network, bool measures)
   }
 }
 
-bool Express::may_pass(const nat::Mapping& mapping, const nat::Endpoint& remote,
-                       const WorkerContext& worker) const noexcept {
-  return mapping.protocol == nat::Protocol::udp && mapping.realm == nat::Realm::translated &&
-         mapping.remote == remote && (mapping.flags & MappingFlags::kHasRemote) != 0 &&
-         (mapping.flags & MappingFlags::kRegular) == 0 &&
-         worker.ports.owner(mapping, remote.port, true) == kUnowned;
+/// \param number  of the mapping's two that which is to be written
+void Express::try_to_admit(nat::HopNumber& number, const nat::Mapping& mapping, const nat::Endpoint& remote,
+                           Hop hop, const WorkerContext& worker) noexcept {
+  const bool may_pass = mapping.protocol == nat::Protocol::udp && mapping.realm == nat::Realm::translated &&
+                        mapping.remote == remote && (mapping.flags & MappingFlags::kHasRemote) != 0 &&
+                        (mapping.flags & MappingFlags::kRegular) == 0 &&
+                        worker.ports.owner(mapping, remote.port, true) == kUnowned;
+  if (may_pass) number = hops_.number_of(hop);
 }
 
 /// First step: whether a packet is plain, and of which flow. Its index line is being fetched afterwards; or
-/// `place` is the worker that owns it.
+/// `slot` is the worker that owns it.
 template <bool kOutbound>
 [[gnu::always_inline]] inline Express::Found Express::recognise(Flow& flow, std::size_t size,
-                                                                const Arrival& arrival,
-                                                                const WorkerContext& worker) const noexcept {
-  if (!is_plain(flow.frame, size, arrival.head)) [[unlikely]]
+                                                                const plain::Head& head,
+                                                                const Recognition& by) noexcept {
+  if (size < plain::kPayload) [[unlikely]]
     return Found::nothing;
-  read_endpoints(flow.frame, flow.ends);
-  const auto& steering = worker.network.steering;
+  flow.read<kOutbound>();
+  if (!is_plain(flow.frame, size, flow.udp_size(kOutbound), head)) [[unlikely]]
+    return Found::nothing;
   const auto address = load<nat::Ipv4Address>(
       flow.frame + plain::kIp +
       (kOutbound ? offsetof(nat::Ipv4Header, source) : offsetof(nat::Ipv4Header, destination)));
   if constexpr (kOutbound) {
-    if (!alone_) {
-      flow.place = steering.owner_of_inside(address);
-      if (flow.place != worker.index) return Found::elsewhere;
+    if (!by.alone) {
+      flow.slot = by.steering.owner_of_inside(address);
+      if (flow.slot != by.own_number) return Found::elsewhere;
     }
     static_assert(static_cast<unsigned>(nat::Protocol::udp) == 0 &&
                   static_cast<unsigned>(nat::Realm::translated) == 0);
-    const auto& table = worker.translator.table();
-    flow.hash = table.hash(flow.ours(true));
-    table.prefetch(flow.hash);
+    flow.hash = by.outbound.hash(flow.key().word());
+    by.outbound.prefetch(flow.hash);
   } else {
-    const auto pool_index = steering.pool_index(address);
+    const auto pool_index = by.steering.pool_index(address);
     if (!pool_index) return Found::nothing;
     const std::uint16_t port =
         load<nat::Be16>(flow.frame + plain::kUdp + offsetof(nat::UdpHeader, destination_port)).host();
-    if (!alone_) {
-      flow.place = steering.owner_of_external(*pool_index, nat::Protocol::udp, port);
-      if (flow.place != worker.index) return Found::elsewhere;
+    if (!by.alone) {
+      flow.slot = by.steering.owner_of_external(*pool_index, nat::Protocol::udp, port);
+      if (flow.slot != by.own_number) return Found::elsewhere;
     }
-    flow.place = nat::InboundIndex::slot_of({*pool_index, port, nat::Protocol::udp});
-    worker.translator.prefetch_inbound(flow.place);
+    flow.slot = nat::InboundIndex::slot_of({*pool_index, port, nat::Protocol::udp});
+    by.inbound.prefetch(flow.slot);
   }
   return Found::flow;
 }
 
 /// Third step: a packet whose mapping says so is rewritten and sent. \return whether it was
 template <bool kOutbound, bool kMeasured>
-[[gnu::always_inline]] inline bool Express::finish(rte_mbuf* mbuf, const Flow& flow, nat::MappingIndex index,
-                                                   WorkerContext& worker, Sent& sent) const noexcept {
-  if (!kOutbound && index == nat::kNoMapping) [[unlikely]]
+[[gnu::always_inline]] inline bool Express::finish(const Flow& flow, const Finish& by, Sent& sent) noexcept {
+  if (!kOutbound && flow.mapping == nullptr) [[unlikely]]
     return false;
-  nat::Mapping& mapping = worker.translator[index];
-  if (kOutbound && nat::key_word(mapping) != flow.ours(true)) [[unlikely]]
+  if (kOutbound && nat::key_word(*flow.mapping) != flow.key().word()) [[unlikely]]
     return false;
-  if (!speaks_to(mapping, flow.remote(kOutbound))) [[unlikely]]
+  if (!speaks_to(*flow.mapping, flow.remote(kOutbound))) [[unlikely]]
     return false;
-  const ReadyHop& hop = hops_[kOutbound ? mapping.hop_out : mapping.hop_in];
-  const std::uint16_t ip_size = plain::ip_size_of(flow.frame);
+  return send<kOutbound, kMeasured>(flow, by, sent);
+}
+
+/// The same where the mapping is known to be that of the flow and its remote.
+template <bool kOutbound, bool kMeasured>
+[[gnu::always_inline]] inline bool Express::send(const Flow& flow, const Finish& by, Sent& sent) noexcept {
+  nat::Mapping& mapping = *flow.mapping;
+  const ReadyHop& hop = by.hops[kOutbound ? mapping.hop_out : mapping.hop_in];
+  const std::uint32_t ip_size = flow.udp_size(kOutbound) + std::uint32_t{sizeof(nat::Ipv4Header)};
   if (ip_size > hop.mtu) [[unlikely]]
     return false;
-  const auto now = worker.clock.tick();
   if constexpr (kOutbound) {
-    nat::Translator::count_outbound(mapping, ip_size, now);
+    nat::Translator::count_outbound(mapping, ip_size, by.now);
   } else {
-    nat::Translator::count_inbound(mapping, ip_size, now);
+    nat::Translator::count_inbound(mapping, ip_size, by.now);
   }
   if constexpr (kMeasured) {
     constexpr std::size_t kHeaders = plain::kPayload - plain::kIp;
     if ((mapping.flags & MappingFlags::kPinhole) != 0) {
-      worker.meters.count(index, kOutbound, {flow.frame + plain::kPayload, ip_size - kHeaders}, ip_size,
-                          sent.now_us);
+      by.meters.count(static_cast<nat::MappingIndex>(&mapping - by.mappings), kOutbound,
+                      {flow.frame + plain::kPayload, ip_size - kHeaders}, static_cast<std::uint16_t>(ip_size),
+                      by.now_us);
     }
   }
   rewrite<kOutbound>(flow.frame, mapping, hop);
-  const auto frame_size = static_cast<std::uint16_t>(plain::kIp + ip_size);
-  if (mbuf->data_len != frame_size) [[unlikely]]
-    resize(mbuf, frame_size);  // Ethernet padding stays behind
-  sent.add(hop.port, mbuf, frame_size, worker.transmitter);
+  const auto frame_size = static_cast<std::uint32_t>(plain::kIp) + ip_size;
+  if (flow.mbuf->data_len != frame_size) [[unlikely]]
+    resize(flow.mbuf, static_cast<std::uint16_t>(frame_size));  // Ethernet padding stays behind
+  sent.add(hop.port, flow.mbuf, frame_size, by.transmitter);
   return true;
 }
 
@@ -218,27 +271,31 @@ template <bool kOutbound, bool kMeasured>
 /// \param certain  that it has none now
 /// \param guess    of the port that it may get
 template <bool kMeasured>
-Express::First Express::open(rte_mbuf* mbuf, const Flow& flow, bool certain,
-                             const nat::PortPool::Guess& guess, WorkerContext& worker, Sent& sent) noexcept {
-  auto index = certain ? nat::kNoMapping : worker.translator.find_outbound(flow.key());
-  if (index == nat::kNoMapping) {
-    const auto inside = flow.key().inside();
-    const auto remote = flow.destination();
-    Hop hop;
-    if (!is_ordinary(inside, remote, worker.network, hop) ||
-        worker.gateways.expectations.await_from_inside(nat::Protocol::udp)) [[unlikely]]
-      return First::left;
-    const auto created = worker.translator.create(nat::Protocol::udp, inside, remote, worker.clock.tick(),
-                                                  nat::Realm::translated, guess);
-    if (created.index == nat::kNoMapping) {
-      worker.slow_path.refused(mbuf, nat::parse(frame_of(mbuf), 0), worker.network.only_interface[mbuf->port],
-                               created.reason);
-      return First::refused;
+Express::First Express::open(Flow& flow, bool certain, const nat::PortPool::Guess& guess,
+                             WorkerContext& worker, const Finish& by, Sent& sent) noexcept {
+  if (!certain) {
+    const auto known = worker.translator.find_outbound(flow.key());
+    if (known != nat::kNoMapping) {
+      flow.mapping = by.mappings + known;
+      return finish<true, kMeasured>(flow, by, sent) ? First::sent : First::left;
     }
-    index = created.index;
-    admit_outbound(worker.translator[index], remote, hop, worker);
   }
-  return finish<true, kMeasured>(mbuf, flow, index, worker, sent) ? First::sent : First::left;
+  const auto inside = flow.key().inside();
+  const auto remote = flow.destination();
+  Hop hop;
+  if (!is_ordinary(inside, remote, worker.network, hop) ||
+      worker.gateways.expectations.await_from_inside(nat::Protocol::udp)) [[unlikely]]
+    return First::left;
+  const auto created =
+      worker.translator.create(nat::Protocol::udp, inside, remote, by.now, nat::Realm::translated, guess);
+  if (created.index == nat::kNoMapping) {
+    worker.slow_path.refused(flow.mbuf, nat::parse(frame_of(flow.mbuf), 0),
+                             worker.network.only_interface[flow.mbuf->port], created.reason);
+    return First::refused;
+  }
+  flow.mapping = by.mappings + created.index;
+  admit_outbound(*flow.mapping, remote, hop, worker);
+  return send<true, kMeasured>(flow, by, sent) ? First::sent : First::left;
 }
 
 /// A burst on its way through the steps.
@@ -249,20 +306,20 @@ class Express::Pass {
  public:
   Pass(Express& express, Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept
       : express_(express), burst_(burst), arrival_(arrival), worker_(worker), size_(burst.size) {
-    if constexpr (kMeasured) sent_.now_us = worker.meters.time_us(worker.clock.tsc());
+    if constexpr (kMeasured) now_us_ = worker.meters.time_us(worker.clock.tsc());
   }
 
   void run() noexcept {
-    each(0, [this](unsigned place) noexcept { fetch(place); });
+    fetch(0);
     for (unsigned begin = 0; begin < size_ + 2 * kStride; begin += kStride) {
-      each(begin + kStride, [this](unsigned place) noexcept { fetch(place); });
-      each(begin, [this](unsigned place) noexcept { recognise(place); });
+      fetch(begin + kStride);
+      recognise(begin);
       if (begin < kStride) continue;
       if (further_next_ < further_end_) [[unlikely]]
         guess_further();
-      each(begin - kStride, [this](unsigned place) noexcept { guess(place); });
+      guess(begin - kStride);
       if (begin < 2 * kStride) continue;
-      each(begin - 2 * kStride, [this](unsigned place) noexcept { finish(place); });
+      finish(begin - 2 * kStride);
     }
     if (first_count_ > 0) [[unlikely]]
       open_flows();
@@ -273,68 +330,103 @@ class Express::Pass {
   static constexpr bool kMixed = kWay == Way::regular;
   static constexpr bool kOutbound = kWay == Way::outbound;
 
-  /// Calls step(place) for each packet of the stride that begins at `begin`, which may lie behind the burst.
+  // The steps, each for the stride that begins at `begin`, which may lie behind the burst.
+
   template <typename Step>
   [[gnu::always_inline]] void each(unsigned begin, Step&& step) noexcept {
-    const unsigned end = std::min(begin + kStride, size_);
-    for (unsigned place = begin; place < end; ++place) step(place);
+    if (begin >= size_) return;
+    const Flow* const end = &flows_[0] + std::min(begin + kStride, size_);
+    for (Flow* flow = &flows_[begin]; flow != end; ++flow) step(*flow);
   }
-  [[nodiscard, gnu::always_inline]] bool is_outbound(unsigned place) const noexcept {
-    return kMixed ? ways_[place] == Way::outbound : kOutbound;
+  [[gnu::always_inline]] void fetch(unsigned begin) noexcept {
+    if (begin >= size_) return;
+    rte_mbuf** mbuf = &burst_.mbufs[begin];
+    each(begin, [&mbuf](Flow& flow) noexcept {
+      flow.mbuf = *mbuf++;
+      flow.frame = bytes_of(flow.mbuf);
+      nat::prefetch(flow.frame);
+    });
+  }
+  [[gnu::always_inline]] void recognise(unsigned begin) noexcept {
+    const Recognition by(express_, worker_);
+    const plain::Head& head = arrival_.head;
+    std::uint64_t bytes = 0;
+    each(begin, [&](Flow& flow) noexcept {
+      Found found = Found::nothing;
+      if constexpr (kMixed) {
+        found = recognise_by_arrival(flow, by);
+      } else {
+        const std::size_t frame_size = flow.mbuf->data_len;
+        bytes += frame_size;
+        found = Express::recognise<kOutbound>(flow, frame_size, head, by);
+      }
+      if (found != Found::flow) [[unlikely]]
+        leave(flow, found);
+    });
+    bytes_ += bytes;
+  }
+  [[gnu::always_inline]] void guess(unsigned begin) noexcept {
+    const nat::OutboundIndex outbound = worker_.translator.outbound();
+    const nat::InboundIndex inbound = worker_.translator.inbound();
+    nat::Mapping* const mappings = worker_.translator.mappings();
+    each(begin, [&](Flow& flow) noexcept {
+      const bool is_out = is_outbound(flow);
+      const auto found = is_out ? outbound.guess(flow.hash) : inbound.find(flow.slot);
+      if (found == nat::kNoMapping) [[unlikely]] {
+        flow.mapping = is_out ? &mappings[kAny] : nullptr;
+        if (is_out) note_unknown(flow);
+        return;
+      }
+      flow.mapping = &mappings[found];
+      nat::prefetch(flow.mapping);
+      if constexpr (kMeasured) worker_.meters.prefetch(found, is_out);
+    });
+  }
+  [[gnu::always_inline]] void finish(unsigned begin) noexcept {
+    const Finish by(express_, worker_, now_us_);
+    Sent sent = sent_;
+    each(begin, [&](Flow& flow) noexcept {
+      const bool is_out = is_outbound(flow);
+      const bool done = is_out ? Express::finish<true, kMeasured>(flow, by, sent)
+                               : Express::finish<false, kMeasured>(flow, by, sent);
+      if constexpr (kMixed) count_[is_out ? 1 : 0] += done ? 1 : 0;
+      if (!done) [[unlikely]]
+        keep(flow);
+    });
+    sent_ = sent;
   }
 
-  [[gnu::always_inline]] void fetch(unsigned place) noexcept {
-    flows_[place].frame = bytes_of(burst_.mbufs[place]);
-    nat::prefetch(flows_[place].frame);
+  [[nodiscard]] unsigned place_of(const Flow& flow) const noexcept {
+    return static_cast<unsigned>(&flow - flows_.data());
   }
-  [[gnu::always_inline]] void recognise(unsigned place) noexcept {
-    const Found found = kMixed ? find_by_arrival(place) : find(place);
-    if (found == Found::flow) [[likely]]
-      return;
-    Flow& flow = flows_[place];
-    if (found == Found::elsewhere && !kMixed) hand_over(place, static_cast<unsigned>(flow.place));
+  [[nodiscard, gnu::always_inline]] bool is_outbound(const Flow& flow) const noexcept {
+    return kMixed ? ways_[place_of(flow)] == Way::outbound : kOutbound;
+  }
+  [[nodiscard, gnu::always_inline]] Found recognise_by_arrival(Flow& flow, const Recognition& by) noexcept {
+    const rte_mbuf& mbuf = *flow.mbuf;
+    const bool known = mbuf.port < express_.arrivals_.size();  // and not a mark
+    const Arrival& arrival = express_.arrivals_[known ? mbuf.port : 0];
+    ways_[place_of(flow)] = arrival.inside ? Way::outbound : Way::inbound;
+    if (!known || arrival.use == Use::none) return Found::nothing;
+    return arrival.inside ? Express::recognise<true>(flow, mbuf.data_len, arrival.head, by)
+                          : Express::recognise<false>(flow, mbuf.data_len, arrival.head, by);
+  }
+  /// What is no packet of a flow of this worker is looked up like one, and found by nobody.
+  [[gnu::noinline]] void leave(Flow& flow, Found found) noexcept {
+    if (found == Found::elsewhere && !kMixed) {
+      flow.mbuf->port = arrival_.port;
+      worker_.handoff.add(static_cast<unsigned>(flow.slot), std::exchange(flow.mbuf, nullptr));
+      ++handed_over_;
+    }
     flow.ends[0] = flow.ends[1] = kNobody;
     flow.hash = {};
-    flow.place = 0;
-  }
-  [[nodiscard, gnu::always_inline]] Found find(unsigned place) noexcept {
-    const std::size_t frame_size = burst_.mbufs[place]->data_len;
-    bytes_ += frame_size;
-    return express_.recognise<kOutbound>(flows_[place], frame_size, arrival_, worker_);
-  }
-  [[nodiscard, gnu::always_inline]] Found find_by_arrival(unsigned place) noexcept {
-    const rte_mbuf* const mbuf = burst_.mbufs[place];
-    const bool known = mbuf->port < express_.arrivals_.size();  // and not a mark
-    const Arrival& arrival = express_.arrivals_[known ? mbuf->port : 0];
-    ways_[place] = arrival.inside ? Way::outbound : Way::inbound;
-    if (!known || arrival.use == Use::none) return Found::nothing;
-    return arrival.inside ? express_.recognise<true>(flows_[place], mbuf->data_len, arrival, worker_)
-                          : express_.recognise<false>(flows_[place], mbuf->data_len, arrival, worker_);
-  }
-  void hand_over(unsigned place, unsigned owner) noexcept {
-    rte_mbuf* const mbuf = std::exchange(burst_.mbufs[place], nullptr);
-    mbuf->port = arrival_.port;
-    worker_.handoff.add(owner, mbuf);
-    ++handed_over_;
+    flow.slot = 0;
   }
 
-  [[gnu::always_inline]] void guess(unsigned place) noexcept {
-    const Flow& flow = flows_[place];
-    if (!is_outbound(place)) {
-      mappings_[place] = worker_.translator.guess_inbound(flow.place);
-      if constexpr (kMeasured) worker_.meters.prefetch(mappings_[place], false);
-      return;
-    }
-    const auto& table = worker_.translator.table();
-    const auto guess = table.guess(flow.hash);
-    if (guess != nat::kNoMapping) [[likely]] {
-      table.prefetch_mapping(guess);
-      if constexpr (kMeasured) worker_.meters.prefetch(guess, true);
-      mappings_[place] = guess;
-      return;
-    }
-    mappings_[place] = kAny;
-    if (table.lies_further(flow.hash)) {
+  /// A packet from inside whose line has nothing like it.
+  void note_unknown(const Flow& flow) noexcept {
+    const unsigned place = place_of(flow);
+    if (worker_.translator.outbound().lies_further(flow.hash)) {
       further_[further_end_++] = static_cast<std::uint8_t>(place);
     } else {
       unknown_ |= std::uint64_t{1} << place;
@@ -342,38 +434,34 @@ class Express::Pass {
   }
   void guess_further() noexcept {
     for (; further_next_ < further_end_; ++further_next_) {
-      const unsigned place = further_[further_next_];
-      const auto guess = worker_.translator.guess_outbound_further(flows_[place].hash);
-      if (guess != nat::kNoMapping) mappings_[place] = guess;
+      Flow& flow = flows_[further_[further_next_]];
+      const auto guess = worker_.translator.outbound().guess_further(flow.hash);
+      if (guess == nat::kNoMapping) continue;
+      flow.mapping = &worker_.translator[guess];
+      nat::prefetch(flow.mapping);
     }
   }
 
-  [[gnu::always_inline]] void finish(unsigned place) noexcept {
-    rte_mbuf* const mbuf = burst_.mbufs[place];
-    const bool outbound = is_outbound(place);
-    const bool done =
-        outbound ? express_.finish<true, kMeasured>(mbuf, flows_[place], mappings_[place], worker_, sent_)
-                 : express_.finish<false, kMeasured>(mbuf, flows_[place], mappings_[place], worker_, sent_);
-    if (done) [[likely]] {
-      if constexpr (kMixed) ++count_[outbound ? 1 : 0];
-    } else if (mbuf != nullptr) {
-      const Flow& flow = flows_[place];
-      if (outbound && flow.ends[0] != kNobody && !has_key(mappings_[place], flow)) {
-        firsts_[first_count_++] = {static_cast<std::uint8_t>(place), static_cast<std::uint8_t>(left_)};
-      }
-      burst_.mbufs[left_++] = mbuf;
+  /// A packet that the express path does not take stays in the burst.
+  void keep(const Flow& flow) noexcept {
+    if (flow.mbuf == nullptr) return;
+    const bool is_first =
+        is_outbound(flow) && flow.ends[0] != kNobody && nat::key_word(*flow.mapping) != flow.key().word();
+    if (is_first) {
+      firsts_[first_count_++] = {static_cast<std::uint8_t>(place_of(flow)), static_cast<std::uint8_t>(left_)};
     }
-  }
-  [[nodiscard]] bool has_key(nat::MappingIndex index, const Flow& flow) const noexcept {
-    return nat::key_word(worker_.translator[index]) == flow.ours(true);
+    burst_.mbufs[left_++] = flow.mbuf;
   }
 
+  /// Of the hashes of flows that were opened. Large enough that a burst of new flows rarely takes two of them
+  /// for one.
+  using Made = std::bitset<1024>;
   /// Whether the flow of a packet had no mapping, and no packet before this one in the burst can have made
   /// it.
-  [[nodiscard]] bool is_still_unknown(unsigned place) noexcept {
-    const std::uint64_t bit = std::uint64_t{1} << flows_[place].hash.rest % 64;
-    const bool unknown = (unknown_ >> place & 1U) != 0 && (made_ & bit) == 0;
-    made_ |= bit;
+  [[nodiscard]] bool is_still_unknown(unsigned place, Made& made) const noexcept {
+    const std::size_t bit = flows_[place].hash.rest / 2 % made.size();
+    const bool unknown = (unknown_ >> place & 1U) != 0 && !made[bit];
+    made[bit] = true;
     return unknown;
   }
 
@@ -381,18 +469,20 @@ class Express::Pass {
   [[gnu::noinline]] void open_flows() noexcept {
     std::array<nat::OutboundKey, kBurst> keys;
     for (unsigned i = 0; i < first_count_; ++i) keys[i] = flows_[firsts_[i].place].key();
-    worker_.translator.for_each_new(
-        std::span(keys).first(first_count_),
-        [this](std::size_t i, const nat::PortPool::Guess& guess) noexcept {
-          const auto [place, left] = firsts_[i];
-          auto*& mbuf = burst_.mbufs[left];
-          if (!kMixed) mbuf->port = arrival_.port;
-          const First became =
-              express_.open<kMeasured>(mbuf, flows_[place], is_still_unknown(place), guess, worker_, sent_);
-          if (became == First::left) return;
-          ++(became == First::sent ? opened_ : refused_);
-          mbuf = nullptr;
-        });
+    const Finish by(express_, worker_, now_us_);
+    Made made;
+    worker_.translator.for_each_new(std::span(keys).first(first_count_),
+                                    [&, this](std::size_t i, const nat::PortPool::Guess& guess) noexcept {
+                                      const auto [place, left] = firsts_[i];
+                                      auto*& mbuf = burst_.mbufs[left];
+                                      if (!kMixed) mbuf->port = arrival_.port;
+                                      const First became = express_.open<kMeasured>(
+                                          flows_[place], is_still_unknown(place, made), guess, worker_, by,
+                                          sent_);
+                                      if (became == First::left) return;
+                                      ++(became == First::sent ? opened_ : refused_);
+                                      mbuf = nullptr;
+                                    });
     const auto begin = burst_.mbufs.begin();
     left_ = static_cast<std::uint16_t>(std::remove(begin, begin + left_, nullptr) - begin);
   }
@@ -417,7 +507,6 @@ class Express::Pass {
   unsigned size_;
 
   std::array<Flow, kBurst> flows_;
-  std::array<nat::MappingIndex, kBurst> mappings_;
   std::array<Way, kBurst> ways_;  // kMixed
   // The few whose index line was full: they look further when their next line is there.
   std::array<std::uint8_t, kBurst> further_;
@@ -431,14 +520,15 @@ class Express::Pass {
   std::array<FirstPacket, kBurst> firsts_;
   unsigned first_count_ = 0;
   std::uint64_t unknown_ = 0;  // a bit for each place
-  std::uint64_t made_ = 0;     // a bit for the hashes of flows that were opened
   unsigned opened_ = 0;
   unsigned refused_ = 0;
   std::array<unsigned, 2> count_{};  // inbound, outbound; without those opened
   std::uint64_t bytes_ = 0;
   std::uint16_t left_ = 0;
   unsigned handed_over_ = 0;
-  Sent sent_;
+  std::uint32_t now_us_ = 0;
+  std::array<rte_mbuf*, kBurst> to_send_;
+  Sent sent_{.begin = to_send_.data()};
 };
 
 template <bool kMeasured>

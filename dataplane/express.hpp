@@ -51,15 +51,12 @@ class Express {
 
   void admit_outbound(nat::Mapping& mapping, const nat::Endpoint& remote, Hop hop,
                       const WorkerContext& worker) noexcept {
-    if (mapping.hop_out == nat::kNoHop && !by_arrival_ && may_pass(mapping, remote, worker)) {
-      mapping.hop_out = hops_.number_of(hop);
-    }
+    if (mapping.hop_out == nat::kNoHop && !by_arrival_)
+      try_to_admit(mapping.hop_out, mapping, remote, hop, worker);
   }
   void admit_inbound(nat::Mapping& mapping, const nat::Endpoint& remote, Hop hop,
                      const WorkerContext& worker) noexcept {
-    if (mapping.hop_in == nat::kNoHop && may_pass(mapping, remote, worker)) {
-      mapping.hop_in = hops_.number_of(hop);
-    }
+    if (mapping.hop_in == nat::kNoHop) try_to_admit(mapping.hop_in, mapping, remote, hop, worker);
   }
 
   /// Once a tick.
@@ -85,24 +82,27 @@ class Express {
   enum class First : std::uint8_t { sent, left, refused };
   struct Flow;
   struct Sent;
+  struct Recognition;
+  struct Finish;
   template <Way kWay, bool kMeasured>
   class Pass;
 
-  [[nodiscard]] bool may_pass(const nat::Mapping& mapping, const nat::Endpoint& remote,
-                              const WorkerContext& worker) const noexcept;
+  void try_to_admit(nat::HopNumber& number, const nat::Mapping& mapping, const nat::Endpoint& remote, Hop hop,
+                    const WorkerContext& worker) noexcept;
   template <bool kOutbound>
-  [[nodiscard]] Found recognise(Flow& flow, std::size_t size, const Arrival& arrival,
-                                const WorkerContext& worker) const noexcept;
+  [[nodiscard]] static Found recognise(Flow& flow, std::size_t size, const plain::Head& head,
+                                       const Recognition& by) noexcept;
   template <bool kOutbound, bool kMeasured>
-  [[nodiscard]] bool finish(rte_mbuf* mbuf, const Flow& flow, nat::MappingIndex index, WorkerContext& worker,
-                            Sent& sent) const noexcept;
+  [[nodiscard]] static bool finish(const Flow& flow, const Finish& by, Sent& sent) noexcept;
+  template <bool kOutbound, bool kMeasured>
+  [[nodiscard]] static bool send(const Flow& flow, const Finish& by, Sent& sent) noexcept;
   template <bool kMeasured>
   void forward(Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept;
   [[nodiscard]] static bool is_ordinary(const nat::Endpoint& source, const nat::Endpoint& destination,
                                         const Network& network, Hop& hop) noexcept;
   template <bool kMeasured>
-  [[nodiscard]] First open(rte_mbuf* mbuf, const Flow& flow, bool certain, const nat::PortPool::Guess& guess,
-                           WorkerContext& worker, Sent& sent) noexcept;
+  [[nodiscard]] First open(Flow& flow, bool certain, const nat::PortPool::Guess& guess, WorkerContext& worker,
+                           const Finish& by, Sent& sent) noexcept;
 
   bool alone_;       // the only worker owns everything
   bool by_arrival_;  // what comes by one inside interface is not treated like what comes by another

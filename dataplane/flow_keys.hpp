@@ -3,6 +3,7 @@
 // What the mapping of a packet in a burst is found by, once classify() has sorted it.
 
 #include "dataplane/burst.hpp"
+#include "nat/inbound_index.hpp"
 #include "nat/mapping_table.hpp"
 #include "nat/translator.hpp"
 

@@ -90,7 +90,7 @@ class LocalEndpoints {
   /// Fetches what open_media() will read of an endpoint that has a pinhole.
   void fetch(nat::OutboundKey key, MappingRef pinhole) const noexcept {
     const auto& table = translator_.table();
-    table.prefetch(table.hash(key.word()));
+    table.outbound().prefetch(table.outbound().hash(key.word()));
     table.prefetch_mapping(pinhole.mapping);
   }
   /// Whether a pinhole is still whose it was. Until it is handed over or shut again, the ref from before it

@@ -76,8 +76,8 @@ static_assert(kIp + offsetof(nat::Ipv4Header, protocol) == 23);
 [[gnu::always_inline]] inline bool header_sum_fits(const std::byte* header) noexcept {
   std::uint64_t sum = nat::load<std::uint64_t>(header);
   const auto add = [&sum](std::uint64_t word) noexcept {
-    sum += word;
-    sum += sum < word ? 1U : 0U;  // the carry comes round
+    const bool carry = __builtin_add_overflow(sum, word, &sum);
+    sum += carry ? 1U : 0U;  // it comes round
   };
   add(nat::load<std::uint64_t>(header + 8));
   add(nat::load<std::uint32_t>(header + 16));
@@ -86,44 +86,45 @@ static_assert(kIp + offsetof(nat::Ipv4Header, protocol) == 23);
   return sum * kInverse <= ~std::uint64_t{0} / 0xffffU;
 }
 
-// Sizes are read with their neighbours, as words of 32 bits: those of 16 are slow to turn round.
-
-/// The total length of the IP datagram.
+/// The total length of the IP datagram. Read with its neighbours, as a word of 32 bits: those of 16 are slow
+/// to turn round.
 [[gnu::always_inline]] inline std::uint16_t ip_size_of(const std::byte* frame) noexcept {
   return static_cast<std::uint16_t>(nat::load<nat::Be32>(frame + kTotalLength).host() >> 16U);
 }
-/// The length that UDP says it has.
-[[gnu::always_inline]] inline std::uint16_t udp_size_of(const std::byte* frame) noexcept {
-  return static_cast<std::uint16_t>(nat::load<nat::Be32>(frame + kUdpLength - 2).host());
+
+/// Both endpoints of a frame of at least kPayload bytes as endpoint_word()s, that of the source first; and
+/// the length that UDP says it has, in the 16 bits that are left of one of them: udp_size_in().
+/// \tparam kWithSize  which of the two
+/// Cost: one load, one shuffle, one store.
+template <unsigned kWithSize>
+[[gnu::always_inline]] inline void read_ends(const std::byte* frame, std::uint64_t (&ends)[2]) noexcept {
+  // Source address, destination address, source port, destination port, UDP length, UDP checksum.
+  const __m128i read = _mm_loadu_si128(reinterpret_cast<const __m128i*>(frame + kEndpoints));
+  const __m128i order = kWithSize == 0 ? _mm_setr_epi8(0, 1, 2, 3, 8, 9, 13, 12, 4, 5, 6, 7, 10, 11, -1, -1)
+                                       : _mm_setr_epi8(0, 1, 2, 3, 8, 9, -1, -1, 4, 5, 6, 7, 10, 11, 13, 12);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(ends), _mm_shuffle_epi8(read, order));
+}
+static_assert(kEndpoints + 12 == kUdpLength && kEndpoints + 16 == kPayload);
+
+[[nodiscard]] constexpr std::uint16_t udp_size_in(std::uint64_t end) noexcept {
+  return static_cast<std::uint16_t>(end >> 48U);
 }
 
 }  // namespace plain
 
-/// Whether a frame is plain. \param size of the frame \param head  plain::head_for() the port
-[[gnu::always_inline]] inline bool is_plain(const std::byte* frame, std::size_t size,
+/// Whether a frame is plain. \param size of the frame, at least plain::kPayload \param udp_size  what UDP
+/// says
+/// \param head  plain::head_for() the port
+[[gnu::always_inline]] inline bool is_plain(const std::byte* frame, std::size_t size, std::uint16_t udp_size,
                                             const plain::Head& head) noexcept {
   using namespace plain;
   // The answers are nearly always the same, so that branches on them are free.
-  if (size < kPayload) [[unlikely]]
-    return false;
   if (!begins_with(frame, head)) [[unlikely]]
     return false;
   if (std::to_integer<std::uint8_t>(frame[kTtl]) <= 1 || !header_sum_fits(frame + kIp)) [[unlikely]]
     return false;
-  constexpr std::size_t kHeaders = sizeof(nat::Ipv4Header) + sizeof(nat::UdpHeader);
-  const std::size_t ip_size = ip_size_of(frame);
-  return ip_size - kHeaders <= size - kPayload && udp_size_of(frame) + sizeof(nat::Ipv4Header) == ip_size;
+  return std::size_t{udp_size} - sizeof(nat::UdpHeader) <= size - kPayload &&
+         std::size_t{udp_size} + sizeof(nat::Ipv4Header) == ip_size_of(frame);
 }
-
-/// Both endpoints of a plain frame as endpoint_word()s: that of the source first.
-/// Cost: one load, one shuffle, one store.
-[[gnu::always_inline]] inline void read_endpoints(const std::byte* frame,
-                                                  std::uint64_t (&endpoints)[2]) noexcept {
-  // Source address, destination address, source port, destination port, and four bytes more of the frame.
-  const __m128i read = _mm_loadu_si128(reinterpret_cast<const __m128i*>(frame + plain::kEndpoints));
-  const __m128i order = _mm_setr_epi8(0, 1, 2, 3, 8, 9, -1, -1, 4, 5, 6, 7, 10, 11, -1, -1);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(endpoints), _mm_shuffle_epi8(read, order));
-}
-static_assert(plain::kEndpoints + 16 == plain::kPayload);
 
 }  // namespace pinhole::dataplane

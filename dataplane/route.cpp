@@ -29,10 +29,14 @@ void RouteTable::add(nat::Prefix prefix, nat::Ipv4Address address, std::uint8_t 
                      bool connected) noexcept {
   if (size_ == kMaxRoutes) return;
   std::size_t at = size_++;
-  for (; at > 0 && entries_[at - 1].length < prefix.length; --at) entries_[at] = entries_[at - 1];
+  for (; at > 0 && entries_[at - 1].length < prefix.length; --at) {
+    entries_[at] = entries_[at - 1];
+    masks_[at] = masks_[at - 1];
+    networks_[at] = networks_[at - 1];
+  }
+  masks_[at] = nat::Be32{prefix.mask()}.raw();
+  networks_[at] = prefix.address.value.raw() & masks_[at];
   auto& entry = entries_[at];
-  entry.mask = nat::Be32{prefix.mask()}.raw();
-  entry.network = prefix.address.value.raw() & entry.mask;
   entry.address = address;
   entry.interface = interface;
   entry.zone = zone;

@@ -84,15 +84,19 @@ inline constexpr std::uint16_t kNoChange = 0xffff;
   sum = (sum & 0xffffU) + (sum >> 16U);
   return static_cast<std::uint16_t>(~sum);
 }
+/// The checksum field of UDP before a change: apply_udp() with the change undone.
+[[nodiscard]] constexpr std::uint16_t take_back_udp(std::uint16_t raw, std::uint16_t change) noexcept {
+  if (raw == 0) return 0;
+  // Adding the change to the field comes to the same as taking it from the field's complement, but that the
+  // sum of anything and not zero is never zero.
+  std::uint16_t sum = 0;
+  const bool carry = __builtin_add_overflow(raw, change, &sum);
+  return static_cast<std::uint16_t>(sum + (carry ? 1 : 0));
+}
 /// apply() for UDP: no checksum stays none, and a checksum that comes out as zero is sent as all ones.
 /// Source: RFC 768; RFC 3022 section 4.1.
 [[nodiscard]] constexpr std::uint16_t apply_udp(std::uint16_t raw, std::uint16_t change) noexcept {
-  if (raw == 0) return 0;
-  // Taking the change away from the field comes to the same as adding it to the field's complement, but that
-  // the sum of anything and not zero is never zero.
-  std::uint32_t sum = std::uint32_t{raw} + static_cast<std::uint16_t>(~change);
-  sum += sum >> 16U;
-  return static_cast<std::uint16_t>(sum);
+  return take_back_udp(raw, static_cast<std::uint16_t>(~change));
 }
 
 /// What translation of `inside` to `external` adds to the IPv4 header's sum and to the transport's.

@@ -56,7 +56,9 @@ class PortSet {
 
   /// A random free port of a parity in the words begin..end-1, or nowhere; not yet taken.
   [[nodiscard]] Place choose(bool odd, std::uint32_t begin, std::uint32_t end, Draw draw) const noexcept {
-    return odd ? choose_from(What::odd, begin, end, draw) : choose_from(What::even, begin, end, draw);
+    // No branch: which it is nobody can foresee.
+    static_assert(static_cast<int>(What::even) == 0 && static_cast<int>(What::odd) == 1);
+    return choose_from(static_cast<What>(odd), begin, end, draw);
   }
   /// The same of the parity if that can be, else of the other.
   [[nodiscard]] Place choose_like(bool odd, std::uint32_t begin, std::uint32_t end,
@@ -146,7 +148,7 @@ class PortSet {
     }
     const std::uint64_t free = free_[word];
     const std::uint64_t fit =
-        what == What::pairs ? pairs_of(free) : free & (what == What::odd ? kOdd : kEven);
+        what == What::pairs ? pairs_of(free) : free & kEven << static_cast<unsigned>(what);
     const std::uint32_t turn = draw % kPortBlock;
     const auto bit =
         static_cast<std::uint32_t>(std::countr_zero(std::rotr(fit, static_cast<int>(turn)))) + turn;

@@ -41,15 +41,16 @@ inline constexpr std::uint16_t kTtlDelta = 0xfffe;
 
 /// TTL, protocol and checksum are the third word of the header. It is loaded once and stored once: a byte
 /// store into it with a word load behind would wait for the store to leave the store buffer.
-/// All of it is done on the complement of the word: there, one less is one more, and the checksum is the sum
-/// that the changes are added to. What goes out of the upper half at the top comes round into it.
+/// The change of the sum is taken away from the checksum, which is its complement, and one is added for the
+/// hop; what is missing at the top of the upper half is taken from its bottom.
 /// \param address_delta  not zero: what changes nothing is kNoChange (nat/checksum.hpp)
 inline std::uint32_t next_hop(std::uint32_t ttl_protocol_checksum, std::uint16_t address_delta) noexcept {
   assert(address_delta != 0);
-  // One hop less adds ~1 to the sum, which is to take one away: 0x10000 here, of which the TTL gets one back.
-  const std::uint64_t changes = (std::uint64_t{address_delta} << 16U) - 0x10000U + 1U;
-  const std::uint64_t sum = std::uint64_t{~ttl_protocol_checksum} + changes;
-  return ~(static_cast<std::uint32_t>(sum) + (static_cast<std::uint32_t>(sum >> 32U) << 16U));
+  // The hop: one more in the upper half, one less in the TTL.
+  const std::uint64_t less =
+      std::uint64_t{ttl_protocol_checksum} + 0x10000U - 1U - (std::uint64_t{address_delta} << 16U);
+  const auto borrowed = static_cast<std::uint32_t>(less >> 32U);  // 0 or all ones
+  return static_cast<std::uint32_t>(less) + (borrowed << 16U);
 }
 
 inline void fix_transport(std::byte* checksum, Protocol protocol, std::uint16_t change) noexcept {

@@ -30,8 +30,10 @@
 #include "nat/filter.hpp"
 #include "nat/host_ports.hpp"
 #include "nat/host_table.hpp"
+#include "nat/inbound_index.hpp"
 #include "nat/mapping.hpp"
 #include "nat/mapping_table.hpp"
+#include "nat/outbound_index.hpp"
 #include "nat/ownership.hpp"
 #include "nat/port_plan.hpp"
 #include "nat/random.hpp"
@@ -133,20 +135,11 @@ class Translator {
   [[nodiscard]] MappingIndex find_inbound(InboundKey key) const noexcept { return inbound_.find(key); }
   /// Up to kLookupBurst at once; the mappings' lines are being fetched when it returns.
   void find_inbound(std::span<const InboundKey> keys, std::span<MappingIndex> found) const noexcept;
-  void prefetch_inbound(InboundIndex::Slot slot) const noexcept { inbound_.prefetch(slot); }
-  /// MappingTable::guess_further(), the mapping's line being fetched.
-  [[nodiscard]] MappingIndex guess_outbound_further(MappingTable::Hash hash) const noexcept {
-    const MappingIndex index = table_.guess_further(hash);
-    if (index != kNoMapping) table_.prefetch_mapping(index);
-    return index;
-  }
-  /// The mapping that a packet belongs to, or kNoMapping; its line is being fetched.
-  [[nodiscard]] MappingIndex guess_inbound(InboundIndex::Slot slot) const noexcept {
-    const MappingIndex index = inbound_.find(slot);
-    if (index != kNoMapping) table_.prefetch_mapping(index);
-    return index;
-  }
+  // What look-ups that are spread over a burst go by.
+  [[nodiscard]] const OutboundIndex& outbound() const noexcept { return table_.outbound(); }
+  [[nodiscard]] const InboundIndex& inbound() const noexcept { return inbound_; }
 
+  [[nodiscard]] Mapping* mappings() noexcept { return table_.mappings(); }
   [[nodiscard]] Mapping& operator[](MappingIndex index) noexcept { return table_[index]; }
   [[nodiscard]] const Mapping& operator[](MappingIndex index) const noexcept { return table_[index]; }
 

@@ -46,9 +46,10 @@ void keep_first_packets_regular(config::Config& config) {
 /// index are equal: then it leaves the packet to the regular path. Whoever draws the key of the index, it
 /// happens to one flow in thousands. A flow that fares so once does so for as long as both live.
 bool is_misjudged(const Endpoint& inside, const nat::MappingTable& table) {
-  const auto hash = table.hash(nat::key_word(nat::Protocol::udp, inside));
-  auto guess = table.guess(hash);
-  if (guess == nat::kNoMapping && table.lies_further(hash)) guess = table.guess_further(hash);
+  const auto& index = table.outbound();
+  const auto hash = index.hash(nat::key_word(nat::Protocol::udp, inside));
+  auto guess = index.guess(hash);
+  if (guess == nat::kNoMapping && index.lies_further(hash)) guess = index.guess_further(hash);
   const auto found = table.find(nat::Protocol::udp, inside);
   return found != nat::kNoMapping && guess != nat::kNoMapping && guess != found;
 }

@@ -138,7 +138,7 @@ struct Scene {
       const auto& translator = lab.context(worker).translator;
       for (const auto& flow : flows[worker]) {
         const auto& mapping = lab.mapping(Protocol::udp, flow.inside);
-        const auto guess = translator.table().guess(translator.table().hash(nat::key_word(mapping)));
+        const auto guess = translator.outbound().guess(translator.outbound().hash(nat::key_word(mapping)));
         if (guess == nat::kNoMapping || &translator[guess] != &mapping) ++count;
       }
     }

@@ -96,6 +96,10 @@ TEST_CASE("a UDP checksum of zero stays zero, and a computed zero goes as all on
   // And a checksum that was sent as all ones because it was zero is understood.
   CHECK(apply_udp(0xffff, 0xffff) == 0xffff);
   CHECK(apply_udp(apply_udp(0x1234, 0x1234), inverse(0x1234)) == 0x1234);
+  CHECK(take_back_udp(0, 0x1234) == 0);
+  CHECK(take_back_udp(apply_udp(0x1234, 0x1234), 0x1234) == 0x1234);
+  CHECK(take_back_udp(0x1234, kNoChange) == 0x1234);
+  CHECK(take_back_udp(0xedcc, 0x1234) == 1);
 }
 
 TEST_CASE("a transport checksum in full is the same as by the book", "[nat][checksum]") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "nat/mapping_table.hpp"
 
+#include "nat/inbound_index.hpp"
 #include "nat/random.hpp"
 #include "tests/nat/table_memory.hpp"
 
