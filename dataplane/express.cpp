@@ -67,24 +67,25 @@ void rewrite(std::byte* frame, const nat::Mapping& mapping, const ReadyHop& hop)
 
 /// What is known of a packet on its way through the steps.
 struct Express::Flow {
-  std::uint64_t ends[2];          // plain::read_ends(), the size being in that of the remote
+  std::uint64_t endpoints[2];     // plain::read_endpoints(), the size being in that of the remote
   nat::OutboundIndex::Hash hash;  // outbound
-  nat::InboundIndex::Slot slot;   // inbound; or the worker that it belongs to
+  nat::InboundIndex::Slot slot;   // inbound
+  unsigned owner;                 // of a packet that is to be handed over
   std::byte* frame;
   rte_mbuf* mbuf;         // nullptr: handed over
-  nat::Mapping* mapping;  // that is probably its
+  nat::Mapping* mapping;  // that is probably its; when there is none, that of kAny, or inbound nullptr
 
   template <bool kOutbound>
   void read() noexcept {
-    plain::read_ends<kOutbound ? 1 : 0>(frame, ends);
+    plain::read_endpoints<kOutbound ? 1 : 0>(frame, endpoints);
   }
-  [[nodiscard]] std::uint64_t remote(bool outbound) const noexcept { return ends[outbound ? 1 : 0]; }
+  [[nodiscard]] std::uint64_t remote(bool outbound) const noexcept { return endpoints[outbound ? 1 : 0]; }
   [[nodiscard]] std::uint16_t udp_size(bool outbound) const noexcept {
     return plain::udp_size_in(remote(outbound));
   }
-  // Outbound:
-  [[nodiscard]] nat::OutboundKey key() const noexcept { return nat::OutboundKey::from_word(ends[0]); }
-  [[nodiscard]] nat::Endpoint destination() const noexcept { return nat::endpoint_of(ends[1]); }
+  /// Outbound.
+  [[nodiscard]] nat::OutboundKey key() const noexcept { return nat::OutboundKey::from_word(endpoints[0]); }
+  [[nodiscard]] nat::Endpoint destination() const noexcept { return nat::endpoint_of(endpoints[1]); }
 };
 
 /// Frames that go out by one port one after the other, not yet handed to the transmitter.
@@ -108,26 +109,26 @@ struct Express::Sent {
   }
 };
 
-// What the steps need of the worker, by value. Stores to frames may change anything as far as the compiler
-// can tell, and what lies behind a reference would be read again for each packet.
+// What the steps need of the worker: by value what is read for each packet. Stores to frames may change
+// anything as far as the compiler can tell, and what lies behind a reference would be read again each time.
 
-struct Express::Recognition {
-  Recognition(const Express& express, const WorkerContext& worker) noexcept
+struct Express::Finder {
+  Finder(const Express& express, const WorkerContext& worker) noexcept
       : steering(worker.network.steering),
-        own_number(worker.index),
+        own_worker(worker.index),
         alone(express.alone_),
         outbound(worker.translator.outbound()),
         inbound(worker.translator.inbound()) {}
 
   const Steering& steering;
-  unsigned own_number;
+  unsigned own_worker;
   bool alone;
   nat::OutboundIndex outbound;
   nat::InboundIndex inbound;
 };
 
-struct Express::Finish {
-  Finish(const Express& express, WorkerContext& worker, std::uint32_t time_us) noexcept
+struct Express::Sender {
+  Sender(const Express& express, WorkerContext& worker, std::uint32_t time_us) noexcept
       : hops(express.hops_),
         transmitter(worker.transmitter),
         meters(worker.meters),
@@ -160,7 +161,8 @@ Express::Express(const Network& network, bool measures)
   }
 }
 
-/// \param number  of the mapping's two that which is to be written
+/// Notes the next hop of a flow whose packets may take the express path from now on.
+/// \param number  hop_out or hop_in of the mapping
 void Express::try_to_admit(nat::HopNumber& number, const nat::Mapping& mapping, const nat::Endpoint& remote,
                            Hop hop, const WorkerContext& worker) noexcept {
   const bool may_pass = mapping.protocol == nat::Protocol::udp && mapping.realm == nat::Realm::translated &&
@@ -171,81 +173,82 @@ void Express::try_to_admit(nat::HopNumber& number, const nat::Mapping& mapping, 
 }
 
 /// First step: whether a packet is plain, and of which flow. Its index line is being fetched afterwards; or
-/// `slot` is the worker that owns it.
+/// `owner` is the worker that it belongs to.
 template <bool kOutbound>
 [[gnu::always_inline]] inline Express::Found Express::recognise(Flow& flow, std::size_t size,
                                                                 const plain::Head& head,
-                                                                const Recognition& by) noexcept {
+                                                                const Finder& finder) noexcept {
   if (size < plain::kPayload) [[unlikely]]
     return Found::nothing;
   flow.read<kOutbound>();
   if (!is_plain(flow.frame, size, flow.udp_size(kOutbound), head)) [[unlikely]]
     return Found::nothing;
-  const auto address = load<nat::Ipv4Address>(
-      flow.frame + plain::kIp +
-      (kOutbound ? offsetof(nat::Ipv4Header, source) : offsetof(nat::Ipv4Header, destination)));
   if constexpr (kOutbound) {
-    if (!by.alone) {
-      flow.slot = by.steering.owner_of_inside(address);
-      if (flow.slot != by.own_number) return Found::elsewhere;
+    if (!finder.alone) {
+      flow.owner = finder.steering.owner_of_inside(flow.key().inside().address);
+      if (flow.owner != finder.own_worker) return Found::elsewhere;
     }
     static_assert(static_cast<unsigned>(nat::Protocol::udp) == 0 &&
                   static_cast<unsigned>(nat::Realm::translated) == 0);
-    flow.hash = by.outbound.hash(flow.key().word());
-    by.outbound.prefetch(flow.hash);
+    flow.hash = finder.outbound.hash(flow.key().word());
+    finder.outbound.prefetch(flow.hash);
   } else {
-    const auto pool_index = by.steering.pool_index(address);
-    if (!pool_index) return Found::nothing;
-    const std::uint16_t port =
-        load<nat::Be16>(flow.frame + plain::kUdp + offsetof(nat::UdpHeader, destination_port)).host();
-    if (!by.alone) {
-      flow.slot = by.steering.owner_of_external(*pool_index, nat::Protocol::udp, port);
-      if (flow.slot != by.own_number) return Found::elsewhere;
+    const auto external = flow.destination();
+    const std::uint32_t found = finder.steering.find(external.address);
+    if (found == Steering::kNotOurs) [[unlikely]]
+      return Found::nothing;
+    const auto pool_index = static_cast<std::uint16_t>(found);
+    const std::uint16_t port = external.port.host();
+    if (!finder.alone) {
+      flow.owner = finder.steering.owner_of_external(pool_index, nat::Protocol::udp, port);
+      if (flow.owner != finder.own_worker) return Found::elsewhere;
     }
-    flow.slot = nat::InboundIndex::slot_of({*pool_index, port, nat::Protocol::udp});
-    by.inbound.prefetch(flow.slot);
+    flow.slot = nat::InboundIndex::slot_of({pool_index, port, nat::Protocol::udp});
+    finder.inbound.prefetch(flow.slot);
   }
   return Found::flow;
 }
 
 /// Third step: a packet whose mapping says so is rewritten and sent. \return whether it was
 template <bool kOutbound, bool kMeasured>
-[[gnu::always_inline]] inline bool Express::finish(const Flow& flow, const Finish& by, Sent& sent) noexcept {
+[[gnu::always_inline]] inline bool Express::finish(const Flow& flow, const Sender& sender,
+                                                   Sent& sent) noexcept {
   if (!kOutbound && flow.mapping == nullptr) [[unlikely]]
     return false;
   if (kOutbound && nat::key_word(*flow.mapping) != flow.key().word()) [[unlikely]]
     return false;
   if (!speaks_to(*flow.mapping, flow.remote(kOutbound))) [[unlikely]]
     return false;
-  return send<kOutbound, kMeasured>(flow, by, sent);
+  return send<kOutbound, kMeasured>(flow, sender, sent);
 }
 
 /// The same where the mapping is known to be that of the flow and its remote.
 template <bool kOutbound, bool kMeasured>
-[[gnu::always_inline]] inline bool Express::send(const Flow& flow, const Finish& by, Sent& sent) noexcept {
+[[gnu::always_inline]] inline bool Express::send(const Flow& flow, const Sender& sender,
+                                                 Sent& sent) noexcept {
   nat::Mapping& mapping = *flow.mapping;
-  const ReadyHop& hop = by.hops[kOutbound ? mapping.hop_out : mapping.hop_in];
+  const ReadyHop& hop = sender.hops[kOutbound ? mapping.hop_out : mapping.hop_in];
   const std::uint32_t ip_size = flow.udp_size(kOutbound) + std::uint32_t{sizeof(nat::Ipv4Header)};
   if (ip_size > hop.mtu) [[unlikely]]
     return false;
   if constexpr (kOutbound) {
-    nat::Translator::count_outbound(mapping, ip_size, by.now);
+    nat::Translator::count_outbound(mapping, ip_size, sender.now);
   } else {
-    nat::Translator::count_inbound(mapping, ip_size, by.now);
+    nat::Translator::count_inbound(mapping, ip_size, sender.now);
   }
   if constexpr (kMeasured) {
     constexpr std::size_t kHeaders = plain::kPayload - plain::kIp;
     if ((mapping.flags & MappingFlags::kPinhole) != 0) {
-      by.meters.count(static_cast<nat::MappingIndex>(&mapping - by.mappings), kOutbound,
-                      {flow.frame + plain::kPayload, ip_size - kHeaders}, static_cast<std::uint16_t>(ip_size),
-                      by.now_us);
+      sender.meters.count(static_cast<nat::MappingIndex>(&mapping - sender.mappings), kOutbound,
+                          {flow.frame + plain::kPayload, ip_size - kHeaders},
+                          static_cast<std::uint16_t>(ip_size), sender.now_us);
     }
   }
   rewrite<kOutbound>(flow.frame, mapping, hop);
   const auto frame_size = static_cast<std::uint32_t>(plain::kIp) + ip_size;
   if (flow.mbuf->data_len != frame_size) [[unlikely]]
     resize(flow.mbuf, static_cast<std::uint16_t>(frame_size));  // Ethernet padding stays behind
-  sent.add(hop.port, flow.mbuf, frame_size, by.transmitter);
+  sent.add(hop.port, flow.mbuf, frame_size, sender.transmitter);
   return true;
 }
 
@@ -272,12 +275,12 @@ template <bool kOutbound, bool kMeasured>
 /// \param guess    of the port that it may get
 template <bool kMeasured>
 Express::First Express::open(Flow& flow, bool certain, const nat::PortPool::Guess& guess,
-                             WorkerContext& worker, const Finish& by, Sent& sent) noexcept {
+                             WorkerContext& worker, const Sender& sender, Sent& sent) noexcept {
   if (!certain) {
     const auto known = worker.translator.find_outbound(flow.key());
     if (known != nat::kNoMapping) {
-      flow.mapping = by.mappings + known;
-      return finish<true, kMeasured>(flow, by, sent) ? First::sent : First::left;
+      flow.mapping = sender.mappings + known;
+      return finish<true, kMeasured>(flow, sender, sent) ? First::sent : First::left;
     }
   }
   const auto inside = flow.key().inside();
@@ -287,15 +290,15 @@ Express::First Express::open(Flow& flow, bool certain, const nat::PortPool::Gues
       worker.gateways.expectations.await_from_inside(nat::Protocol::udp)) [[unlikely]]
     return First::left;
   const auto created =
-      worker.translator.create(nat::Protocol::udp, inside, remote, by.now, nat::Realm::translated, guess);
+      worker.translator.create(nat::Protocol::udp, inside, remote, sender.now, nat::Realm::translated, guess);
   if (created.index == nat::kNoMapping) {
     worker.slow_path.refused(flow.mbuf, nat::parse(frame_of(flow.mbuf), 0),
                              worker.network.only_interface[flow.mbuf->port], created.reason);
     return First::refused;
   }
-  flow.mapping = by.mappings + created.index;
+  flow.mapping = sender.mappings + created.index;
   admit_outbound(*flow.mapping, remote, hop, worker);
-  return send<true, kMeasured>(flow, by, sent) ? First::sent : First::left;
+  return send<true, kMeasured>(flow, sender, sent) ? First::sent : First::left;
 }
 
 /// A burst on its way through the steps.
@@ -348,17 +351,17 @@ class Express::Pass {
     });
   }
   [[gnu::always_inline]] void recognise(unsigned begin) noexcept {
-    const Recognition by(express_, worker_);
+    const Finder finder(express_, worker_);
     const plain::Head& head = arrival_.head;
     std::uint64_t bytes = 0;
     each(begin, [&](Flow& flow) noexcept {
       Found found = Found::nothing;
       if constexpr (kMixed) {
-        found = recognise_by_arrival(flow, by);
+        found = recognise_by_arrival(flow, finder);
       } else {
         const std::size_t frame_size = flow.mbuf->data_len;
         bytes += frame_size;
-        found = Express::recognise<kOutbound>(flow, frame_size, head, by);
+        found = Express::recognise<kOutbound>(flow, frame_size, head, finder);
       }
       if (found != Found::flow) [[unlikely]]
         leave(flow, found);
@@ -383,12 +386,12 @@ class Express::Pass {
     });
   }
   [[gnu::always_inline]] void finish(unsigned begin) noexcept {
-    const Finish by(express_, worker_, now_us_);
+    const Sender sender(express_, worker_, now_us_);
     Sent sent = sent_;
     each(begin, [&](Flow& flow) noexcept {
       const bool is_out = is_outbound(flow);
-      const bool done = is_out ? Express::finish<true, kMeasured>(flow, by, sent)
-                               : Express::finish<false, kMeasured>(flow, by, sent);
+      const bool done = is_out ? Express::finish<true, kMeasured>(flow, sender, sent)
+                               : Express::finish<false, kMeasured>(flow, sender, sent);
       if constexpr (kMixed) count_[is_out ? 1 : 0] += done ? 1 : 0;
       if (!done) [[unlikely]]
         keep(flow);
@@ -402,24 +405,25 @@ class Express::Pass {
   [[nodiscard, gnu::always_inline]] bool is_outbound(const Flow& flow) const noexcept {
     return kMixed ? ways_[place_of(flow)] == Way::outbound : kOutbound;
   }
-  [[nodiscard, gnu::always_inline]] Found recognise_by_arrival(Flow& flow, const Recognition& by) noexcept {
+  [[nodiscard, gnu::always_inline]] Found recognise_by_arrival(Flow& flow, const Finder& finder) noexcept {
     const rte_mbuf& mbuf = *flow.mbuf;
     const bool known = mbuf.port < express_.arrivals_.size();  // and not a mark
     const Arrival& arrival = express_.arrivals_[known ? mbuf.port : 0];
     ways_[place_of(flow)] = arrival.inside ? Way::outbound : Way::inbound;
     if (!known || arrival.use == Use::none) return Found::nothing;
-    return arrival.inside ? Express::recognise<true>(flow, mbuf.data_len, arrival.head, by)
-                          : Express::recognise<false>(flow, mbuf.data_len, arrival.head, by);
+    return arrival.inside ? Express::recognise<true>(flow, mbuf.data_len, arrival.head, finder)
+                          : Express::recognise<false>(flow, mbuf.data_len, arrival.head, finder);
   }
-  /// What is no packet of a flow of this worker is looked up like one, and found by nobody.
+  /// What is another worker's is handed over. That and what is not plain is looked up all the same, and finds
+  /// nothing.
   [[gnu::noinline]] void leave(Flow& flow, Found found) noexcept {
     if (found == Found::elsewhere && !kMixed) {
       flow.mbuf->port = arrival_.port;
-      worker_.handoff.add(static_cast<unsigned>(flow.slot), std::exchange(flow.mbuf, nullptr));
+      worker_.handoff.add(flow.owner, std::exchange(flow.mbuf, nullptr));
       ++handed_over_;
     }
-    flow.ends[0] = flow.ends[1] = kNobody;
-    flow.hash = {};
+    flow.endpoints[0] = flow.endpoints[1] = kNobody;
+    flow.hash = {.home = 0, .rest = 1};
     flow.slot = 0;
   }
 
@@ -445,21 +449,21 @@ class Express::Pass {
   /// A packet that the express path does not take stays in the burst.
   void keep(const Flow& flow) noexcept {
     if (flow.mbuf == nullptr) return;
-    const bool is_first =
-        is_outbound(flow) && flow.ends[0] != kNobody && nat::key_word(*flow.mapping) != flow.key().word();
+    const bool is_first = is_outbound(flow) && flow.endpoints[0] != kNobody &&
+                          nat::key_word(*flow.mapping) != flow.key().word();
     if (is_first) {
       firsts_[first_count_++] = {static_cast<std::uint8_t>(place_of(flow)), static_cast<std::uint8_t>(left_)};
     }
     burst_.mbufs[left_++] = flow.mbuf;
   }
 
-  /// Of the hashes of flows that were opened. Large enough that a burst of new flows rarely takes two of them
-  /// for one.
+  /// A bit for each hash that an opened flow may have; enough of them that two new flows of a burst rarely
+  /// share one.
   using Made = std::bitset<1024>;
   /// Whether the flow of a packet had no mapping, and no packet before this one in the burst can have made
   /// it.
   [[nodiscard]] bool is_still_unknown(unsigned place, Made& made) const noexcept {
-    const std::size_t bit = flows_[place].hash.rest / 2 % made.size();
+    const std::size_t bit = flows_[place].hash.rest / 2 % made.size();  // the last one is the same in all
     const bool unknown = (unknown_ >> place & 1U) != 0 && !made[bit];
     made[bit] = true;
     return unknown;
@@ -469,7 +473,7 @@ class Express::Pass {
   [[gnu::noinline]] void open_flows() noexcept {
     std::array<nat::OutboundKey, kBurst> keys;
     for (unsigned i = 0; i < first_count_; ++i) keys[i] = flows_[firsts_[i].place].key();
-    const Finish by(express_, worker_, now_us_);
+    const Sender sender(express_, worker_, now_us_);
     Made made;
     worker_.translator.for_each_new(std::span(keys).first(first_count_),
                                     [&, this](std::size_t i, const nat::PortPool::Guess& guess) noexcept {
@@ -477,8 +481,8 @@ class Express::Pass {
                                       auto*& mbuf = burst_.mbufs[left];
                                       if (!kMixed) mbuf->port = arrival_.port;
                                       const First became = express_.open<kMeasured>(
-                                          flows_[place], is_still_unknown(place, made), guess, worker_, by,
-                                          sent_);
+                                          flows_[place], is_still_unknown(place, made), guess, worker_,
+                                          sender, sent_);
                                       if (became == First::left) return;
                                       ++(became == First::sent ? opened_ : refused_);
                                       mbuf = nullptr;

@@ -82,8 +82,8 @@ class Express {
   enum class First : std::uint8_t { sent, left, refused };
   struct Flow;
   struct Sent;
-  struct Recognition;
-  struct Finish;
+  struct Finder;
+  struct Sender;
   template <Way kWay, bool kMeasured>
   class Pass;
 
@@ -91,18 +91,18 @@ class Express {
                     const WorkerContext& worker) noexcept;
   template <bool kOutbound>
   [[nodiscard]] static Found recognise(Flow& flow, std::size_t size, const plain::Head& head,
-                                       const Recognition& by) noexcept;
+                                       const Finder& finder) noexcept;
   template <bool kOutbound, bool kMeasured>
-  [[nodiscard]] static bool finish(const Flow& flow, const Finish& by, Sent& sent) noexcept;
+  [[nodiscard]] static bool finish(const Flow& flow, const Sender& sender, Sent& sent) noexcept;
   template <bool kOutbound, bool kMeasured>
-  [[nodiscard]] static bool send(const Flow& flow, const Finish& by, Sent& sent) noexcept;
+  [[nodiscard]] static bool send(const Flow& flow, const Sender& sender, Sent& sent) noexcept;
   template <bool kMeasured>
   void forward(Burst& burst, const Arrival& arrival, WorkerContext& worker) noexcept;
   [[nodiscard]] static bool is_ordinary(const nat::Endpoint& source, const nat::Endpoint& destination,
                                         const Network& network, Hop& hop) noexcept;
   template <bool kMeasured>
   [[nodiscard]] First open(Flow& flow, bool certain, const nat::PortPool::Guess& guess, WorkerContext& worker,
-                           const Finish& by, Sent& sent) noexcept;
+                           const Sender& sender, Sent& sent) noexcept;
 
   bool alone_;       // the only worker owns everything
   bool by_arrival_;  // what comes by one inside interface is not treated like what comes by another

@@ -97,24 +97,26 @@ static_assert(kIp + offsetof(nat::Ipv4Header, protocol) == 23);
 /// \tparam kWithSize  which of the two
 /// Cost: one load, one shuffle, one store.
 template <unsigned kWithSize>
-[[gnu::always_inline]] inline void read_ends(const std::byte* frame, std::uint64_t (&ends)[2]) noexcept {
+[[gnu::always_inline]] inline void read_endpoints(const std::byte* frame,
+                                                  std::uint64_t (&endpoints)[2]) noexcept {
   // Source address, destination address, source port, destination port, UDP length, UDP checksum.
   const __m128i read = _mm_loadu_si128(reinterpret_cast<const __m128i*>(frame + kEndpoints));
   const __m128i order = kWithSize == 0 ? _mm_setr_epi8(0, 1, 2, 3, 8, 9, 13, 12, 4, 5, 6, 7, 10, 11, -1, -1)
                                        : _mm_setr_epi8(0, 1, 2, 3, 8, 9, -1, -1, 4, 5, 6, 7, 10, 11, 13, 12);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(ends), _mm_shuffle_epi8(read, order));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(endpoints), _mm_shuffle_epi8(read, order));
 }
 static_assert(kEndpoints + 12 == kUdpLength && kEndpoints + 16 == kPayload);
 
-[[nodiscard]] constexpr std::uint16_t udp_size_in(std::uint64_t end) noexcept {
-  return static_cast<std::uint16_t>(end >> 48U);
+[[nodiscard]] constexpr std::uint16_t udp_size_in(std::uint64_t endpoint) noexcept {
+  return static_cast<std::uint16_t>(endpoint >> 48U);
 }
 
 }  // namespace plain
 
-/// Whether a frame is plain. \param size of the frame, at least plain::kPayload \param udp_size  what UDP
-/// says
-/// \param head  plain::head_for() the port
+/// Whether a frame is plain.
+/// \param size      of the frame in bytes, at least plain::kPayload
+/// \param udp_size  the length that UDP says it has, in bytes
+/// \param head      plain::head_for() the port
 [[gnu::always_inline]] inline bool is_plain(const std::byte* frame, std::size_t size, std::uint16_t udp_size,
                                             const plain::Head& head) noexcept {
   using namespace plain;
@@ -123,8 +125,11 @@ static_assert(kEndpoints + 12 == kUdpLength && kEndpoints + 16 == kPayload);
     return false;
   if (std::to_integer<std::uint8_t>(frame[kTtl]) <= 1 || !header_sum_fits(frame + kIp)) [[unlikely]]
     return false;
-  return std::size_t{udp_size} - sizeof(nat::UdpHeader) <= size - kPayload &&
-         std::size_t{udp_size} + sizeof(nat::Ipv4Header) == ip_size_of(frame);
+  if (std::size_t{udp_size} - sizeof(nat::UdpHeader) > size - kPayload) [[unlikely]]
+    return false;
+  if (std::size_t{udp_size} + sizeof(nat::Ipv4Header) != ip_size_of(frame)) [[unlikely]]
+    return false;
+  return true;
 }
 
 }  // namespace pinhole::dataplane

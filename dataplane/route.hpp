@@ -51,8 +51,7 @@ class RouteTable {
   ///                out.
   explicit RouteTable(const config::Config& config) noexcept;
 
-  /// Longest prefix match. Thread: any. Cost: a compare for eight routes that are longer than the one that
-  /// matches.
+  /// Longest prefix match. Thread: any. Cost: a compare for every eight routes down to the one that matches.
   [[nodiscard]] Route find(nat::Ipv4Address destination) const noexcept {
     for (std::size_t first = 0; first < size_; first += kAtOnce) {
       const std::uint32_t fits = match(first, destination.value.raw());

@@ -53,7 +53,7 @@ void Steering::number_addresses() {
   slot_shift_ = 32U - static_cast<unsigned>(std::countr_zero(slots_.size()));
   for (std::size_t i = 0; i < addresses_.size(); ++i) {
     std::uint32_t at = slot_of(addresses_[i]);
-    while (slots_[at].index != kEmpty) at = (at + 1) & slot_mask_;
+    while (slots_[at].index != kNotOurs) at = (at + 1) & slot_mask_;
     slots_[at] = {.address = addresses_[i], .index = static_cast<std::uint32_t>(i)};
   }
 }

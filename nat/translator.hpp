@@ -19,6 +19,7 @@
 // that is freed has given all of them back. Owned by one worker, which alone calls it.
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -139,6 +140,7 @@ class Translator {
   [[nodiscard]] const OutboundIndex& outbound() const noexcept { return table_.outbound(); }
   [[nodiscard]] const InboundIndex& inbound() const noexcept { return inbound_; }
 
+  /// All mappings, by their index.
   [[nodiscard]] Mapping* mappings() noexcept { return table_.mappings(); }
   [[nodiscard]] Mapping& operator[](MappingIndex index) noexcept { return table_[index]; }
   [[nodiscard]] const Mapping& operator[](MappingIndex index) const noexcept { return table_[index]; }
@@ -456,13 +458,17 @@ template <typename Make>
 void Translator::for_each_new(std::span<const OutboundKey> keys, Make&& make) noexcept {
   // Making one takes about as long as a line does to come.
   constexpr std::size_t kAhead = 3;
-  std::array<PortPool::Guess, kLookupBurst> guesses;
+  // Those between the first step and the last; guesses are made for all flows or for none.
+  std::array<PortPool::Guess, std::bit_ceil(kNewSteps * kAhead + 1)> guesses;
+  const auto guess_of = [&guesses](std::size_t i) noexcept -> PortPool::Guess& {
+    return guesses[i % guesses.size()];
+  };
   const std::size_t size = std::min(keys.size(), kLookupBurst);
   for (std::size_t at = 0; at < size + kNewSteps * kAhead; ++at) {
     const std::size_t made = at < kNewSteps * kAhead ? 0 : at - kNewSteps * kAhead;
     const auto step = [&]<std::size_t kStep>() noexcept {
       const std::size_t i = at - kStep * kAhead;
-      if (i < size) fetch_for_new<kStep>(keys[i], i - made, guesses[i]);
+      if (i < size) fetch_for_new<kStep>(keys[i], i - made, guess_of(i));
     };
     step.template operator()<0>();
     step.template operator()<1>();
@@ -470,7 +476,7 @@ void Translator::for_each_new(std::span<const OutboundKey> keys, Make&& make) no
     step.template operator()<3>();
     if (at < kNewSteps * kAhead) continue;
     const std::size_t i = at - kNewSteps * kAhead;
-    make(i, guesses[i]);
+    make(i, guess_of(i));
   }
 }
 
