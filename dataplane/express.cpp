@@ -272,10 +272,10 @@ template <bool kOutbound, bool kMeasured>
 
 /// A packet of a flow that had no mapping when it was looked for: makes it, and the packet takes it.
 /// \param certain  that it has none now
-/// \param guess    of the port that it may get
+/// \param foreseen    what is known of it already
 template <bool kMeasured>
-Express::First Express::open(Flow& flow, bool certain, const nat::PortPool::Guess& guess,
-                             WorkerContext& worker, const Sender& sender, Sent& sent) noexcept {
+Express::First Express::open(Flow& flow, bool certain, const nat::Foreseen& foreseen, WorkerContext& worker,
+                             const Sender& sender, Sent& sent) noexcept {
   if (!certain) {
     const auto known = worker.translator.find_outbound(flow.key());
     if (known != nat::kNoMapping) {
@@ -289,8 +289,8 @@ Express::First Express::open(Flow& flow, bool certain, const nat::PortPool::Gues
   if (!is_ordinary(inside, remote, worker.network, hop) ||
       worker.gateways.expectations.await_from_inside(nat::Protocol::udp)) [[unlikely]]
     return First::left;
-  const auto created =
-      worker.translator.create(nat::Protocol::udp, inside, remote, sender.now, nat::Realm::translated, guess);
+  const auto created = worker.translator.create(nat::Protocol::udp, inside, remote, sender.now,
+                                                nat::Realm::translated, foreseen);
   if (created.index == nat::kNoMapping) {
     worker.slow_path.refused(flow.mbuf, nat::parse(frame_of(flow.mbuf), 0),
                              worker.network.only_interface[flow.mbuf->port], created.reason);
@@ -476,12 +476,12 @@ class Express::Pass {
     const Sender sender(express_, worker_, now_us_);
     Made made;
     worker_.translator.for_each_new(std::span(keys).first(first_count_),
-                                    [&, this](std::size_t i, const nat::PortPool::Guess& guess) noexcept {
+                                    [&, this](std::size_t i, const nat::Foreseen& foreseen) noexcept {
                                       const auto [place, left] = firsts_[i];
                                       auto*& mbuf = burst_.mbufs[left];
                                       if (!kMixed) mbuf->port = arrival_.port;
                                       const First became = express_.open<kMeasured>(
-                                          flows_[place], is_still_unknown(place, made), guess, worker_,
+                                          flows_[place], is_still_unknown(place, made), foreseen, worker_,
                                           sender, sent_);
                                       if (became == First::left) return;
                                       ++(became == First::sent ? opened_ : refused_);

@@ -101,7 +101,7 @@ class Express {
   [[nodiscard]] static bool is_ordinary(const nat::Endpoint& source, const nat::Endpoint& destination,
                                         const Network& network, Hop& hop) noexcept;
   template <bool kMeasured>
-  [[nodiscard]] First open(Flow& flow, bool certain, const nat::PortPool::Guess& guess, WorkerContext& worker,
+  [[nodiscard]] First open(Flow& flow, bool certain, const nat::Foreseen& foreseen, WorkerContext& worker,
                            const Sender& sender, Sent& sent) noexcept;
 
   bool alone_;       // the only worker owns everything

@@ -79,8 +79,9 @@ class HostPorts {
     if (!has_blocks() && pool_size_ > 0) pool_.guess(protocol, inside_port, guess);
   }
   /// The external address that a host has, or will probably get.
-  [[nodiscard]] std::uint16_t pool_index_of(Ipv4Address inside) const noexcept {
-    const HostTable::Place host = hosts_.find(inside);
+  /// \param guess  HostTable::guess() of the host
+  [[nodiscard]] std::uint16_t pool_index_of(Ipv4Address inside, HostTable::Place guess) const noexcept {
+    const HostTable::Place host = hosts_.find(inside, guess);
     if (host != HostTable::kNone && hosts_.has_address(host)) return hosts_.pool_index(host);
     return pool_size_ == 0 ? std::uint16_t{0} : pool_index_of_inside(inside, pool_size_);
   }

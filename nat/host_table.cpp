@@ -73,6 +73,7 @@ void HostTable::remove_if_idle(Place place) noexcept {
     return;
   }
   chains_.remove(place, host.address.host());
+  host.address = {};
   host.first = first_free_;
   first_free_ = place;
   --size_;

@@ -60,13 +60,19 @@ class HostTable {
 
   /// The host of an inside address, or kNone when it has no mapping.
   [[nodiscard]] Place find(Ipv4Address address) const noexcept;
-  // Fetches what find() and whoever uses its answer will read, in two steps: the second reads the line that
-  // the first asked for.
+  // The same in steps, each of which reads the line that the one before it asked for.
   void prefetch(Ipv4Address address) const noexcept { chains_.prefetch(address.host()); }
-  void prefetch_further(Ipv4Address address) const noexcept {
+  /// Where the host probably is, or kNone; the line is being fetched.
+  [[nodiscard]] Place guess(Ipv4Address address) const noexcept {
     const Place place = chains_.first(address.host());
-    if (place == kNone) return;
-    nat::prefetch(&hosts_[place]);
+    if (place != kNone) nat::prefetch(&hosts_[place]);
+    return place;
+  }
+  /// \param guess  guess() of the address, however long ago; or kNone
+  [[nodiscard]] Place find(Ipv4Address address, Place guess) const noexcept {
+    if (guess != kNone && hosts_[guess].address == address) [[likely]]
+      return guess;
+    return find(address);
   }
   /// Whether the host has an external address; if not, pool_index() means nothing. \param place of a host
   [[nodiscard]] bool has_address(Place place) const noexcept { return hosts_[place].has_address; }
@@ -118,7 +124,7 @@ class HostTable {
  private:
   /// Half a cache line, so that none lies across two.
   struct alignas(32) Host {
-    Ipv4Address address;
+    Ipv4Address address;          // 0.0.0.0, which is no host's: the place is free
     Tick filled = 0;              // when `credit` was what it says
     std::uint32_t credit = 0;     // tokens × ticks a second, so that nothing is lost to rounding
     std::uint32_t first = kNone;  // of the host's blocks; of a place that is free, the next free one

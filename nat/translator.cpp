@@ -115,11 +115,11 @@ void Translator::find_inbound(std::span<const InboundKey> keys,
 
 void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept {
   assert(keys.size() <= kLookupBurst && kLookupBurst <= PortPool::kAhead);
-  std::array<PortPool::Guess, kLookupBurst> guesses;
+  std::array<Foreseen, kLookupBurst> foreseen;
   for (std::size_t at = 0; at < keys.size() + (kNewSteps - 1) * kLookupAhead; ++at) {
     const auto step = [&]<std::size_t kStep>() noexcept {
       const std::size_t i = at - kStep * kLookupAhead;
-      if (i < keys.size()) fetch_for_new<kStep>(keys[i], i, guesses[i]);
+      if (i < keys.size()) fetch_for_new<kStep>(keys[i], i, foreseen[i]);
     };
     step.template operator()<0>();
     step.template operator()<1>();
@@ -130,7 +130,7 @@ void Translator::prefetch_new(std::span<const OutboundKey> keys) const noexcept 
 
 /// create() where there may be a rule.
 Created Translator::create_by_rule(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
-                                   Tick now, Realm realm, const PortPool::Guess& guess) noexcept {
+                                   Tick now, Realm realm, const Foreseen& foreseen) noexcept {
   const auto with_remote = [&](Created created) noexcept {
     if (created.index != kNoMapping && !remote.address.is_unspecified())
       note_remote(created.index, remote, now);
@@ -142,7 +142,7 @@ Created Translator::create_by_rule(Protocol protocol, const Endpoint& inside, co
     return with_remote(
         create_static({inside, protocol, realm}, *rule, rule->endpoint.port.host(), Opener::inside, now));
   }
-  if (realm == Realm::translated) return create_dynamic(protocol, inside, remote, now, guess);
+  if (realm == Realm::translated) return create_dynamic(protocol, inside, remote, now, foreseen);
   const Created created = create_fixed({inside, protocol, realm}, 0, inside.port.host(), Opener::inside, now);
   if (created.index != kNoMapping) start(created.index);
   return with_remote(created);
@@ -152,8 +152,8 @@ Created Translator::create_by_rule(Protocol protocol, const Endpoint& inside, co
 // Flat: of what a new flow costs, calls were a fifth.
 [[gnu::flatten]] Created Translator::create_dynamic(Protocol protocol, const Endpoint& inside,
                                                     const Endpoint& remote, Tick now,
-                                                    const PortPool::Guess& guess) noexcept {
-  HostTable::Place host = hosts_.find(inside.address);
+                                                    const Foreseen& foreseen) noexcept {
+  HostTable::Place host = hosts_.find(inside.address, foreseen.host);
   if (const DropReason reason = hosts_.ask(host, protocol, now); reason != DropReason::none)
     return refuse(reason, protocol, inside, now);
   // Before anything is taken: a block would have to rest.
@@ -163,7 +163,7 @@ Created Translator::create_by_rule(Protocol protocol, const Endpoint& inside, co
     if (entry.reason != DropReason::none) return refuse(entry.reason, protocol, inside, now);
     host = entry.host;
   }
-  const auto [port, reason] = ports_.take(host, protocol, inside.port.host(), guess);
+  const auto [port, reason] = ports_.take(host, protocol, inside.port.host(), foreseen.port);
   if (reason != DropReason::none) {
     const Created refused = refuse(reason, protocol, inside, now);
     hosts_.remove_if_idle(host);

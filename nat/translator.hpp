@@ -101,6 +101,13 @@ struct CreatedPair {
   DropReason reason = DropReason::none;
 };
 
+/// What may be known of a new flow before its mapping is made. Whether it is right changes nothing but the
+/// time that making takes.
+struct Foreseen {
+  HostTable::Place host = HostTable::kNone;
+  PortPool::Guess port;
+};
+
 /// Whether the call that a pinhole is taken from lives on, with the same port: both are heard then.
 enum class Sharing : std::uint8_t { none, with_former };
 
@@ -148,8 +155,8 @@ class Translator {
   /// Fetches what create() will read for up to kLookupBurst new flows that it will be called for in this
   /// order. Nothing depends on it.
   void prefetch_new(std::span<const OutboundKey> keys) const noexcept;
-  /// The same a few flows ahead of `make(std::size_t, const PortPool::Guess&)`, which is called for each flow
-  /// by its number, and may create() it with the guess: so what was fetched is still in the nearest cache.
+  /// The same a few flows ahead of `make(std::size_t, const Foreseen&)`, which is called for each flow by its
+  /// number, and may create() it with that: so what was fetched is still in the nearest cache.
   template <typename Make>
   void for_each_new(std::span<const OutboundKey> keys, Make&& make) noexcept;
 
@@ -229,12 +236,12 @@ class Translator {
 
   /// A mapping for an inside endpoint that has none, made by a packet to `remote`.
   /// An untranslated one stands for itself and takes no port.
-  /// \param guess  of for_each_new()
+  /// \param foreseen  of for_each_new()
   [[nodiscard]] Created create(Protocol protocol, const Endpoint& inside, const Endpoint& remote, Tick now,
-                               Realm realm = Realm::translated, const PortPool::Guess& guess = {}) noexcept {
+                               Realm realm = Realm::translated, const Foreseen& foreseen = {}) noexcept {
     return realm == Realm::translated && statics_.empty()
-               ? create_dynamic(protocol, inside, remote, now, guess)
-               : create_by_rule(protocol, inside, remote, now, realm, guess);
+               ? create_dynamic(protocol, inside, remote, now, foreseen)
+               : create_by_rule(protocol, inside, remote, now, realm, foreseen);
   }
   /// A mapping for an external endpoint that has none, made by a packet from outside: where a static mapping
   /// says so. The last quarter of the table is not for this, so that a scan of a whole address leaves room
@@ -350,10 +357,10 @@ class Translator {
   // Steps of prefetch_new(): each reads what the one before it asked for.
   static constexpr std::size_t kNewSteps = 4;
   template <std::size_t kStep>
-  void fetch_for_new(OutboundKey key, std::size_t unmade, PortPool::Guess& guess) const noexcept;
+  void fetch_for_new(OutboundKey key, std::size_t unmade, Foreseen& foreseen) const noexcept;
 
   [[nodiscard]] Created create_by_rule(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
-                                       Tick now, Realm realm, const PortPool::Guess& guess) noexcept;
+                                       Tick now, Realm realm, const Foreseen& foreseen) noexcept;
   [[nodiscard]] Created create_static(OutboundKey key, const StaticTarget& rule, std::uint16_t port,
                                       Opener opener, Tick now) noexcept;
   [[nodiscard]] Created create_fixed(OutboundKey key, std::uint16_t pool_index, std::uint16_t port,
@@ -388,7 +395,7 @@ class Translator {
   void free_mapping(MappingIndex index) noexcept;
   void leave(const Mapping& mapping) noexcept;
   [[nodiscard]] Created create_dynamic(Protocol protocol, const Endpoint& inside, const Endpoint& remote,
-                                       Tick now, const PortPool::Guess& guess) noexcept;
+                                       Tick now, const Foreseen& foreseen) noexcept;
   [[nodiscard]] Created refuse(DropReason reason, Protocol protocol, Endpoint inside, Tick now) noexcept;
   [[nodiscard]] DropReason make_media(std::span<const Endpoint> inside, std::span<Media> media, Realm realm,
                                       bool follows, Tick now) noexcept;
@@ -433,24 +440,25 @@ class Translator {
 
 /// \param unmade  how many of the flows before this one are still to be made; any may turn out to take no
 ///                port
-/// \param guess   grows from step to step
+/// \param foreseen   grows from step to step
 template <std::size_t kStep>
 [[gnu::always_inline]] inline void Translator::fetch_for_new(OutboundKey key, std::size_t unmade,
-                                                             PortPool::Guess& guess) const noexcept {
+                                                             Foreseen& foreseen) const noexcept {
   const Endpoint inside = key.inside();
   const Protocol protocol = key.protocol();
   if constexpr (kStep == 0) {
     hosts_.prefetch(inside.address);
   } else if constexpr (kStep == 1) {
-    hosts_.prefetch_further(inside.address);
+    foreseen.host = hosts_.guess(inside.address);
   } else if constexpr (kStep == 2) {
-    guess.draw = ports_.draw_number(unmade);
-    guess.pool_index = ports_.pool_index_of(inside.address);
-    ports_.prefetch(protocol, guess);
+    foreseen.port.draw = ports_.draw_number(unmade);
+    foreseen.port.pool_index = ports_.pool_index_of(inside.address, foreseen.host);
+    ports_.prefetch(protocol, foreseen.port);
   } else {
-    ports_.guess(protocol, inside.port.host(), guess);
-    if (guess.place)
-      inbound_.prefetch(InboundKey{static_cast<std::uint16_t>(guess.pool_index), guess.port, protocol});
+    ports_.guess(protocol, inside.port.host(), foreseen.port);
+    if (foreseen.port.place)
+      inbound_.prefetch(
+          InboundKey{static_cast<std::uint16_t>(foreseen.port.pool_index), foreseen.port.port, protocol});
   }
 }
 
@@ -459,16 +467,16 @@ void Translator::for_each_new(std::span<const OutboundKey> keys, Make&& make) no
   // Making one takes about as long as a line does to come.
   constexpr std::size_t kAhead = 3;
   // Those between the first step and the last; guesses are made for all flows or for none.
-  std::array<PortPool::Guess, std::bit_ceil(kNewSteps * kAhead + 1)> guesses;
-  const auto guess_of = [&guesses](std::size_t i) noexcept -> PortPool::Guess& {
-    return guesses[i % guesses.size()];
+  std::array<Foreseen, std::bit_ceil(kNewSteps * kAhead + 1)> under_way;
+  const auto foreseen_of = [&under_way](std::size_t i) noexcept -> Foreseen& {
+    return under_way[i % under_way.size()];
   };
   const std::size_t size = std::min(keys.size(), kLookupBurst);
   for (std::size_t at = 0; at < size + kNewSteps * kAhead; ++at) {
     const std::size_t made = at < kNewSteps * kAhead ? 0 : at - kNewSteps * kAhead;
     const auto step = [&]<std::size_t kStep>() noexcept {
       const std::size_t i = at - kStep * kAhead;
-      if (i < size) fetch_for_new<kStep>(keys[i], i - made, guess_of(i));
+      if (i < size) fetch_for_new<kStep>(keys[i], i - made, foreseen_of(i));
     };
     step.template operator()<0>();
     step.template operator()<1>();
@@ -476,7 +484,7 @@ void Translator::for_each_new(std::span<const OutboundKey> keys, Make&& make) no
     step.template operator()<3>();
     if (at < kNewSteps * kAhead) continue;
     const std::size_t i = at - kNewSteps * kAhead;
-    make(i, guess_of(i));
+    make(i, foreseen_of(i));
   }
 }
 

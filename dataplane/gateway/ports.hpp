@@ -37,9 +37,9 @@ class PortClaims {
   explicit PortClaims(std::span<const PortClaim> claims) noexcept;
 
   [[nodiscard]] PortOwner owner(nat::Protocol protocol, nat::Be16 port) const noexcept {
-    const std::uint16_t number = port.host();
-    if (static_cast<std::uint16_t>(number - first_) > span_) [[likely]]
+    if (!may_be_claimed(port)) [[likely]]
       return kUnowned;
+    const std::uint16_t number = port.host();
     if ((bits_[number / 64] >> (number % 64) & 1U) == 0) return kUnowned;
     return owners_[static_cast<std::size_t>(protocol)][number];
   }
@@ -50,6 +50,9 @@ class PortClaims {
   [[nodiscard]] PortOwner owner(const nat::Mapping& mapping, nat::Be16 remote_port,
                                 bool outbound) const noexcept {
     using nat::MappingFlags;
+    if (!may_be_claimed(remote_port) && !may_be_claimed(mapping.inside.port) &&
+        (mapping.flags & MappingFlags::kSip) == 0) [[likely]]
+      return kUnowned;
     if (mapping.protocol == nat::Protocol::icmp) return kUnowned;
     const bool is_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
     if (is_pinhole && mapping.protocol == nat::Protocol::udp) return kUnowned;
@@ -63,6 +66,10 @@ class PortClaims {
 
  private:
   void claim(const PortClaim& claim) noexcept;
+  /// Most ports are told by where the claims begin and end.
+  [[nodiscard]] bool may_be_claimed(nat::Be16 port) const noexcept {
+    return static_cast<std::uint16_t>(port.host() - first_) <= span_;
+  }
 
   std::uint16_t first_ = 1;
   std::uint16_t span_ = 0;          // from the first to the last
