@@ -86,6 +86,17 @@ TEST_CASE("an ICMP checksum does not cover the address", "[nat][checksum][rfc550
   }
 }
 
+TEST_CASE("taking a change back is making the one that undoes it", "[nat][checksum][rfc1624]") {
+  constexpr std::uint16_t kChanges[] = {1, 0x1234, 0x7fff, 0x8000, 0xfffe, kNoChange};
+  for (const std::uint16_t change : kChanges) {
+    for (std::uint32_t field = 0; field <= 0xffff; ++field) {
+      const auto raw = static_cast<std::uint16_t>(field);
+      if (take_back_udp(raw, change) == apply_udp(raw, inverse(change))) continue;
+      FAIL("field " << field << ", change " << change);
+    }
+  }
+}
+
 TEST_CASE("a UDP checksum of zero stays zero, and a computed zero goes as all ones",
           "[nat][checksum][rfc768]") {
   CHECK(apply_udp(0, 0x1234) == 0);

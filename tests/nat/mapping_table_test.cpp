@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "nat/mapping_table.hpp"
 
-#include "nat/inbound_index.hpp"
 #include "nat/random.hpp"
 #include "tests/nat/table_memory.hpp"
 
@@ -187,19 +186,4 @@ TEST_CASE("under random inserts and erases the table agrees with std::unordered_
         REQUIRE(t.find(key_number(n)) == (oracle.contains(n) ? oracle[n] : kNoMapping));
     }
   }
-}
-
-TEST_CASE("the inbound index tells addresses, protocols and ports apart", "[nat][mapping_table]") {
-  TableMemory memory(InboundIndex::bytes_needed(2));
-  InboundIndex index(2, memory.span());
-  const InboundKey key = {.pool_index = 1, .port = 65535, .protocol = Protocol::icmp};
-  CHECK(index.find(key) == kNoMapping);
-  index.set(key, 0);
-  CHECK(index.find(key) == 0);
-  CHECK(index.find({.pool_index = 0, .port = 65535, .protocol = Protocol::icmp}) == kNoMapping);
-  CHECK(index.find({.pool_index = 1, .port = 65534, .protocol = Protocol::icmp}) == kNoMapping);
-  CHECK(index.find({.pool_index = 1, .port = 65535, .protocol = Protocol::tcp}) == kNoMapping);
-  InboundIndex copy = index;
-  copy.clear(key);
-  CHECK(index.find(key) == kNoMapping);
 }

@@ -89,6 +89,22 @@ TEST_CASE("a damaged packet stays damaged", "[nat][rewrite]") {
   }
 }
 
+TEST_CASE("a hop and a change of address are those of a new sum", "[nat][rewrite][rfc1624]") {
+  // TTL, protocol and checksum, and the changes of both: by difference in two steps, each of which is tested
+  // alone.
+  constexpr std::uint16_t kTtlAndProtocol = 0x1140;
+  const auto ttl_change = delta(kTtlAndProtocol, static_cast<std::uint16_t>(kTtlAndProtocol - 1));
+  constexpr std::uint16_t kChanges[] = {1, 2, 0x1234, 0x7fff, 0x8000, 0xfffd, 0xfffe, kNoChange};
+  for (const std::uint16_t change : kChanges) {
+    for (std::uint32_t field = 0; field < 0xffff; ++field) {  // all ones are no checksum of a header
+      const auto checksum = apply(apply(static_cast<std::uint16_t>(field), ttl_change), change);
+      const std::uint32_t word = rewrite_detail::next_hop(field << 16U | kTtlAndProtocol, change);
+      if (word == (std::uint32_t{checksum} << 16U | (kTtlAndProtocol - 1U))) continue;
+      FAIL("field " << field << ", change " << change << ": " << word);
+    }
+  }
+}
+
 TEST_CASE("a packet that is only routed loses one hop and nothing else", "[nat][rewrite]") {
   std::mt19937_64 random(7);
   for (int round = 0; round < 500; ++round) {
