@@ -13,6 +13,9 @@
 //
 // A plain packet whose flow belongs to another worker is handed over at once.
 //
+// What it takes overtakes what is left, of the same flow, too: a plain packet leaves before a fragment that
+// came in ahead of it in the same burst. Plain packets of a flow stay in order.
+//
 // Invariant: for a packet that it takes, the express path does what the regular path would do, byte for byte
 // and count for count; a packet that it does not take is untouched. It may always be left out.
 

@@ -11,6 +11,7 @@
 
 #include "dataplane/context.hpp"
 #include "nat/headers.hpp"
+#include "tests/dataplane/express_paths.hpp"
 #include "tests/support/pipeline_lab.hpp"
 
 using namespace pinhole;
@@ -33,26 +34,6 @@ struct Result {
   std::uint64_t express = 0;
   std::uint64_t misjudged = 0;  // packets of flows whose mapping the express path does not find
 };
-
-/// A rule about a prefix that nobody sends to: where anything is left untranslated, every first packet has to
-/// be asked about.
-void keep_first_packets_regular(config::Config& config) {
-  config::Exempt exempt;
-  exempt.to = *nat::Prefix::parse("192.0.2.77/32");
-  config.nat.exempt.push_back(exempt);
-}
-
-/// Whether the express path takes another flow's mapping for that of this one, because their tags in the
-/// index are equal: then it leaves the packet to the regular path. Whoever draws the key of the index, it
-/// happens to one flow in thousands. A flow that fares so once does so for as long as both live.
-bool is_misjudged(const Endpoint& inside, const nat::MappingTable& table) {
-  const auto& index = table.outbound();
-  const auto hash = index.hash(nat::key_word(nat::Protocol::udp, inside));
-  auto guess = index.guess(hash);
-  if (guess == nat::kNoMapping && index.lies_further(hash)) guess = index.guess_further(hash);
-  const auto found = table.find(nat::Protocol::udp, inside);
-  return found != nat::kNoMapping && guess != nat::kNoMapping && guess != found;
-}
 
 std::uint64_t count_misjudged(PipelineLab& lab, const Bursts& bursts) {
   const auto& table = lab.context(0).translator.table();
