@@ -149,7 +149,7 @@ bool AlgHost::is_inside(nat::Ipv4Address address) const noexcept {
 bool AlgHost::is_external(nat::Ipv4Address address) const noexcept {
   // Where nothing is translated, inside hosts are seen as what they are.
   if (realm_ == nat::Realm::untranslated) return parts_.zones.is_inside(address);
-  return parts_.steering.pool_index(address).has_value();
+  return parts_.steering.is_external(address);
 }
 
 /// Whether the message in hand may name an endpoint of this host. A browser can be made to send what looks

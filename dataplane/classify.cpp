@@ -113,7 +113,7 @@ void classify_from_inside(Burst& burst, unsigned place, WorkerContext& worker) n
   if (owner != worker.index) return worker.handoff.add(owner, mbuf);
 
   const auto route = worker.network.routes.find(packet.destination.address);
-  const bool external = worker.network.steering.pool_index(packet.destination.address).has_value();
+  const bool external = worker.network.steering.is_external(packet.destination.address);
   const bool round = external && goes_round(packet, worker);
   if (round && packet.ttl > 1) {
     burst.hops[place] = {packet.destination.address, kHairpinInterface};

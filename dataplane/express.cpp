@@ -262,7 +262,7 @@ template <bool kOutbound, bool kMeasured>
       nat::is_martian(destination.address)) {
     return false;
   }
-  if (!network.untranslated.empty() || network.steering.pool_index(destination.address)) return false;
+  if (!network.untranslated.empty() || network.steering.is_external(destination.address)) return false;
   const auto route = network.routes.find(destination.address);
   if (route.kind != RouteKind::forward || route.zone == config::Zone::inside) return false;
   hop.next_hop = route.next_hop;

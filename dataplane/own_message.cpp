@@ -145,7 +145,7 @@ void OwnMessages::send(nat::Endpoint source, nat::Endpoint destination, Directio
                        std::string_view text) noexcept {
   const auto& network = worker_.network;
   const bool is_hairpin =
-      direction == Direction::outbound && network.steering.pool_index(destination.address).has_value();
+      direction == Direction::outbound && network.steering.is_external(destination.address);
   const auto route = network.routes.find(destination.address);
   if (!is_hairpin && route.kind != RouteKind::forward)
     return worker_.stats.drops.add(DropReason::drop_no_route);

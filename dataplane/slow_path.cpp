@@ -91,7 +91,7 @@ void SlowPath::ask_neighbor(const NeighborQuestion& question) noexcept {
 void SlowPath::for_ourselves(rte_mbuf* mbuf, const nat::Packet& packet, std::uint8_t arrival) noexcept {
   auto& transmitter = worker_.transmitter;
   const auto route = worker_.network.routes.find(packet.destination.address);
-  if (route.kind != RouteKind::local && !worker_.network.steering.pool_index(packet.destination.address)) {
+  if (route.kind != RouteKind::local && !worker_.network.steering.is_external(packet.destination.address)) {
     // Only what comes from outside gets here: a packet for an address behind us that nobody may reach so.
     return transmitter.drop(
         mbuf, route.kind == RouteKind::broadcast ? DropReason::drop_broadcast : DropReason::drop_no_mapping);
@@ -309,7 +309,7 @@ void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
       worker_.network.statics.rules().external_of(nat::Protocol::icmp, {packet.source.address, {}});
   const auto sender = of_sender ? of_sender->endpoint.address : mapping.external.address;
   resize(mbuf, nat::rewrite_icmp_error_outbound(bytes_of(mbuf), packet, mapping, sender));
-  if (worker_.network.steering.pool_index(packet.destination.address)) {
+  if (worker_.network.steering.is_external(packet.destination.address)) {
     nat::take_back_hop(bytes_of(mbuf), packet.l3_offset);
   }
   send_back(mbuf, packet.l3_offset, packet.destination.address, is_own(mbuf));
@@ -317,7 +317,7 @@ void SlowPath::icmp_error_from_inside(rte_mbuf* mbuf, const nat::Packet& packet,
 
 void SlowPath::send_back(rte_mbuf* mbuf, std::uint8_t l3_offset, nat::Ipv4Address destination,
                          bool own) noexcept {
-  if (!worker_.network.steering.pool_index(destination))
+  if (!worker_.network.steering.is_external(destination))
     return send_routed(mbuf, l3_offset, destination, own);
   // Whose packet it is about will be found when it is looked at as one from outside (RFC 5508 REQ-7 for
   // errors).

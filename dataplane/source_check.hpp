@@ -14,7 +14,7 @@ namespace pinhole::dataplane {
 [[nodiscard]] inline nat::DropReason wrong_source(nat::Ipv4Address source, bool from_inside,
                                                   const Network& network) noexcept {
   const auto route = network.routes.find(source);
-  if (route.kind == RouteKind::local || network.steering.pool_index(source)) {
+  if (route.kind == RouteKind::local || network.steering.is_external(source)) {
     return nat::DropReason::drop_spoofed_own;
   }
   if (route.kind == RouteKind::broadcast) return nat::DropReason::drop_martian_source;

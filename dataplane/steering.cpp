@@ -51,6 +51,11 @@ void Steering::number_addresses() {
   slots_.assign(std::bit_ceil(4 * addresses_.size() + 2), Slot{});
   slot_mask_ = static_cast<std::uint32_t>(slots_.size() - 1);
   slot_shift_ = 32U - static_cast<unsigned>(std::countr_zero(slots_.size()));
+  if (!addresses_.empty()) {
+    const auto [lowest, highest] = std::ranges::minmax(addresses_, {}, &nat::Ipv4Address::host);
+    lowest_ = lowest.host();
+    span_ = highest.host() - lowest_;
+  }
   for (std::size_t i = 0; i < addresses_.size(); ++i) {
     std::uint32_t at = slot_of(addresses_[i]);
     while (slots_[at].index != kNotOurs) at = (at + 1) & slot_mask_;

@@ -52,6 +52,10 @@ class Steering {
     const std::uint32_t index = find(address);
     return index == kNotOurs ? std::nullopt : std::optional(static_cast<std::uint16_t>(index));
   }
+  /// Whether an address is one of the external ones. Cost: two compares for one that lies elsewhere.
+  [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept {
+    return address.host() - lowest_ <= span_ && find(address) != kNotOurs;
+  }
   static constexpr std::uint32_t kNotOurs = ~std::uint32_t{0};
   /// The same as one number, for who asks for each packet: the parts of an optional go through memory.
   [[nodiscard, gnu::always_inline]] std::uint32_t find(nat::Ipv4Address address) const noexcept {
@@ -100,6 +104,8 @@ class Steering {
   unsigned workers_;
   std::uint32_t pool_size_;
   std::vector<nat::Ipv4Address> addresses_;
+  std::uint32_t lowest_ = 0;  // of them, as numbers
+  std::uint32_t span_ = 0;    // from the lowest to the highest
   std::uint32_t slot_mask_ = 0;
   unsigned slot_shift_ = 0;  // keeps as many bits as the mask has
   std::vector<Slot> slots_;

@@ -97,7 +97,7 @@ void StreamCarrier::refuse(Side from, const alg::Message& message, const alg::An
 std::optional<Hop> StreamCarrier::hop_from(Side from) const noexcept {
   const auto& mapping = worker_.translator[entry_.mapping];
   if (from == Side::inside && mapping.realm == nat::Realm::translated &&
-      worker_.network.steering.pool_index(entry_.remote.address)) {
+      worker_.network.steering.is_external(entry_.remote.address)) {
     return Hop{entry_.remote.address, kHairpinInterface};
   }
   const auto route =

@@ -46,6 +46,13 @@ PortPool::PortPool(std::uint32_t pool_size, unsigned worker, unsigned workers, c
   }
 }
 
+/// A port that was guessed is not free any more. Not inline, so that guesses that come true pay nothing for
+/// it.
+std::uint32_t PortPool::take_another(Protocol protocol, std::uint16_t inside_port,
+                                     const Guess& guess) noexcept {
+  return take_or_none(ports_of(guess.set), protocol, inside_port);
+}
+
 std::optional<std::uint16_t> PortPool::take_pair(std::uint16_t pool_index, Protocol protocol) noexcept {
   const Ports ports = ports_of(protocol, pool_index);
   const auto even = ports.free.choose_pair(ports.low_words, ports.free.words(), random_.next());

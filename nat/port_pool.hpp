@@ -181,6 +181,8 @@ class PortPool {
                                            std::uint16_t inside_port) noexcept;
   [[nodiscard]] std::uint32_t take_guessed(Protocol protocol, std::uint16_t inside_port,
                                            const Guess& guess) noexcept;
+  [[nodiscard]] std::uint32_t take_another(Protocol protocol, std::uint16_t inside_port,
+                                           const Guess& guess) noexcept;
   void draw_again() noexcept {
     draws_[next_draw_] = random_.next();
     next_draw_ = (next_draw_ + 1) % kAhead;
@@ -223,7 +225,8 @@ inline std::uint32_t PortPool::take_or_none(const Ports& ports, Protocol protoco
 inline std::uint32_t PortPool::take_guessed(Protocol protocol, std::uint16_t inside_port,
                                             const Guess& guess) noexcept {
   const Ports ports = ports_of(guess.set);
-  if (!ports.free.is_free(guess.place)) return take_or_none(ports, protocol, inside_port);
+  if (!ports.free.is_free(guess.place)) [[unlikely]]
+    return take_another(protocol, inside_port, guess);
   draw_again();
   ports.free.take(guess.place);
   ++in_use_;

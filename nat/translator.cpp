@@ -395,9 +395,10 @@ void Translator::leave(const Mapping& mapping) noexcept {
 }
 
 void Translator::show_gauges() noexcept {
-  counters_.set(Counter::mapping_live, table_.size());
-  counters_.set(Counter::port_in_use, ports_.in_use());
-  counters_.set(Counter::host_live, hosts_.size());
+  auto& counters = counters_;  // in a register: a store into it may change the reference, as far as GCC knows
+  counters.set(Counter::mapping_live, table_.size());
+  counters.set(Counter::port_in_use, ports_.in_use());
+  counters.set(Counter::host_live, hosts_.size());
 }
 
 }  // namespace pinhole::nat

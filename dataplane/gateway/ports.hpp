@@ -37,11 +37,7 @@ class PortClaims {
   explicit PortClaims(std::span<const PortClaim> claims) noexcept;
 
   [[nodiscard]] PortOwner owner(nat::Protocol protocol, nat::Be16 port) const noexcept {
-    if (!may_be_claimed(port)) [[likely]]
-      return kUnowned;
-    const std::uint16_t number = port.host();
-    if ((bits_[number / 64] >> (number % 64) & 1U) == 0) return kUnowned;
-    return owners_[static_cast<std::size_t>(protocol)][number];
+    return is_claimed(port) ? owners_[static_cast<std::size_t>(protocol)][port.host()] : kUnowned;
   }
   /// Who looks at what passes between a mapping and a remote port: whose port the end is that it goes to,
   /// SIP on mappings that signalling was announced for, then whose port it comes from. Who sends chooses his
@@ -50,7 +46,7 @@ class PortClaims {
   [[nodiscard]] PortOwner owner(const nat::Mapping& mapping, nat::Be16 remote_port,
                                 bool outbound) const noexcept {
     using nat::MappingFlags;
-    if (!may_be_claimed(remote_port) && !may_be_claimed(mapping.inside.port) &&
+    if (!is_claimed(remote_port) && !is_claimed(mapping.inside.port) &&
         (mapping.flags & MappingFlags::kSip) == 0) [[likely]]
       return kUnowned;
     if (mapping.protocol == nat::Protocol::icmp) return kUnowned;
@@ -66,9 +62,12 @@ class PortClaims {
 
  private:
   void claim(const PortClaim& claim) noexcept;
-  /// Most ports are told by where the claims begin and end.
-  [[nodiscard]] bool may_be_claimed(nat::Be16 port) const noexcept {
-    return static_cast<std::uint16_t>(port.host() - first_) <= span_;
+  /// Whether any protocol's port of this number is. Most are told by where the claims begin and end.
+  [[nodiscard]] bool is_claimed(nat::Be16 port) const noexcept {
+    const std::uint16_t number = port.host();
+    if (static_cast<std::uint16_t>(number - first_) > span_) [[likely]]
+      return false;
+    return (bits_[number / 64] >> (number % 64) & 1U) != 0;
   }
 
   std::uint16_t first_ = 1;

@@ -228,7 +228,7 @@ bool Guard::is_allowed(nat::Ipv4Address address) const noexcept {
   const auto holds = [address](nat::Prefix prefix) noexcept { return prefix.contains(address); };
   return std::ranges::any_of(limits_->allow_list(), holds) ||
          std::any_of(allowed_.begin(), allowed_.begin() + allowed_count_, holds) ||
-         steering_.pool_index(address).has_value();
+         steering_.is_external(address);
 }
 
 bool Guard::allow(nat::Prefix prefix) noexcept {
