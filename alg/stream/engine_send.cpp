@@ -48,7 +48,10 @@ Sequence Engine::edge_for(const Way& way) noexcept {
 /// What the sender may still send, as the receiver's header says it.
 std::uint16_t Engine::window_for(const Way& way) noexcept {
   const Sequence edge = edge_for(way);
-  const std::uint32_t bytes = after(edge, way.answered) ? edge - way.answered : 0;
+  std::uint32_t bytes = after(edge, way.answered) ? edge - way.answered : 0;
+  // The rest of a message in hand may be less than a unit of the window. Who is told none waits for the rest
+  // of it, as it waits for him; what he sends beyond it is held.
+  if (!way.passing && way.in_start != way.in_next) bytes += (1U << way.scale) - 1;
   return static_cast<std::uint16_t>(std::min(bytes >> way.scale, std::uint32_t{0xffff}));
 }
 

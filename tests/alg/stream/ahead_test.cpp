@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,11 +30,15 @@ std::string message_of(std::size_t body) {
 /// Connections of one pool, opened by a caller inside. What he says stands at a place from his SYN on.
 class Connections final : public StreamHost {
  public:
-  explicit Connections(std::size_t count, std::uint16_t window = 65535) : streams_(count) {
+  /// \param scale  of the windows of both sides; 0: none is offered
+  explicit Connections(std::size_t count, std::uint16_t window = 65535, std::uint8_t scale = 0)
+      : streams_(count) {
+    std::array options = {std::byte{1}, std::byte{3}, std::byte{3}, std::byte{scale}};
+    const std::span<std::byte> offered(options.data(), scale == 0 ? 0 : options.size());
     for (std::size_t i = 0; i < count; ++i) {
-      CHECK(take(i, Side::inside, {kFirst, 0, window, TcpFlags::kSyn, {}, {}}) == Fate::forward);
+      CHECK(take(i, Side::inside, {kFirst, 0, window, TcpFlags::kSyn, offered, {}}) == Fate::forward);
       constexpr std::uint8_t kAnswer = TcpFlags::kSyn | TcpFlags::kAck;
-      CHECK(take(i, Side::outside, {kCalled, kFirst + 1, window, kAnswer, {}, {}}) == Fate::forward);
+      CHECK(take(i, Side::outside, {kCalled, kFirst + 1, window, kAnswer, offered, {}}) == Fate::forward);
     }
   }
   Reading read(Side, std::string_view message) noexcept override {
@@ -41,7 +46,10 @@ class Connections final : public StreamHost {
     return {};
   }
   void send(Side from, const OutSegment& segment) noexcept override {
-    if (from == Side::outside) acknowledgements.push_back(segment.acknowledgement - kFirst - 1);
+    if (from == Side::outside) {
+      acknowledgements.push_back(segment.acknowledgement - kFirst - 1);
+      windows.push_back(segment.window);
+    }
     if (from == Side::inside && segment.payload.size() > 0) sent.push_back(segment.sequence - kFirst - 1);
   }
   /// What the called end says first, and has of the caller up to a place.
@@ -88,6 +96,7 @@ class Connections final : public StreamHost {
 
   std::vector<std::string> messages;
   std::vector<std::uint32_t> acknowledgements;  // to the caller
+  std::vector<std::uint16_t> windows;           // as the headers of these say them
   std::vector<std::uint32_t> sent;              // to the called: where each segment stands
   nat::Tick now = 1;
 
@@ -108,6 +117,22 @@ class Connections final : public StreamHost {
 };
 
 }  // namespace
+
+TEST_CASE("the rest of a message in hand is asked for, however coarse windows are",
+          "[alg][stream][rfc7323]") {
+  const auto scale = GENERATE(std::uint8_t{1}, std::uint8_t{7}, std::uint8_t{14});
+  const auto rest = GENERATE(1U, 50U, 127U, 128U, 5000U);
+  Connections one(1, 65535, scale);
+  one.acknowledge(0, 0, 0);  // the receiver takes nothing
+  const std::string message = message_of(6000);
+  CHECK(one.say_all(0, message.substr(0, message.size() - rest)));
+  REQUIRE_FALSE(one.windows.empty());
+  CHECK(one.acknowledgements.back() == message.size() - rest);
+  CHECK(std::uint32_t{one.windows.back()} << scale >= rest);
+  CHECK(one.say(0, static_cast<std::uint32_t>(message.size()) - rest,
+                message.substr(message.size() - rest)) != Fate::drop);
+  CHECK(one.messages == std::vector{message});
+}
 
 TEST_CASE("a byte ahead of its turn takes one chunk, wherever it stands, and the gap before it none",
           "[alg][stream][ahead]") {
