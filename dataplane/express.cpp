@@ -272,7 +272,7 @@ template <bool kOutbound, bool kMeasured>
 
 /// A packet of a flow that had no mapping when it was looked for: makes it, and the packet takes it.
 /// \param certain  that it has none now
-/// \param foreseen    what is known of it already
+/// \param foreseen  what is known of it already
 template <bool kMeasured>
 Express::First Express::open(Flow& flow, bool certain, const nat::Foreseen& foreseen, WorkerContext& worker,
                              const Sender& sender, Sent& sent) noexcept {

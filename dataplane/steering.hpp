@@ -52,17 +52,18 @@ class Steering {
     const std::uint32_t index = find(address);
     return index == kNotOurs ? std::nullopt : std::optional(static_cast<std::uint16_t>(index));
   }
-  /// Whether an address is one of the external ones. Cost: two compares for one that lies elsewhere.
-  [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept {
-    return address.host() - lowest_ <= span_ && find(address) != kNotOurs;
-  }
+  /// What find() says of an address that is not ours.
   static constexpr std::uint32_t kNotOurs = ~std::uint32_t{0};
-  /// The same as one number, for who asks for each packet: the parts of an optional go through memory.
+  /// pool_index() as one number, for who asks for each packet: the parts of an optional go through memory.
   [[nodiscard, gnu::always_inline]] std::uint32_t find(nat::Ipv4Address address) const noexcept {
     for (std::uint32_t at = slot_of(address);; at = (at + 1) & slot_mask_) {
       const Slot& slot = slots_[at];
       if (slot.index == kNotOurs || slot.address == address) return slot.index;
     }
+  }
+  /// Whether an address is one of the external ones. Cost: one compare for one that lies elsewhere.
+  [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept {
+    return address.host() - lowest_ <= span_ && find(address) != kNotOurs;
   }
 
   [[nodiscard]] unsigned workers() const noexcept { return workers_; }

@@ -101,8 +101,8 @@ struct CreatedPair {
   DropReason reason = DropReason::none;
 };
 
-/// What may be known of a new flow before its mapping is made. Whether it is right changes nothing but the
-/// time that making takes.
+/// What may be known of a new flow before its mapping is made. It may have become wrong since: that changes
+/// nothing but the time that making takes.
 struct Foreseen {
   HostTable::Place host = HostTable::kNone;
   PortPool::Guess port;
@@ -440,7 +440,7 @@ class Translator {
 
 /// \param unmade  how many of the flows before this one are still to be made; any may turn out to take no
 ///                port
-/// \param foreseen   grows from step to step
+/// \param foreseen  grows from step to step
 template <std::size_t kStep>
 [[gnu::always_inline]] inline void Translator::fetch_for_new(OutboundKey key, std::size_t unmade,
                                                              Foreseen& foreseen) const noexcept {

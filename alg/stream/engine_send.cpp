@@ -49,9 +49,11 @@ Sequence Engine::edge_for(const Way& way) noexcept {
 std::uint16_t Engine::window_for(const Way& way) noexcept {
   const Sequence edge = edge_for(way);
   std::uint32_t bytes = after(edge, way.answered) ? edge - way.answered : 0;
-  // The rest of a message in hand may be less than a unit of the window. Who is told none waits for the rest
-  // of it, as it waits for him; what he sends beyond it is held.
-  if (!way.passing && way.in_start != way.in_next) bytes += (1U << way.scale) - 1;
+  // The rest of a message in hand may be less than a unit of the window. Were the sender told none, he would
+  // wait for ever, as the message does for him; the little that he sends beyond it is held.
+  const std::uint32_t unit = 1U << way.scale;
+  const bool is_in_hand = !way.passing && !way.waiting && !way.stalled && way.in_start != way.in_next;
+  if (is_in_hand && bytes > 0 && bytes < unit && edge != way.input.begin() + kCapacity) bytes = unit;
   return static_cast<std::uint16_t>(std::min(bytes >> way.scale, std::uint32_t{0xffff}));
 }
 
