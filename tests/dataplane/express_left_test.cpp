@@ -456,7 +456,7 @@ void check_bursts(std::uint32_t seed, unsigned workers, bool measures, const std
   const auto established = dealer.flows().size();
   std::vector<Burst> bursts;
   for (const auto& arrival : arrivals) {
-    for (const std::size_t size : {1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64})
+    for (const std::size_t size : {1U, 15U, 16U, 17U, 31U, 32U, 33U, 47U, 48U, 49U, 63U, 64U})
       bursts.push_back(dealer.burst(size, arrival));
   }
   const auto express = run(config, true, dealer, established, bursts);
