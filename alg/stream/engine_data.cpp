@@ -37,6 +37,12 @@ bool passes_end(const Way& way, Sequence end, bool fin) noexcept {
   return before(end, come);
 }
 
+/// Leaves out of a segment what stands beyond `limit`: it comes again.
+void trim(Segment& segment, Sequence limit) noexcept {
+  segment.payload = segment.payload.first(limit - segment.sequence);
+  segment.flags = static_cast<std::uint8_t>(segment.flags & ~TcpFlags::kFin);
+}
+
 void note_fin(Way& way, Sequence end, bool fin) noexcept {
   if (!fin) return;
   way.fin_seen = true;
@@ -49,6 +55,10 @@ Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, n
                                   StreamHost& host) noexcept {
   Way& way = stream.way(from);
   const Sequence begin = segment.sequence;
+  // Whoever keeps to the window may still send a whole segment that begins within what a way can hold.
+  const Sequence limit = way.input.begin() + kCapacity;
+  if (before(begin, limit) && after(begin + static_cast<std::uint32_t>(segment.payload.size()), limit))
+    trim(segment, limit);
   const auto size = static_cast<std::uint32_t>(segment.payload.size());
   const Sequence end = begin + size;
   const bool fin = segment.has(TcpFlags::kFin);
@@ -56,7 +66,7 @@ Engine::Outcome Engine::take_data(Stream& stream, Side from, Segment& segment, n
   if (!brings || !after(end + (fin ? 1 : 0), way.answered)) return take_old(stream, from, segment, now, host);
   if (!agrees(way, begin, segment.payload) || passes_end(way, end, fin))
     return {.drop = nat::DropReason::drop_stream_overlap};
-  if (end - way.input.begin() > kCapacity) return {.drop = nat::DropReason::drop_stream_full};
+  if (after(end, limit)) return {.owes_ack = true, .drop = nat::DropReason::drop_stream_full};
   if (after(begin, way.in_next)) {
     if (size > 0) {
       const bool is_first = way.ahead_count == 0;
@@ -159,8 +169,7 @@ Engine::Outcome Engine::take_passing(Stream& stream, Side from, Segment& segment
     return {.drop = nat::DropReason::drop_stream_full};
   const Sequence limit = way.edge + 1;
   if (!segment.payload.empty() && after(segment.sequence + (end - begin), limit)) {
-    segment.payload = segment.payload.first(limit - segment.sequence);
-    segment.flags = static_cast<std::uint8_t>(segment.flags & ~TcpFlags::kFin);
+    trim(segment, limit);
     way.in_next = later(way.in_next, begin + (limit - segment.sequence));
     return {.sent = Sent::in_place};
   }

@@ -135,6 +135,31 @@ TEST_CASE("the rest of a message in hand is asked for, however coarse windows ar
   CHECK(one.messages == std::vector{message});
 }
 
+TEST_CASE("of a segment that crosses what a way may hold as much is held as fits", "[alg][stream]") {
+  constexpr std::uint32_t kJumbo = 8900;
+  Connections one(1);
+  const std::string text = message_of(60000) + message_of(60000);
+  one.acknowledge(0, 0, 0);  // the receiver takes nothing
+  std::uint32_t place = 0;
+  for (; place < Engine::kCapacity; place += kJumbo) {
+    CAPTURE(place);
+    CHECK(one.say(0, place, text.substr(place, kJumbo)) != Fate::drop);
+  }
+  CHECK(one.acknowledgements.back() == Engine::kCapacity);
+  CHECK(one.windows.back() == 0);
+  const auto answers = one.acknowledgements.size();
+  CHECK(one.say(0, place, text.substr(place, kJumbo)) == Fate::drop);
+  REQUIRE(one.acknowledgements.size() == answers + 1);
+  CHECK(one.acknowledgements.back() == Engine::kCapacity);
+
+  // The receiver gets the first message bit by bit, and the sender goes on where he was told.
+  const auto first = static_cast<std::uint32_t>(message_of(60000).size());
+  for (int i = 0; i < 60; ++i) one.acknowledge(0, first, 65535);
+  for (place = Engine::kCapacity; place < text.size(); place += kJumbo)
+    CHECK(one.say(0, place, text.substr(place, kJumbo)) != Fate::drop);
+  CHECK((one.messages == std::vector(2, message_of(60000))));
+}
+
 TEST_CASE("a byte ahead of its turn takes one chunk, wherever it stands, and the gap before it none",
           "[alg][stream][ahead]") {
   const std::uint32_t place = GENERATE(1U, 2047U, 2048U, 9000U, Engine::kAheadBytes - 1);
