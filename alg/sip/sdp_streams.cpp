@@ -80,10 +80,8 @@ void SdpStreams::resolve_without_default(const MediaSection& section, Stream& st
   const nat::Endpoint rtcp{section.rtcp->address->value, nat::Be16{section.rtcp->port.value}};
   if (section.rtcp->port.value < kFirstMediaPort || !is_ours(rtcp.address)) return;
   if (!outbound_) {
-    const auto inside = counterpart(stream.protocol, rtcp);
-    if (!inside) return;
     stream.rtcp_before = rtcp;
-    stream.rtcp = *inside;
+    stream.rtcp = counterpart(stream.protocol, rtcp).value_or(rtcp);  // what is another's stays as it is
     stream.has_rtcp = true;
     return;
   }

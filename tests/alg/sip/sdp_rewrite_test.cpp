@@ -446,6 +446,23 @@ TEST_CASE("what a phone gets back keeps the RTCP of another host as the outside 
   }
 }
 
+TEST_CASE("RTCP of a stream that is held is put back where it is the phone's, and else left",
+          "[alg][sdp][AC-04][rfc3605]") {
+  test::SipBench bench;
+  const auto streams = [](const char* address, const char* port, const char* rtcp) {
+    return test::lines({std::string("m=audio ") + port + " RTP/AVP 0", std::string("c=IN IP4 ") + address,
+                        "m=video 5000 RTP/AVP 31", "c=IN IP4 0.0.0.0", rtcp});
+  };
+  const auto own = streams("10.0.0.5", "4000", "a=rtcp:4001 IN IP4 10.0.0.5");
+  const auto out = pass(bench, Direction::outbound, own);
+  REQUIRE(out == streams("203.0.113.10", "9000", "a=rtcp:9001 IN IP4 203.0.113.10"));
+  CHECK(pass(bench, Direction::inbound, out) == own);
+  // The address alone would make another endpoint of it, which may be one of the phone's.
+  const auto others = streams("203.0.113.10", "9000", "a=rtcp:4001 IN IP4 203.0.113.10");
+  CHECK(pass(bench, Direction::inbound, others) ==
+        streams("10.0.0.5", "4000", "a=rtcp:4001 IN IP4 203.0.113.10"));
+}
+
 TEST_CASE("by policy two phones inside are given each other's inside endpoints", "[alg][sdp][rfc4787-req9]") {
   test::SipBench bench(test::direct_media());
   auto offer = kLocalOffer;
