@@ -111,7 +111,7 @@ def testpmd(socket, _flows, cpu, prefix=()):
     """Addresses and ports swapped, everything else kept: the least that a device can do with a packet."""
     program = shutil.which("dpdk-testpmd")
     if program is None:
-        raise BenchError("dpdk-testpmd is not installed; scripts/setup --bench installs Debian's package dpdk")
+        raise BenchError("dpdk-testpmd is not installed; scripts/setup --bench installs Debian's package dpdk-dev")
     directory = pathlib.Path(tempfile.mkdtemp(prefix="pinhole-bench-"))
     device = None
     try:
