@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stage inspect of dataplane/pipeline.hpp.
 #include <algorithm>
+#include <array>
 
 #include "alg/alg.hpp"
 #include "dataplane/datagram.hpp"
@@ -42,8 +43,9 @@ std::uint16_t interfaces_of(const Burst& burst, unsigned place) noexcept {
 void fetch_message(rte_mbuf* mbuf, const nat::Packet& packet) noexcept {
   constexpr unsigned kLine = 64;
   constexpr unsigned kMostBytes = 12 * kLine;  // a core waits for some twenty lines at a time
-  const unsigned end = std::min<unsigned>(packet.payload_end, packet.payload_offset + kMostBytes);
-  for (unsigned at = packet.payload_offset; at < end; at += kLine) nat::prefetch(bytes_of(mbuf) + at);
+  const std::byte* at = bytes_of(mbuf) + packet.payload_offset;
+  const std::byte* const end = at + std::min<unsigned>(packet.payload_size(), kMostBytes);
+  for (; at < end; at += kLine) nat::prefetch(at);
   nat::prefetch(static_cast<const void*>(&mbuf->next));  // the second line of the mbuf
 }
 
@@ -61,8 +63,9 @@ void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& 
     if (is_inspected(burst.mbufs[place])) return true;
     return inspect_datagram(burst, place, direction, whose, interfaces_of(burst, place), worker);
   };
+  std::array<PortOwner, kBurst> foreseen;  // by place; a message in front of it may still change it
   const auto far = [&](unsigned place) noexcept {
-    const PortOwner whose = owner(place);
+    const PortOwner whose = foreseen[place] = owner(place);
     if (whose == kUnowned) return;
     const auto& packet = burst.packets[place];
     fetch_message(burst.mbufs[place], packet);
@@ -74,7 +77,7 @@ void inspect_lane(Burst& burst, Lane& lane, Direction direction, WorkerContext& 
   const auto near = [&](unsigned place) noexcept {
     const auto& packet = burst.packets[place];
     const bool is_message = packet.protocol == nat::Protocol::udp &&
-                            packet.part == nat::FragmentPart::whole && owner(place) == kSipOwner;
+                            packet.part == nat::FragmentPart::whole && foreseen[place] == kSipOwner;
     if (!is_message) return;
     worker.host.foresee(payload_of(bytes_of(burst.mbufs[place]), packet));
     const auto& mapping = worker.translator[burst.mappings[place]];

@@ -37,7 +37,7 @@ class PortClaims {
   explicit PortClaims(std::span<const PortClaim> claims) noexcept;
 
   [[nodiscard]] PortOwner owner(nat::Protocol protocol, nat::Be16 port) const noexcept {
-    return is_claimed(port) ? owners_[static_cast<std::size_t>(protocol)][port.host()] : kUnowned;
+    return is_claimed(port) ? owner_of_claimed(protocol, port) : kUnowned;
   }
   /// Who looks at what passes between a mapping and a remote port: whose port the end is that it goes to,
   /// SIP on mappings that signalling was announced for, then whose port it comes from. Who sends chooses his
@@ -46,15 +46,17 @@ class PortClaims {
   [[nodiscard]] PortOwner owner(const nat::Mapping& mapping, nat::Be16 remote_port,
                                 bool outbound) const noexcept {
     using nat::MappingFlags;
-    if (!is_claimed(remote_port) && !is_claimed(mapping.inside.port) &&
-        (mapping.flags & MappingFlags::kSip) == 0) [[likely]]
+    const bool is_remote_claimed = is_claimed(remote_port);
+    const bool is_inside_claimed = is_claimed(mapping.inside.port);
+    if (!is_remote_claimed && !is_inside_claimed && (mapping.flags & MappingFlags::kSip) == 0) [[likely]]
       return kUnowned;
     if (mapping.protocol == nat::Protocol::icmp) return kUnowned;
     const bool is_pinhole = (mapping.flags & MappingFlags::kPinhole) != 0;
     if (is_pinhole && mapping.protocol == nat::Protocol::udp) return kUnowned;
-    const auto of_remote = owner(mapping.protocol, remote_port);
+    const auto of_remote = is_remote_claimed ? owner_of_claimed(mapping.protocol, remote_port) : kUnowned;
     if (is_pinhole) return of_remote == kSipOwner ? kUnowned : of_remote;
-    const auto of_inside = owner(mapping.protocol, mapping.inside.port);
+    const auto of_inside =
+        is_inside_claimed ? owner_of_claimed(mapping.protocol, mapping.inside.port) : kUnowned;
     if (const auto receiver = outbound ? of_remote : of_inside; receiver != kUnowned) return receiver;
     if ((mapping.flags & MappingFlags::kSip) != 0) return sip_[static_cast<std::size_t>(mapping.protocol)];
     return outbound ? of_inside : of_remote;
@@ -68,6 +70,10 @@ class PortClaims {
     if (static_cast<std::uint16_t>(number - first_) > span_) [[likely]]
       return false;
     return (bits_[number / 64] >> (number % 64) & 1U) != 0;
+  }
+
+  [[nodiscard]] PortOwner owner_of_claimed(nat::Protocol protocol, nat::Be16 port) const noexcept {
+    return owners_[static_cast<std::size_t>(protocol)][port.host()];
   }
 
   std::uint16_t first_ = 1;

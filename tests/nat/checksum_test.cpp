@@ -34,8 +34,13 @@ TEST_CASE("a checksum is the same as by the book for every size", "[nat][checksu
     INFO("size " << size);
     REQUIRE(Be16::from_raw(checksum(bytes)).host() == test::checksum_by_the_book(bytes.data(), bytes.size()));
   }
-  const std::vector<std::byte> ones(65535, std::byte{0xff});
-  CHECK(Be16::from_raw(checksum(ones)).host() == test::checksum_by_the_book(ones.data(), ones.size()));
+  for (const std::size_t size : {std::size_t{65504}, std::size_t{65535}, std::size_t{1} << 20U}) {
+    for (const auto byte : {std::byte{0x00}, std::byte{0x7f}, std::byte{0x80}, std::byte{0xff}}) {
+      const std::vector<std::byte> bytes(size, byte);
+      INFO("size " << size << ", byte " << static_cast<int>(byte));
+      CHECK(Be16::from_raw(checksum(bytes)).host() == test::checksum_by_the_book(bytes.data(), bytes.size()));
+    }
+  }
 }
 
 TEST_CASE("the example of RFC 1624 comes out as printed there", "[nat][checksum][rfc1624]") {
