@@ -85,6 +85,26 @@ TEST_CASE("no pool and no forward: no address is ours", "[dataplane][steering]")
   CHECK(steering.addresses().empty());
 }
 
+TEST_CASE("external addresses are told from all others, however far apart they lie",
+          "[dataplane][steering]") {
+  const auto address = [](std::uint32_t value) { return nat::Ipv4Address::from_host(value); };
+  const std::vector<std::vector<std::uint32_t>> pools = {
+      {}, {0xcb007101}, {0xcb007101, 0xcb007105}, {1, 0xfffffffe}, {0xffffffff}, {1}};
+  for (const auto& numbers : pools) {
+    std::vector<nat::Ipv4Address> pool;
+    for (const auto number : numbers) pool.push_back(address(number));
+    const Steering steering(2, pool, {});
+    std::vector<std::uint32_t> asked = {0, 0x0a000001, 0x7fffffff, 0x80000000};
+    for (const auto number : numbers) asked.insert(asked.end(), {number - 1, number, number + 1});
+    for (const auto number : asked) {
+      CAPTURE(numbers, number);
+      CHECK(steering.is_external(address(number)) == (std::ranges::count(numbers, number) == 1));
+    }
+  }
+  const std::vector forwards = {forward(Protocol::udp, external(200), 80, inside(1))};
+  CHECK(Steering(1, {}, forwards).is_external(external(200)));
+}
+
 TEST_CASE("external ports belong to those that hand them out", "[dataplane][steering]") {
   const std::vector pool = {external(1), external(2)};
   for (const unsigned workers : {2U, 3U, 16U}) {

@@ -73,6 +73,33 @@ TEST_CASE("a host is there while it has mappings, and keeps its external address
   CHECK(t.table.size() == 0);
 }
 
+TEST_CASE("a host is found by an old guess, too, and none by a guess that is another's by now",
+          "[nat][host_table]") {
+  constexpr std::uint32_t kCapacity = 8;  // so that chains have more than one host, and places are used again
+  constexpr std::uint32_t kHosts = 24;
+  TestHosts t(kCapacity, {});
+  std::vector<HostTable::Place> guesses(kHosts, HostTable::kNone);
+  std::mt19937_64 random(20261127);
+  unsigned found_by_guess = 0;
+  unsigned misled = 0;
+  for (int round = 0; round < 20000; ++round) {
+    const auto n = static_cast<std::uint32_t>(random() % kHosts);
+    const auto place = t.table.find(host(n));
+    const auto guess = random() % 2 == 0 ? guesses[n] : t.table.guess(host(n));
+    REQUIRE(t.table.find(host(n), guess) == place);
+    found_by_guess += place != HostTable::kNone && guess == place ? 1 : 0;
+    misled += guess != HostTable::kNone && guess != place ? 1 : 0;
+    if (random() % 4 == 0) guesses[n] = t.table.guess(host(n));
+    if (place != HostTable::kNone) {
+      t.remove(host(n), Protocol::udp);
+    } else if (t.table.size() < kCapacity) {
+      t.add(host(n), Protocol::udp, 1);
+    }
+  }
+  CHECK(found_by_guess > 1000);
+  CHECK(misled > 1000);
+}
+
 TEST_CASE("quotas count by host and protocol", "[nat][host_table][rfc6888-req4]") {
   TestHosts t(4, {.mappings = {2, 1, 0}});
   CHECK(t.open(host(1), Protocol::udp) == DropReason::none);
