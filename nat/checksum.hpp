@@ -16,6 +16,10 @@
 #include "nat/endpoint.hpp"
 #include "nat/headers.hpp"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace pinhole::nat {
 
 /// Folds carries into 16 bits.
@@ -26,6 +30,11 @@ namespace pinhole::nat {
 }
 
 namespace detail {
+
+inline constexpr std::size_t kVector = 32;
+
+#if defined(__AVX2__)
+inline constexpr std::size_t kLeastForVectors = kVector;
 
 /// The sum of all words of so many vectors, as long as they are no more than 1 MiB.
 [[nodiscard]] inline std::uint64_t sum_vectors(const std::byte* at, std::size_t vectors) noexcept {
@@ -44,8 +53,15 @@ namespace detail {
                                         _mm256_cvtepi32_epi64(_mm256_extracti128_si256(sums, 1)));
   const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
   const std::int64_t sum = _mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1);
-  return static_cast<std::uint64_t>(sum) + vectors * (sizeof(__m256i) / 2) * 0x8000U;
+  return static_cast<std::uint64_t>(sum) + vectors * (kVector / 2) * 0x8000U;
 }
+#else
+inline constexpr std::size_t kLeastForVectors = SIZE_MAX;
+
+[[nodiscard]] inline std::uint64_t sum_vectors(const std::byte*, std::size_t) noexcept {
+  return 0;
+}
+#endif
 
 }  // namespace detail
 
@@ -56,9 +72,9 @@ namespace detail {
   const std::byte* at = bytes.data();
   const std::byte* const end = at + bytes.size();
   std::uint64_t sum = 0;
-  if (bytes.size() >= sizeof(__m256i)) {
-    sum = detail::sum_vectors(at, bytes.size() / sizeof(__m256i));
-    at += bytes.size() / sizeof(__m256i) * sizeof(__m256i);
+  if (bytes.size() >= detail::kLeastForVectors) {
+    sum = detail::sum_vectors(at, bytes.size() / detail::kVector);
+    at += bytes.size() / detail::kVector * detail::kVector;
   }
   const auto add = [&sum](std::uint64_t word) noexcept { sum += (word & 0xffffffffU) + (word >> 32U); };
   for (; end - at >= 8; at += 8) add(load<std::uint64_t>(at));
@@ -156,7 +172,7 @@ struct Deltas {
   std::uint64_t sum = sum_bytes(segment);
   // The old field is taken out of the word that it was summed in, so that nothing is written first: one of
   // 16 bits in a vector, else one of 32.
-  const bool is_upper_half = segment.size() < sizeof(__m256i) && field % 4 != 0;
+  const bool is_upper_half = segment.size() < detail::kLeastForVectors && field % 4 != 0;
   sum -= std::uint64_t{load<std::uint16_t>(segment.data() + field)} << (is_upper_half ? 16U : 0U);
   if (protocol != Protocol::icmp) {
     sum += pseudo_header_sum(source, destination, ip_protocol(protocol),
