@@ -131,22 +131,22 @@ void CodecNames::add(std::string_view name) noexcept {
 void MessageFacts::read_codecs(CodecNames& codecs) const noexcept {
   const Body body(view_);
   std::bitset<128> types;  // that were named: a line may say one again and again
+  const auto read_line = [&](SdpLine line) noexcept {
+    if (line.type() == 'a') codecs.add(codec_of_attribute(line.value()));
+    if (line.type() != 'm') return true;
+    WordReader words(line.value());
+    for (int i = 0; i < 3; ++i) static_cast<void>(words.next());  // media, port, protocol
+    for (auto word = words.next(); !word.empty(); word = words.next()) {
+      const auto type = number(word, 127);
+      if (!type || types[*type]) continue;
+      types.set(*type);
+      codecs.add(codec_of_type(*type));
+    }
+    return true;
+  };
   for (const auto& part : body.parts()) {
     if (part.kind != BodyKind::description || part.is_quoted) continue;
-    SdpLineReader lines(part.text);
-    SdpLine line;
-    while (lines.next(line)) {
-      if (line.type == 'a') codecs.add(codec_of_attribute(line.value));
-      if (line.type != 'm') continue;
-      WordReader words(line.value);
-      for (int i = 0; i < 3; ++i) static_cast<void>(words.next());  // media, port, protocol
-      for (auto word = words.next(); !word.empty(); word = words.next()) {
-        const auto type = number(word, 127);
-        if (!type || types[*type]) continue;
-        types.set(*type);
-        codecs.add(codec_of_type(*type));
-      }
-    }
+    static_cast<void>(for_each_line(part.text, read_line));
   }
 }
 

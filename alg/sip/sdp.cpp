@@ -2,6 +2,7 @@
 #include "alg/sip/sdp.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "alg/sip/chars.hpp"
@@ -18,30 +19,52 @@ std::optional<SdpPort> parse_port(std::string_view token) noexcept {
   return SdpPort{token, *value};
 }
 
-[[gnu::always_inline]] inline std::optional<SdpAddress> parse_ip4(std::string_view token) noexcept {
-  const auto value = nat::Ipv4Address::parse(token);
-  if (!value) return std::nullopt;
-  return SdpAddress{token, *value};
+// \param address none yet \return false: it is no IPv4 address, and `address` is still none
+[[gnu::always_inline]] inline bool read_ip4(std::string_view token,
+                                            std::optional<SdpAddress>& address) noexcept {
+  nat::Ipv4Address value;
+  const auto size = nat::Ipv4Address::read(token, value);
+  if (size == 0 || size != token.size()) return false;
+  address.emplace(SdpAddress{token, value});
+  return true;
+}
+
+std::optional<SdpAddress> parse_ip4(std::string_view token) noexcept {
+  std::optional<SdpAddress> address;
+  (void)read_ip4(token, address);
+  return address;
 }
 
 // Network type, address type and address: "IN IP4 192.0.2.1".
-Connection parse_typed_address(WordReader& words) noexcept {
-  if (!equals(words.next(), "in")) return {};
+// \param address none yet; stays so for another kind of address \return whether it is an IPv6 one
+bool read_typed_address(WordReader& words, std::optional<SdpAddress>& address) noexcept {
+  if (!equals(words.next(), "in")) return false;
   const auto type = words.next();
-  if (equals(type, "ip6")) return {.address = {}, .is_ip6 = true};
-  if (!equals(type, "ip4")) return {};
+  if (equals(type, "ip6")) return true;
+  if (!equals(type, "ip4")) return false;
   const auto word = words.next();
-  return {.address = parse_ip4(slice(word, 0, std::min(word.find('/'), word.size())))};
+  (void)read_ip4(slice(word, 0, std::min(word.find('/'), word.size())), address);
+  return false;
+}
+
+// Not inlined: it is rare.
+[[gnu::noinline]] bool read_unusual_connection(std::string_view value,
+                                               std::optional<SdpAddress>& address) noexcept {
+  WordReader words(value);
+  return read_typed_address(words, address);
 }
 
 // The same of a text that begins there.
-[[gnu::always_inline]] inline Connection read_connection(std::string_view value) noexcept {
+bool read_connection(std::string_view value, std::optional<SdpAddress>& address) noexcept {
   constexpr std::string_view kUsual = "IN IP4 ";
-  if (value.starts_with(kUsual)) {
-    if (const auto address = parse_ip4(slice(value, kUsual.size()))) return {.address = address};
-  }
+  if (value.starts_with(kUsual) && read_ip4(slice(value, kUsual.size()), address)) return false;
+  return read_unusual_connection(value, address);
+}
+
+void read_origin(std::string_view value, std::optional<SdpAddress>& address) noexcept {
   WordReader words(value);
-  return parse_typed_address(words);
+  for (int word = 0; word < 3; ++word) (void)words.next();  // user name, session id, version
+  (void)read_connection(words.rest(), address);
 }
 
 [[gnu::always_inline]] inline bool take(std::string_view& value, std::string_view prefix) noexcept {
@@ -72,17 +95,26 @@ bool read_media(std::string_view value, MediaLine& line) noexcept {
   WordReader words(value);
   line.kind = words.next();
   const auto ports = words.next();
-  const auto slash = skip(ports, 0, chars::kDigit);
-  const auto port = parse_port(slice(ports, 0, slash));
-  line.port_count_token = slice(ports, slash);
+  std::uint32_t port = 0;
+  std::size_t slash = 0;
+  for (; slash < ports.size() && is(ports[slash], chars::kDigit); ++slash) {
+    port = port * 10 + static_cast<std::uint32_t>(ports[slash] - '0');
+    if (port > 65535) return false;
+  }
   line.protocol = words.next();
-  if (!port || line.protocol.empty()) return false;
-  line.port = *port;
+  if (slash == 0 || line.protocol.empty()) return false;
+  line.port = {slice(ports, 0, slash), static_cast<std::uint16_t>(port)};
+  line.port_count_token = slice(ports, slash);
   if (line.port_count_token.empty()) return true;
   const auto count = port_number(slice(line.port_count_token, 1));
   if (line.port_count_token.front() != '/' || !count) return false;
   line.port_count = *count;
   return true;
+}
+
+// Whether a value of rtpmap may be about a type whose clock it gives: those have two digits at least.
+bool may_be_dynamic(std::string_view value) noexcept {
+  return value.size() >= 2 && is(value[1], chars::kDigit);
 }
 
 // Puts a description together, line by line.
@@ -93,15 +125,21 @@ class SdpParser {
   [[nodiscard]] bool parse(std::string_view text) noexcept;
 
  private:
-  [[nodiscard]] bool read_other(const SdpLine& line) noexcept;
-  [[nodiscard]] bool begin_section(const SdpLine& line) noexcept;
+  [[nodiscard]] bool read_line(SdpLine line) noexcept;
+  [[nodiscard]] bool read_other(SdpLine line) noexcept;
+  [[nodiscard]] bool begin_section(SdpLine line) noexcept;
   void end_section() noexcept;
-  [[nodiscard]] bool read_connection_line(std::string_view value) noexcept;
-  [[nodiscard]] bool read_attribute(std::string_view value) noexcept;
-  [[nodiscard]] bool read_known_attribute(std::string_view value) noexcept;
+  [[nodiscard]] bool read_origin_line(SdpLine line) noexcept;
+  [[nodiscard]] bool read_connection_line(SdpLine line) noexcept;
+  void read_title(SdpLine line) noexcept;
+  [[nodiscard]] bool read_attribute(SdpLine line) noexcept;
+  [[nodiscard]] bool read_known_attribute(SdpLine line) noexcept;
+  [[nodiscard]] bool read_rtcp(std::string_view value) noexcept;
   void read_flag(std::string_view value) noexcept;
-  [[nodiscard]] bool note(Kind kind, std::string_view value,
-                          std::optional<SdpAddress> address = std::nullopt) noexcept;
+  [[nodiscard]] SdpNote* add_note(Kind kind, std::string_view value) noexcept;
+  [[nodiscard]] bool note(Kind kind, std::string_view value) noexcept {
+    return add_note(kind, value) != nullptr;
+  }
 
   SessionDescription& description_;
   MediaSection* section_ = nullptr;  // the last one that was begun
@@ -114,27 +152,30 @@ bool SdpParser::parse(std::string_view text) noexcept {
   description_.direction = StreamDirection::sendrecv;
   description_.media.clear();
   description_.notes.clear();
-  SdpLineReader lines(text);
-  SdpLine line;
-  while (lines.next(line)) {
-    const bool fits = line.type == 'a' ? read_attribute(line.value) : read_other(line);
-    if (!fits) return false;
+  const bool fits = for_each_line(text, [this](SdpLine line) noexcept {
+    if (!read_line(line)) return false;
     lines_end_ = line.end();
-  }
+    return true;
+  });
   end_section();
-  return true;
+  return fits;
 }
 
-bool SdpParser::read_other(const SdpLine& line) noexcept {
-  switch (line.type) {
+// Most lines are rtpmap, fmtp and their like.
+[[gnu::always_inline]] inline bool SdpParser::read_line(SdpLine line) noexcept {
+  return line.type() == 'a' ? read_attribute(line) : read_other(line);
+}
+
+[[gnu::always_inline]] inline bool SdpParser::read_other(SdpLine line) noexcept {
+  switch (line.type()) {
     case 'm':
       return begin_section(line);
     case 'c':
-      return read_connection_line(line.value);
+      return read_connection_line(line);
     case 'o':
-      return section_ != nullptr || note(Kind::origin, line.value, parse_origin(line.value));
+      return read_origin_line(line);
     case 'i':
-      if (section_ != nullptr && section_->after_title == lines_end_) section_->after_title = line.end();
+      read_title(line);
       return true;
     default:
       return true;
@@ -145,56 +186,63 @@ void SdpParser::end_section() noexcept {
   if (section_ != nullptr) section_->after_lines = lines_end_;
 }
 
-bool SdpParser::begin_section(const SdpLine& line) noexcept {
+bool SdpParser::begin_section(SdpLine line) noexcept {
   end_section();
   section_ = description_.media.add();
   if (section_ == nullptr) return false;
-  if (!read_media(line.value, section_->line)) section_->line = {};
+  if (!read_media(line.value(), section_->line)) section_->line = {};
   section_->transport = transport_of(section_->line.protocol);
   section_->has_rtcp = section_->transport != Transport::tcp && is_rtp(section_->line.protocol);
-  section_->line_end = line.line_end;
+  section_->line_end = line.line_end();
   section_->after_title = line.end();
   section_->direction = description_.direction;
   return true;
 }
 
-bool SdpParser::read_connection_line(std::string_view value) noexcept {
-  const bool seen = section_ != nullptr ? section_->has_connection : description_.has_connection;
-  const auto connection = read_connection(value);
-  if (!seen) {
-    if (section_ != nullptr) {
-      section_->has_connection = true;
-      section_->connection = connection;
-    } else {
-      description_.has_connection = true;
-      description_.connection = connection;
-    }
-  }
-  return note(Kind::connection, value, connection.address);
+void SdpParser::read_title(SdpLine line) noexcept {
+  if (section_ != nullptr && section_->after_title == lines_end_) section_->after_title = line.end();
 }
 
-// Most lines are rtpmap, fmtp and their like.
-bool SdpParser::read_attribute(std::string_view value) noexcept {
-  if (value.size() < 8) return value.size() < 5 || read_known_attribute(value);
-  if (take(value, "rtpmap:")) {
-    if (section_ != nullptr) read_rtpmap(value, section_->clocks);
+bool SdpParser::read_origin_line(SdpLine line) noexcept {
+  if (section_ != nullptr) return true;
+  auto* const noted = add_note(Kind::origin, line.value());
+  if (noted == nullptr) return false;
+  read_origin(noted->value, noted->address);
+  return true;
+}
+
+bool SdpParser::read_connection_line(SdpLine line) noexcept {
+  auto* const noted = add_note(Kind::connection, line.value());
+  if (noted == nullptr) return false;
+  const bool is_ip6 = read_connection(noted->value, noted->address);
+  bool& seen = section_ != nullptr ? section_->has_connection : description_.has_connection;
+  if (seen) return true;
+  seen = true;
+  (section_ != nullptr ? section_->connection : description_.connection) = {noted->address, is_ip6};
+  return true;
+}
+
+// What ends the line is in no name and no number.
+[[gnu::always_inline]] inline bool SdpParser::read_attribute(SdpLine line) noexcept {
+  auto rest = line.rest();
+  if (take(rest, "rtpmap:")) {
+    if (section_ != nullptr && may_be_dynamic(rest)) read_rtpmap(rest, section_->clocks);
     return true;
   }
-  return value.front() == 'f' || read_known_attribute(value);
+  return rest.empty() || rest.front() == 'f' || read_known_attribute(line);
 }
 
 // Attributes are told by their first letters.
-bool SdpParser::read_known_attribute(std::string_view value) noexcept {
+bool SdpParser::read_known_attribute(SdpLine line) noexcept {
+  auto value = line.value();
+  if (value.size() < 5) return true;
   switch (value.front()) {
     case 'a':
       return !take(value, "altc:") || note(Kind::alternative, value);
     case 'c':
       return !take(value, "candidate:") || note(Kind::candidate, value);
     case 'r':
-      if (value[1] == 't' && take(value, "rtcp:")) {
-        if (section_ != nullptr && !section_->rtcp) section_->rtcp = parse_rtcp(value);
-        return note(Kind::rtcp, value);
-      }
+      if (value[1] == 't' && take(value, "rtcp:")) return read_rtcp(value);
       if (value[1] == 'e' && take(value, "remote-candidates:")) return note(Kind::remote_candidates, value);
       break;
     case 'p':
@@ -207,6 +255,12 @@ bool SdpParser::read_known_attribute(std::string_view value) noexcept {
   }
   read_flag(value);
   return true;
+}
+
+// Not inlined, so that of most attributes little is to be saved and restored.
+[[gnu::noinline]] bool SdpParser::read_rtcp(std::string_view value) noexcept {
+  if (section_ != nullptr && !section_->rtcp) section_->rtcp = parse_rtcp(value);
+  return note(Kind::rtcp, value);
 }
 
 void SdpParser::read_flag(std::string_view value) noexcept {
@@ -234,21 +288,24 @@ void SdpParser::read_flag(std::string_view value) noexcept {
   }
 }
 
-bool SdpParser::note(Kind kind, std::string_view value, std::optional<SdpAddress> address) noexcept {
+// \return without an address; nullptr when there are too many
+[[gnu::noinline]] SdpNote* SdpParser::add_note(Kind kind, std::string_view value) noexcept {
   const auto section = section_ != nullptr ? description_.media.size() - 1 : std::size_t{SdpNote::kNoSection};
-  return description_.notes.add(kind, static_cast<std::uint8_t>(section), value, address) != nullptr;
+  return description_.notes.add(kind, static_cast<std::uint8_t>(section), value, std::nullopt);
 }
 
 }  // namespace
 
 std::optional<SdpAddress> parse_connection(std::string_view value) noexcept {
-  return read_connection(value).address;
+  std::optional<SdpAddress> address;
+  (void)read_connection(value, address);
+  return address;
 }
 
 std::optional<SdpAddress> parse_origin(std::string_view value) noexcept {
-  WordReader words(value);
-  for (int word = 0; word < 3; ++word) (void)words.next();  // user name, session id, version
-  return read_connection(words.rest()).address;
+  std::optional<SdpAddress> address;
+  read_origin(value, address);
+  return address;
 }
 
 std::optional<MediaLine> parse_media(std::string_view value) noexcept {
@@ -265,7 +322,7 @@ std::optional<RtcpAttribute> parse_rtcp(std::string_view value) noexcept {
   result.port = *port;
   WordReader probe = words;
   if (!probe.next().empty()) {
-    result.address = parse_typed_address(words).address;
+    (void)read_typed_address(words, result.address);
     result.foreign = !result.address;
   }
   return result;
@@ -311,7 +368,9 @@ std::optional<Alternative> parse_alternative(std::string_view value) noexcept {
 std::optional<SdpAddress> parse_filter_destination(std::string_view value) noexcept {
   WordReader words(value);
   (void)words.next();  // incl or excl
-  return parse_typed_address(words).address;
+  std::optional<SdpAddress> address;
+  (void)read_typed_address(words, address);
+  return address;
 }
 
 namespace {

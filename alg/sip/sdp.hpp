@@ -6,6 +6,7 @@
 // RFC 4975 and 6714 (MSRP), RFC 6947 (a=altc), RFC 4570 (a=source-filter).
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -19,42 +20,66 @@
 
 namespace pinhole::alg::sip {
 
-/// One line "t=value".
-struct SdpLine {
-  char type = 0;
-  std::string_view value;
-  std::string_view line_end;  // CRLF, LF or CR; empty when the text ends before it
-
-  [[nodiscard]] const char* end() const noexcept { return line_end.data() + line_end.size(); }
-};
-
-/// Lines may end with CRLF, with LF alone, which readers should take, or with CR alone, which no value may
-/// hold (RFC 8866 sections 5 and 9).
-class SdpLineReader {
+/// One line "t=value" with what ends it: CRLF, LF, CR, or the end of the text. The value's end is found when
+/// it is asked for: most lines are told by how they begin.
+class SdpLine {
  public:
-  explicit SdpLineReader(std::string_view text) noexcept : text_(text), ends_(text) {}
-  /// Reads the next line of the form "t=value"; others are passed over. \return false at the end
-  [[nodiscard]] bool next(SdpLine& line) noexcept {
-    while (at_ < text_.size()) {
-      const auto begin = at_;
-      const auto end = ends_.next();
-      at_ = std::min(end + 1, text_.size());
-      if (at_ < text_.size() && text_[end] == '\r' && text_[at_] == '\n') {
-        ++at_;
-        (void)ends_.next();
-      }
-      if (end - begin < 2 || text_[begin + 1] != '=') continue;
-      line = {text_[begin], slice(text_, begin + 2, end), slice(text_, end, at_)};
-      return true;
-    }
-    return false;
-  }
+  /// \param whole  at least "t="; no CR or LF but those that end it
+  explicit SdpLine(std::string_view whole) noexcept : whole_(whole) {}
+
+  [[nodiscard]] char type() const noexcept { return whole_[0]; }
+  /// Behind the "=": the value, and what ends the line.
+  [[nodiscard]] std::string_view rest() const noexcept { return slice(whole_, 2); }
+  [[nodiscard]] std::string_view value() const noexcept { return slice(whole_, 2, value_end()); }
+  [[nodiscard]] std::string_view line_end() const noexcept { return slice(whole_, value_end()); }
+  [[nodiscard]] const char* end() const noexcept { return whole_.data() + whole_.size(); }
 
  private:
-  std::string_view text_;
-  MarkScanner<'\r', '\n'> ends_;
-  std::size_t at_ = 0;  // where the next line begins
+  [[nodiscard]] std::size_t value_end() const noexcept {
+    auto end = whole_.size();
+    if (whole_[end - 1] == '\n') --end;
+    if (whole_[end - 1] == '\r') --end;
+    return end;
+  }
+
+  std::string_view whole_;
 };
+
+namespace sdp_detail {
+
+// The last bytes of the line ends in a block.
+inline std::uint64_t line_ends_in(const char* text, std::size_t size) noexcept {
+  const auto feeds = marks_in<'\n'>(text, size);
+  auto before_feeds = feeds >> 1U;
+  if (size > kScanBlock && text[kScanBlock] == '\n') before_feeds |= std::uint64_t{1} << (kScanBlock - 1);
+  return feeds | (marks_in<'\r'>(text, size) & ~before_feeds);
+}
+
+// What is shorter than "t=" has something else, or nothing, where "=" would be.
+inline bool is_line(std::string_view whole) noexcept {
+  return whole.size() >= 2 && whole[1] == '=';
+}
+
+}  // namespace sdp_detail
+
+/// Goes through the lines of the form "t=value"; others are passed over. Lines may end with CRLF, with LF
+/// alone, which readers should take, or with CR alone, which no value may hold (RFC 8866 sections 5 and 9).
+/// \param read  is called for each, and returns false to end it \return false when that did
+template <typename Read>
+[[nodiscard]] inline bool for_each_line(std::string_view text, const Read& read) noexcept {
+  std::size_t begin = 0;
+  for (std::size_t block = 0; block < text.size(); block += kScanBlock) {
+    auto ends = sdp_detail::line_ends_in(text.data() + block, text.size() - block);
+    for (; ends != 0; ends &= ends - 1) {
+      const auto end = block + static_cast<std::size_t>(std::countr_zero(ends)) + 1;
+      const auto whole = slice(text, begin, end);
+      begin = end;
+      if (sdp_detail::is_line(whole) && !read(SdpLine(whole))) return false;
+    }
+  }
+  const auto last = slice(text, begin);
+  return !sdp_detail::is_line(last) || read(SdpLine(last));
+}
 
 /// Cuts a value at its spaces.
 class WordReader {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "alg/sip/sdp.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <random>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tests/support/sip_bench.hpp"
 
@@ -161,17 +165,72 @@ TEST_CASE("an MSRP URI is read for where it leads", "[alg][sdp][rfc4975]") {
   }
 }
 
-TEST_CASE("lines end with CRLF, LF or CR", "[alg][sdp][rfc8866]") {
-  SdpLineReader lines("v=0\r\nno line\ns=-\n\r\ra=x\rm=audio 1 a b\n\rt=0");
-  SdpLine line;
-  std::string seen;
-  std::string ends;
-  while (lines.next(line)) {
-    seen.append(1, line.type).append("=").append(line.value).append(";");
-    ends.append(line.line_end).append(";");
+namespace {
+
+struct LineText {
+  std::string line;
+  std::string end;
+  friend bool operator==(const LineText&, const LineText&) = default;
+};
+
+std::vector<LineText> lines_of(std::string_view text) {
+  std::vector<LineText> lines;
+  CHECK(for_each_line(text, [&lines](SdpLine line) noexcept {
+    lines.push_back({line.type() + ("=" + std::string(line.value())), std::string(line.line_end())});
+    CHECK(line.rest() == std::string(line.value()).append(line.line_end()));
+    CHECK(line.end() == line.line_end().data() + line.line_end().size());
+    return true;
+  }));
+  return lines;
+}
+
+// Character by character.
+std::vector<LineText> plain_lines_of(std::string_view text) {
+  std::vector<LineText> lines;
+  while (!text.empty()) {
+    const auto size = std::min(text.find_first_of("\r\n"), text.size());
+    auto next = std::min(size + 1, text.size());
+    if (text.substr(size).starts_with("\r\n")) ++next;
+    if (size >= 2 && text[1] == '=')
+      lines.push_back({std::string(text.substr(0, size)), std::string(text.substr(size, next - size))});
+    text.remove_prefix(next);
   }
-  CHECK(seen == "v=0;s=-;a=x;m=audio 1 a b;t=0;");
-  CHECK(ends == "\r\n;\n;\r;\n;;");
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("lines end with CRLF, LF or CR", "[alg][sdp][rfc8866]") {
+  const auto lines = lines_of("v=0\r\nno line\ns=-\n\r\ra=x\rm=audio 1 a b\n\rt=0");
+  CHECK(lines == std::vector<LineText>{
+                     {"v=0", "\r\n"}, {"s=-", "\n"}, {"a=x", "\r"}, {"m=audio 1 a b", "\n"}, {"t=0", ""}});
+}
+
+TEST_CASE("whoever reads lines may end it", "[alg][sdp]") {
+  for (const auto* const last : {"b=", "b=\n"}) {
+    std::string seen;
+    CHECK_FALSE(for_each_line("a=\n" + std::string(last), [&seen](SdpLine line) noexcept {
+      seen += line.type();
+      return line.type() != 'b';
+    }));
+    CHECK(seen == "ab");
+  }
+}
+
+TEST_CASE("lines are the same wherever they lie", "[alg][sdp][rfc8866]") {
+  INFO("seed " << Catch::rngSeed());
+  std::mt19937 random(Catch::rngSeed());
+  constexpr std::string_view kCharacters = "\r\n\r\n\na==bcd";
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text(random() % 300, ' ');
+    // Some texts have few line ends, and blocks without any.
+    const auto few = random() % 3;
+    for (auto& c : text) c = kCharacters[random() % 16 < few * 7 ? 5 + random() % 6 : random() % 11];
+    INFO("\"" << text << "\"");
+    const auto lines = lines_of(text);
+    const auto plain = plain_lines_of(text);
+    REQUIRE(lines == plain);
+  }
 }
 
 TEST_CASE("a description is cut into its sections", "[alg][sdp]") {
