@@ -29,8 +29,10 @@ void copy_text(char* to, const char* from, std::size_t size) noexcept {
     copy_ends<std::uint64_t>(to, from, size);
   } else if (size >= sizeof(std::uint32_t)) {
     copy_ends<std::uint32_t>(to, from, size);
-  } else {
-    for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+  } else if (size >= sizeof(std::uint16_t)) {
+    copy_ends<std::uint16_t>(to, from, size);
+  } else if (size > 0) {
+    *to = *from;
   }
 }
 
@@ -48,24 +50,36 @@ Edit* EditList::make_room(std::size_t offset, std::size_t removed) noexcept {
   return place;
 }
 
-bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view text, Rule rule) noexcept {
-  if (size_ == kMaxEdits || text.size() > kMaxText - text_size_) return false;
-  Edit* place = edits_.data() + size_;
-  // Whoever reads a message from front to back adds edits in their order.
-  const bool is_last =
-      size_ == 0 || (offset > place[-1].offset && offset >= place[-1].offset + place[-1].removed);
-  if (!is_last) [[unlikely]]
-    place = make_room(offset, removed);
-  if (place == nullptr) return false;
-  *place = {.offset = static_cast<std::uint32_t>(offset),
-            .removed = static_cast<std::uint32_t>(removed),
-            .text_offset = static_cast<std::uint16_t>(text_size_),
-            .text_size = static_cast<std::uint16_t>(text.size()),
-            .rule = rule};
-  copy_text(text_.data() + text_size_, text.data(), text.size());
+[[gnu::always_inline]] inline void EditList::put(Edit& place, std::size_t offset, std::size_t removed,
+                                                 std::string_view text, Rule rule) noexcept {
+  place = {.offset = static_cast<std::uint32_t>(offset),
+           .removed = static_cast<std::uint32_t>(removed),
+           .text_offset = static_cast<std::uint16_t>(text_size_),
+           .text_size = static_cast<std::uint16_t>(text.size()),
+           .rule = rule};
+  auto* const to = text_.data() + text_size_;
   text_size_ += text.size();
   growth_ += static_cast<std::ptrdiff_t>(text.size()) - static_cast<std::ptrdiff_t>(removed);
   ++size_;
+  copy_text(to, text.data(), text.size());
+}
+
+[[gnu::noinline]] bool EditList::insert(std::size_t offset, std::size_t removed, std::string_view text,
+                                        Rule rule) noexcept {
+  auto* const place = make_room(offset, removed);
+  if (place == nullptr) return false;
+  put(*place, offset, removed, text, rule);
+  return true;
+}
+
+bool EditList::replace(std::size_t offset, std::size_t removed, std::string_view text, Rule rule) noexcept {
+  if (!has_room(text.size())) return false;
+  // Whoever reads a message from front to back adds edits in their order.
+  if (offset < next_) [[unlikely]]
+    return insert(offset, removed, text, rule);
+  // At the place of an insertion there is no other.
+  next_ = offset + std::max<std::size_t>(removed, 1);
+  put(edits_[size_], offset, removed, text, rule);
   return true;
 }
 
@@ -77,28 +91,26 @@ std::optional<std::size_t> EditList::apply(std::span<char> buffer, std::size_t s
 
   // Each run of bytes between two edits moves by the growth before it, once: those that go left from the
   // left, those that go right from the right. The runs keep their order, so neither overwrites a run that has
-  // not moved.
-  const auto run_begin = [&](std::size_t i) { return std::size_t{list[i].offset} + list[i].removed; };
-  const auto run_end = [&](std::size_t i) { return i + 1 < list.size() ? list[i + 1].offset : size; };
-  const auto move = [&](std::size_t i, std::ptrdiff_t shift) {
-    auto* const from = buffer.data() + run_begin(i);
-    std::memmove(from + shift, from, run_end(i) - run_begin(i));
-  };
+  // not moved; nor does a text that is written when all that comes behind it has.
   const auto growth_of = [](const Edit& edit) {
     return static_cast<std::ptrdiff_t>(edit.text_size) - static_cast<std::ptrdiff_t>(edit.removed);
+  };
+  const auto move_run = [&](const Edit& edit, std::size_t end, std::ptrdiff_t shift) {
+    const std::size_t begin = std::size_t{edit.offset} + edit.removed;
+    std::memmove(buffer.data() + begin + shift, buffer.data() + begin, end - begin);
   };
   std::ptrdiff_t shift = 0;
   for (std::size_t i = 0; i < list.size(); ++i) {
     shift += growth_of(list[i]);
-    if (shift < 0) move(i, shift);
+    if (shift < 0) move_run(list[i], i + 1 < list.size() ? list[i + 1].offset : size, shift);
   }
+  std::size_t end = size;
   for (std::size_t i = list.size(); i-- > 0;) {
-    if (shift > 0) move(i, shift);
-    shift -= growth_of(list[i]);
-  }
-  for (const auto& edit : list) {
+    const auto& edit = list[i];
+    if (shift > 0) move_run(edit, end, shift);
+    shift -= growth_of(edit);
     copy_text(buffer.data() + edit.offset + shift, text_.data() + edit.text_offset, edit.text_size);
-    shift += growth_of(edit);
+    end = edit.offset;
   }
   return new_size;
 }

@@ -33,7 +33,7 @@ class EditList {
                              Rule rule = Rule::other) noexcept;
 
   void clear() noexcept {
-    size_ = text_size_ = 0;
+    size_ = text_size_ = next_ = 0;
     growth_ = 0;
   }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
@@ -54,13 +54,18 @@ class EditList {
   [[nodiscard]] std::optional<std::size_t> apply(std::span<char> buffer, std::size_t size) const noexcept;
 
  private:
+  /// Adds one that is not behind all others.
+  [[nodiscard]] bool insert(std::size_t offset, std::size_t removed, std::string_view text,
+                            Rule rule) noexcept;
   /// \return where an edit has its place, with those behind it moved; nullptr when it overlaps another
   [[nodiscard]] Edit* make_room(std::size_t offset, std::size_t removed) noexcept;
+  void put(Edit& place, std::size_t offset, std::size_t removed, std::string_view text, Rule rule) noexcept;
 
   std::array<Edit, kMaxEdits> edits_;
   std::array<char, kMaxText> text_;
   std::size_t size_ = 0;
   std::size_t text_size_ = 0;
+  std::size_t next_ = 0;  // the first place that is behind all edits
   std::ptrdiff_t growth_ = 0;
 };
 
