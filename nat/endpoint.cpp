@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "nat/endpoint.hpp"
 
+#include <array>
+#include <bit>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 namespace pinhole::nat {
@@ -25,13 +29,32 @@ constexpr auto kOctets = [] {
   return octets;
 }();
 
-// "00" to "99"
+// "00" to "99", the first digit in the lower byte.
 constexpr auto kPairsOfDigits = [] {
-  std::array<std::array<char, 2>, 100> pairs{};
+  std::array<std::uint16_t, 100> pairs{};
   for (unsigned value = 0; value < pairs.size(); ++value)
-    pairs[value] = {static_cast<char>('0' + value / 10), static_cast<char>('0' + value % 10)};
+    pairs[value] = static_cast<std::uint16_t>(('0' + value / 10) | ('0' + value % 10) << 8U);
   return pairs;
 }();
+
+// A port in decimal. Without a branch: how many digits it has is as good as random.
+// \param to room for kPortRoom bytes; those behind the digits become zero \return how many digits
+constexpr std::size_t kPortRoom = 8;
+unsigned write_port(char* to, std::uint32_t port) noexcept {
+  static_assert(std::endian::native == std::endian::little);
+  const std::uint32_t hundreds = port / 100;
+  const std::uint64_t first = '0' + hundreds / 100;
+  const std::uint64_t second = kPairsOfDigits[hundreds % 100];
+  const std::uint64_t third = kPairsOfDigits[port % 100];
+  const std::uint64_t five_digits = first | second << 8U | third << 24U;
+  // The first digit is in the lowest byte, so that zeros in front are counted from below; the last one stays.
+  constexpr std::uint64_t kZeros = 0x30'3030'3030;
+  constexpr std::uint64_t kLast = std::uint64_t{1} << 32U;
+  const auto zero_bits = static_cast<unsigned>(std::countr_zero((five_digits ^ kZeros) | kLast)) & ~7U;
+  const std::uint64_t text = five_digits >> zero_bits;
+  std::memcpy(to, &text, sizeof text);
+  return 5 - zero_bits / 8;
+}
 
 struct Digits {
   std::uint32_t value = 0;
@@ -125,15 +148,8 @@ void EndpointText::append(Ipv4Address address) noexcept {
 }
 
 void EndpointText::append(Be16 port) noexcept {
-  std::uint32_t number = port.host();
-  const unsigned digits = number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : number < 10'000 ? 4 : 5;
-  size_ = static_cast<std::uint8_t>(size_ + digits);
-  char* end = text_.data() + size_;
-  for (; number >= 10; number /= 100) {
-    end -= 2;
-    std::memcpy(end, kPairsOfDigits[number % 100].data(), 2);
-  }
-  if (digits % 2 == 1) end[-1] = static_cast<char>('0' + number);
+  static_assert(sizeof text_ >= sizeof "255.255.255.255:" - 1 + kPortRoom);
+  size_ = static_cast<std::uint8_t>(size_ + write_port(text_.data() + size_, port.host()));
 }
 
 }  // namespace pinhole::nat
