@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "alg/sip/chars.hpp"
 #include "alg/sip/line_builder.hpp"
 
 namespace pinhole::alg::sip {
@@ -31,6 +32,21 @@ std::string_view behind_host(const HostPort& token) noexcept {
 // "host:port" with nothing else in it: one piece to replace. "host : port" is two.
 bool is_one_piece(const HostPort& token) noexcept {
   return token.port.empty() || token.host.data() + token.host.size() + 1 == token.port.data();
+}
+
+// In words and without a call, which would need everything else saved: texts are short, and mostly differ at
+// once.
+bool are_same(std::string_view one, std::string_view other) noexcept {
+  if (one.size() != other.size()) return false;
+  using Word = std::uint64_t;
+  std::size_t i = 0;
+  for (; i + sizeof(Word) <= one.size(); i += sizeof(Word)) {
+    if (chars_detail::load<Word>(one.data() + i) != chars_detail::load<Word>(other.data() + i)) return false;
+  }
+  for (; i < one.size(); ++i) {
+    if (one[i] != other[i]) return false;
+  }
+  return true;
 }
 
 bool leaves_port_out(Counterpart after, std::uint16_t default_port) noexcept {
@@ -93,8 +109,9 @@ std::string_view Translator::look_through(std::string_view escaped) noexcept {
 }
 
 void Translator::replace(std::string_view token, std::string_view text) noexcept {
-  if (token == text) return;
-  if (looks_through_) token = unescaped_.origin(token);
+  if (are_same(token, text)) return;
+  if (looks_through_) [[unlikely]]
+    token = unescaped_.origin(token);
   const auto offset = static_cast<std::size_t>(token.data() - message_.bytes.data());
   if (!edits_.replace(offset, token.size(), text, rule_)) refuse();
 }
