@@ -25,6 +25,7 @@ class SdpRewriter {
 
   void write_media(const MediaSection& section, const Stream& stream) noexcept;
   void write_note(const SdpNote& note) noexcept;
+  void write_attribute(const SdpNote& note, const Stream* stream) noexcept;
   void write_origin(const SdpAddress& origin) noexcept;
   void write_connection(const SdpAddress& connection, const Stream* stream, Rule rule) noexcept;
   void write_rtcp(const RtcpAttribute& rtcp, const Stream* stream) noexcept;
@@ -93,6 +94,17 @@ void SdpRewriter::write_note(const SdpNote& note) noexcept {
       return;
     case SdpNote::Kind::connection:
       if (note.address) write_connection(*note.address, stream, Rule::sdp_connection);
+      return;
+    default:
+      return write_attribute(note, stream);
+  }
+}
+
+// Not inlined: o= and c= are in every description, and need no room on the stack.
+[[gnu::noinline]] void SdpRewriter::write_attribute(const SdpNote& note, const Stream* stream) noexcept {
+  switch (note.kind) {
+    case SdpNote::Kind::origin:
+    case SdpNote::Kind::connection:
       return;
     case SdpNote::Kind::rtcp:
       if (const auto rtcp = parse_rtcp(note.value)) write_rtcp(*rtcp, stream);
@@ -274,6 +286,7 @@ void SdpRewriter::write_new_lines(std::size_t index) noexcept {
     if (stream.rtcp.address != stream.rtp.address) rtcp.text(" IN IP4 ").address(stream.rtcp.address);
   }
   translator_.use(rtcp.view().empty() ? Rule::sdp_connection : Rule::sdp_rtcp);
+  if (connection.view().empty() && rtcp.view().empty()) return;
   if (section.after_title == section.after_lines) {
     insert_lines(section.after_title, section.line_end, connection.view(), rtcp.view());
   } else {

@@ -60,7 +60,7 @@ void SdpStreams::resolve_one(const MediaSection& section, Stream& stream) noexce
     // Rejected, or carried by another stream; and yet its attributes may name one of ours.
     if (outbound_ && is_ours(*stream.address)) stream.fate = Fate::hidden;
   } else if (is_ours(*stream.address)) {
-    stream.rtcp_before = rtcp_of(section, stream.rtp_before);
+    find_rtcp(section, stream);
     if (outbound_) {
       resolve_outbound(section, stream);
     } else {
@@ -227,13 +227,18 @@ MediaEndpoints SdpStreams::endpoints_of(const Alternative& alternative,
   return {rtp, section.has_rtcp ? next_port(rtp) : rtp};
 }
 
-nat::Endpoint SdpStreams::rtcp_of(const MediaSection& section, nat::Endpoint rtp) noexcept {
-  if (!section.has_rtcp) return rtp;
-  if (!section.rtcp) return next_port(rtp);
+// Where RTCP goes before, with RTP known; to the same endpoint when it has none that is usable.
+void SdpStreams::find_rtcp(const MediaSection& section, Stream& stream) noexcept {
+  stream.rtcp_before = stream.rtp_before;
+  if (!section.has_rtcp) return;
+  if (!section.rtcp) {
+    stream.rtcp_before = next_port(stream.rtp_before);
+    return;
+  }
   const auto& written = *section.rtcp;
-  const auto address = written.address ? written.address->value : rtp.address;
+  const auto address = written.address ? written.address->value : stream.rtp_before.address;
   const bool usable = !written.foreign && written.port.value >= kFirstMediaPort && is_ours(address);
-  return usable ? nat::Endpoint{address, nat::Be16{written.port.value}} : rtp;
+  if (usable) stream.rtcp_before = {address, nat::Be16{written.port.value}};
 }
 
 bool SdpStreams::is_ours(nat::Ipv4Address address) noexcept {

@@ -111,7 +111,7 @@ class SdpStreams {
   [[nodiscard]] MediaEndpoints endpoints_of(const Alternative& alternative,
                                             const MediaSection& section) const noexcept;
   [[nodiscard]] bool may_be_told(const Lookup& counterpart) const noexcept;
-  [[nodiscard]] nat::Endpoint rtcp_of(const MediaSection& section, nat::Endpoint rtp) noexcept;
+  void find_rtcp(const MediaSection& section, Stream& stream) noexcept;
   [[nodiscard]] const Connection& connection_of(const MediaSection& section) const noexcept {
     return section.has_connection ? section.connection : description_.connection;
   }
