@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "nat/dotted_quad.hpp"
+
 namespace pinhole::nat {
 
 namespace {
@@ -56,27 +58,6 @@ unsigned write_port(char* to, std::uint32_t port) noexcept {
   return 5 - zero_bits / 8;
 }
 
-struct Digits {
-  std::uint32_t value = 0;
-  unsigned count = 0;  // 0: they are no octet
-};
-
-// Up to three digits. Without a loop: how many there are is as good as random.
-[[gnu::always_inline]] inline Digits read_octet(const char* at, const char* end) noexcept {
-  const auto digit = [&](std::ptrdiff_t i) noexcept {
-    return i < end - at ? static_cast<std::uint32_t>(at[i]) - '0' : 10U;
-  };
-  const auto first = digit(0);
-  if (first > 9) return {};
-  const auto second = digit(1);
-  if (second > 9) return {first, 1};
-  if (first == 0) return {};
-  const auto third = digit(2);
-  if (third > 9) return {first * 10 + second, 2};
-  const auto value = first * 100 + second * 10 + third;
-  return value > 255 ? Digits{} : Digits{value, 3};
-}
-
 }  // namespace
 
 std::string_view name(Protocol protocol) noexcept {
@@ -92,18 +73,9 @@ std::string_view name(Protocol protocol) noexcept {
 }
 
 std::size_t Ipv4Address::read(std::string_view text, Ipv4Address& address) noexcept {
-  std::uint32_t value = 0;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  for (int octet = 0; octet < 4; ++octet) {
-    if (octet > 0 && (at == end || *at++ != '.')) return 0;
-    const Digits digits = read_octet(at, end);
-    if (digits.count == 0) return 0;
-    value = value << 8U | digits.value;
-    at += digits.count;
-  }
-  address = from_host(value);
-  return static_cast<std::size_t>(at - text.data());
+  const auto [raw, size] = dotted_quad::read(text);
+  if (size > 0) address = {Be32::from_raw(raw)};
+  return size;
 }
 
 std::optional<Ipv4Address> Ipv4Address::parse(std::string_view text) noexcept {

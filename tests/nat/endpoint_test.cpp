@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "nat/endpoint.hpp"
 
+#include "nat/dotted_quad.hpp"
+
 #include <catch2/catch.hpp>
+#include <random>
 #include <string>
+#include <vector>
 
 namespace pinhole::nat {
 
@@ -65,6 +69,47 @@ TEST_CASE("an address prints with each value of each octet, and is read back", "
       REQUIRE(std::string(EndpointText(address).view()) == text);
       REQUIRE(Ipv4Address::parse(text) == address);
     }
+  }
+}
+
+namespace {
+
+// In a buffer that ends where it ends, so that a read past it is seen.
+void check_against_loop(std::string_view written) {
+  const std::vector<char> bytes(written.begin(), written.end());
+  const std::string_view text(bytes.data(), bytes.size());
+  CAPTURE(written);
+  const auto expected = dotted_quad::read_by_loop(text);
+  const auto quad = dotted_quad::read(text);
+  REQUIRE(quad.size == expected.size);
+  REQUIRE(quad.raw == expected.raw);
+}
+
+}  // namespace
+
+TEST_CASE("a quad is read as it is digit by digit, whatever it is made of", "[nat][endpoint]") {
+  const char* const octets[] = {"0",   "9",  "10", "99",  "100",  "255", "256",
+                                "999", "00", "01", "012", "1234", "",    "a"};
+  for (const std::string first : octets) {
+    for (const std::string second : octets) {
+      for (const std::string third : octets) {
+        for (const std::string fourth : octets) {
+          const auto quad = first + "." + second + "." + third + "." + fourth;
+          for (const char* const behind : {"", ".", "0", ";", ":5060", ";transport=udp;lr"})
+            check_against_loop(quad + behind);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a quad is read as it is digit by digit in any text", "[nat][endpoint]") {
+  std::mt19937 random(791);
+  constexpr std::string_view kLetters = "0123456789012345....../:a\xb1";
+  for (int time = 0; time < 400'000; ++time) {
+    std::string text(random() % 20, ' ');
+    for (auto& c : text) c = kLetters[random() % kLetters.size()];
+    check_against_loop(text);
   }
 }
 
