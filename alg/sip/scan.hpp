@@ -31,7 +31,8 @@ inline std::uint64_t marks_by_loop(const char* at, std::size_t size) noexcept {
 #if defined(__SSSE3__)
 // Marks in groups of which no two have the same lower half of a byte. For each group one shuffle puts into
 // the place of a byte the mark that it could be, and one compare tells whether it is: fewer instructions than
-// a compare for each mark, whose constants GCC makes anew in each function.
+// a compare for each of several marks, whose constants GCC makes anew in each function. One mark is compared
+// with.
 template <char... kMarks>
 struct MarkTables {
   static constexpr std::size_t kHalves = 16;
@@ -64,6 +65,9 @@ struct MarkTables {
 
 template <char... kMarks>
 inline std::uint64_t marks_in_vector(__m128i bytes) noexcept {
+  if constexpr (sizeof...(kMarks) == 1) {
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(kMarks...))));
+  }
   __m128i hits = _mm_setzero_si128();
   for (const auto& group : MarkTables<kMarks...>::kGroups) {
     const __m128i table = _mm_load_si128(reinterpret_cast<const __m128i*>(group.table.data()));
@@ -94,6 +98,10 @@ template <char... kMarks>
 inline std::uint64_t marks_in_32(const char* at) noexcept {
 #if defined(__AVX2__)
   const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+  if constexpr (sizeof...(kMarks) == 1) {
+    return static_cast<std::uint32_t>(
+        _mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(kMarks...))));
+  }
   __m256i hits = _mm256_setzero_si256();
   for (const auto& group : MarkTables<kMarks...>::kGroups) {
     const __m256i table = _mm256_load_si256(reinterpret_cast<const __m256i*>(group.table.data()));
@@ -220,6 +228,7 @@ class MarkScanner {
   /// \return the place of the next mark; text.size() when there is none.
   [[nodiscard]] std::size_t next() noexcept {
     if (marks_ == 0) {
+      if (text_.size() - block_ <= kScanBlock) return text_.size();
       const auto block = scan_detail::next_block<kMarks...>(text_.data(), text_.size(), block_);
       block_ = block.begin;
       marks_ = block.marks;
