@@ -49,11 +49,14 @@ inline constexpr auto kClasses = classes();
 }
 
 // White space is told by one compare: it is below all that texts are made of.
+[[nodiscard]] constexpr bool is_visible(char c) noexcept {
+  return static_cast<unsigned char>(c) > ' ';
+}
 [[nodiscard]] constexpr bool is_space(char c) noexcept {
-  return static_cast<unsigned char>(c) <= ' ' && is(c, chars::kSpace);
+  return !is_visible(c) && is(c, chars::kSpace);
 }
 [[nodiscard]] constexpr bool is_blank(char c) noexcept {
-  return static_cast<unsigned char>(c) <= ' ' && is(c, chars::kBlank);
+  return !is_visible(c) && is(c, chars::kBlank);
 }
 
 [[nodiscard]] constexpr char lower(char c) noexcept {
@@ -135,11 +138,20 @@ template <std::size_t kSize>
   return from;
 }
 
-/// Without white space at either end.
-[[nodiscard]] constexpr std::string_view trim(std::string_view text) noexcept {
+namespace chars_detail {
+
+[[nodiscard, gnu::noinline]] constexpr std::string_view trim(std::string_view text) noexcept {
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
   return text;
+}
+
+}  // namespace chars_detail
+
+/// Without white space at either end. Most texts have none, and only that is told inline.
+[[nodiscard]] constexpr std::string_view trim(std::string_view text) noexcept {
+  const bool is_bare = !text.empty() && is_visible(text.front()) && is_visible(text.back());
+  return is_bare ? text : chars_detail::trim(text);
 }
 
 /// A decimal number and nothing else. \return none when it is empty, has another character or is above `max`.
