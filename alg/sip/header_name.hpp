@@ -92,13 +92,17 @@ inline constexpr HeaderName kHeaderNames[] = {
 };
 
 // A name with its colon as it is compared: of a letter either case is right, of another character only
-// itself.
+// itself. No name reaches the last byte, which says whose name it is and is compared with nothing.
 struct NamePattern {
+  static constexpr unsigned kIdShift = 56;
+  static_assert(kLongestName + 1 < kNameLook);
+
   alignas(kNameLook) NameWords words{};
   alignas(kNameLook) NameWords masks{};
 
   constexpr NamePattern() noexcept = default;
-  constexpr explicit NamePattern(std::string_view name) noexcept {
+  constexpr NamePattern(std::string_view name, HeaderId id) noexcept {
+    words.back() = std::uint64_t{static_cast<std::uint8_t>(id)} << kIdShift;
     for (std::size_t i = 0; i <= name.size(); ++i) {
       const auto c = static_cast<unsigned char>(i < name.size() ? name[i] : ':');
       const std::uint64_t mask = c >= 'a' && c <= 'z' ? 0xdfU : 0xffU;
@@ -119,6 +123,9 @@ struct NamePattern {
     return difference == 0;
 #endif
   }
+  [[nodiscard]] constexpr HeaderId id() const noexcept {
+    return static_cast<HeaderId>(words.back() >> kIdShift);
+  }
 };
 
 // A perfect hash of the names above by their first eight bytes and their size: the factor under which no two
@@ -132,7 +139,7 @@ constexpr std::size_t place_of(std::uint64_t first_word, std::size_t size, std::
 constexpr bool is_perfect(std::uint64_t factor) noexcept {
   std::array<bool, kNamePlaces> taken{};
   for (const auto& name : kHeaderNames) {
-    const auto place = place_of(NamePattern(name.name).words[0], name.name.size(), factor);
+    const auto place = place_of(NamePattern(name.name, name.id).words[0], name.name.size(), factor);
     if (taken[place]) return false;
     taken[place] = true;
   }
@@ -149,17 +156,17 @@ inline constexpr std::uint64_t kNameFactor = perfect_factor();
 static_assert(is_perfect(kNameFactor));
 
 struct NameTable {
-  std::array<std::uint8_t, kNamePlaces> places{};  // 0 is nobody's
-  std::array<HeaderId, std::size(kHeaderNames) + 1> ids{};
+  // Where a pattern is, in bytes. 0 is nobody's: a pattern that all names fit, of `other`.
+  std::array<std::uint16_t, kNamePlaces> places{};
   std::array<NamePattern, std::size(kHeaderNames) + 1> patterns{};
 };
 consteval NameTable make_name_table() {
   NameTable table;
   std::uint8_t next = 1;
   for (const auto& [name, id] : kHeaderNames) {
-    table.patterns[next] = NamePattern(name);
-    table.ids[next] = id;
-    table.places[place_of(table.patterns[next].words[0], name.size(), kNameFactor)] = next;
+    table.patterns[next] = NamePattern(name, id);
+    table.places[place_of(table.patterns[next].words[0], name.size(), kNameFactor)] =
+        static_cast<std::uint16_t>(next * sizeof(NamePattern));
     ++next;
   }
   return table;
@@ -169,8 +176,8 @@ inline constexpr NameTable kNameTable = make_name_table();
 // \param name  kNameLook bytes, with a colon behind so many of them
 [[nodiscard, gnu::always_inline]] inline HeaderId look_up_name(const char* name, std::size_t size) noexcept {
   const auto place = place_of(chars_detail::load<std::uint64_t>(name), size, kNameFactor);
-  const auto number = kNameTable.places[place];
-  return kNameTable.patterns[number].fits(name) ? kNameTable.ids[number] : HeaderId::other;
+  const auto& pattern = kNameTable.patterns[kNameTable.places[place] / sizeof(NamePattern)];
+  return pattern.fits(name) ? pattern.id() : HeaderId::other;
 }
 
 }  // namespace pinhole::alg::sip::header_name

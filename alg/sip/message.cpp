@@ -70,25 +70,31 @@ bool is_keepalive(std::string_view bytes) noexcept {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return is(c, chars::kSpace) || c == '\0'; });
 }
 
-// "1800;refresher=uac"
+// "1800", or "1800;refresher=uac"
 std::uint32_t seconds_of(std::string_view value) noexcept {
   if (value.empty()) return 0;
-  return number(trim(slice(value, 0, std::min(value.find(';'), value.size())))).value_or(0);
+  const auto digits_end = skip(value, 0, chars::kDigit);
+  const bool is_usual = digits_end == value.size() || value[digits_end] == ';';
+  const auto end = is_usual ? digits_end : find_mark<';'>(value);
+  return number(trim(slice(value, 0, end))).value_or(0);
 }
+
+constexpr std::string_view kUsualVersion = "SIP/2.0";
 
 // "SIP/2.0", any version: an answer to an unknown one is the endpoints' matter.
 bool is_sip_version(std::string_view text) noexcept {
+  if (text == kUsualVersion) [[likely]]
+    return true;
   if (text.size() < 7 || !equals(slice(text, 0, 4), "sip/")) return false;
   const auto dot = skip(text, 4, chars::kDigit);
   return dot > 4 && dot + 1 < text.size() && text[dot] == '.' &&
          skip(text, dot + 1, chars::kDigit) == text.size();
 }
 
-// Where the last word of a start line begins; mostly it is "SIP/2.0".
+// Where the last word of a start line begins.
 std::size_t last_word(std::string_view line) noexcept {
-  constexpr std::size_t kUsual = 7;
   auto begin = line.size();
-  if (begin > kUsual && line.ends_with("SIP/2.0")) begin -= kUsual;
+  if (begin > kUsualVersion.size() && line.ends_with(kUsualVersion)) begin -= kUsualVersion.size();
   while (begin > 0 && !is(line[begin - 1], chars::kBlank)) --begin;
   return begin;
 }
@@ -117,13 +123,22 @@ void read_party(std::string_view value, std::string_view& uri, std::string_view&
   }
 }
 
-// What stands between a colon and the end of its line, without white space around.
-std::string_view value_behind(const char* colon, const char* end) noexcept {
-  // The colon is no white space, so that it ends the look from behind.
-  while (is_space(end[-1])) --end;
-  const char* begin = colon + 1;
-  while (begin < end && is_space(*begin)) ++begin;
-  return {begin, static_cast<std::size_t>(end - begin)};
+// From behind first: a value of nothing but white space stands where it begins.
+[[gnu::noinline]] std::string_view trim_value(std::string_view value) noexcept {
+  while (!value.empty() && is_space(value.back())) value.remove_suffix(1);
+  while (!value.empty() && is_space(value.front())) value.remove_prefix(1);
+  return value;
+}
+
+// What stands between a colon and the line end, which can be looked at, without white space around.
+[[gnu::always_inline]] inline std::string_view value_behind(const char* colon,
+                                                            const char* line_end) noexcept {
+  // Nearly every line is ": value\r\n"; the line end is as little part of a value as white space is.
+  const bool is_usual =
+      colon[1] == ' ' && is_visible(colon[2]) && line_end[-1] == '\r' && is_visible(line_end[-2]);
+  if (is_usual) [[likely]]
+    return {colon + 2, static_cast<std::size_t>(line_end - 1 - (colon + 2))};
+  return trim_value({colon + 1, static_cast<std::size_t>(line_end - (colon + 1))});
 }
 
 [[gnu::noinline]] Header read_unusual_header(std::string_view line) noexcept {
@@ -132,25 +147,50 @@ std::string_view value_behind(const char* colon, const char* end) noexcept {
   return {header_id(trim(slice(line, 0, colon))), trim(slice(line, colon + 1))};
 }
 
+// The place of a line's end; `end` when there is none.
+[[gnu::always_inline]] inline const char* find_line_end(const char* line, const char* end) noexcept {
+  for (; end - line >= std::ptrdiff_t{kScanBlock}; line += kScanBlock) {
+    const auto marks = marks_in<'\n'>(line, kScanBlock);
+    if (marks != 0) return line + std::countr_zero(marks);
+  }
+  return line + find_mark<'\n'>({line, static_cast<std::size_t>(end - line)});
+}
+
+// The same of a line that goes on below, wherever the next one begins with a blank.
+[[gnu::noinline]] const char* find_folded_end(const char* line_end, const char* end) noexcept {
+  while (end - line_end > 1 && is_blank(line_end[1])) line_end = find_line_end(line_end + 1, end);
+  return line_end;
+}
+
+bool is_empty_line(const char* line, const char* line_end) noexcept {
+  return line == line_end || (line_end == line + 1 && *line == '\r');
+}
+
 // \param readable_end of the text that the line is part of
-[[gnu::always_inline]] inline void read_header(std::string_view line, const char* readable_end,
+// \param wants_others false: of what is none of ours the value is not asked for
+[[gnu::always_inline]] inline void read_header(const char* line, const char* line_end,
+                                               const char* readable_end, bool wants_others,
                                                Header& header) noexcept {
-  if (readable_end - line.data() >= std::ptrdiff_t{kNameLook}) [[likely]] {
+  if (readable_end - line >= std::ptrdiff_t{kNameLook}) [[likely]] {
     // Nearly every name ends here.
-    const auto colons = scan_detail::marks_in_32<':'>(line.data());
-    const auto colon = static_cast<std::size_t>(std::countr_zero(colons));
-    if (colon <= kLongestName) [[likely]] {
-      header.id = look_up_name(line.data(), colon);
+    const auto colons = static_cast<std::uint32_t>(scan_detail::marks_in_32<':'>(line));
+    const auto size = static_cast<std::size_t>(std::countr_zero(colons));
+    if (size <= kLongestName) [[likely]] {
+      const char* const colon = line + size;
+      const auto id = look_up_name(line, size);
+      header.id = id;
       // A name that is known has neither the end of the line in it nor white space behind it.
-      const bool is_usual =
-          header.id != HeaderId::other || (colon > 0 && colon < line.size() && !is_space(line[colon - 1]));
-      if (is_usual) [[likely]] {
-        header.value = value_behind(line.data() + colon, line.data() + line.size());
+      if (id != HeaderId::other) {
+        header.value = value_behind(colon, line_end);
+        return;
+      }
+      if (size > 0 && colon < line_end && !is_space(colon[-1])) [[likely]] {
+        if (wants_others) header.value = value_behind(colon, line_end);
         return;
       }
     }
   }
-  header = read_unusual_header(line);
+  header = read_unusual_header({line, static_cast<std::size_t>(line_end - line)});
 }
 
 }  // namespace
@@ -164,27 +204,32 @@ HeaderId header_id(std::string_view name) noexcept {
   return look_up_name(with_colon.data(), name.size());
 }
 
-inline bool HeaderReader::read(Header& header) noexcept {
-  if (terminated_ || offset_ == text_.size()) return false;
-  const auto begin = offset_;
-  auto end = line_ends_.next();
-  if (is_space(text_[begin]) && (end == begin || (end == begin + 1 && text_[begin] == '\r'))) {
-    offset_ = std::min(end + 1, text_.size());
-    terminated_ = end < text_.size();
-    return false;
+// One place for the lines that nearly all are, and one for the others: a line may be the empty one, the first
+// one may begin with white space, and those that do behind it go on with it.
+inline bool HeaderReader::read(bool wants_others, Header& header) noexcept {
+  if (terminated_ || at_ == end_) return false;
+  const char* const line = at_;
+  const char* line_end = find_line_end(line, end_);
+  const bool is_usual = line_end < end_ - 1 && !is_space(*line) && !is_blank(line_end[1]);
+  if (!is_usual) [[unlikely]] {
+    if (is_empty_line(line, line_end)) {
+      terminated_ = line_end != end_;
+      at_ = terminated_ ? line_end + 1 : end_;
+      return false;
+    }
+    line_end = find_folded_end(line_end, end_);
+    if (line_end == end_) {
+      at_ = end_;
+      return false;
+    }
   }
-  while (end + 1 < text_.size() && is_blank(text_[end + 1])) end = line_ends_.next();
-  if (end == text_.size()) {
-    offset_ = end;
-    return false;
-  }
-  offset_ = end + 1;
-  read_header(slice(text_, begin, end), text_.data() + text_.size(), header);
+  at_ = line_end + 1;
+  read_header(line, line_end, end_, wants_others, header);
   return true;
 }
 
 bool HeaderReader::next(Header& header) noexcept {
-  return read(header);
+  return read(true, header);
 }
 
 std::string_view guess_call_id(std::string_view bytes) noexcept {
@@ -195,10 +240,13 @@ std::string_view guess_call_id(std::string_view bytes) noexcept {
       const auto* const line = block + std::countr_zero(ends) + 1;
       const auto rest = static_cast<std::size_t>(bytes.data() + bytes.size() - line);
       if (rest < kName) return {};
-      const char first = lower(*line);
+      const char first = static_cast<char>(*line | 0x20);  // of a letter the small one
       const bool is_short = first == 'i' && line[1] == ':';
       if (!is_short && (first != 'c' || !equals({line, kName}, "call-id:"))) continue;
-      return value_behind(line + (is_short ? 1 : kName - 1), line + find_mark<'\n'>({line, rest}));
+      const auto size = find_mark<'\n'>({line, rest});
+      const char* const colon = line + (is_short ? 1 : kName - 1);
+      if (size == rest) return trim_value({colon + 1, static_cast<std::size_t>(line + size - (colon + 1))});
+      return value_behind(colon, line + size);
     }
   }
   return {};
@@ -208,7 +256,8 @@ ParseResult MessageView::parse(std::string_view bytes) noexcept {
   if (is_keepalive(bytes)) return ParseResult::keepalive;
   const auto begin = skip(bytes, 0, chars::kLineEnd);
   const auto line_end = find_mark<'\n'>(bytes, begin);
-  defect_ = parse_start_line(trim(slice(bytes, begin, line_end)));
+  const auto line = slice(bytes, begin, line_end);
+  defect_ = parse_start_line(trim(line.ends_with('\r') ? slice(line, 0, line.size() - 1) : line));
   if (defect_ == Defect::none) {
     defect_ = line_end == bytes.size() ? Defect::unterminated : parse_rest(slice(bytes, line_end + 1));
   }
@@ -256,13 +305,13 @@ Defect MessageView::parse_start_line(std::string_view line) noexcept {
 // Reads each header to where it stays if it is one of ours, else the next one takes its place.
 Defect MessageView::note_headers(std::string_view text, std::string_view& rest) noexcept {
   HeaderReader reader(text);  // nobody else sees it: it stays in registers
-  auto* const noted = std::launder(reinterpret_cast<Header*>(headers_.data()));
+  auto* header = std::launder(reinterpret_cast<Header*>(headers_.data()));
   HeaderSet present = 0;
   HeaderSet repeated = 0;
   std::size_t count = 0;
   bool fits = true;
-  while (reader.read(noted[count])) {
-    const auto id = noted[count].id;
+  while (reader.read(false, *header)) {
+    const auto id = header->id;
     if (id == HeaderId::other) continue;
     fits = count < kMaxHeaders;
     if (!fits) break;
@@ -271,6 +320,7 @@ Defect MessageView::note_headers(std::string_view text, std::string_view& rest) 
     repeated |= present & mark;
     present |= mark;
     ++count;
+    ++header;
   }
   present_ = present;
   header_count_ = count;

@@ -80,26 +80,25 @@ struct Header {
 class HeaderReader {
  public:
   /// \param text begins with the first header line.
-  explicit HeaderReader(std::string_view text) noexcept : text_(text), line_ends_(text) {}
+  explicit HeaderReader(std::string_view text) noexcept
+      : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
 
   /// \return false at the empty line, or at the end of the text when there is none.
   [[nodiscard]] bool next(Header& header) noexcept;
   /// How much of the text has been read: whole headers.
-  [[nodiscard]] std::size_t offset() const noexcept { return offset_; }
+  [[nodiscard]] std::size_t offset() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
   /// True once the empty line has been read.
   [[nodiscard]] bool terminated() const noexcept { return terminated_; }
   /// Once terminated: what follows the empty line.
-  [[nodiscard]] std::string_view rest() const noexcept {
-    return {text_.data() + offset_, text_.size() - offset_};
-  }
+  [[nodiscard]] std::string_view rest() const noexcept { return {at_, static_cast<std::size_t>(end_ - at_)}; }
 
  private:
   friend class MessageView;
-  [[gnu::always_inline]] inline bool read(Header& header) noexcept;
+  [[gnu::always_inline]] inline bool read(bool wants_others, Header& header) noexcept;
 
-  std::string_view text_;
-  MarkScanner<'\n'> line_ends_;
-  std::size_t offset_ = 0;
+  const char* begin_;
+  const char* at_;
+  const char* end_;
   bool terminated_ = false;
 };
 

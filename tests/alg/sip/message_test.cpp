@@ -2,6 +2,8 @@
 #include "alg/sip/message.hpp"
 
 #include <catch2/catch.hpp>
+#include <iterator>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -209,6 +211,82 @@ TEST_CASE("more headers than can be noted are refused, others do not count", "[a
   for (std::size_t i = 0; i < MessageView::kMaxHeaders; ++i) routes += "Route: <sip:a@b>\r\n";
   const auto too_many = message(kInvite, routes + "\r\n");
   CHECK(view.parse(too_many) == ParseResult::malformed);
+}
+
+namespace {
+
+struct PlainHeader {
+  std::string name;
+  std::string value;
+  friend bool operator==(const PlainHeader&, const PlainHeader&) = default;
+};
+
+std::string plain_trim(std::string text) {
+  const auto begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
+// Header lines as RFC 3261 section 7.3.1 tells of them, a byte at a time.
+std::vector<PlainHeader> read_plainly(const std::string& text) {
+  std::vector<PlainHeader> headers;
+  for (std::size_t begin = 0; begin < text.size();) {
+    auto end = text.find('\n', begin);
+    const auto line = text.substr(begin, end - begin);
+    if (line.empty() || line == "\r") break;
+    while (end != std::string::npos && end + 1 < text.size() &&
+           (text[end + 1] == ' ' || text[end + 1] == '\t'))
+      end = text.find('\n', end + 1);
+    if (end == std::string::npos) break;
+    const auto whole = text.substr(begin, end - begin);
+    const auto colon = whole.find(':');
+    headers.push_back(colon == std::string::npos ? PlainHeader{{}, plain_trim(whole)}
+                                                 : PlainHeader{plain_trim(whole.substr(0, colon)),
+                                                               plain_trim(whole.substr(colon + 1))});
+    begin = end + 1;
+  }
+  return headers;
+}
+
+}  // namespace
+
+TEST_CASE("header lines are read as they are byte by byte, whatever is in them", "[alg][message]") {
+  constexpr const char* kPieces[] = {"Via",
+                                     "v",
+                                     "Call-ID",
+                                     "Content-Length",
+                                     "X-Made-Up",
+                                     "P-Charging-Function-Addresses",
+                                     ":",
+                                     ": ",
+                                     " : ",
+                                     "\t",
+                                     " ",
+                                     "\r\n",
+                                     "\n",
+                                     "\r\n ",
+                                     "a",
+                                     "SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK",
+                                     "\r\n",
+                                     ": 0\r\n",
+                                     "                              "};
+  std::mt19937 random(731);
+  for (int time = 0; time < 20'000; ++time) {
+    std::string text;
+    for (auto pieces = random() % 24; pieces > 0; --pieces) text += kPieces[random() % std::size(kPieces)];
+    // A first line that begins with a blank is not folded, and its name is not always told.
+    if (!text.empty() && (text.front() == ' ' || text.front() == '\t')) continue;
+    CAPTURE(text);
+    const std::vector<char> bytes(text.begin(), text.end());
+    HeaderReader reader({bytes.data(), bytes.size()});
+    Header header;
+    for (const auto& [name, value] : read_plainly(text)) {
+      REQUIRE(reader.next(header));
+      REQUIRE(std::string(header.value) == value);
+      REQUIRE(header.id == header_id(name));
+    }
+    REQUIRE_FALSE(reader.next(header));
+  }
 }
 
 }  // namespace pinhole::alg::sip
