@@ -18,6 +18,19 @@ std::optional<Param> find_param(std::string_view params, std::string_view lower_
 
 namespace {
 
+// Where the "<" of a URI stands; item.size() when there is none. Outside of quotes a display name has neither
+// of "<" and ":", so the first "<" begins the URI.
+std::size_t find_bracket(std::string_view item) noexcept {
+  if (!item.empty() && item.front() == '<') return 0;
+  MarkScanner<'<', '"', '\\'> marks(item);
+  auto open = marks.next();
+  while (open < item.size() && item[open] != '<') {
+    if (item[open] == '"') marks.skip_quoted();
+    open = marks.next();
+  }
+  return open;
+}
+
 // "sip:" is what it mostly is.
 bool has_scheme(std::string_view uri) noexcept {
   return (uri.size() > 3 && uri[3] == ':') || find_mark<':'>(uri) < uri.size();
@@ -26,26 +39,22 @@ bool has_scheme(std::string_view uri) noexcept {
 }  // namespace
 
 bool read_name_addr(std::string_view item, NameAddr& address) noexcept {
-  // Outside of quotes a display name has neither "<" nor ":", so the first "<" begins the URI.
-  MarkScanner<'<', '>', '"', '\\'> marks(item);
-  auto open = marks.next();
-  while (open < item.size() && item[open] != '<') {
-    if (item[open] == '"') marks.skip_quoted();
-    open = marks.next();
-  }
+  const auto open = find_bracket(item);
   std::string_view rest;
   if (open < item.size()) {
-    auto close = marks.next();
-    while (close < item.size() && item[close] != '>') close = marks.next();
+    const auto close = find_mark<'>'>(item, open);
     if (close == item.size()) return false;
     address.uri = trim(slice(item, open + 1, close));
-    rest = trim(slice(item, close + 1));
+    rest = slice(item, close + 1);
   } else {
     const auto end = find_mark<';', ' ', '\t', '\r', '\n', '"'>(item);
     address.uri = slice(item, 0, end);
-    rest = trim(slice(item, end));
+    rest = slice(item, end);
   }
-  if (!rest.empty() && rest.front() == ';') address.params = slice(rest, 1);
+  if (!rest.empty()) {
+    rest = trim(rest);
+    if (!rest.empty() && rest.front() == ';') address.params = slice(rest, 1);
+  }
   return has_scheme(address.uri);
 }
 
