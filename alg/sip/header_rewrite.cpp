@@ -295,16 +295,21 @@ constexpr auto kTreatments = [] {
   return table;
 }();
 
-consteval HeaderSet all_with(Content content) noexcept {
+template <typename... Contents>
+consteval HeaderSet all_with(Contents... contents) noexcept {
   HeaderSet set = 0;
   for (std::size_t id = 0; id < kHeaderIds; ++id) {
-    if (kTreatments[id].content == content) set |= header_bit(static_cast<HeaderId>(id));
+    if (((kTreatments[id].content == contents) || ...)) set |= header_bit(static_cast<HeaderId>(id));
   }
   return set;
 }
+constexpr HeaderSet kAddresses =
+    all_with(Content::vias, Content::own_addresses, Content::addresses, Content::parties);
+constexpr HeaderSet kPartyNames = all_with(Content::party, Content::warnings);
+constexpr HeaderSet kCallIds = all_with(Content::call_id, Content::call_ids, Content::dialog);
+constexpr HeaderSet kSoftware = all_with(Content::software);
 // Whose addresses may be those of others, copied from a message that came in.
 constexpr HeaderSet kParties = all_with(Content::parties);
-constexpr HeaderSet kUnread = all_with(Content::nothing);
 
 // What a response repeats of its request (RFC 3261 sections 8.2.6.2 and 12.1.1, RFC 3327 section 5.3), and a
 // request of what its sender was told the way by (RFC 3261 section 12.2.1.1, RFC 3608 section 6.1). The
@@ -316,33 +321,25 @@ HeaderSet echoes_in(const MessageView& message) noexcept {
          (lists_contacts ? header_bit(HeaderId::contact) : 0);
 }
 
-// One header, of a message or of a part of one that is like a message.
-// \param text that it stands in
-void rewrite_header(const Header& header, std::string_view text, Translator& translator) noexcept {
-  const auto treatment = kTreatments[static_cast<std::size_t>(header.id)];
+// What there may be something to change in, by the policy for the way of the message.
+HeaderSet treated_by(const Translator& translator) noexcept {
   const auto& policy = translator.policy();
-  switch (treatment.content) {
-    case Content::nothing:
-      return;
-    case Content::party:
-    case Content::warnings:
-      if (!policy.hide_parties) return;
-      break;
-    case Content::call_id:
-    case Content::call_ids:
-    case Content::dialog:
-      if (!policy.hide_call_id) return;
-      break;
-    case Content::software:
-      if (!policy.hides_software(translator.direction())) return;
-      break;
-    default:
-      if (is_stripped(header.id, translator)) {
-        translator.use(treatment.rule);
-        return strip_header(header, text, translator);
-      }
-      if (!may_be_translated(header.value)) return;
+  HeaderSet kinds = kAddresses;
+  if (policy.hide_parties) kinds |= kPartyNames;
+  if (policy.hide_call_id) kinds |= kCallIds;
+  if (policy.hides_software(translator.direction())) kinds |= kSoftware;
+  return kinds;
+}
+
+// One header that is treated.
+// \param text that it stands in
+void rewrite_treated(const Header& header, std::string_view text, Translator& translator) noexcept {
+  const auto treatment = kTreatments[static_cast<std::size_t>(header.id)];
+  if (is_stripped(header.id, translator)) {
+    translator.use(treatment.rule);
+    return strip_header(header, text, translator);
   }
+  if ((kAddresses & header_bit(header.id)) != 0 && !may_be_translated(header.value)) return;
   translator.use(treatment.rule);
   switch (treatment.content) {
     case Content::nothing:
@@ -370,10 +367,16 @@ void rewrite_header(const Header& header, std::string_view text, Translator& tra
   }
 }
 
+// One header, of a message or of a part of one that is like a message.
+void rewrite_header(const Header& header, std::string_view text, Translator& translator) noexcept {
+  if ((treated_by(translator) & header_bit(header.id)) != 0) rewrite_treated(header, text, translator);
+}
+
 void rewrite_all_in(HeaderSet kinds, const MessageView& message, Translator& translator) noexcept {
+  kinds &= treated_by(translator);
   if (!message.has_any(kinds)) return;
   for (const auto& header : message.headers()) {
-    if ((kinds & header_bit(header.id)) != 0) rewrite_header(header, translator.message(), translator);
+    if ((kinds & header_bit(header.id)) != 0) rewrite_treated(header, translator.message(), translator);
   }
 }
 
@@ -392,7 +395,7 @@ std::string_view request_uri_of(std::string_view line) noexcept {
 }  // namespace
 
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept {
-  rewrite_all_in(~(echoes_in(message) | kParties | kUnread), message, translator);
+  rewrite_all_in(~(echoes_in(message) | kParties), message, translator);
 }
 
 void rewrite_parties(const MessageView& message, Translator& translator) noexcept {
