@@ -83,10 +83,10 @@ constexpr Layout layout_of(std::array<unsigned, 4> sizes) noexcept {
   return layout;
 }
 
-// A perfect hash of the 81 layouts. Source of the factor: D. Lemire, sse_inet_aton.
+// A perfect hash of the 81 layouts; the factor was found by trying.
 inline constexpr std::size_t kPlaces = 256;
 constexpr std::size_t place_of(std::uint32_t ends) noexcept {
-  return ends * 6639U >> 13U & (kPlaces - 1);
+  return ends * 568733U >> 14U & (kPlaces - 1);
 }
 
 consteval std::array<Layout, kPlaces> make_layouts() {
