@@ -172,36 +172,31 @@ std::optional<LimitKind> Guard::measure_class(const Measure& what, nat::Ipv4Addr
 /// Strangers use up nothing that is for those who are known, even in the name of the same subscriber.
 std::optional<LimitKind> Guard::measure_target(const Case& message) noexcept {
   const bool known = message.from_inside || message.allowed || message.source->known;
-  const auto percent = limits_->warn_percent;
-  auto& subscribers = known ? known_subscribers_ : unknown_subscribers_;
   const auto& subscriber_rate = known ? limits_->subscribers.known : limits_->subscribers.unknown;
-  const auto from = subscriber_of(message.summary.from_uri);
-  const auto to = subscriber_of(message.summary.to_uri);
   if (subscriber_rate.per_s != 0) {
-    const auto from_key = hash_of_(from);
-    const auto to_key = ~hash_of_(to);  // a subscriber is apart from himself as the one who is called
-    if (!fits(subscribers.of(from_key, now_).take(subscriber_rate, percent, now_), LimitKind::subscriber,
-              message.sender, from) ||
-        !fits(subscribers.of(to_key, now_).take(subscriber_rate, percent, now_), LimitKind::subscriber,
-              message.sender, to)) {
+    auto& subscribers = known ? known_subscribers_ : unknown_subscribers_;
+    const auto over = [&](std::string_view subscriber, std::uint64_t apart) noexcept {
+      const auto key = hash_of_(subscriber) ^ apart;
+      const auto taken = subscribers.of(key, now_).take(subscriber_rate, limits_->warn_percent, now_);
+      return !fits(taken, LimitKind::subscriber, message.sender, subscriber);
+    };
+    constexpr auto kAsCalled = ~std::uint64_t{0};  // a subscriber is apart from himself as the one called
+    if (over(subscriber_of(message.summary.from_uri), 0) ||
+        over(subscriber_of(message.summary.to_uri), kAsCalled))
       return LimitKind::subscriber;
-    }
   }
   auto& servers = known ? known_servers_ : unknown_servers_;
   const auto& server_rate = known ? limits_->servers.known : limits_->servers.unknown;
   const auto key = (message.receiver.value.raw() ^ seed_) * 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
-  const auto taken = servers.of(key >> 32U, now_).take(server_rate, percent, now_);
+  const auto taken = servers.of(key >> 32U, now_).take(server_rate, limits_->warn_percent, now_);
   if (taken == Taken::fine) [[likely]]
     return std::nullopt;
   const nat::EndpointText server(message.receiver);
-  if (fits(taken, LimitKind::server, message.sender, server.view())) return std::nullopt;
+  if (warn(taken, LimitKind::server, message.sender, server.view())) return std::nullopt;
   return LimitKind::server;
 }
 
-/// \return whether there was a token; tells when there was none, or hardly one
-bool Guard::fits(Taken taken, LimitKind kind, nat::Ipv4Address address, std::string_view detail) noexcept {
-  if (taken == Taken::fine) [[likely]]
-    return true;
+bool Guard::warn(Taken taken, LimitKind kind, nat::Ipv4Address address, std::string_view detail) noexcept {
   const bool over = taken == Taken::over;
   if (!over) counters_.add(WorkerCounter::source_warned);
   tell({.news = over ? GuardNews::over_limit : GuardNews::near_limit, .limit = kind, .source = address},

@@ -158,8 +158,15 @@ class Guard final : public alg::sip::Screen {
   [[nodiscard]] std::optional<ipc::LimitKind> measure_class(const Measure& what, nat::Ipv4Address address,
                                                             Source*& source) noexcept;
   [[nodiscard]] bool admits(const Measure& what, nat::Ipv4Address source) noexcept;
+  /// \return whether there was a token; tells when there was none, or hardly one
   [[nodiscard]] bool fits(Taken taken, ipc::LimitKind kind, nat::Ipv4Address address,
-                          std::string_view detail = {}) noexcept;
+                          std::string_view detail = {}) noexcept {
+    if (taken == Taken::fine) [[likely]]
+      return true;
+    return warn(taken, kind, address, detail);
+  }
+  [[gnu::cold, gnu::noinline]] bool warn(Taken taken, ipc::LimitKind kind, nat::Ipv4Address address,
+                                         std::string_view detail) noexcept;
   [[nodiscard]] alg::Answer turn_down(const Case& message, ipc::LimitKind kind) const noexcept;
   /// \param server  that the source sent to \param proven  the source is who it says
   void ban_source(nat::Ipv4Address address, nat::Ipv4Address server, const Source* source,

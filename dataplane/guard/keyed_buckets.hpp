@@ -24,7 +24,7 @@ class KeyedBuckets {
 
   /// \param key  a hash that strangers cannot aim at
   [[nodiscard]] Bucket& of(std::uint64_t key, nat::Tick now) noexcept {
-    const std::size_t pair = key % (places_.size() / 2) * 2;
+    const std::size_t pair = (key & (places_.size() / 2 - 1)) * 2;
     auto& first = places_[pair];
     auto& second = places_[pair + 1];
     if (first.key == key) return first.bucket;

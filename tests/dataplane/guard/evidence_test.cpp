@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/guard/evidence.hpp"
 
+#include "alg/sip/uri.hpp"
+
 #include <catch2/catch.hpp>
 
+#include <cstdint>
+#include <random>
 #include <string>
+#include <string_view>
 
 using namespace pinhole;
 
@@ -70,4 +75,26 @@ TEST_CASE("a subscriber is who a URI names", "[guard][evidence]") {
   CHECK(dataplane::subscriber_of("sip:alice@example.com;user=phone?x=y") == "alice@example.com");
   CHECK(dataplane::subscriber_of("tel:+4930123") == "+4930123");
   CHECK(dataplane::subscriber_of("") == "");
+}
+
+TEST_CASE("a subscriber is what a URI has between its scheme and its parameters", "[guard][evidence]") {
+  const std::uint64_t seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  constexpr std::string_view kSchemes[] = {"sip:", "SIP:", "sips:", "tel:", ":", ""};
+  constexpr std::string_view kCharacters = "@;?:ab=";
+  for (int round = 0; round < 20000; ++round) {
+    std::string uri(kSchemes[random() % 6]);
+    // Some are longer than what is looked at together.
+    const auto size = random() % (round % 8 == 0 ? 200 : 24);
+    const bool is_plain = round % 2 == 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      uri += is_plain && random() % 16 != 0 ? 'a' : kCharacters[random() % kCharacters.size()];
+    }
+    const auto bare = alg::sip::without_params(uri);
+    const auto colon = bare.find(':');
+    INFO(uri);
+    REQUIRE(dataplane::subscriber_of(uri) ==
+            (colon == std::string_view::npos ? bare : bare.substr(colon + 1)));
+  }
 }
