@@ -12,14 +12,6 @@ SourceTable::SourceTable(std::uint32_t capacity, std::uint64_t seed, nat::Carver
       sources_(memory.take<Source>(sets_.size() * kWays)) {
 }
 
-std::size_t SourceTable::set_of(nat::Ipv4Address address) const noexcept {
-  // A finaliser of MurmurHash3: the seed keeps strangers from aiming at a set.
-  std::uint64_t hash = address.value.raw() ^ seed_;
-  hash = (hash ^ hash >> 33U) * 0xff51afd7ed558ccdU;
-  hash = (hash ^ hash >> 33U) * 0xc4ceb9fe1a85ec53U;
-  return static_cast<std::size_t>((hash >> 32U) * sets_.size() >> 32U);
-}
-
 /// All places are looked at, so that it is a few vectors' work.
 std::size_t SourceTable::way_of(const Set& set, nat::Ipv4Address address) noexcept {
   if (address.is_unspecified()) return kWays;

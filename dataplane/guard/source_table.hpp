@@ -106,8 +106,9 @@ class SourceTable {
   [[nodiscard]] Source* find(nat::Ipv4Address address, nat::Tick now) noexcept;
   /// Fetches what find() reads first; called some messages before it.
   void fetch_set(nat::Ipv4Address address) const noexcept {
-    nat::prefetch(&sets_[set_of(address)].addresses);
-    nat::prefetch(&sets_[set_of(address)].seen);
+    const auto& set = sets_[set_of(address)];
+    nat::prefetch(&set.addresses);
+    nat::prefetch(&set.seen);
   }
   /// Fetches a source, if it is in the table.
   void fetch(nat::Ipv4Address address) const noexcept;
@@ -126,7 +127,13 @@ class SourceTable {
     std::array<nat::Tick, kWays> seen{};
   };
 
-  [[nodiscard]] std::size_t set_of(nat::Ipv4Address address) const noexcept;
+  [[nodiscard]] std::size_t set_of(nat::Ipv4Address address) const noexcept {
+    // A finaliser of MurmurHash3: the seed keeps strangers from aiming at a set.
+    std::uint64_t hash = address.value.raw() ^ seed_;
+    hash = (hash ^ hash >> 33U) * 0xff51afd7ed558ccdU;
+    hash = (hash ^ hash >> 33U) * 0xc4ceb9fe1a85ec53U;
+    return static_cast<std::size_t>((hash >> 32U) * sets_.size() >> 32U);
+  }
   /// \return its place in a set; kWays when it is not there
   [[nodiscard]] static std::size_t way_of(const Set& set, nat::Ipv4Address address) noexcept;
   /// The place of a set that was silent longest among those for which `may(source)` is true.
