@@ -2,11 +2,13 @@
 #include "dataplane/links.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "dataplane/ipc/layout.hpp"
 #include "dataplane/ipc/nat_record.hpp"
 
 #include <rte_ring_elem.h>
+#include <rte_ring_peek_zc.h>
 
 namespace pinhole::dataplane {
 
@@ -20,7 +22,13 @@ bool EventRing::push(ipc::Event& event) noexcept {
   event.worker = worker_;
   event.sequence = sequence_++;  // counts lost events too: control sees the gap
   event.tsc = clock_.tsc();
-  const bool sent = rte_ring_enqueue_elem(ring_, &event, sizeof event) == 0;
+  // Written in place: rte_ring_enqueue_elem() copies four bytes at a time.
+  rte_ring_zc_data place;
+  const bool sent = rte_ring_enqueue_zc_bulk_elem_start(ring_, sizeof event, 1, &place, nullptr) == 1;
+  if (sent) {
+    std::memcpy(place.ptr1, &event, sizeof event);
+    rte_ring_enqueue_zc_finish(ring_, 1);
+  }
   counters_.add(sent ? WorkerCounter::event_sent : WorkerCounter::event_lost);
   return sent;
 }
