@@ -64,7 +64,7 @@ void AlgHost::foresee(std::string_view bytes) noexcept {
   if (!before.call_id.view().empty()) parts_.calls.fetch(before.hash);
   last_foreseen_ ^= 1U;
   auto& foreseen = foreseen_[last_foreseen_];
-  foreseen.call_id.assign({});
+  foreseen.call_id.clear();
   if (parts_.calls.size() == 0 || bytes.starts_with("REGISTER")) return;
   const auto call_id = alg::sip::guess_call_id(bytes);
   if (call_id.empty() || call_id.size() > kLongestForeseen) return;
@@ -134,8 +134,9 @@ CallKey AlgHost::call_key() const noexcept {
 }
 
 std::uint64_t AlgHost::hash_of(std::string_view call_id) const noexcept {
-  for (const auto& foreseen : foreseen_) {
-    if (foreseen.call_id.view() == call_id) return foreseen.hash;
+  // Mostly the one after it has been foreseen, too.
+  for (const unsigned which : {last_foreseen_ ^ 1U, last_foreseen_}) {
+    if (foreseen_[which].call_id.view() == call_id) return foreseen_[which].hash;
   }
   return text_hash(call_id);
 }

@@ -18,6 +18,7 @@ class Text {
     size_ = static_cast<std::uint16_t>(std::min(text.size(), Capacity));
     std::copy_n(text.data(), size_, text_.data());
   }
+  void clear() noexcept { size_ = 0; }
   /// The text; a size that a torn read left too large is cut to the capacity.
   [[nodiscard]] std::string_view view() const noexcept {
     return {text_.data(), std::min<std::size_t>(size_, Capacity)};
