@@ -229,6 +229,7 @@ class AlgHost final : public alg::Host {
   void settle_media() noexcept;
   void settle_peer() noexcept;
   void update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept;
+  void expect_nobody(ipc::PinholeRef& pinhole) noexcept;
   void shut(CardIndex card, ipc::PinholeRef& pinhole) noexcept;
   void tell(const ipc::PinholeRef& pinhole, nat::Endpoint remote, bool anew) noexcept;
   void tell_clocks(const ipc::PinholeRef& pinhole) noexcept;
@@ -241,7 +242,11 @@ class AlgHost final : public alg::Host {
   void tell_why(const alg::EditList& edits, std::uint32_t message) noexcept;
   void close_pinhole(const ipc::PinholeRef& pinhole) noexcept;
   void keep_pinhole(const ipc::PinholeRef& pinhole, nat::Tick until) noexcept;
-  [[nodiscard]] bool is_gone(const ipc::PinholeRef& pinhole) const noexcept;
+  /// Whether a pinhole is known to be closed.
+  [[nodiscard]] bool is_gone(const ipc::PinholeRef& pinhole) const noexcept {
+    if (pinhole.worker == parts_.worker) return !parts_.endpoints.is_open(ref_of(pinhole));
+    return pinhole.mapping == nat::kNoMapping;
+  }
   [[nodiscard]] bool media_live(CardIndex card) noexcept;
   void look_after(CardIndex card) noexcept;
   void close_leaving(CardIndex card) noexcept;

@@ -76,12 +76,6 @@ void AlgHost::keep_pinhole(const ipc::PinholeRef& pinhole, nat::Tick until) noex
   static_cast<void>(parts_.peers.send(request));
 }
 
-/// Whether a pinhole is known to be closed.
-bool AlgHost::is_gone(const ipc::PinholeRef& pinhole) const noexcept {
-  if (pinhole.worker == parts_.worker) return !parts_.endpoints.is_open(ref_of(pinhole));
-  return pinhole.mapping == nat::kNoMapping;
-}
-
 /// Whether a pinhole of a call is open. One of another worker counts as open until its owner has said that it
 /// is not; this asks.
 bool AlgHost::media_live(CardIndex index) noexcept {

@@ -228,11 +228,14 @@ void AlgHost::take_over() noexcept {
   const auto until = promised_until();
   for (std::size_t i = 0; i < work.ref_count; ++i) {
     auto& pinhole = work.refs[i];
-    if ((work.in_use >> i & 1U) == 0 || is_gone(pinhole)) continue;
+    if ((work.in_use >> i & 1U) == 0) continue;
     if (pinhole.worker == parts_.worker) {
       const auto sharing = is_current_heir(pinhole) ? nat::Sharing::with_former : nat::Sharing::none;
       const auto ref = parts_.endpoints.hand_over(ref_of(pinhole), work.card, sharing, now_);
+      if (ref.mapping == nat::kNoMapping) continue;  // it is gone
       pinhole.generation = ref.generation;
+    } else if (is_gone(pinhole)) {
+      continue;
     } else if (pinhole.told == 0) {
       take_over_foreign(pinhole);
     }
@@ -274,13 +277,10 @@ MediaMessage AlgHost::media_message() const noexcept {
 /// Lets the message in hand take its part in the call's negotiation, and does to the pinholes what follows.
 void AlgHost::settle_media() noexcept {
   auto& work = transaction_;
-  ipc::Negotiation state;
   auto message = media_message();
-  if (!work.opens) {
-    const auto& card = parts_.calls.card(work.card);
-    if (!work.has_refs && !concerns_media(message, card.media)) return;
-    state = card.media;
-  }
+  const auto& card = parts_.calls.card(work.card);
+  if (!work.opens && !work.has_refs && !concerns_media(message, card.media)) return;
+  ipc::Negotiation state = work.opens ? ipc::Negotiation{} : card.media;
   // Whose sources are whose matters where there are any.
   if (work.source_count > 0 || state.source_count > 0) message.leg = leg();
   load_refs();
@@ -293,18 +293,22 @@ void AlgHost::settle_media() noexcept {
   parts_.calls.set_media(work.card, pinholes, state);
 }
 
+/// Opens a pinhole that was shut, or that nothing was said to yet, to whom its host sends to.
+void AlgHost::expect_nobody(ipc::PinholeRef& pinhole) noexcept {
+  if (pinhole.told != 0 && pinhole.told != kShut) return;
+  tell(pinhole, {}, true);
+  pinhole.told = 0;
+}
+
 /// Tells a pinhole whom to expect media from, or shuts it, when that has changed.
 void AlgHost::update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept {
   if (is_gone(pinhole) || pinhole.use == PinholeUse::leaving) return;
   if (pinhole.use == PinholeUse::reserved) return shut(card, pinhole);
   // What control has shut opens with what is agreed on, not with an offer.
   if (pinhole.told == kShut && !is_settled(state)) return;
-  const auto expected = state.source_count == 0 ? Expected{} : expected_by(pinhole, state);
-  if (expected.size == 0) {
-    if (pinhole.told == 0 || pinhole.told == kShut) tell(pinhole, {}, true);
-    pinhole.told = pinhole.told == kShut ? 0 : pinhole.told;
-    return;
-  }
+  if (state.source_count == 0) return expect_nobody(pinhole);
+  const auto expected = expected_by(pinhole, state);
+  if (expected.size == 0) return expect_nobody(pinhole);
   if (pinhole.told == expected.hash) return;
   // While an offer is open, and while another call waits for the pinhole, those hold who were named before.
   bool anew = !is_current_heir(pinhole) && (pinhole.told == 0 || is_settled(state));

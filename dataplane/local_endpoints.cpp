@@ -16,6 +16,12 @@ void mark_signalling(nat::Mapping& mapping) noexcept {
   if (!has(mapping, MappingFlags::kPinhole)) nat::keep_to_regular_path(mapping, MappingFlags::kSip);
 }
 
+/// The call that a mapping belongs to; kNobodysParent when it is no pinhole of one.
+std::uint32_t parent_in(const nat::Mapping& mapping) noexcept {
+  const bool has_parent = has(mapping, MappingFlags::kPinhole) && mapping.protocol == nat::Protocol::udp;
+  return has_parent ? mapping.parent : kNobodysParent;
+}
+
 void remember(nat::Mapping& mapping, alg::Written written) noexcept {
   switch (written) {
     case alg::Written::anyhow:
@@ -150,14 +156,11 @@ LocalEndpoints::Before LocalEndpoints::before(nat::Endpoint inside, nat::Realm r
   const auto index = translator_.find_outbound({inside, protocol, realm});
   if (index == nat::kNoMapping) return {};
   const auto& mapping = translator_[index];
-  return {index, parent_of(index), has(mapping, MappingFlags::kSip)};
+  return {index, parent_in(mapping), has(mapping, MappingFlags::kSip)};
 }
 
 std::uint32_t LocalEndpoints::parent_of(nat::MappingIndex index) const noexcept {
-  if (!translator_.table().is_live(index)) return kNobodysParent;
-  const auto& mapping = translator_[index];
-  const bool has_parent = has(mapping, MappingFlags::kPinhole) && mapping.protocol == nat::Protocol::udp;
-  return has_parent ? mapping.parent : kNobodysParent;
+  return translator_.table().is_live(index) ? parent_in(translator_[index]) : kNobodysParent;
 }
 
 MediaPort LocalEndpoints::opened(nat::MappingIndex index, const Before& before) noexcept {
@@ -173,18 +176,6 @@ void LocalEndpoints::count_pinhole(nat::MappingIndex index) noexcept {
   ++pinholes_live_;
   counters_.add(WorkerCounter::pinhole_opened);
   show_live();
-}
-
-MappingRef LocalEndpoints::current(nat::MappingIndex index) const noexcept {
-  return {index, translator_[index].generation.load(std::memory_order_relaxed)};
-}
-
-bool LocalEndpoints::is_open(MappingRef pinhole) const noexcept {
-  if (!translator_.table().is_live(pinhole.mapping)) return false;
-  constexpr std::uint32_t kStep = 2;  // from one generation to the next
-  const auto& mapping = translator_[pinhole.mapping];
-  const auto generation = current(pinhole.mapping).generation;
-  return generation == pinhole.generation || (mapping.was_shut && generation == pinhole.generation + kStep);
 }
 
 void LocalEndpoints::keep(MappingRef pinhole, nat::Tick tick) noexcept {
@@ -203,11 +194,6 @@ void LocalEndpoints::close(MappingRef pinhole) noexcept {
   show_live();
 }
 
-void LocalEndpoints::expect_media(MappingRef pinhole, nat::Endpoint remote, bool anew,
-                                  nat::Tick now) noexcept {
-  if (is_open(pinhole)) translator_.expect_media(pinhole.mapping, remote, anew, now);
-}
-
 MappingRef LocalEndpoints::shut(MappingRef pinhole) noexcept {
   if (!is_open(pinhole)) return pinhole;
   translator_.shut_media(pinhole.mapping);
@@ -221,8 +207,7 @@ MappingRef LocalEndpoints::hand_over(MappingRef port, std::uint32_t parent, nat:
   const auto& mapping = translator_[port.mapping];
   const bool was_pinhole = has(mapping, MappingFlags::kPinhole);
   if (!was_pinhole && has(mapping, MappingFlags::kSip)) return port;
-  const bool changes_hands =
-      was_pinhole && sharing == nat::Sharing::none && parent_of(port.mapping) != parent;
+  const bool changes_hands = was_pinhole && sharing == nat::Sharing::none && parent_in(mapping) != parent;
   translator_.hand_over(port.mapping, parent, sharing, now);
   if (changes_hands) meters_.pass_on(port.mapping);
   if (!was_pinhole && has(mapping, MappingFlags::kPinhole)) count_pinhole(port.mapping);

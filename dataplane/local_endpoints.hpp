@@ -5,6 +5,7 @@
 // pinhole_live counts the mappings with kPinhole, so whoever frees one says so: close() does, and the worker
 // reports what expired by mapping_expired(). Owned by one worker.
 
+#include <atomic>
 #include <cstdint>
 
 #include "alg/host.hpp"
@@ -95,14 +96,22 @@ class LocalEndpoints {
   }
   /// Whether a pinhole is still whose it was. Until it is handed over or shut again, the ref from before it
   /// was shut means it too (dataplane/foreign.hpp).
-  [[nodiscard]] bool is_open(MappingRef pinhole) const noexcept;
+  [[nodiscard]] bool is_open(MappingRef pinhole) const noexcept {
+    if (!translator_.table().is_live(pinhole.mapping)) return false;
+    constexpr std::uint32_t kStep = 2;  // from one generation to the next
+    const auto generation = current(pinhole.mapping).generation;
+    return generation == pinhole.generation ||
+           (generation == pinhole.generation + kStep && translator_[pinhole.mapping].was_shut);
+  }
   /// Keeps a pinhole until `tick` at least; nothing happens when it is gone, or none yet.
   void keep(MappingRef pinhole, nat::Tick tick) noexcept;
   void close(MappingRef pinhole) noexcept;
   /// How often close() has freed a mapping: whoever holds indexes of mappings sees by it whether one is gone.
   [[nodiscard]] std::uint32_t closings() const noexcept { return closings_; }
   /// Says where a pinhole's media comes from; see nat::Translator.
-  void expect_media(MappingRef pinhole, nat::Endpoint remote, bool anew, nat::Tick now) noexcept;
+  void expect_media(MappingRef pinhole, nat::Endpoint remote, bool anew, nat::Tick now) noexcept {
+    if (is_open(pinhole)) translator_.expect_media(pinhole.mapping, remote, anew, now);
+  }
   /// Whether what goes through pinholes is measured.
   [[nodiscard]] bool measures() const noexcept { return meters_.on(); }
   /// Says by which clocks a pinhole's media goes.
@@ -112,7 +121,8 @@ class LocalEndpoints {
   /// Shuts a pinhole whose port is to be kept. \return its ref from now on
   [[nodiscard]] MappingRef shut(MappingRef pinhole) noexcept;
   /// Gives what open_media() answered to a call: an ordinary mapping becomes its pinhole, unless it carries
-  /// signalling by now, and that of another call changes hands. \return its ref from now on
+  /// signalling by now, and that of another call changes hands. \return its ref from now on; none when it is
+  /// gone
   [[nodiscard]] MappingRef hand_over(MappingRef port, std::uint32_t parent, nat::Sharing sharing,
                                      nat::Tick now) noexcept;
   /// The call that a pinhole belongs to; kNobodysParent when it is none.
@@ -139,7 +149,9 @@ class LocalEndpoints {
                                                   nat::Tick now, nat::Realm realm) noexcept;
   [[nodiscard]] MediaPort opened(nat::MappingIndex index, const Before& before) noexcept;
   void count_pinhole(nat::MappingIndex index) noexcept;
-  [[nodiscard]] MappingRef current(nat::MappingIndex index) const noexcept;
+  [[nodiscard]] MappingRef current(nat::MappingIndex index) const noexcept {
+    return {index, translator_[index].generation.load(std::memory_order_relaxed)};
+  }
   void show_live() noexcept;
 
   nat::Translator& translator_;
