@@ -422,11 +422,12 @@ void Engine::flush_passing(Way& way) noexcept {
 
 /// Acknowledges to the sender what is held, so that it sends the rest; and what nothing was made of.
 void Engine::vouch(Way& way) noexcept {
-  if (way.passing || way.waiting || way.stalled) return;
-  // What nothing was made of is not acknowledged by anybody else, and never sent again.
+  // What nothing was made of is not acknowledged by anybody else, and never sent again: its sender would go
+  // on saying it, whatever is spoken behind it.
   const Sequence has = earlier(way.map.in_floor(way.out_acked), way.in_start);
   way.answered = later(way.answered, has);
   way.input.drop_to(pool_, has);
+  if (way.passing || way.waiting || way.stalled) return;
   if (way.in_start != way.in_next) way.answered = way.in_next;
   if (after(way.answered, has)) way.vouched = way.answered;
 }

@@ -43,7 +43,7 @@ class Connections final : public StreamHost {
   }
   Reading read(Side, std::string_view message) noexcept override {
     messages.emplace_back(message);
-    return {};
+    return {drops ? Verdict::drop : Verdict::forward, nullptr};
   }
   void send(Side from, const OutSegment& segment) noexcept override {
     if (from == Side::outside) {
@@ -99,6 +99,7 @@ class Connections final : public StreamHost {
   std::vector<std::uint16_t> windows;           // as the headers of these say them
   std::vector<std::uint32_t> sent;              // to the called: where each segment stands
   nat::Tick now = 1;
+  bool drops = false;  // what is read goes no further
 
  private:
   Fate take(std::size_t i, Side from, Segment segment) {
@@ -158,6 +159,22 @@ TEST_CASE("of a segment that crosses what a way may hold as much is held as fits
   for (place = Engine::kCapacity; place < text.size(); place += kJumbo)
     CHECK(one.say(0, place, text.substr(place, kJumbo)) != Fate::drop);
   CHECK((one.messages == std::vector(2, message_of(60000))));
+}
+
+TEST_CASE("a message that is dropped is acknowledged, whatever follows it", "[alg][stream]") {
+  const bool ends_otherwise = GENERATE(false, true);
+  CAPTURE(ends_otherwise);
+  Connections one(1);
+  one.drops = true;
+  const std::string message = message_of(3000);
+  const auto half = static_cast<std::uint32_t>(message.size() / 2);
+  const std::string more = ends_otherwise ? "\x16\x03\x01 and no more of SIP" : kMessage;
+  CHECK(one.say(0, 0, message.substr(0, half)) != Fate::drop);
+  CHECK(one.acknowledgements.back() == half);
+  CHECK(one.say(0, half, message.substr(half) + more) != Fate::drop);
+  // What comes behind it, and is not read, is its receiver's to acknowledge.
+  CHECK(one.acknowledgements.back() == message.size() + (ends_otherwise ? 0 : more.size()));
+  CHECK(one.sent == std::vector<std::uint32_t>(ends_otherwise ? 1 : 0, 0));
 }
 
 TEST_CASE("a byte ahead of its turn takes one chunk, wherever it stands, and the gap before it none",

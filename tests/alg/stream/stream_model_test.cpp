@@ -207,6 +207,12 @@ class Connection final : public StreamHost {
   void leave(Side from, const std::vector<Wire>& out) {
     for (const auto& wire : out) put_on_wire(from, wire, true);
   }
+  /// Whether a segment has bytes that tell what is spoken. When they do not come within two seconds the
+  /// engine holds them no longer and nothing is read (kBeginningLimit), and two losses are more than that.
+  [[nodiscard]] bool is_beginning(Side from, const Wire& wire) const {
+    constexpr std::uint32_t kTelling = 32;
+    return !wire.payload.empty() && wire.sequence - first_[static_cast<std::size_t>(other(from))] < kTelling;
+  }
   /// \param side  where it goes, or comes from when it goes to the engine
   void put_on_wire(Side side, const Wire& wire, bool to_engine) {
     if (!to_engine && !wire.payload.empty()) {
@@ -214,7 +220,7 @@ class Connection final : public StreamHost {
       const auto& all = expected(side);
       if (at > all.size() || all.compare(at, wire.payload.size(), wire.payload) != 0) ++foreign;
     }
-    if (chance_() % 100 < weather_.lost) return;
+    if (chance_() % 100 < weather_.lost && !(to_engine && is_beginning(side, wire))) return;
     for (unsigned copies = chance_() % 100 < weather_.repeated ? 2 : 1; copies > 0; --copies) {
       wires_.push_back({now_ + (weather_.delay == 0 ? 0 : static_cast<unsigned>(chance_() % weather_.delay)),
                         side, to_engine, wire});
