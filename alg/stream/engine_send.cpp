@@ -11,8 +11,11 @@ namespace {
 
 /// Whether the engine alone has to see to it that the receiver gets what was sent.
 bool owes_bytes(const Way& way) noexcept {
-  return before(way.out_acked, way.out_end) &&
-         (after(way.own_end, way.out_acked) || after(way.vouched, way.map.in_floor(way.out_acked)));
+  if (!before(way.out_acked, way.out_end)) return false;
+  const Sequence has = way.map.in_floor(way.out_acked);
+  // Messages of its own, bytes that it acknowledged for the receiver, and what an edit has put behind all
+  // that the sender said: whose bytes are all acknowledged has nothing to send again.
+  return after(way.own_end, way.out_acked) || after(way.vouched, has) || !before(has, way.in_start);
 }
 
 bool holds_bytes(const Way& way) noexcept {

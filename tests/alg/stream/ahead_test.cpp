@@ -43,7 +43,7 @@ class Connections final : public StreamHost {
   }
   Reading read(Side, std::string_view message) noexcept override {
     messages.emplace_back(message);
-    return {drops ? Verdict::drop : Verdict::forward, nullptr};
+    return {drops ? Verdict::drop : Verdict::forward, edits};
   }
   void send(Side from, const OutSegment& segment) noexcept override {
     if (from == Side::outside) {
@@ -99,7 +99,8 @@ class Connections final : public StreamHost {
   std::vector<std::uint16_t> windows;           // as the headers of these say them
   std::vector<std::uint32_t> sent;              // to the called: where each segment stands
   nat::Tick now = 1;
-  bool drops = false;  // what is read goes no further
+  bool drops = false;               // what is read goes no further
+  const EditList* edits = nullptr;  // of each message
 
  private:
   Fate take(std::size_t i, Side from, Segment segment) {
@@ -175,6 +176,26 @@ TEST_CASE("a message that is dropped is acknowledged, whatever follows it", "[al
   // What comes behind it, and is not read, is its receiver's to acknowledge.
   CHECK(one.acknowledgements.back() == message.size() + (ends_otherwise ? 0 : more.size()));
   CHECK(one.sent == std::vector<std::uint32_t>(ends_otherwise ? 1 : 0, 0));
+}
+
+TEST_CASE("what an edit puts behind a message is sent again until its receiver has it", "[alg][stream]") {
+  const std::string message = message_of(100);
+  const std::string line = "a=rtcp:4711\r\n";
+  const auto end = static_cast<std::uint32_t>(message.size());
+  EditList edits;
+  REQUIRE(edits.replace(end, 0, line));
+  Connections one(1);
+  one.edits = &edits;
+  CHECK(one.say(0, 0, message) != Fate::drop);
+  one.acknowledge(0, end, 65535);  // all that its sender said, and nothing behind it
+  one.sent.clear();
+  one.pass(2 * kFirstTimeout);
+  REQUIRE_FALSE(one.sent.empty());
+  CHECK(one.sent.front() == end);
+  one.acknowledge(0, end + static_cast<std::uint32_t>(line.size()), 65535);
+  one.sent.clear();
+  one.pass(kMaxTimeout);
+  CHECK(one.sent.empty());
 }
 
 TEST_CASE("a byte ahead of its turn takes one chunk, wherever it stands, and the gap before it none",
