@@ -293,7 +293,7 @@ void AlgHost::settle_media() noexcept {
   parts_.calls.set_media(work.card, pinholes, state);
 }
 
-/// Opens a pinhole that was shut, or that nothing was said to yet, to whom its host sends to.
+/// Opens a pinhole that was shut, or that nothing was said to yet, to whom its host sends.
 void AlgHost::expect_nobody(ipc::PinholeRef& pinhole) noexcept {
   if (pinhole.told != 0 && pinhole.told != kShut) return;
   tell(pinhole, {}, true);

@@ -33,6 +33,7 @@ class RouteZones final : public Zones {
 
 class EventRing final : public EventSink {
  public:
+  /// \param ring  of a single producer, this one: events are written in place
   EventRing(rte_ring* ring, std::uint8_t worker, const Clock& clock,
             nat::CounterBlock<WorkerCounter>& counters) noexcept
       : ring_(ring), worker_(worker), clock_(clock), counters_(counters) {}

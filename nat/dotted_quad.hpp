@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Reads "192.0.2.1" at the beginning of a text: 16 bytes at a time, digit by digit where there is no SSE 4.1.
-// Invariant: no byte outside of the text is read. For endpoint.cpp alone.
+// Invariant: no byte outside of the text is read. For endpoint.cpp and its test alone.
 
 #include <algorithm>
 #include <array>

@@ -156,7 +156,8 @@ inline constexpr std::uint64_t kNameFactor = perfect_factor();
 static_assert(is_perfect(kNameFactor));
 
 struct NameTable {
-  // Where a pattern is, in bytes. 0 is nobody's: a pattern that all names fit, of `other`.
+  // Where a pattern is, in bytes, so that nothing is multiplied. 0 is nobody's: a pattern that all names fit,
+  // of `other`.
   std::array<std::uint16_t, kNamePlaces> places{};
   std::array<NamePattern, std::size(kHeaderNames) + 1> patterns{};
 };

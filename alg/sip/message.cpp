@@ -6,6 +6,7 @@
 
 #include "alg/sip/chars.hpp"
 #include "alg/sip/header_name.hpp"
+#include "alg/sip/scan.hpp"
 #include "alg/sip/uri.hpp"
 #include "alg/sip/values.hpp"
 

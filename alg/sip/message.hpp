@@ -11,7 +11,6 @@
 #include <span>
 #include <string_view>
 
-#include "alg/sip/scan.hpp"
 #include "alg/sip/summary.hpp"
 
 namespace pinhole::alg::sip {

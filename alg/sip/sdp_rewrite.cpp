@@ -105,7 +105,7 @@ void SdpRewriter::write_note(const SdpNote& note) noexcept {
   switch (note.kind) {
     case SdpNote::Kind::origin:
     case SdpNote::Kind::connection:
-      return;
+      return;  // no attributes
     case SdpNote::Kind::rtcp:
       if (const auto rtcp = parse_rtcp(note.value)) write_rtcp(*rtcp, stream);
       return;

@@ -2,6 +2,7 @@
 #include "alg/sip/translator.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "alg/sip/chars.hpp"
 #include "alg/sip/line_builder.hpp"

@@ -4,6 +4,8 @@
 // gets the one that is used up less, whose own key then begins with a full bucket again. So nobody is limited
 // for what another one sent, unless their hashes are equal, and memory is constant.
 
+#include <bit>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -19,8 +21,9 @@ class KeyedBuckets {
     return nat::carved_bytes<Place>(capacity);
   }
   /// \param capacity  a power of two, two at least
-  KeyedBuckets(std::uint32_t capacity, nat::Carver& memory) noexcept
-      : places_(memory.take<Place>(capacity)) {}
+  KeyedBuckets(std::uint32_t capacity, nat::Carver& memory) noexcept : places_(memory.take<Place>(capacity)) {
+    assert(std::has_single_bit(capacity) && capacity >= 2);
+  }
 
   /// \param key  a hash that strangers cannot aim at
   [[nodiscard]] Bucket& of(std::uint64_t key, nat::Tick now) noexcept {

@@ -2,9 +2,11 @@
 // New flows in bursts, of which something is foreseen before they are made (Translator::for_each_new).
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "tests/nat/test_nat.hpp"

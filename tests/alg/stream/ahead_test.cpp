@@ -77,6 +77,12 @@ class Connections final : public StreamHost {
     return take(i, Side::inside,
                 {kFirst + 1 + place, kCalled + 1, 65535, TcpFlags::kAck, {}, std::as_bytes(std::span(text))});
   }
+  /// The last bytes that the caller says, as he thinks.
+  Fate finish(std::size_t i, std::uint32_t place, const std::string& text) {
+    constexpr std::uint8_t kEnd = TcpFlags::kAck | TcpFlags::kFin;
+    return take(i, Side::inside,
+                {kFirst + 1 + place, kCalled + 1, 65535, kEnd, {}, std::as_bytes(std::span(text))});
+  }
   /// All of a text, in segments. \return whether all were taken
   bool say_all(std::size_t i, const std::string& text) {
     bool taken = true;
@@ -145,10 +151,16 @@ TEST_CASE("of a segment that crosses what a way may hold as much is held as fits
   std::uint32_t place = 0;
   for (; place < Engine::kCapacity; place += kJumbo) {
     CAPTURE(place);
-    CHECK(one.say(0, place, text.substr(place, kJumbo)) != Fate::drop);
+    const bool crosses = place + kJumbo > Engine::kCapacity;
+    const auto part = text.substr(place, kJumbo);
+    // An end that is cut off with what is in front of it is none.
+    CHECK((crosses ? one.finish(0, place, part) : one.say(0, place, part)) != Fate::drop);
   }
   CHECK(one.acknowledgements.back() == Engine::kCapacity);
   CHECK(one.windows.back() == 0);
+  // What comes again is cut again, and there is nothing new in it.
+  CHECK(one.say(0, place - kJumbo, text.substr(place - kJumbo, kJumbo)) != Fate::drop);
+  CHECK(one.acknowledgements.back() == Engine::kCapacity);
   const auto answers = one.acknowledgements.size();
   CHECK(one.say(0, place, text.substr(place, kJumbo)) == Fate::drop);
   REQUIRE(one.acknowledgements.size() == answers + 1);

@@ -47,6 +47,7 @@ void decide(std::string_view message, Change& change) {
     static_cast<void>(change.edits.replace(at, removed, text));
     at += removed;
   }
+  if (chance() % 4 == 0) static_cast<void>(change.edits.replace(message.size(), 0, "behind it"));
 }
 std::string made_of(const std::string& message) {
   Change change;
@@ -207,11 +208,12 @@ class Connection final : public StreamHost {
   void leave(Side from, const std::vector<Wire>& out) {
     for (const auto& wire : out) put_on_wire(from, wire, true);
   }
-  /// Whether a segment has bytes that tell what is spoken. When they do not come within two seconds the
-  /// engine holds them no longer and nothing is read (kBeginningLimit), and two losses are more than that.
+  /// Whether a segment has bytes that tell what is spoken, of which some are held. When they do not all come
+  /// within two seconds nothing is read (kBeginningLimit), and a loss after another takes longer than that.
   [[nodiscard]] bool is_beginning(Side from, const Wire& wire) const {
     constexpr std::uint32_t kTelling = 32;
-    return !wire.payload.empty() && wire.sequence - first_[static_cast<std::size_t>(other(from))] < kTelling;
+    const Sequence first = first_[static_cast<std::size_t>(other(from))];
+    return !wire.payload.empty() && wire.sequence - first < kTelling && stream_.way(from).in_next != first;
   }
   /// \param side  where it goes, or comes from when it goes to the engine
   void put_on_wire(Side side, const Wire& wire, bool to_engine) {
