@@ -218,7 +218,6 @@ namespace {
 struct PlainHeader {
   std::string name;
   std::string value;
-  friend bool operator==(const PlainHeader&, const PlainHeader&) = default;
 };
 
 std::string plain_trim(std::string text) {
