@@ -40,6 +40,7 @@ namespace pinhole::alg {
   X(join, "Join")                                     \
   X(target_dialog, "Target-Dialog")                   \
   X(in_reply_to, "In-Reply-To")                       \
+  X(event, "Event")                                   \
   X(user_agent, "User-Agent")                         \
   X(server, "Server")                                 \
   X(content_length, "Content-Length")                 \

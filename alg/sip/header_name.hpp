@@ -76,6 +76,8 @@ inline constexpr HeaderName kHeaderNames[] = {
     {"join", HeaderId::join},
     {"target-dialog", HeaderId::target_dialog},
     {"in-reply-to", HeaderId::in_reply_to},
+    {"event", HeaderId::event},
+    {"o", HeaderId::event},
     {"user-agent", HeaderId::user_agent},
     {"server", HeaderId::server},
     {"identity", HeaderId::identity},

@@ -132,9 +132,19 @@ void rewrite_received(const Via& via, bool sent_by_replaced, Translator& transla
   if (rport) translator.replace_number(via.rport, target->endpoint.port.host());
 }
 
+// Where `received` is of neither side of ours, who sent the request is beyond it, and numbers his hosts as he
+// likes: a sent-by that looks like one of ours is not. In a response that comes in it can be our own word,
+// seen from behind another NAT.
+bool is_of_others(const Via& via, const Translator& translator) noexcept {
+  if (via.received.empty()) return false;
+  if (translator.direction() == Direction::inbound && translator.claim() == Claim::echoed) return false;
+  const auto received = nat::Ipv4Address::parse(via.received);
+  return received && !translator.is_inside(*received) && !translator.is_external(*received);
+}
+
 void rewrite_via(std::string_view item, Translator& translator) noexcept {
   Via via;
-  if (!read_via(item, via)) return;
+  if (!read_via(item, via) || is_of_others(via, translator)) return;
   if (const auto address = our_address(via.maddr, translator)) {
     rewrite_maddr(via.maddr, *address, via.sent_by, via.protocol, via.default_port, Place::via, translator);
     const auto received = our_address(via.received, translator);
@@ -204,6 +214,7 @@ enum class Content : std::uint8_t {
   call_id,
   call_ids,
   dialog,
+  event,
   software
 };
 
@@ -272,6 +283,8 @@ constexpr Treatment treatment_of(HeaderId id) noexcept {
       return {Content::dialog, Rule::target_dialog};
     case HeaderId::in_reply_to:
       return {Content::call_ids, Rule::in_reply_to};
+    case HeaderId::event:
+      return {Content::event, Rule::event};
     case HeaderId::user_agent:
       return {Content::software, Rule::user_agent};
     case HeaderId::server:
@@ -306,7 +319,7 @@ consteval HeaderSet all_with(Contents... contents) noexcept {
 constexpr HeaderSet kAddresses =
     all_with(Content::vias, Content::own_addresses, Content::addresses, Content::parties);
 constexpr HeaderSet kPartyNames = all_with(Content::party, Content::warnings);
-constexpr HeaderSet kCallIds = all_with(Content::call_id, Content::call_ids, Content::dialog);
+constexpr HeaderSet kCallIds = all_with(Content::call_id, Content::call_ids, Content::dialog, Content::event);
 constexpr HeaderSet kSoftware = all_with(Content::software);
 // Whose addresses may be those of others, copied from a message that came in.
 constexpr HeaderSet kParties = all_with(Content::parties);
@@ -362,6 +375,8 @@ void rewrite_treated(const Header& header, std::string_view text, Translator& tr
       return hide_call_ids(header.value, translator);
     case Content::dialog:
       return hide_dialog(header.value, translator);
+    case Content::event:
+      return hide_event(header.value, translator);
     case Content::software:
       return rewrite_software(header, text, translator);
   }

@@ -86,6 +86,14 @@ void hide_dialog(std::string_view value, Translator& translator) noexcept {
   hide_call_id(slice(value, 0, find_mark<';'>(value)), translator);
 }
 
+void hide_event(std::string_view value, Translator& translator) noexcept {
+  const auto call_id = find_param(slice(value, find_mark<';'>(value)), "call-id");
+  if (!call_id) return;
+  const auto text = call_id->value;
+  const bool is_quoted = text.size() >= 2 && text.front() == '"' && text.back() == '"';
+  hide_call_id(is_quoted ? slice(text, 1, text.size() - 1) : text, translator);
+}
+
 void hide_call_ids(std::string_view value, Translator& translator) noexcept {
   for (std::size_t begin = 0; begin < value.size();) {
     const auto end = find_mark<','>(value, begin);

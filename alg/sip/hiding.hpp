@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 // Hides, by policy, inside addresses in what identifies a call and its parties: the hosts of From and To, and
-// those of Call-IDs wherever a message names one (Call-ID, Replaces, Join, Target-Dialog, In-Reply-To).
-// Outbound an inside address becomes a token (alg/sip/host_token.hpp), inbound a token becomes the address
-// again, so that each side sees one and the same identifier for as long as the key lives (requirement AC-15).
-// That holds of what either side made itself: an address that somebody outside wrote, and which happens to be
-// one of the inside, comes in as a token, and is answered by the address.
-// What software runs inside is hidden, too (User-Agent, Server), and needs no way back: nobody answers it.
+// those of Call-IDs wherever a message names one (Call-ID, Replaces, Join, Target-Dialog, In-Reply-To,
+// Event). Outbound an inside address becomes a token (alg/sip/host_token.hpp), inbound a token becomes the
+// address again, so that each side sees one and the same identifier for as long as the key lives (requirement
+// AC-15). That holds of what either side made itself: an address that somebody outside wrote, and which
+// happens to be one of the inside, comes in as a token, and is answered by the address. What software runs
+// inside is hidden, too (User-Agent, Server), and needs no way back: nobody answers it.
 
 #include <array>
 #include <string_view>
@@ -26,6 +26,10 @@ void hide_call_id(std::string_view value, Translator& translator) noexcept;
 
 /// \param value a Call-ID and, after a semicolon, the tags of a dialog, which are not read
 void hide_dialog(std::string_view value, Translator& translator) noexcept;
+
+/// \param value of Event: a package with parameters. That of dialogs names one by its Call-ID (RFC 4235
+/// section 3.2).
+void hide_event(std::string_view value, Translator& translator) noexcept;
 
 /// \param value Call-IDs with commas between them
 void hide_call_ids(std::string_view value, Translator& translator) noexcept;

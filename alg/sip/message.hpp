@@ -48,6 +48,7 @@ enum class HeaderId : std::uint8_t {
   join,
   target_dialog,
   in_reply_to,
+  event,
   user_agent,
   server,
   identity,

@@ -58,6 +58,9 @@ class Translator {
   }
 
   [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept { return host_.is_inside(address); }
+  [[nodiscard]] bool is_external(nat::Ipv4Address address) const noexcept {
+    return host_.is_external(address);
+  }
 
   /// The endpoint on the other side that stands for one on this side.
   /// \return none when it is not ours or stands for nothing: the token stays as it is.
@@ -74,6 +77,7 @@ class Translator {
 
   /// Says whose word the signalling endpoints are that are named from now on.
   void take_for(Claim claim) noexcept { claim_ = claim; }
+  [[nodiscard]] Claim claim() const noexcept { return claim_; }
 
   /// Says by which rule the edits from now on are made.
   void use(Rule rule) noexcept { rule_ = rule; }

@@ -67,9 +67,10 @@ Taken Engine::take(Stream& stream, Side from, Segment& segment, nat::Tick now, S
   if (outcome.drop != nat::DropReason::none) {
     taken = {Fate::drop, outcome.drop};
   } else if (outcome.sent == Sent::in_place) {
-    // The sender was told of these bytes long ago: it would take this for a repetition.
-    const bool stale = is_pure && !back.passing && back.out_acked == old_acked && options.sacks.empty() &&
-                       after(back.vouched, back.map.in_floor(back.out_acked)) &&
+    // The sender was told of these bytes long ago: it would take this for a repetition. One that has begun
+    // anew has to be told that its old connection is still there (RFC 5961 section 4).
+    const bool stale = is_pure && !back.passing && !back.begun_anew && back.out_acked == old_acked &&
+                       options.sacks.empty() && after(back.vouched, back.map.in_floor(back.out_acked)) &&
                        !is_new_to_sender(back, window_for(back));
     // The engine has asked for it.
     const bool is_own =
@@ -106,6 +107,7 @@ Taken Engine::take_syn(Stream& stream, Side from, Segment& segment, const TcpOpt
     // Sent again; or it is of another connection, and its receiver says so.
     segment.payload = {};
     if (segment.sequence == forth.first) return {};
+    forth.begun_anew = true;
     segment.sequence = place_of(forth, segment.sequence);
     return {};
   }

@@ -77,6 +77,7 @@ struct Way {
   bool timing : 1 = false;
   bool fin_seen : 1 = false;
   bool fin_sent : 1 = false;
+  bool begun_anew : 1 = false;  // its sender has sent a SYN of another connection
 
   /// The end of what was sent, a FIN included: what the receiver expects next when it has all.
   [[nodiscard]] Sequence sent_end() const noexcept {

@@ -50,12 +50,15 @@ std::string message(const std::string& call_id, const std::string& header) {
 }  // namespace
 
 TEST_CASE("hidden hosts leave as tokens and come back as they were, wherever they identify something",
-          "[alg][sip][AC-15][rfc3891][rfc3911][rfc4538]") {
+          "[alg][sip][AC-15][rfc3891][rfc3911][rfc4235][rfc4538]") {
   const std::string bodies[] = {
       message("a84b4c76e66710@$5", "Subject: call of 10.99.0.5"),
       message("a84b4c76e66710@$5:5060", "Replaces: x@$6;to-tag=1;from-tag=10.99.0.5"),
       message("no-host-10.99.0.5", "Join: x@$6 ;from-tag=2;to-tag=1"),
       message("1@example.com", "Target-Dialog: x@$5;local-tag=1;remote-tag=2"),
+      message("1@$5", "Event: dialog;call-id=\"x@$6\";to-tag=1;from-tag=\"y@10.99.0.5\""),
+      message("1@$5", "o: dialog ; Call-ID = x@$5:5060;sla"),
+      message("1@$5", "Event: dialog;x=\";call-id=10.99.0.5\""),
       message("1@10.99.0.300", "In-Reply-To: x@$5, y@$6 ,z@example.com,$5@$5"),
       message("1@$5", "Refer-To: <sip:bob@example.com?Replaces=x%40$5%3Bto-tag%3D1&Subject=%4010.99.0.5>"),
       message("1@$5",

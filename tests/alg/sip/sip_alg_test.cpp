@@ -149,6 +149,48 @@ TEST_CASE("what a message repeats is looked up, and opens nothing", "[alg][sip][
   }
 }
 
+TEST_CASE("the Via of somebody beyond, whose network is numbered like ours, is his own",
+          "[alg][sip][AC-02][rfc3261][rfc3581]") {
+  // By `received` of neither side of ours it is told that he is beyond it (RFC 3261 section 18.1.2: he would
+  // not take the response for his with another sent-by).
+  const std::string request = "OPTIONS sip:example.com SIP/2.0";
+  const std::string ok = "SIP/2.0 200 OK";
+  struct Row {
+    std::string start;
+    std::string via;
+    bool is_his;
+  };
+  const Row rows[] = {
+      {ok, "10.0.0.5:5060;received=192.0.2.77;rport=40001", true},
+      {ok, "10.0.0.5;received=192.0.2.77", true},
+      {ok, "host;maddr=10.0.0.5;received=192.0.2.77", true},
+      {request, "10.0.0.5:5060;received=192.0.2.77;rport=40001", true},
+      {ok, "10.0.0.5:5060;received=10.0.0.5;rport=5060", false},
+      {ok, "10.0.0.5:5060;received=203.0.113.1;rport=1", false},
+      {ok, "10.0.0.5:5060;received=2001:db8::1;rport=1", false},
+      {ok, "10.0.0.5:5060;rport=1", false},
+      {request, "10.0.0.5:5060", false},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.start << " " << row.via) {
+      SipBench bench;
+      static_cast<void>(bench.host.external_of(nat::Protocol::udp, test::endpoint("10.0.0.5:5060")));
+      const auto message = with_header("Via: SIP/2.0/UDP " + row.via + ";branch=z9hG4bKhis", row.start);
+      const auto out = bench.out(message).text;
+      CHECK((out.find(row.via) != std::string::npos) == row.is_his);
+      // What has left changed comes back as it was, also with what another NAT on the way has said of us.
+      CHECK(bench.in(out).text == message);
+    }
+  }
+  SipBench bench;
+  const auto sent =
+      bench.out(with_header("Via: SIP/2.0/UDP 10.0.0.5:5060;rport;branch=z9hG4bKours", request));
+  auto answer = sent.text;
+  answer.replace(0, request.size(), ok);
+  answer.replace(answer.find(";rport"), 6, ";received=192.0.2.99;rport=4444");
+  CHECK(bench.in(answer).text.find("10.0.0.5:5060;received=192.0.2.99;rport=4444") != std::string::npos);
+}
+
 TEST_CASE("what a registrar inside lists is what others have told it", "[alg][sip][AC-23][rfc3261]") {
   SipBench bench;
   auto listed = with_header("Contact: <sip:x@10.0.0.9:22;transport=tcp>;expires=60", "SIP/2.0 200 OK");

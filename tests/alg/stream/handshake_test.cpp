@@ -41,6 +41,13 @@ class Opened final : public StreamHost {
     constexpr std::uint8_t kFlags = TcpFlags::kSyn | TcpFlags::kAck;
     return takes(Side::inside, {called_, kCaller + 1, 8000, kFlags, {}, {}});
   }
+  [[nodiscard]] bool calls_anew() {
+    return takes(Side::outside, {kCaller + 700'000, 0, 8000, TcpFlags::kSyn, {}, {}});
+  }
+  [[nodiscard]] Fate fate_of(Side from, Sequence acknowledgement) {
+    Segment pure{called_ + 1, acknowledgement, 8000, TcpFlags::kAck, {}, {}};
+    return engine_.take(stream_, from, pure, 1, *this).fate;
+  }
   [[nodiscard]] bool says(Side from, Sequence acknowledgement, const std::string& text,
                           std::uint8_t flags = TcpFlags::kAck) {
     const Sequence sequence = (from == Side::outside ? kCaller : called_) + 1;
@@ -110,6 +117,19 @@ TEST_CASE("what answers the SYN of another connection is not the beginning of th
   Opened talk(9000, 777);
   CHECK(talk.says(Side::outside, 9001, kMessage));
   CHECK(talk.read() == 1);
+}
+
+TEST_CASE("who begins anew with half a message held is told that his old connection is there",
+          "[alg][stream]") {
+  // The answer to his SYN acknowledges what he was told long ago: he resets the old connection by it (RFC
+  // 5961).
+  const bool anew = GENERATE(false, true);
+  CAPTURE(anew);
+  Opened connection(7000);
+  CHECK(connection.says(Side::inside, kCaller + 1, ""));
+  CHECK(connection.says(Side::outside, 7001, kMessage.substr(0, 20)));
+  if (anew) CHECK(connection.calls_anew());
+  CHECK(connection.fate_of(Side::inside, kCaller + 1) == (anew ? Fate::forward : Fate::consumed));
 }
 
 TEST_CASE("a reset passes whatever it acknowledges", "[alg][stream]") {
