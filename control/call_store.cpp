@@ -5,6 +5,8 @@
 #include <span>
 #include <unordered_set>
 
+#include "control/ladder_line.hpp"
+
 namespace pinhole::control {
 
 namespace {
@@ -69,7 +71,8 @@ void CallStore::attach(WorkerLink& link, Moment now) {
 
 void CallStore::on_event(const ipc::Event& event, Time when, Moment now) {
   if (event.worker >= ipc::kMaxWorkers) return;
-  if (event.type == ipc::EventType::sip_message) on_message(event, when, now);
+  if (event.type == ipc::EventType::sip_message && event.sip.card != ipc::kNoCard)
+    on_message(event, when, now);
   if (event.type == ipc::EventType::call_closed) on_closed(event, when);
   if (event.type == ipc::EventType::sip_why) on_why(event);
 }
@@ -330,34 +333,15 @@ void CallStore::on_why(const ipc::Event& event) {
   if (ladder.empty() || ladder.back().event != event.why.message) return;
   std::size_t kept = 0;
   for (const auto& line : ladder) kept += line.why.size();
-  event.why.records.for_each([&](const ipc::WhyRecord& record) {
-    if (kept++ >= kWhyLines) return;
-    ladder.back().why.push_back({.kind = record.kind,
-                                 .rule = record.rule,
-                                 .before = std::string(record.before),
-                                 .after = std::string(record.after)});
-  });
+  add_why(ladder.back().why, event.why, kWhyLines - kept);
 }
 
 void CallStore::add_to_ladder(CallRecord& call, const ipc::Event& event, Time when) {
-  const auto& message = event.sip;
   if (call.ladder.size() == kLadderLines) {
     call.ladder.erase(call.ladder.begin() + kLadderHead);
     ++call.ladder_missing;
   }
-  call.ladder.push_back({.time = when,
-                         .direction = message.direction,
-                         .status = message.status,
-                         .start = std::string(message.start.view()),
-                         .cseq = message.cseq,
-                         .has_sdp = message.has_sdp,
-                         .edits = message.edits,
-                         .inside = message.inside,
-                         .external = message.external,
-                         .remote = message.remote,
-                         .event = event.sequence,
-                         .why = {},
-                         .why_told = message.why});
+  call.ladder.push_back(ladder_line(event, when));
 }
 
 std::vector<CallRecord> CallStore::records() const {

@@ -15,6 +15,7 @@
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/gateways.hpp"
 #include "dataplane/ipc/why.hpp"
+#include "nat/drop_reason.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/mapping.hpp"
 
@@ -267,6 +268,13 @@ struct LadderLine {
   std::uint32_t why_told = 0;  // records that there were; those that are not in `why` were lost
 };
 
+/// A message that belongs to no call, or was dropped.
+struct MessageRow {
+  LadderLine line;
+  std::uint32_t worker = 0;
+  nat::DropReason drop = nat::DropReason::none;  // none: it went on
+};
+
 /// RTP of one direction of a media port, as calls.measure has it measured.
 struct RtpRow {
   std::uint64_t packets = 0;   // each once
@@ -340,6 +348,12 @@ struct CallFilter {
   bool live_only = true;                 // without the records of ended calls
   std::optional<EndpointFilter> inside;  // of the signalling flow
   std::string party;                     // part of the From or To URI; empty: any
+};
+
+struct MessageFilter {
+  bool dropped_only = false;
+  std::optional<EndpointFilter> inside;
+  std::optional<EndpointFilter> remote;
 };
 
 struct CounterRow {
@@ -443,6 +457,8 @@ class Model {
   [[nodiscard]] virtual Paged<PinholeRow> pinholes(std::string_view call, Page page) const = 0;
   /// \param aor part of the address of record; empty: any.
   [[nodiscard]] virtual Paged<RegistrationRow> registrations(std::string_view aor, Page page) const = 0;
+  /// Those of no call, and dropped ones; newest first.
+  [[nodiscard]] virtual Paged<MessageRow> messages(const MessageFilter& filter, Page page) const = 0;
   /// Those that hold.
   [[nodiscard]] virtual BanList bans(Page page) const = 0;
   /// Of the configuration first.

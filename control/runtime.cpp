@@ -313,6 +313,7 @@ bool Runtime::drain() {
       for (const auto& event : events) {
         calls_.on_event(event, attached.clock.at_tsc(event.tsc), moment);
         registrations_.on_event(event, moment);
+        messages_.on_event(event, attached.clock.at_tsc(event.tsc));
         if (event.type == ipc::EventType::rule) log_rule(event);
         if (event.type == ipc::EventType::gateway) log_gateway(event);
         bans_.on_event(event, moment);

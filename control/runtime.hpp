@@ -29,6 +29,7 @@
 #include "control/handover.hpp"
 #include "control/heartbeat_watch.hpp"
 #include "control/mapping_view.hpp"
+#include "control/message_log.hpp"
 #include "control/model.hpp"
 #include "control/nat_log/nat_log.hpp"
 #include "control/policy_board.hpp"
@@ -91,6 +92,9 @@ class Runtime final : public Model {
   [[nodiscard]] std::optional<CallDetail> call(std::string_view id) const override;
   [[nodiscard]] Paged<PinholeRow> pinholes(std::string_view call, Page page) const override;
   [[nodiscard]] Paged<RegistrationRow> registrations(std::string_view aor, Page page) const override;
+  [[nodiscard]] Paged<MessageRow> messages(const MessageFilter& filter, Page page) const override {
+    return messages_.rows(filter, page);
+  }
   [[nodiscard]] BanList bans(Page page) const override;
   [[nodiscard]] std::vector<AllowRow> allow_list() const override { return bans_.allow_list(); }
   [[nodiscard]] std::vector<CounterRow> counters() const override;
@@ -168,6 +172,7 @@ class Runtime final : public Model {
   CallLog call_log_;
   CallStore calls_;
   RegistrationStore registrations_;
+  MessageLog messages_;
   NatLog nat_log_;
   BanStore bans_;
   std::unique_ptr<Attached> attached_;

@@ -91,12 +91,19 @@ void AlgHost::commit(const alg::EditList& edits) noexcept {
     settle_peer();
     for (std::size_t i = 0; i < work.evicted_count; ++i) close_pinhole(work.evicted[i]);
     tell_message(edits);
+  } else if (may_tell_more()) {
+    tell_message(edits);
   }
   for (std::size_t i = 0; i < work.answer_count; ++i) parts_.questions.forget(work.answers[i]);
   for (std::size_t i = 0; i < work.binding_count; ++i) apply(work.bindings[i]);
   if (work.binding_count > 0) end_unlisted();
   if (work.summary.method == Method::subscribe) keep_subscription();
   message_ = nullptr;
+}
+
+void AlgHost::drop(nat::DropReason reason) noexcept {
+  if (may_tell_more()) tell_dropped(reason);
+  abandon();
 }
 
 void AlgHost::abandon() noexcept {
@@ -356,26 +363,51 @@ void AlgHost::grant(const alg::sip::Binding& binding) noexcept {
   if (work.binding_count < work.bindings.size()) work.bindings[work.binding_count++] = binding;
 }
 
-void AlgHost::tell_message(const alg::EditList& edits) noexcept {
+/// Messages of no call, and those that are dropped, are told of when it is wanted, but not in floods.
+bool AlgHost::may_tell_more() noexcept {
+  return parts_.why && others_told_.take(now_);
+}
+
+/// What a message of no call is told with, passing or dropped.
+void AlgHost::describe_message(ipc::SipMessageEvent& told) const noexcept {
   const auto& summary = transaction_.summary;
-  const auto& card = parts_.calls.card(transaction_.card);
   const auto& flow = message_->flow;
+  told.card = ipc::kNoCard;
+  told.direction = message_->direction;
+  told.method = summary.method;
+  told.has_sdp = summary.has_sdp;
+  told.status = summary.status;
+  told.cseq = summary.cseq;
+  told.inside = flow.inside;
+  told.external = flow.external;
+  told.remote = flow.remote;
+}
+
+void AlgHost::tell_dropped(nat::DropReason reason) noexcept {
   ipc::Event event;
   event.type = ipc::EventType::sip_message;
-  event.sip.call_hash = card.call_hash;
-  event.sip.card = transaction_.card;
-  event.sip.card_generation = card.generation;
-  event.sip.direction = message_->direction;
-  event.sip.method = summary.method;
-  event.sip.has_sdp = summary.has_sdp;
+  describe_message(event.sip);
+  event.sip.drop = reason;
+  // It may not have been read that far.
+  const auto bytes = message_->bytes;
+  event.sip.start.assign({bytes.data(), std::min(bytes.find_first_of("\r\n"), bytes.size())});
+  parts_.events.push(event);
+}
+
+void AlgHost::tell_message(const alg::EditList& edits) noexcept {
+  static_assert(kNoCard == ipc::kNoCard);
+  ipc::Event event;
+  event.type = ipc::EventType::sip_message;
+  describe_message(event.sip);
+  if (transaction_.card != kNoCard) {
+    const auto& card = parts_.calls.card(transaction_.card);
+    event.sip.call_hash = card.call_hash;
+    event.sip.card = transaction_.card;
+    event.sip.card_generation = card.generation;
+    event.sip.step = card.step;
+  }
   event.sip.edits = static_cast<std::uint8_t>(std::min<std::size_t>(edits.edits().size(), 255));
-  event.sip.status = summary.status;
-  event.sip.cseq = summary.cseq;
-  event.sip.step = card.step;
-  event.sip.inside = flow.inside;
-  event.sip.external = flow.external;
-  event.sip.remote = flow.remote;
-  write_start(event.sip.start, summary);
+  write_start(event.sip.start, transaction_.summary);
   if (parts_.why) event.sip.why = static_cast<std::uint8_t>(std::min<std::size_t>(count_why(edits), 255));
   if (parts_.events.push(event) && event.sip.why > 0) tell_why(edits, event.sequence);
 }
@@ -391,8 +423,9 @@ void AlgHost::tell_why(const alg::EditList& edits, std::uint32_t message) noexce
   const auto& work = transaction_;
   ipc::Event event;
   event.type = ipc::EventType::sip_why;
+  const bool is_of_call = work.card != kNoCard;
   event.why = {.card = work.card,
-               .card_generation = parts_.calls.card(work.card).generation,
+               .card_generation = is_of_call ? parts_.calls.card(work.card).generation : 0,
                .message = message,
                .records = {}};
   const auto tell = [&](const ipc::WhyRecord& record) noexcept {

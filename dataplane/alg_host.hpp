@@ -3,11 +3,11 @@
 // The worker as an application layer gateway sees it, and the keeper of the worker's calls and registrations.
 //
 // A message is one transaction. begin() says which message is looked at; the gateway asks and announces; then
-// commit() writes the call and the registrations down and tells control, or abandon() takes back what the
-// message alone had opened; what other calls have changes hands with the commit, and mappings that were there
-// before become pinholes with it; but those of other workers do when their owner is asked. So a message that
-// has to wait is inspected again as if for the first time, a message that is dropped leaves nothing behind
-// with this worker, and a retransmission finds all that the first one opened.
+// commit() writes the call and the registrations down and tells control, or abandon() or drop() take back
+// what the message alone had opened; what other calls have changes hands with the commit, and mappings that
+// were there before become pinholes with it; but those of other workers do when their owner is asked. So a
+// message that has to wait is inspected again as if for the first time, a message that is dropped leaves
+// nothing behind with this worker, and a retransmission finds all that the first one opened.
 //
 // Endpoints of own hosts and ports come from the worker's translator; those of others are asked for
 // (dataplane/foreign.hpp), and the gateway is told to wait. Owned by one worker, which alone calls it.
@@ -31,6 +31,8 @@
 #include "dataplane/registration_table.hpp"
 #include "dataplane/stats.hpp"
 #include "dataplane/steering.hpp"
+#include "nat/drop_reason.hpp"
+#include "nat/rate_limit.hpp"
 #include "nat/tick.hpp"
 
 namespace pinhole::dataplane {
@@ -95,8 +97,10 @@ class AlgHost final : public alg::Host {
   /// The message goes on. To be called while its bytes are still as they were inspected: before the edits are
   /// applied, and after it is known that they fit.
   void commit(const alg::EditList& edits) noexcept;
-  /// The message waits or was dropped.
+  /// The message waits, or goes another way than through here.
   void abandon() noexcept;
+  /// The message is dropped.
+  void drop(nat::DropReason reason) noexcept;
   /// Whether the message that is looked at is the gateway's, as far as it was read.
   [[nodiscard]] bool is_concerned() const noexcept {
     return concern_ == Concern::all || (transaction_.card != kNoCard && !transaction_.opens);
@@ -147,6 +151,9 @@ class AlgHost final : public alg::Host {
   /// What one message may ask other workers, so that none takes all of the question table: a description of
   /// as many ports as a call may have, each with a candidate or an endpoint in a header.
   static constexpr std::size_t kMaxQuestions = 2 * ipc::kMaxPinholes;
+
+  /// Messages of no call, and dropped ones, that control is told of with sip.why; a flood is not.
+  static constexpr std::uint32_t kOthersPerSecond = 500;
 
   static constexpr std::size_t kLongestForeseen = 126;
   /// A Call-ID and its hash. Whether a message that comes has it shows when that was read.
@@ -237,6 +244,9 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] bool give_back(CardIndex from, const ipc::PinholeRef& pinhole) noexcept;
   void pass_heir_on(CardIndex from, const ipc::PinholeRef& pinhole) noexcept;
   [[nodiscard]] bool is_lent(const ipc::PinholeRef& pinhole) const noexcept;
+  [[nodiscard]] bool may_tell_more() noexcept;
+  void describe_message(ipc::SipMessageEvent& told) const noexcept;
+  void tell_dropped(nat::DropReason reason) noexcept;
   void tell_message(const alg::EditList& edits) noexcept;
   [[nodiscard]] std::size_t count_why(const alg::EditList& edits) const noexcept;
   void tell_why(const alg::EditList& edits, std::uint32_t message) noexcept;
@@ -270,6 +280,7 @@ class AlgHost final : public alg::Host {
   Ticket ticket_ = kNoTicket;
   std::array<Foreseen, 2> foreseen_;
   unsigned last_foreseen_ = 0;
+  nat::RateLimit others_told_{kOthersPerSecond, kOthersPerSecond, nat::kTicksPerSecond};
   Transaction transaction_;
 };
 

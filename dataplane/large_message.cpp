@@ -187,7 +187,7 @@ void pass_message(rte_mbuf* message, WorkerContext& worker) noexcept {
 void send_edited(Burst& burst, unsigned place, rte_mbuf* message, const nat::Packet& packet,
                  DropReason too_big, WorkerContext& worker) noexcept {
   const auto refuse = [&](DropReason reason) noexcept {
-    worker.inspection.abandon();
+    worker.inspection.drop(reason);
     drop_message(message, reason, worker);
   };
   const bool came_whole = message->next == nullptr;

@@ -4,6 +4,12 @@
 // others see, because a packet dies once wherever it dies. `none` is not counted: it means that the packet
 // lives.
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
 #include "nat/counters.hpp"
 
 namespace pinhole::nat {
@@ -100,5 +106,11 @@ template <>
 struct CounterTraits<DropReason> {
   static constexpr std::array kInfo = {PINHOLE_DROP_REASONS(PINHOLE_COUNTER_INFO)};
 };
+
+/// The name of its counter; that of the last for what is none.
+[[nodiscard]] constexpr std::string_view name(DropReason reason) noexcept {
+  const auto& all = CounterTraits<DropReason>::kInfo;
+  return all[std::min(static_cast<std::size_t>(reason), all.size() - 1)].name;
+}
 
 }  // namespace pinhole::nat

@@ -110,24 +110,28 @@ Json encode_why(const LadderLine& line) {
   return list;
 }
 
+// Adds what is known of a message to what its list begins a row with.
+void add_line(Json& row, const LadderLine& line, bool why) {
+  row["direction"] = name(line.direction);
+  row["start"] = line.start;
+  row["status"] = line.status == 0 ? Json(nullptr) : Json(line.status);
+  row["cseq"] = line.cseq;
+  row["has_sdp"] = line.has_sdp;
+  row["edits"] = line.edits;
+  row["inside"] = text(line.inside);
+  row["external"] = text(line.external);
+  row["remote"] = text(line.remote);
+  if (!why) return;
+  row["why"] = encode_why(line);
+  row["why_lost"] = line.why_told - std::min<std::size_t>(line.why_told, line.why.size());
+}
+
 Json encode_ladder(const std::vector<LadderLine>& ladder, bool why) {
   Json list = Json::array();
   for (const auto& line : ladder) {
     const auto offset = duration_cast<milliseconds>(line.time - ladder.front().time);
-    list.push_back(Json{{"time", utc(line.time)},
-                        {"offset_ms", offset.count()},
-                        {"direction", name(line.direction)},
-                        {"start", line.start},
-                        {"status", line.status == 0 ? Json(nullptr) : Json(line.status)},
-                        {"cseq", line.cseq},
-                        {"has_sdp", line.has_sdp},
-                        {"edits", line.edits},
-                        {"inside", text(line.inside)},
-                        {"external", text(line.external)},
-                        {"remote", text(line.remote)}});
-    if (!why) continue;
-    list.back()["why"] = encode_why(line);
-    list.back()["why_lost"] = line.why_told - std::min<std::size_t>(line.why_told, line.why.size());
+    list.push_back(Json{{"time", utc(line.time)}, {"offset_ms", offset.count()}});
+    add_line(list.back(), line, why);
   }
   return list;
 }
@@ -359,6 +363,14 @@ Json encode(const CallDetail& detail, Time now, bool why) {
               {"ladder", encode_ladder(detail.ladder, why)},
               {"media", encode_all(detail.media)},
               {"pinholes", encode_all(detail.pinholes)}};
+}
+
+Json encode(const MessageRow& message, bool why) {
+  const bool went_on = message.drop == nat::DropReason::none;
+  Json row{{"time", utc(message.line.time)}, {"worker", message.worker}};
+  add_line(row, message.line, why);
+  row["dropped"] = went_on ? Json(nullptr) : Json(nat::name(message.drop));
+  return row;
 }
 
 Json encode(const PinholeRow& row) {

@@ -27,6 +27,7 @@ using Json = nlohmann::ordered_json;
 /// \param now for the duration of a call that has not ended
 [[nodiscard]] Json encode(const CallRow& row, Time now);
 [[nodiscard]] Json encode(const CallDetail& detail, Time now, bool why);
+[[nodiscard]] Json encode(const MessageRow& message, bool why);
 /// The same in an answer and in a record of a call (docs/operations.md).
 [[nodiscard]] Json encode(const MediaRecord& media);
 [[nodiscard]] Json encode(const PinholeRow& row);

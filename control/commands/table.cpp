@@ -45,6 +45,16 @@ constexpr std::array kCallArguments = {
     Argument{"id", ArgumentType::text, "the call's id or Call-ID, or the beginning of one", true, true},
     Argument{"why", ArgumentType::flag, "with what was done to each message, and what was opened for it"},
 };
+constexpr std::array kMessagesArguments = {
+    Argument{"inside", ArgumentType::endpoint, "only of this inside address, subnet or address:port", false,
+             true},
+    Argument{"remote", ArgumentType::endpoint, "only with this remote address, subnet or address:port", false,
+             true},
+    Argument{"dropped", ArgumentType::flag, "only those that did not go on"},
+    Argument{"why", ArgumentType::flag, "with what was done to each"},
+    kOffset,
+    kLimit,
+};
 constexpr std::array kHangupArguments = {
     Argument{"id", ArgumentType::text, "the call's id or Call-ID, or the beginning of one", true},
 };
@@ -174,6 +184,16 @@ Result<Json> show_call(const Model& model, const Arguments& arguments) {
   const auto detail = model.call(row->id);
   if (!detail) return Error{ErrorCode::not_found, fmt::format("the call {} is over and forgotten", row->id)};
   return encode(*detail, model.status().now, arguments.flag("why"));
+}
+
+Result<Json> show_messages(const Model& model, const Arguments& arguments) {
+  const MessageFilter filter{.dropped_only = arguments.flag("dropped"),
+                             .inside = arguments.get<EndpointFilter>("inside"),
+                             .remote = arguments.get<EndpointFilter>("remote")};
+  const auto paged = model.messages(filter, arguments.page());
+  Json list = Json::array();
+  for (const auto& row : paged.rows) list.push_back(encode(row, arguments.flag("why")));
+  return Json{{"total", paged.total}, {"offset", arguments.page().offset}, {"messages", std::move(list)}};
 }
 
 Result<Json> hang_up(const Model& model, const Arguments& arguments) {
@@ -327,6 +347,8 @@ constexpr std::array kCommands = {
     Command{"calls", "calls, the newest first", Access::read, Needs::nothing, kCallsArguments, show_calls},
     Command{"call", "one call with its messages and pinholes", Access::read, Needs::nothing, kCallArguments,
             show_call},
+    Command{"messages", "SIP messages of no call, and those that were dropped, while sip.why is set",
+            Access::read, Needs::nothing, kMessagesArguments, show_messages},
     Command{"hangup", "end a call, with a BYE to each side if it was answered", Access::write,
             Needs::dataplane, kHangupArguments, hang_up},
     Command{"pinholes", "media ports that calls hold open", Access::read, Needs::dataplane,

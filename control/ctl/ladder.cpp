@@ -36,11 +36,15 @@ std::string arrow(std::string_view label, std::size_t width, bool to_the_right) 
   return to_the_right ? fmt::format("── {} {}▶", shown, rest) : fmt::format("◀{} {} ──", rest, shown);
 }
 
-std::string edits_label(const Json& line) {
+}  // namespace
+
+std::string edits_text(const Json& line) {
   const auto edits = line.at("edits").get<std::uint64_t>();
   if (edits == 0) return "untouched";
   return fmt::format("{} {}", edits, edits == 1 ? "edit" : "edits");
 }
+
+namespace {
 
 std::string names(std::string_view inside, std::string_view middle, std::string_view outside) {
   // Each name is centred over its lane; the lanes are kLeftGap and kRightGap apart.
@@ -61,14 +65,15 @@ std::string draw(const Json& line, const Json& first) {
       fmt::format("{:+.3f} s", static_cast<double>(line.at("offset_ms").get<std::int64_t>()) / 1000);
   auto out =
       fmt::format("{:>{}}  │{}│{}│  CSeq {}", time, kTimeWidth - 2, arrow(label, kLeftGap, is_outbound),
-                  arrow(edits_label(line), kRightGap, is_outbound), line.at("cseq").get<std::uint64_t>());
+                  arrow(edits_text(line), kRightGap, is_outbound), line.at("cseq").get<std::uint64_t>());
   // A call may be carried by more than one pair of endpoints; the ladder names those that are not its own.
   if (line.at("inside") != first.at("inside")) out += ", inside " + text(line, "inside");
   if (line.at("remote") != first.at("remote")) out += ", outside " + text(line, "remote");
   return out + '\n';
 }
 
-/// What was done to a message, below its arrow.
+}  // namespace
+
 std::string explain(const Json& line) {
   if (!line.contains("why")) return {};
   std::string out;
@@ -91,8 +96,6 @@ std::string explain(const Json& line) {
     add(fmt::format("{} {} lost", lost, lost == 1 ? "record" : "records"));
   return out;
 }
-
-}  // namespace
 
 std::string draw_ladder(const Json& detail) {
   const auto& ladder = detail.at("ladder");

@@ -13,4 +13,11 @@ namespace pinhole::control {
 /// \return lines, each with its newline; empty when no message is kept
 [[nodiscard]] std::string draw_ladder(const nlohmann::ordered_json& detail);
 
+/// "untouched", "3 edits"
+[[nodiscard]] std::string edits_text(const nlohmann::ordered_json& line);
+
+/// What was done to a message. \param line  of a ladder, or a row of "messages"
+/// \return lines, each with its newline; empty when it was not asked for
+[[nodiscard]] std::string explain(const nlohmann::ordered_json& line);
+
 }  // namespace pinhole::control

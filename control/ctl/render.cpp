@@ -298,6 +298,31 @@ std::string render_call(const Json& result) {
   return out;
 }
 
+std::string render_messages(const Json& result) {
+  Table table({{"TIME"},
+               {"MESSAGE", Align::left, kUriWidth},
+               {"INSIDE"},
+               {"WAY"},
+               {"OUTSIDE"},
+               {"WHAT BECAME OF IT"}});
+  const auto& messages = result.at("messages");
+  for (const auto& row : messages) {
+    const bool is_outbound = cell(row, "direction") == "outbound";
+    table.add({cell(row, "time"), cell(row, "start"), cell(row, "inside"), is_outbound ? "→" : "←",
+               cell(row, "remote"), row.at("dropped").is_null() ? edits_text(row) : cell(row, "dropped")});
+  }
+  auto text = with_total(table, result, "messages", "message");
+  // Below its line of the table: what was done to each.
+  auto at = text.find('\n');
+  for (const auto& row : messages) {
+    at = text.find('\n', at + 1);
+    const auto explained = explain(row);
+    text.insert(at + 1, explained);
+    at += explained.size();
+  }
+  return text;
+}
+
 std::string render_hangup(const Json& result) {
   return fmt::format("{} ({}) is {} and will be ended\n", cell(result, "id"),
                      printable(cell(result, "call_id")), cell(result, "state"));
@@ -485,6 +510,7 @@ constexpr std::array kRenderers = {
     Renderer{"mappings", render_mappings},
     Renderer{"calls", render_calls},
     Renderer{"call", render_call},
+    Renderer{"messages", render_messages},
     Renderer{"hangup", render_hangup},
     Renderer{"pinholes", render_pinholes},
     Renderer{"registrations", render_registrations},

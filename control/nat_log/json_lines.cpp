@@ -16,11 +16,6 @@ constexpr std::array<std::string_view, 6> kTypes = {"mapping_created", "mapping_
                                                     "block_released",  "ports_exhausted", "quota_exceeded"};
 static_assert(kTypes.size() == static_cast<std::size_t>(nat::RecordType::quota_exceeded) + 1);
 
-std::string_view name_of(nat::DropReason reason) noexcept {
-  const auto& all = nat::CounterTraits<nat::DropReason>::kInfo;
-  return all[std::min(static_cast<std::size_t>(reason), all.size() - 1)].name;
-}
-
 }  // namespace
 
 std::string_view name(nat::RecordType type) noexcept {
@@ -59,7 +54,7 @@ void JsonLines::add(const ipc::NatRecord& from, Time happened) {
         append("external", record.external.address);
       }
       append(R"(,"reason":")");
-      append(name_of(record.reason));
+      append(nat::name(record.reason));
       append("\"");
       break;
   }

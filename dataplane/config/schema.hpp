@@ -196,7 +196,9 @@ struct Schema<Sip> {
           .bounds = {0, 16}},
       Key{.name = "why",
           .member = &Sip::why,
-          .help = "tell control what was done to each message of a call, for pinholectl call ID --why"},
+          .help =
+              "tell control what was done to each SIP message, for pinholectl call ID --why and pinholectl "
+              "messages"},
       Key{.name = "calls_per_worker",
           .member = &Sip::calls_per_worker,
           .help = "the size of each worker's table of calls",

@@ -85,8 +85,11 @@ Inspection::Outcome Inspection::settle_voice(nat::Mapping& mapping) noexcept {
   }
   if (answer.recognised) nat::keep_to_regular_path(mapping, nat::MappingFlags::kSip);
   if (answer.verdict == alg::Verdict::forward) return {};
-  abandon();
-  if (answer.verdict == alg::Verdict::wait) return {Verdict::wait, answer};
+  if (answer.verdict == alg::Verdict::wait) {
+    abandon();
+    return {Verdict::wait, answer};
+  }
+  drop(answer.reason);
   counters.add(GatewayCounter::dropped);
   return {answer.verdict == alg::Verdict::refuse ? Verdict::refuse : Verdict::drop, answer};
 }
@@ -101,6 +104,11 @@ void Inspection::commit() noexcept {
   if (keep_ != 0) flow_->keep = keep_;
   announced_count_ = made_count_ = 0;
   keep_ = 0;
+}
+
+void Inspection::drop(nat::DropReason reason) noexcept {
+  if (voice_) return worker_.host.drop(reason);
+  abandon();
 }
 
 void Inspection::abandon() noexcept {

@@ -40,7 +40,7 @@ namespace pinhole::dataplane {
 class Inspection {
  public:
   enum class Verdict : std::uint8_t {
-    forward,  // with the worker's edits; commit() or abandon() has to follow
+    forward,  // with the worker's edits; commit(), abandon() or drop() has to follow
     leave,    // the same, and the gateway leaves the flow alone from here
     unread,   // it is none of the gateway's: it goes on as it came
     drop,     // Outcome::answer says why
@@ -61,10 +61,11 @@ class Inspection {
   /// \param flow  nullptr: the gateway keeps none \param mapping  of the message
   [[nodiscard]] Outcome show(Gateway& gateway, GatewayFlow* flow, nat::Mapping& mapping,
                              const alg::Message& message) noexcept;
-  /// What it has decided beside the edits comes true, because the message goes on, or is taken back. One of
-  /// the two is called, once.
+  /// What it has decided beside the edits comes true, because the message goes on, or is taken back, because
+  /// it waits, goes on as it came, or is dropped. One of the three is called, once.
   void commit() noexcept;
   void abandon() noexcept;
+  void drop(nat::DropReason reason) noexcept;
 
   /// What SIP may ask about the message that it is shown.
   [[nodiscard]] alg::sip::Voice& voice() noexcept;

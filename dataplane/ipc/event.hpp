@@ -15,12 +15,13 @@
 #include "dataplane/ipc/gateways.hpp"
 #include "dataplane/ipc/text.hpp"
 #include "dataplane/ipc/why.hpp"
+#include "nat/drop_reason.hpp"
 #include "nat/endpoint.hpp"
 
 namespace pinhole::ipc {
 
 enum class EventType : std::uint8_t {
-  sip_message,   // a SIP message of a call passed (payload: sip)
+  sip_message,   // a SIP message of a call passed; with sip.why any, or was dropped (payload: sip)
   call_closed,   // the worker freed a call card and its pinholes (payload: closed)
   registration,  // a binding was granted, refreshed or ended (payload: registration)
   sip_why,       // what was done to a message that was told of before (payload: why)
@@ -29,16 +30,20 @@ enum class EventType : std::uint8_t {
   gateway,       // a gateway has something to say, or was stopped (payload: gateway)
 };
 
-/// One line of a call's ladder, and what it did to the call.
+/// In place of a card: what is told belongs to no call.
+inline constexpr std::uint32_t kNoCard = ~std::uint32_t{0};
+
+/// One line of a call's ladder, and what it did to the call; or a message of none.
 struct SipMessageEvent {
   std::uint64_t call_hash = 0;
-  std::uint32_t card = 0;  // index in the worker's call table
+  std::uint32_t card = 0;  // index in the worker's call table; kNoCard: of no call, or dropped
   std::uint32_t card_generation = 0;
   alg::Direction direction = alg::Direction::outbound;
   alg::sip::Method method = alg::sip::Method::other;
   bool has_sdp = false;
-  std::uint8_t edits = 0;    // tokens replaced
-  std::uint16_t status = 0;  // 0: a request
+  std::uint8_t edits = 0;                        // tokens replaced
+  nat::DropReason drop = nat::DropReason::none;  // not none: it did not go on
+  std::uint16_t status = 0;                      // 0: a request
   std::uint32_t cseq = 0;
   CallStep step;  // of the card after this message
   nat::Endpoint inside;

@@ -30,6 +30,7 @@ class FakeModel : public Model {
   std::vector<MappingRow> mapping_rows;
   std::vector<CallDetail> call_details;
   std::vector<RegistrationRow> registration_rows;
+  std::vector<MessageRow> message_rows;
   std::vector<BanRow> ban_rows;
   std::vector<AllowRow> allow_rows;
   std::vector<CounterRow> counter_rows;
@@ -96,6 +97,17 @@ class FakeModel : public Model {
     std::vector<RegistrationRow> rows;
     for (const auto& row : registration_rows) {
       if (row.aor.find(aor) != std::string::npos) rows.push_back(row);
+    }
+    return cut(rows, page);
+  }
+
+  [[nodiscard]] Paged<MessageRow> messages(const MessageFilter& filter, Page page) const override {
+    std::vector<MessageRow> rows;
+    for (const auto& row : message_rows) {
+      if (filter.dropped_only && row.drop == nat::DropReason::none) continue;
+      if (filter.inside && !filter.inside->matches(row.line.inside)) continue;
+      if (filter.remote && !filter.remote->matches(row.line.remote)) continue;
+      rows.push_back(row);
     }
     return cut(rows, page);
   }
@@ -417,6 +429,26 @@ inline FakeModel sample_model() {
                               .external = endpoint("198.51.100.1", 40000),
                               .registrar = endpoint("203.0.113.9", 5060),
                               .expires_s = 3540}};
+  model.message_rows = {
+      {.line = {.time = at_ms(-2'000),
+                .direction = alg::Direction::outbound,
+                .start = "REGISTER",
+                .cseq = 7,
+                .edits = 2,
+                .inside = endpoint("10.0.0.5", 5060),
+                .external = endpoint("198.51.100.1", 40000),
+                .remote = endpoint("203.0.113.9", 5060),
+                .why = {{.rule = alg::Rule::via, .before = "10.0.0.5:5060", .after = "198.51.100.1:40000"}},
+                .why_told = 2},
+       .worker = 1},
+      {.line = {.time = at_ms(-3'000),
+                .direction = alg::Direction::inbound,
+                .start = "OPTIONS sip:100@198.51.100.1 SIP/2.0",
+                .inside = endpoint("10.0.0.5", 5060),
+                .external = endpoint("198.51.100.1", 40000),
+                .remote = endpoint("192.0.2.66", 5071)},
+       .worker = 0,
+       .drop = nat::DropReason::drop_sip_malformed}};
   model.rule_rows = {{{.name = "scanners",
                        .application = "sip",
                        .action = alg::sip::RuleAction::drop,

@@ -241,6 +241,17 @@ ADDRESS OF RECORD      INSIDE         EXTERNAL            REGISTRAR            E
 sip:alice@example.com  10.0.0.5:5060  198.51.100.1:40000  203.0.113.9:5060  59 min 0 s       1
 1 registration
 )");
+  CHECK(shown(model, "messages") == R"(
+TIME                      MESSAGE                               INSIDE         WAY  OUTSIDE           WHAT BECAME OF IT
+2026-01-02T03:04:03.006Z  REGISTER                              10.0.0.5:5060  →    203.0.113.9:5060  2 edits
+2026-01-02T03:04:02.006Z  OPTIONS sip:100@198.51.100.1 SIP/2.0  10.0.0.5:5060  ←    192.0.2.66:5071   drop_sip_malformed
+2 messages
+)");
+  CHECK_THAT(shown(model, "messages", R"({"why":true})"),
+             Catch::Contains("2 edits\n                Via: 10.0.0.5:5060 → 198.51.100.1:40000\n"
+                             "                1 record lost\n2026-01-02T03:04:02.006Z  OPTIONS"));
+  CHECK(shown(model, "messages", R"({"dropped":true,"remote":"192.0.2.0/24"})").find("1 message\n") !=
+        std::string::npos);
   CHECK(shown(model, "subscriber", R"({"endpoint":"10.0.0.5"})") == R"(
 INSIDE    EXTERNAL      PORTS      PROTOCOL  KNOWN BY  NUMBER
 10.0.0.5  198.51.100.2  3584-4095  all       rule           5

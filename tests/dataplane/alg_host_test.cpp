@@ -865,6 +865,54 @@ TEST_CASE("what was done to a message is told when it is wanted", "[dataplane][a
   CHECK(lab[0].events.back().type == EventType::sip_why);
 }
 
+TEST_CASE("messages of no call and dropped ones are told of when it is wanted, but no flood of them",
+          "[dataplane][alg_host][AC-25]") {
+  const bool is_wanted = GENERATE(false, true);
+  Lab lab({.why = is_wanted});
+  TestMessage options;
+  options.phone = lab.phone_of(0);
+  options.method = Method::options;
+  const auto told = [&](std::size_t from) {
+    std::size_t count = 0;
+    for (std::size_t i = from; i < lab[0].events.size(); ++i) {
+      const auto& event = lab[0].events[i];
+      count += event.type == EventType::sip_message && event.sip.card == ipc::kNoCard ? 1U : 0U;
+    }
+    return count;
+  };
+  lab.inspect(0, options);
+  CHECK(told(0) == (is_wanted ? 1 : 0));
+  if (!is_wanted) return;
+  CHECK(lab[0].events[0].sip.method == Method::options);
+  CHECK(lab[0].events[0].sip.drop == nat::DropReason::none);
+  CHECK(lab[0].events[0].sip.inside == options.phone);
+  CHECK(lab[0].events[0].sip.why == 3);
+  CHECK(lab[0].events[1].type == EventType::sip_why);
+  CHECK(lab[0].events[1].why.card == ipc::kNoCard);
+  for (unsigned i = 0; i < 2000; ++i) lab.inspect(0, options);
+  CHECK(told(0) < 600);
+  lab.pass_s(1);
+  const auto before = lab[0].events.size();
+  for (unsigned i = 0; i < 2000; ++i) lab.inspect(0, options);
+  CHECK(told(before) >= 500);
+}
+
+TEST_CASE("why a message was dropped is told with its first line", "[dataplane][alg_host][AC-25]") {
+  Lab lab({.why = true});
+  const auto phone = lab.phone_of(0);
+  const alg::Message message{
+      "OPTIONS nobody\r\nVia: x\r\n", alg::Direction::outbound, {nat::Protocol::udp, phone, {}, kProvider}};
+  lab[0].host.begin(message, lab.now);
+  lab[0].host.drop(nat::DropReason::drop_sip_malformed);
+  REQUIRE(lab[0].events.size() == 1);
+  const auto& told = lab[0].events[0].sip;
+  CHECK(told.card == ipc::kNoCard);
+  CHECK(told.drop == nat::DropReason::drop_sip_malformed);
+  CHECK(told.start.view() == "OPTIONS nobody");
+  CHECK(told.inside == phone);
+  CHECK(told.remote == kProvider);
+}
+
 TEST_CASE("records of why are cut to what an event holds", "[ipc][AC-25]") {
   ipc::WhyPack pack;
   const std::string text(200, 'x');

@@ -370,15 +370,16 @@ class Dialogs(unittest.TestCase):
             phone.next("SIP/2.0 200")
             return register.contact
 
-    def _local(self, lab, ladder, key, slot, port):
+    def _local(self, lab, ladder, key, slot, port, tcp=False):
         """Both are inside, with other owners where there are two, and talk by way of a proxy outside."""
         caller_leg = Leg(lab.inside, f"10.77.0.{11 + slot}", port, True)
         callee_leg = Leg(lab.inside2, f"10.77.0.{31 + slot}", port, True)
-        with Phone(callee_leg.namespace, callee_leg.address, callee_leg.port, user=key) as phone:
+        kind = StreamPhone if tcp else Phone
+        with kind(callee_leg.namespace, callee_leg.address, callee_leg.port, user=key) as phone:
             phone.register((OUTSIDE, 5060))
-        caller, callee = Party("A", f"{key}-caller", 20000), Party("B", key, 30000, f"sip:{key}@{DOMAIN}")
+        caller, callee = Party("A", f"{key}-caller", 20000), Party("B", key, 30000, f"sip:{key}@{DOMAIN}{TCP if tcp else ''}")
         proxy = f"{OUTSIDE}:5060"
-        Play(self, lab, ladder, caller, callee, (caller_leg, callee_leg), key).run(
+        Play(self, lab, ladder, caller, callee, (caller_leg, callee_leg), key, tcp).run(
             {"A": proxy, "B": proxy}, 9000 + 2 * slot)
 
     # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
@@ -405,4 +406,10 @@ class Dialogs(unittest.TestCase):
     def test_local(self):
         """dialogs: calls between two phones inside by way of Kamailio outside, through two workers"""
         self._play_all(Lab(2, soon_over, hosts=2), self._local,
+                       lambda lab: Kamailio(lab, lab.outside, OUTSIDE))
+
+    # [AC-07][AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
+    def test_local_over_tcp(self):
+        """dialogs: calls between two phones inside by way of Kamailio outside, over TCP, through two workers"""
+        self._play_all(Lab(2, soon_over, hosts=2), functools.partial(self._local, tcp=True),
                        lambda lab: Kamailio(lab, lab.outside, OUTSIDE))

@@ -16,6 +16,11 @@ def with_why(config):
     config.setdefault("sip", {})["why"] = True
 
 
+def with_why_and_malformed_dropped(config):
+    with_why(config)
+    config["sip"]["malformed"] = "drop"
+
+
 class Why(unittest.TestCase):
 
     # [AC-25]
@@ -52,6 +57,34 @@ class Why(unittest.TestCase):
     def _ladder(lab, dialog):
         known = any(call["call_id"] == dialog.call_id for call in lab.ctl("calls")["calls"])
         return lab.ctl("call", dialog.call_id, "--why")["ladder"] if known else []
+
+    # [AC-25]
+    def test_messages(self):
+        """why: pinholectl messages tells of messages of no call what was replaced, and of dropped ones the reason"""
+        with Lab(configure=with_why_and_malformed_dropped) as lab:
+            lab.start()
+            with Phone(lab.inside, INSIDE, user="caller") as phone, Phone(lab.outside, OUTSIDE) as registrar:
+                phone.send_register((OUTSIDE, 5060))
+                asked = registrar.next("REGISTER")
+                registrar.respond(asked, 200, "OK")
+                phone.next("SIP/2.0 200")
+                phone.send("OPTIONS sip:nobody SIP/2.0\r\nVia: nothing\r\n\r\n", (OUTSIDE, 5060))
+                rows = wait_for("three messages", lambda: self._messages(lab, 3), 3)
+                self.assertEqual([row["start"].split()[0] for row in rows], ["OPTIONS", "200", "REGISTER"])
+                self.assertEqual([row["dropped"] for row in rows], ["drop_sip_malformed", None, None])
+                contact = next(row for row in rows[2]["why"] if row["rule"] == "Contact")
+                self.assertEqual(contact["before"].split(":")[0], INSIDE)
+                self.assertIn(contact["after"], asked.header("Contact"))
+                back = next(row for row in rows[1]["why"] if row["rule"] == "Via")
+                self.assertEqual(back["after"].split(":")[0], INSIDE)
+                dropped = lab.ctl("messages", "--dropped")["messages"]
+                self.assertEqual([row["start"] for row in dropped], ["OPTIONS sip:nobody SIP/2.0"])
+                self.assertIn(f"Contact: {contact['before']} → {contact['after']}", lab.ctl_text("messages", "--why"))
+
+    @staticmethod
+    def _messages(lab, count):
+        rows = lab.ctl("messages", "--why")["messages"]
+        return rows if len(rows) == count else None
 
     # [AC-25][AC-28]
     def test_control_away(self):

@@ -163,7 +163,8 @@ class Compiler:
     def _check(self, words):
         for script in self._scripts.values():
             script.variables |= {"seen_address", "seen_port"}
-            script.tell("seen: [$seen_address] [$seen_port]")
+            video = " [$seen_video]" if "seen_video" in script.variables else ""
+            script.tell(f"seen: [$seen_address] [$seen_port]{video}")
             script.add("<recvCmd/>")
         self.checks.append(Check(words, dict(self._ports), self._kind))
         self._stopped = True
@@ -287,6 +288,10 @@ class Compiler:
                         "assign_to=\"any_address,seen_address\"/>",
                         "<ereg regexp=\"m=[a-z]+ ([0-9]+)\" search_in=\"msg\" check_it=\"true\" "
                         "assign_to=\"any_port,seen_port\"/>"]
+        if "sdp:video" in words:
+            script.variables |= {"any_video", "seen_video"}
+            actions.append("<ereg regexp=\"m=video ([0-9]+)\" search_in=\"msg\" check_it=\"true\" "
+                           "assign_to=\"any_video,seen_video\"/>")
         for number, (message, text) in enumerate(self._ladder.must):
             if message == name:
                 script.variables.add(f"must_{number}")

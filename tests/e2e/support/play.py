@@ -4,7 +4,7 @@
 SIPp has a socket for a partner that it asks before it goes on (third party call control); here the partner is the
 test. So at each `=` of a ladder the call stands still for as long as it takes to look. Words of such a line:
 
-    both      RTP and RTCP pass both ways between the ports last described, outside speaking first
+    both      RTP and RTCP of each stream pass both ways between the ports last described, outside speaking first
     first     the same with the ports of the first `both`, whatever was described since
     offered   who calls has its ports, if it is inside
     same      each stream has the external port that it had before
@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 
-from support.ladder import Compiler
+from support.ladder import VIDEO_STEP, Compiler
 from support.lab import LabError, wait_for
 from support.sipp import Sipp
 
@@ -48,12 +48,13 @@ class Partner:
             except TimeoutError:
                 raise LabError(f"SIPp {name} did not come up: {self.sipp.screen()}") from None
         self._connection.settimeout(PATIENCE_S)
-        self.seen = None
+        self.seen = self.seen_video = None
 
     def wait(self):
         """Waits until it stops at a `=`, and takes down where the other side wants its media."""
         words = self._hear().partition("seen:")[2].split()
-        self.seen = (words[0], int(words[1])) if len(words) > 1 and words[1].isdigit() else None
+        ports = [int(word) for word in words[1:] if word.isdigit()]
+        self.seen, self.seen_video = [(words[0], port) for port in ports] + [None] * (2 - len(ports))
 
     def go_on(self, listens):
         """Lets it go on; with `listens`, waits until it does."""
@@ -137,11 +138,16 @@ class Play:
         ports, steps = check.ports, (0,) if check.kind == "image" else (0, 1)
         if "first" in check.words:
             seen, ports, steps = self._first
-        self._compare(check, ports, steps)
-        if "both" in check.words or "first" in check.words:
-            self._first = self._first or (seen, ports, steps)
-            for step in steps:
-                self._pass(seen, ports, step)
+        streams = [(seen, ports, steps)]
+        if check.kind == "audio+video":
+            streams.append(({side: partner.seen_video for side, partner in self._partners.items()},
+                            {side: party.media + VIDEO_STEP for side, party in self._parties.items()}, steps))
+        for seen, ports, steps in streams:
+            self._compare(check, ports, steps)
+            if "both" in check.words or "first" in check.words:
+                self._first = self._first or (seen, ports, steps)
+                for step in steps:
+                    self._pass(seen, ports, step)
 
     def _pinholes(self):
         """External by inside endpoint, of this call's media."""
