@@ -126,7 +126,8 @@ void AlgHost::open_call() noexcept {
                                          .external = flow.external,
                                          .remote = flow.remote,
                                          .from_uri = alg::sip::without_params(summary.from_uri),
-                                         .to_uri = alg::sip::without_params(summary.to_uri)},
+                                         .to_uri = alg::sip::without_params(summary.to_uri),
+                                         .message = &summary},
                                         now_);
   assert(opened == transaction_.card);
   parts_.dialogs.open(opened);

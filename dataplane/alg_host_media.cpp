@@ -22,6 +22,13 @@ constexpr bool negotiates_media(Method method) noexcept {
          method == Method::update;
 }
 
+/// Whether a refusal is but that of one of several ways on which a call is set up: the offer waits for the
+/// others.
+bool is_of_branch_only(const alg::sip::Summary& summary, const ipc::CallCard& card) noexcept {
+  return summary.method == Method::invite && summary.status >= 300 &&
+         (card.step.state == ipc::CallState::inviting || card.step.state == ipc::CallState::ringing);
+}
+
 }  // namespace
 
 alg::MediaLookup AlgHost::open_media(const alg::MediaRequest& request) noexcept {
@@ -280,6 +287,7 @@ void AlgHost::settle_media() noexcept {
   auto message = media_message();
   const auto& card = parts_.calls.card(work.card);
   if (!work.opens && !work.has_refs && !concerns_media(message, card.media)) return;
+  if (!work.has_refs && is_of_branch_only(work.summary, card)) return;
   ipc::Negotiation state = work.opens ? ipc::Negotiation{} : card.media;
   // Whose sources are whose matters where there are any.
   if (work.source_count > 0 || state.source_count > 0) message.leg = leg();

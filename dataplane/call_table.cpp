@@ -97,6 +97,7 @@ CallTable::CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t 
       free_(memory.take<CardIndex>(cards.size())),
       watches_(memory.take<Watch>(cards.size())),
       peers_(memory.take<DialogPeer>(cards.size())),
+      branches_(memory.take<InviteBranches>(cards.size())),
       counts_(static_cast<std::uint32_t>(cards.size()), seed, memory),
       ringing_(ringing),
       counters_(counters),
@@ -148,6 +149,9 @@ CardIndex CallTable::open(const CallOpening& opening, nat::Tick now) noexcept {
   chains_.add(index, opening.key.hash);
   watches_[index].live = true;
   peers_[index] = {};
+  branches_[index] = {};
+  if (opening.message != nullptr && opening.message->method == alg::sip::Method::invite)
+    branches_[index].note(*opening.message);
   counts_.count_new();
   counts_.begin(opening.inside.address, opening.remote.address);
   watch_step(index, ipc::CallState::inviting, opening.step.state, now);
@@ -157,7 +161,8 @@ CardIndex CallTable::open(const CallOpening& opening, nat::Tick now) noexcept {
 
 ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept {
   const auto before = card(index).step;
-  const auto after = ipc::next(before, message);
+  const bool sets_up = message.method == alg::sip::Method::invite && card(index).answered == 0;
+  const auto after = ipc::next(before, message, sets_up ? branches_[index].note(message) : ipc::Branches{});
   cards_[index].write([&](ipc::CallCard& card) noexcept {
     card.step = after;
     card.last_message = now;

@@ -19,6 +19,7 @@
 
 #include "alg/sip/summary.hpp"
 #include "dataplane/call_counts.hpp"
+#include "dataplane/invite_branches.hpp"
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/stats.hpp"
@@ -54,6 +55,7 @@ struct CallOpening {
   nat::Endpoint remote;
   std::string_view from_uri;
   std::string_view to_uri;
+  const alg::sip::Summary* message = nullptr;  // that it is seen by; null: none
 };
 
 /// From where else than its card says the requests of a call come, once it is accepted: a proxy that leaves
@@ -89,7 +91,7 @@ class CallTable {
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
     return nat::HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
            nat::carved_bytes<Watch>(capacity) + nat::carved_bytes<DialogPeer>(capacity) +
-           CallCounts::bytes_needed(capacity);
+           nat::carved_bytes<InviteBranches>(capacity) + CallCounts::bytes_needed(capacity);
   }
   /// \param cards at least one, none in use
   /// \param memory bytes_needed(cards.size()), aligned to a cache line
@@ -207,6 +209,7 @@ class CallTable {
   std::span<CardIndex> free_;  // a stack: the first free_count_ are free
   std::span<Watch> watches_;
   std::span<DialogPeer> peers_;
+  std::span<InviteBranches> branches_;
   CallCounts counts_;
   nat::Tick ringing_;
   nat::CounterBlock<WorkerCounter>& counters_;

@@ -10,6 +10,7 @@
 #include "alg/sip/header_rewrite.hpp"
 #include "alg/sip/registration.hpp"
 #include "alg/sip/translator.hpp"
+#include "alg/sip/values.hpp"
 
 namespace pinhole::alg::sip {
 
@@ -45,6 +46,12 @@ bool breaks_identity(const MessageView& view, const EditList& edits) noexcept {
   return identity.front() == '"' || std::any_of(list.begin(), list.end(), [](const Edit& edit) {
            return edit.rule == Rule::from || edit.rule == Rule::to;
          });
+}
+
+std::string_view branch_of(const MessageView& view) noexcept {
+  const auto via = ListReader(view.value(HeaderId::via)).next();
+  const auto branch = via ? find_param(*via, "branch") : std::nullopt;
+  return branch ? branch->value : std::string_view();
 }
 
 }  // namespace
@@ -105,6 +112,7 @@ Answer SipAlg::translate(const MessageView& view, const Message& message, Host& 
   Translator translator(message, host, edits, policy_, unescaped_);
   auto summary = view.summary();
   summary.has_sdp = body.has_description();
+  if (summary.method == Method::invite) summary.branch = branch_of(view);
   summary.call_id = call_id_.of(summary.call_id, translator);
   switch (host.announce(summary)) {
     case Welcome::none:

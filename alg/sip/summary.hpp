@@ -55,6 +55,7 @@ struct Summary {
   std::uint32_t expires_s = 0;          // of Expires; 0: absent, or at once
   std::string_view method_text;         // of the request line or CSeq, as written
   std::string_view reason;              // of the status line
+  std::string_view branch;              // of the topmost Via of an INVITE and its responses, else empty
   std::string_view call_id;
   std::string_view from_tag;
   std::string_view to_tag;

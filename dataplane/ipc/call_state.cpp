@@ -16,11 +16,17 @@ constexpr bool is_setting_up(CallState state) noexcept {
   return state == CallState::inviting || state == CallState::ringing;
 }
 
-CallStep after_request(CallStep now, Method method) noexcept {
+/// Whether a call has ended before it began, which is the word of one branch of its INVITE.
+constexpr bool is_refused(CallStep now) noexcept {
+  return now.state == CallState::ended &&
+         (now.reason == EndReason::failed || now.reason == EndReason::cancelled);
+}
+
+CallStep after_request(CallStep now, Method method, Branches branches) noexcept {
   switch (method) {
     case Method::invite:
-      // The same call tried again: with credentials, or where a 3xx pointed to.
-      if (now.state == CallState::ended && now.reason == EndReason::failed) return {};
+      // The same call tried again: with credentials, where a 3xx pointed to, or by a proxy that hunts.
+      if (is_refused(now) && branches.open) return {};
       return now;
     case Method::ack:
       if (now.state == CallState::answered) return {CallState::confirmed, EndReason::none};
@@ -36,10 +42,15 @@ CallStep after_request(CallStep now, Method method) noexcept {
   }
 }
 
-CallStep after_invite_response(CallStep now, std::uint16_t status) noexcept {
-  if (!is_setting_up(now.state) || status <= kTrying) return now;
-  if (status < 200) return {CallState::ringing, EndReason::none};
+CallStep after_invite_response(CallStep now, std::uint16_t status, Branches branches) noexcept {
+  const bool was_refused = is_refused(now);
+  if (!is_setting_up(now.state) && !was_refused) return now;
+  if (status < 200) {
+    if (was_refused ? !branches.open : status <= kTrying) return now;
+    return {status <= kTrying ? CallState::inviting : CallState::ringing, EndReason::none};
+  }
   if (status < 300) return {CallState::answered, EndReason::none};
+  if (was_refused || branches.others) return now;
   return {CallState::ended, status == kRequestTerminated ? EndReason::cancelled : EndReason::failed};
 }
 
@@ -98,9 +109,9 @@ std::string_view name(EndReason reason) noexcept {
   return "?";
 }
 
-CallStep next(CallStep now, const alg::sip::Summary& message) noexcept {
-  if (message.is_request()) return after_request(now, message.method);
-  if (message.method == Method::invite) return after_invite_response(now, message.status);
+CallStep next(CallStep now, const alg::sip::Summary& message, Branches branches) noexcept {
+  if (message.is_request()) return after_request(now, message.method, branches);
+  if (message.method == Method::invite) return after_invite_response(now, message.status, branches);
   if (message.method == Method::bye) return after_bye_response(now, message.status);
   return now;
 }

@@ -38,11 +38,20 @@ struct CallStep {
   EndReason reason = EndReason::none;
 };
 
+/// What is known beside a message of the INVITE that it is, or answers: a proxy that forks sends several of
+/// one call (RFC 3261 section 16.6).
+struct Branches {
+  bool open = true;     // it waits for its final response: nothing comes late
+  bool others = false;  // others have been heard of, and wait for theirs
+};
+
 [[nodiscard]] std::string_view name(CallState state) noexcept;
 [[nodiscard]] std::string_view name(EndReason reason) noexcept;
 
-/// The state after a message of the call. A failed call that is tried again with the same Call-ID (401, 407,
-/// 422...) goes back to inviting; a failed re-INVITE leaves a confirmed call as it is.
-[[nodiscard]] CallStep next(CallStep now, const alg::sip::Summary& message) noexcept;
+/// The state after a message of the call. One that failed or was cancelled and is tried again with the same
+/// Call-ID (401, 407, 422..., or the next end that a proxy knows) goes back to inviting; it does not fail as
+/// long as another branch lives, and one that is answered lives whatever became of the others. A failed
+/// re-INVITE leaves a confirmed call as it is.
+[[nodiscard]] CallStep next(CallStep now, const alg::sip::Summary& message, Branches branches = {}) noexcept;
 
 }  // namespace pinhole::ipc

@@ -112,10 +112,26 @@ TEST_CASE("a call moves through its states as its messages pass", "[ipc][call_st
        {invite, ok, ack, bye, bye_ok, invite},
        CallState::ended,
        EndReason::bye},
-      {"an INVITE that comes late after CANCEL",
-       {invite, cancel, terminated, invite},
+      {"hunted: cancelled, and tried at the next end",
+       {invite, alerting, cancel, cancel_ok, terminated, ack, invite, ok, ack},
+       CallState::confirmed,
+       EndReason::none},
+      {"forked: one is busy, another one rings",
+       {invite, invite, response(486, Method::invite), ack, alerting},
+       CallState::ringing,
+       EndReason::none},
+      {"forked: one is busy, another one answers",
+       {invite, invite, response(486, Method::invite), ack, ok, ack},
+       CallState::confirmed,
+       EndReason::none},
+      {"forked: one is busy, and so is the other",
+       {invite, invite, response(486, Method::invite), response(480, Method::invite)},
        CallState::ended,
-       EndReason::cancelled},
+       EndReason::failed},
+      {"a 200 that crosses a CANCEL, and comes after the 487 of a proxy",
+       {invite, alerting, cancel, terminated, ok},
+       CallState::answered,
+       EndReason::none},
       {"PRACK, UPDATE and INFO",
        {invite, alerting, request(Method::prack), request(Method::update), response(200, Method::prack),
         request(Method::info)},
@@ -129,6 +145,37 @@ TEST_CASE("a call moves through its states as its messages pass", "[ipc][call_st
       for (const auto& message : row.messages) step = next(step, message);
       CHECK(name(step.state) == name(row.state));
       CHECK(name(step.reason) == name(row.reason));
+    }
+  }
+}
+
+TEST_CASE("a branch of an INVITE ends a call when it was the last, and what comes late begins none",
+          "[ipc][call_state][AC-19][rfc3261]") {
+  constexpr CallStep kRinging{CallState::ringing, EndReason::none};
+  constexpr CallStep kCancelled{CallState::ended, EndReason::cancelled};
+  constexpr CallStep kBusy{CallState::ended, EndReason::failed};
+  struct Row {
+    const char* name;
+    CallStep now;
+    Summary message;
+    Branches branches;
+    CallStep after;
+  };
+  const Row rows[] = {
+      {"busy, while another rings", kRinging, response(486, Method::invite), {.others = true}, kRinging},
+      {"cancelled, while another rings", kRinging, response(487, Method::invite), {.others = true}, kRinging},
+      {"busy, the last", kRinging, response(486, Method::invite), {}, kBusy},
+      {"an INVITE sent again after CANCEL", kCancelled, request(Method::invite), {.open = false}, kCancelled},
+      {"an INVITE sent again after 486", kBusy, request(Method::invite), {.open = false}, kBusy},
+      {"180 that 486 overtook", kBusy, response(180, Method::invite), {.open = false}, kBusy},
+      {"100 of another branch", kBusy, response(100, Method::invite), {}, {}},
+      {"486 again", kBusy, response(486, Method::invite), {.open = false}, kBusy},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      const auto after = next(row.now, row.message, row.branches);
+      CHECK(name(after.state) == name(row.after.state));
+      CHECK(name(after.reason) == name(row.after.reason));
     }
   }
 }

@@ -184,6 +184,7 @@ class Lab {
                                            .expires_s = test.expires_s,
                                            .method_text = "INVITE",
                                            .reason = "OK",
+                                           .branch = {},
                                            .call_id = test.call_id,
                                            .from_tag = test.from_tag,
                                            .to_tag = test.to_tag,

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Calls of which several branches go through one inside address, and have one Call-ID, through the real
+// pipeline: who is heard in the end, and for how long.
+#include <catch2/catch.hpp>
+
+#include <cctype>
+#include <string>
+#include <vector>
+
+#include "tests/dataplane/sip_scene.hpp"
+
+using namespace pinhole;
+using namespace pinhole::test;
+using dataplane::WorkerCounter;
+
+namespace {
+
+const nat::Endpoint kCallee = endpoint("198.51.100.9", 6000);
+
+/// What is said: a message of the caller's dialog, or nothing for a time.
+struct Said {
+  enum class Way { out, in, pause } way = Way::pause;
+  std::string start = {};  // "INVITE", "180 Ringing"
+  std::string branch = {};
+  std::string to_tag = {};
+  unsigned media = 0;  // port of the phone, when it comes from inside, else of the one that is called
+  unsigned port = 5060;
+  std::uint32_t cseq = 1;
+  unsigned pause_s = 0;
+};
+Said out(const std::string& start, const std::string& branch, const std::string& to_tag = {},
+         unsigned media = 0, unsigned port = 5060) {
+  return {.way = Said::Way::out,
+          .start = start,
+          .branch = branch,
+          .to_tag = to_tag,
+          .media = media,
+          .port = port};
+}
+Said in(const std::string& start, const std::string& branch, const std::string& to_tag = {},
+        unsigned media = 0, unsigned port = 5060) {
+  return {
+      .way = Said::Way::in, .start = start, .branch = branch, .to_tag = to_tag, .media = media, .port = port};
+}
+Said pause_s(unsigned seconds) {
+  return {.pause_s = seconds};
+}
+
+class Forks : public SipScene {
+ public:
+  explicit Forks(const config::Config& config = lab_config(1)) : SipScene(config) {
+    for (const auto port : {5070U, 5060U}) say(::out("OPTIONS", "hello", {}, 0, port));
+  }
+
+  void say(const std::vector<Said>& all) {
+    for (const auto& said : all) say(said);
+  }
+
+  /// The port that the outside was told last for a port of the phone's media.
+  [[nodiscard]] unsigned told() const { return told_; }
+
+  void say(const Said& said) {
+    if (said.way == Said::Way::pause) return lab.pass_s(said.pause_s);
+    phone.port = nat::Be16{static_cast<std::uint16_t>(said.port)};
+    const bool is_out = said.way == Said::Way::out;
+    const auto sent = is_out ? SipScene::out(text(said)) : SipScene::in(text(said));
+    INFO(said.start << ' ' << said.branch << ", dropped: " << Catch::Detail::stringify(lab.drops()));
+    REQUIRE(sent.size() == 1);
+    if (!is_out || said.media == 0) return;
+    const auto at = sent[0].text.find("m=audio ");
+    REQUIRE(at != std::string::npos);
+    told_ = static_cast<unsigned>(std::stoul(sent[0].text.substr(at + 8)));
+  }
+
+  /// Media reaches the inside by a port.
+  bool hears(unsigned told) {
+    const auto sent = lab.send(
+        kOutside, {.source = kCallee,
+                   .destination = {external().address, nat::Be16{static_cast<std::uint16_t>(told)}}});
+    return sent.size() == 1 && sent[0].interface == kInside;
+  }
+  /// By which port media of the phone leaves.
+  unsigned speaks(unsigned media) {
+    const auto sent = lab.send(
+        kInside,
+        {.source = {phone.address, nat::Be16{static_cast<std::uint16_t>(media)}}, .destination = kCallee});
+    return sent.size() == 1 ? SentText::of(sent[0]).source.port.host() : 0;
+  }
+
+ private:
+  std::string text(const Said& said) {
+    const bool is_out = said.way == Said::Way::out;
+    const auto own = text_of(phone);
+    const bool is_response = std::isdigit(static_cast<unsigned char>(said.start[0])) != 0;
+    const auto method = is_response ? std::string("INVITE") : said.start;
+    std::string text = is_response ? "SIP/2.0 " + said.start : said.start + " sip:b@example.com SIP/2.0";
+    text += "\r\nVia: SIP/2.0/UDP proxy.example.com;branch=z9hG4bK" + said.branch +
+            "\r\nFrom: <sip:a@example.com>;tag=caller\r\nTo: <sip:b@example.com>" +
+            (said.to_tag.empty() ? "" : ";tag=" + said.to_tag) +
+            "\r\nCall-ID: " + (said.branch == "hello" ? "hello" : "forked") +
+            "\r\nCSeq: " + std::to_string(said.cseq) + " " + method + "\r\nContact: <sip:x@" +
+            (is_out ? own : text_of(server)) + ">\r\n";
+    std::string sdp;
+    if (said.media != 0) {
+      const auto host = is_out ? phone.address : kCallee.address;
+      sdp = "v=0\r\no=- 1 1 IN IP4 " + std::string(nat::EndpointText(host).view()) + "\r\ns=-\r\nc=IN IP4 " +
+            std::string(nat::EndpointText(host).view()) + "\r\nt=0 0\r\nm=audio " +
+            std::to_string(said.media) + " RTP/AVP 0\r\n";
+      text += "Content-Type: application/sdp\r\n";
+    }
+    return text + "Content-Length: " + std::to_string(sdp.size()) + "\r\n\r\n" + sdp;
+  }
+
+  unsigned told_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a branch that fails or is cancelled does not end the call that another one answers",
+          "[sip][forks][AC-19][rfc3261]") {
+  struct Row {
+    const char* name;
+    std::vector<Said> said;
+  };
+  constexpr unsigned kOther = 5070;
+  const Row rows[] = {
+      {"a proxy inside tries the next gateway",
+       {out("INVITE", "1", "", 4000), in("180 Ringing", "1", "a"), out("CANCEL", "1"),
+        in("487 Request Terminated", "1", "a"), out("ACK", "1", "a"), out("INVITE", "2", "", 4000),
+        in("180 Ringing", "2", "b"), pause_s(40), in("200 OK", "2", "b", 6000), out("ACK", "3", "b")}},
+      {"a proxy inside tries the next gateway after a refusal",
+       {out("INVITE", "1", "", 4000), in("100 Trying", "1"), in("503 Service Unavailable", "1", "a"),
+        out("ACK", "1", "a"), out("INVITE", "2", "", 4000), in("180 Ringing", "2", "b"), pause_s(40),
+        in("200 OK", "2", "b", 6000), out("ACK", "3", "b")}},
+      {"a proxy inside forks, and one is busy while the other rings",
+       {out("INVITE", "1", "", 4000), out("INVITE", "2", "", 4000), in("100 Trying", "1"),
+        in("180 Ringing", "2", "b"), in("486 Busy Here", "1", "a"), out("ACK", "1", "a"), pause_s(40),
+        in("200 OK", "2", "b", 6000), out("ACK", "3", "b")}},
+      {"a proxy inside forks, and one is busy before the other is heard of",
+       {out("INVITE", "1", "", 4000), out("INVITE", "2", "", 4000), in("486 Busy Here", "1", "a"),
+        out("ACK", "1", "a"), in("100 Trying", "2"), pause_s(40), in("200 OK", "2", "b", 6000),
+        out("ACK", "3", "b")}},
+      {"a proxy outside forks to two phones of one address, and one is busy",
+       {in("INVITE", "1", "", 6000), out("180 Ringing", "1", "a"), in("INVITE", "2", "", 6000, kOther),
+        out("486 Busy Here", "2", "b", 0, kOther), in("ACK", "2", "b", 0, kOther), pause_s(40),
+        out("200 OK", "1", "a", 4000), in("ACK", "3", "a")}},
+      {"a proxy outside cancels, and tries the same phone again",
+       {in("INVITE", "1", "", 6000), out("180 Ringing", "1", "a"), in("CANCEL", "1"),
+        out("487 Request Terminated", "1", "a"), in("ACK", "1", "a"), pause_s(4), in("INVITE", "2", "", 6000),
+        out("180 Ringing", "2", "b"), pause_s(40), out("200 OK", "2", "b", 4000), in("ACK", "3", "b")}},
+      {"a proxy outside tries a phone again that has refused",
+       {in("INVITE", "1", "", 6000), out("486 Busy Here", "1", "a"), in("ACK", "1", "a"),
+        in("INVITE", "2", "", 6000), out("180 Ringing", "2", "b"), pause_s(40), out("200 OK", "2", "b", 4000),
+        in("ACK", "3", "b")}},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      Forks forks;
+      forks.say(row.said);
+      for (unsigned passed_s = 0; passed_s <= 60; passed_s += 10) {
+        INFO(passed_s << " s after the answer");
+        CHECK(forks.hears(forks.told()));
+        CHECK(forks.speaks(4000) == forks.told());
+        forks.lab.pass_s(10);
+      }
+      CHECK(forks.lab.count(WorkerCounter::call_live) == 1);
+      CHECK(forks.lab.count(WorkerCounter::call_opened) == 1);
+    }
+  }
+}
+
+TEST_CASE("while a branch lives, the offer and who is expected stay as they are", "[sip][forks][AC-19]") {
+  auto config = lab_config(1);
+  config.sip.media_from = nat::MediaFrom::signalled;
+  Forks forks(config);
+  SECTION("of a call out: early media of one goes on when another is busy") {
+    forks.say({out("INVITE", "1", "", 4000), out("INVITE", "2", "", 4000),
+               in("183 Session Progress", "2", "b", 6000), in("486 Busy Here", "1", "a")});
+    CHECK(forks.hears(forks.told()));
+    forks.say(pause_s(10));
+    CHECK(forks.hears(forks.told()));
+  }
+  SECTION("of a call in: the caller is heard by who answers") {
+    forks.say({in("INVITE", "1", "", 6000), out("180 Ringing", "1", "a"), in("INVITE", "2", "", 6000, 5070),
+               out("486 Busy Here", "2", "b", 0, 5070), out("200 OK", "1", "a", 4000)});
+    CHECK(forks.hears(forks.told()));
+  }
+}
+
+TEST_CASE("a call ends with the last of its branches", "[sip][forks][AC-19]") {
+  Forks forks;
+  forks.say({out("INVITE", "1", "", 4000), out("INVITE", "2", "", 4000), in("180 Ringing", "1", "a"),
+             in("180 Ringing", "2", "b"), in("486 Busy Here", "1", "a")});
+  CHECK(forks.lab.count(WorkerCounter::call_active) == 1);
+  forks.say(in("480 Temporarily Unavailable", "2", "b"));
+  CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
+  forks.say(out("INVITE", "2", "", 4000));  // that comes late
+  CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
+  forks.say(pause_s(40));
+  CHECK(forks.lab.count(WorkerCounter::call_live) == 0);
+}
