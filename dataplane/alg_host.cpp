@@ -118,9 +118,10 @@ void AlgHost::open_call() noexcept {
   // A call that is met in the middle, after a restart or on another way than its INVITE, is taken for
   // confirmed.
   const auto before = summary.method == Method::invite ? ipc::CallState::inviting : ipc::CallState::confirmed;
-  const auto opened = parts_.calls.open({.key = call_key(),
+  const auto key = call_key();
+  const auto opened = parts_.calls.open({.key = key,
                                          .step = ipc::next({before, ipc::EndReason::none}, summary),
-                                         .outbound = message_->direction == alg::Direction::outbound,
+                                         .outbound = key.from_inside,
                                          .protocol = flow.protocol,
                                          .inside = flow.inside,
                                          .external = flow.external,
@@ -134,11 +135,15 @@ void AlgHost::open_call() noexcept {
 }
 
 CallKey AlgHost::call_key() const noexcept {
+  const auto& summary = transaction_.summary;
+  const bool is_outbound = message_->direction == alg::Direction::outbound;
   return {.hash = transaction_.call_hash,
-          .call_id = transaction_.summary.call_id,
+          .call_id = summary.call_id,
           .inside = message_->flow.inside.address,
-          .from_tag = transaction_.summary.from_tag,
-          .to_tag = transaction_.summary.to_tag};
+          .from_tag = summary.from_tag,
+          .to_tag = summary.to_tag,
+          .from_inside = is_outbound == summary.is_request(),
+          .begins = summary.method == Method::invite && summary.is_request() && summary.to_tag.empty()};
 }
 
 std::uint64_t AlgHost::hash_of(std::string_view call_id) const noexcept {

@@ -30,6 +30,15 @@ bool is_successor(const ipc::CallCard& card, const CallKey& key) noexcept {
          !same_text(card.from_tag, key.from_tag);
 }
 
+/// Whether for a message it is the other one of the parties that is inside: it is of the other side of a call
+/// that went out and has come back.
+bool is_of_other_side(const ipc::CallCard& card, const CallKey& key) noexcept {
+  if (card.from_tag.view().empty()) return false;
+  const bool is_from = same_text(card.from_tag, key.from_tag);
+  const bool is_to = !key.to_tag.empty() && same_text(card.from_tag, key.to_tag);
+  return is_from != is_to && (is_from == key.from_inside) != card.outbound;
+}
+
 bool accepts_call(const alg::sip::Summary& message) noexcept {
   return message.method == alg::sip::Method::invite && message.status >= 200 && message.status < 300;
 }
@@ -106,16 +115,21 @@ CallTable::CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t 
 }
 
 CardIndex CallTable::find(const CallKey& key) const noexcept {
+  CardIndex other_side = kNoCard;
   CardIndex other_host = kNoCard;
   for (CardIndex index = chains_.first(key.hash); index != kNoCard; index = chains_.next(index)) {
     const auto& candidate = card(index);
     if (candidate.call_hash != key.hash || !same_text(candidate.call_id, key.call_id) ||
         is_successor(candidate, key))
       continue;
-    if (candidate.inside.address == key.inside) return index;
-    if (other_host == kNoCard && same_dialog(candidate, key)) other_host = index;
+    if (candidate.inside.address == key.inside) {
+      if (!is_of_other_side(candidate, key)) return index;
+      if (other_side == kNoCard && !key.begins) other_side = index;
+    } else if (other_host == kNoCard && same_dialog(candidate, key)) {
+      other_host = index;
+    }
   }
-  return other_host;
+  return other_side != kNoCard ? other_side : other_host;
 }
 
 CardIndex CallTable::next_free() noexcept {

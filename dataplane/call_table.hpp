@@ -3,8 +3,9 @@
 // The calls of one worker: cards in shared memory, and the private index that finds them.
 //
 // A card is found by Call-ID and inside host, so that two phones which happen to use one Call-ID, or the two
-// sides of a call that an outside proxy sends back in, do not end each other. A message of the call that
-// comes from another inside host (a phone that speaks past its proxy) is recognised by the tags.
+// sides of a call that an outside proxy sends back in, do not end each other. When it is sent back to the
+// host that it came from, the sides are told apart by who of the parties is outside. A message of the call
+// that comes from another inside host (a phone that speaks past its proxy) is recognised by the tags.
 //
 // Invariant: a card that is in use is in the index; one that is not is on the free list. A call ends here by
 // close() alone; whatever control forgets or never hears of, tick() finds overdue, so that a lost message
@@ -41,7 +42,9 @@ struct CallKey {
   std::string_view call_id;
   nat::Ipv4Address inside;  // host of the signalling flow
   std::string_view from_tag;
-  std::string_view to_tag;  // empty: the request that begins a dialog
+  std::string_view to_tag;   // empty: the request that begins a dialog
+  bool from_inside = false;  // who is named in From is inside, seen from here
+  bool begins = false;       // an INVITE that begins a dialog
 };
 
 /// What is written down when a call is seen for the first time.

@@ -42,10 +42,12 @@ struct Calls {
         memory(CallTable::bytes_needed(capacity)),
         table(cards, 3, memory.span(), counters) {}
 
-  CardIndex open(const CallKey& key, nat::Tick now = 1, CallState state = CallState::inviting) {
+  CardIndex open(const CallKey& key, nat::Tick now = 1, CallState state = CallState::inviting,
+                 bool outbound = false) {
     CallOpening opening;
     opening.key = key;
     opening.step = {state, EndReason::none};
+    opening.outbound = outbound;
     opening.inside = {key.inside, nat::Be16{5060}};
     opening.from_uri = "sip:alice@example.com";
     opening.to_uri = "sip:bob@example.com";
@@ -94,6 +96,31 @@ TEST_CASE("a message from another inside host belongs to the call whose tag it h
   CHECK(calls.table.find(key_of("a@proxy", kOtherPhone, "stranger", "callee")) == kNoCard);
   // The same INVITE on its way to another phone begins a call of its own.
   CHECK(calls.table.find(key_of("a@proxy", kOtherPhone, "caller")) == kNoCard);
+}
+
+TEST_CASE("a call that comes back to its host is two calls, and each message finds its own",
+          "[dataplane][call_table][AC-17]") {
+  Calls calls;
+  // Seen from here, whom From names is inside (`from_inside`) in the messages of one of them, outside in the
+  // other's.
+  const auto key = [](bool from_inside, std::string_view from_tag, std::string_view to_tag,
+                      bool begins = false) {
+    auto sought = key_of("a@phone", kPhone, from_tag, to_tag);
+    sought.from_inside = from_inside;
+    sought.begins = begins;
+    return sought;
+  };
+  const auto came = calls.open(key_of("a@phone", kPhone, "caller"));
+  REQUIRE(calls.table.find(key(true, "caller", "", true)) == kNoCard);
+  // While it is alone it has what does not fit, too: not every party keeps its tags.
+  CHECK(calls.table.find(key(true, "caller", "callee")) == came);
+  const auto went = calls.open(key(true, "caller", ""), 1, CallState::inviting, true);
+  CHECK(calls.table.find(key(true, "caller", "", true)) == went);
+  CHECK(calls.table.find(key(true, "caller", "callee")) == went);
+  CHECK(calls.table.find(key(false, "callee", "caller")) == went);
+  CHECK(calls.table.find(key(false, "caller", "", true)) == came);
+  CHECK(calls.table.find(key(false, "caller", "callee")) == came);
+  CHECK(calls.table.find(key(true, "callee", "caller")) == came);
 }
 
 TEST_CASE("a phone that uses one Call-ID for every call has a new call after the old one ended",

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include <cctype>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ const nat::Endpoint kCallee = endpoint("198.51.100.9", 6000);
 /// What is said: a message of the caller's dialog, or nothing for a time.
 struct Said {
   enum class Way { out, in, pause } way = Way::pause;
-  std::string start = {};  // "INVITE", "180 Ringing"
+  std::string start = {};  // "INVITE", "180 Ringing"; "200 BYE" answers a BYE
   std::string branch = {};
   std::string to_tag = {};
   unsigned media = 0;  // port of the phone, when it comes from inside, else of the one that is called
@@ -57,7 +58,7 @@ class Forks : public SipScene {
   }
 
   /// The port that the outside was told last for a port of the phone's media.
-  [[nodiscard]] unsigned told() const { return told_; }
+  [[nodiscard]] unsigned told(unsigned media) const { return told_.at(media); }
 
   void say(const Said& said) {
     if (said.way == Said::Way::pause) return lab.pass_s(said.pause_s);
@@ -69,7 +70,7 @@ class Forks : public SipScene {
     if (!is_out || said.media == 0) return;
     const auto at = sent[0].text.find("m=audio ");
     REQUIRE(at != std::string::npos);
-    told_ = static_cast<unsigned>(std::stoul(sent[0].text.substr(at + 8)));
+    told_[said.media] = static_cast<unsigned>(std::stoul(sent[0].text.substr(at + 8)));
   }
 
   /// Media reaches the inside by a port.
@@ -92,7 +93,7 @@ class Forks : public SipScene {
     const bool is_out = said.way == Said::Way::out;
     const auto own = text_of(phone);
     const bool is_response = std::isdigit(static_cast<unsigned char>(said.start[0])) != 0;
-    const auto method = is_response ? std::string("INVITE") : said.start;
+    const auto method = !is_response ? said.start : said.start.ends_with(" BYE") ? "BYE" : "INVITE";
     std::string text = is_response ? "SIP/2.0 " + said.start : said.start + " sip:b@example.com SIP/2.0";
     text += "\r\nVia: SIP/2.0/UDP proxy.example.com;branch=z9hG4bK" + said.branch +
             "\r\nFrom: <sip:a@example.com>;tag=caller\r\nTo: <sip:b@example.com>" +
@@ -111,7 +112,7 @@ class Forks : public SipScene {
     return text + "Content-Length: " + std::to_string(sdp.size()) + "\r\n\r\n" + sdp;
   }
 
-  unsigned told_ = 0;
+  std::map<unsigned, unsigned> told_;
 };
 
 }  // namespace
@@ -159,8 +160,8 @@ TEST_CASE("a branch that fails or is cancelled does not end the call that anothe
       forks.say(row.said);
       for (unsigned passed_s = 0; passed_s <= 60; passed_s += 10) {
         INFO(passed_s << " s after the answer");
-        CHECK(forks.hears(forks.told()));
-        CHECK(forks.speaks(4000) == forks.told());
+        CHECK(forks.hears(forks.told(4000)));
+        CHECK(forks.speaks(4000) == forks.told(4000));
         forks.lab.pass_s(10);
       }
       CHECK(forks.lab.count(WorkerCounter::call_live) == 1);
@@ -176,14 +177,14 @@ TEST_CASE("while a branch lives, the offer and who is expected stay as they are"
   SECTION("of a call out: early media of one goes on when another is busy") {
     forks.say({out("INVITE", "1", "", 4000), out("INVITE", "2", "", 4000),
                in("183 Session Progress", "2", "b", 6000), in("486 Busy Here", "1", "a")});
-    CHECK(forks.hears(forks.told()));
+    CHECK(forks.hears(forks.told(4000)));
     forks.say(pause_s(10));
-    CHECK(forks.hears(forks.told()));
+    CHECK(forks.hears(forks.told(4000)));
   }
   SECTION("of a call in: the caller is heard by who answers") {
     forks.say({in("INVITE", "1", "", 6000), out("180 Ringing", "1", "a"), in("INVITE", "2", "", 6000, 5070),
                out("486 Busy Here", "2", "b", 0, 5070), out("200 OK", "1", "a", 4000)});
-    CHECK(forks.hears(forks.told()));
+    CHECK(forks.hears(forks.told(4000)));
   }
 }
 
@@ -198,4 +199,38 @@ TEST_CASE("a call ends with the last of its branches", "[sip][forks][AC-19]") {
   CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
   forks.say(pause_s(40));
   CHECK(forks.lab.count(WorkerCounter::call_live) == 0);
+}
+
+TEST_CASE("a call that comes back to the inside address that it came from is two calls",
+          "[sip][forks][AC-17]") {
+  const auto port = GENERATE(5060U, 5070U);  // of the one that is called
+  DYNAMIC_SECTION("to port " << port) {
+    Forks forks;
+    forks.say({out("INVITE", "1", "", 4000), in("100 Trying", "1"), in("INVITE", "2", "", 6000, port),
+               out("180 Ringing", "2", "b", 0, port), in("180 Ringing", "1", "b"), pause_s(3),
+               out("200 OK", "2", "b", 4010, port), pause_s(6), in("200 OK", "1", "b", 6000),
+               out("ACK", "3", "b"), in("ACK", "4", "b", 0, port)});
+    for (unsigned passed_s = 0; passed_s <= 60; passed_s += 10) {
+      INFO(passed_s << " s after the answer");
+      for (const unsigned media : {4000, 4010}) {
+        CHECK(forks.hears(forks.told(media)));
+        CHECK(forks.speaks(media) == forks.told(media));
+      }
+      forks.lab.pass_s(10);
+    }
+    CHECK(forks.lab.count(WorkerCounter::call_active) == 2);
+    forks.say({out("BYE", "5", "b"), in("BYE", "6", "b", 0, port), out("200 BYE", "6", "b", 0, port),
+               in("200 BYE", "5", "b")});
+    CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
+  }
+}
+
+TEST_CASE("one side of a call that comes back is refused, and the other one goes on elsewhere",
+          "[sip][forks][AC-19]") {
+  Forks forks;
+  forks.say({out("INVITE", "1", "", 4000), in("INVITE", "2", "", 6000), out("486 Busy Here", "2", "b"),
+             in("ACK", "2", "b"), in("180 Ringing", "1", "c"), pause_s(40), in("200 OK", "1", "c", 6000),
+             out("ACK", "3", "c"), pause_s(40)});
+  CHECK(forks.hears(forks.told(4000)));
+  CHECK(forks.speaks(4000) == forks.told(4000));
 }
