@@ -287,13 +287,18 @@ void AlgHost::settle_media() noexcept {
   auto message = media_message();
   const auto& card = parts_.calls.card(work.card);
   if (!work.opens && !work.has_refs && !concerns_media(message, card.media)) return;
-  if (!work.has_refs && is_of_branch_only(work.summary, card)) return;
+  const bool is_aside = is_of_other_fork(card, work.summary);
+  if (!work.has_refs && (is_aside || is_of_branch_only(work.summary, card))) return;
   ipc::Negotiation state = work.opens ? ipc::Negotiation{} : card.media;
   // Whose sources are whose matters where there are any.
   if (work.source_count > 0 || state.source_count > 0) message.leg = leg();
   load_refs();
   const auto pinholes = std::span(work.refs).first(work.ref_count);
-  negotiate(message, state, pinholes);
+  if (is_aside) {
+    ++state.descriptions;  // its ports are open, and go with the next that is agreed on
+  } else {
+    negotiate(message, state, pinholes);
+  }
   for (auto& pinhole : pinholes) {
     update(work.card, pinhole, state);
     if (work.clocks_count > 0) tell_clocks(pinhole);

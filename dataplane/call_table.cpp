@@ -93,6 +93,14 @@ std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended
   return std::nullopt;
 }
 
+bool is_of_other_fork(const ipc::CallCard& card, const alg::sip::Summary& message) noexcept {
+  if (card.answered == 0 || card.to_tag.view().empty() || message.to_tag.empty()) return false;
+  const auto has = [&message](const auto& tag) noexcept {
+    return same_text(tag, message.from_tag) || same_text(tag, message.to_tag);
+  };
+  return has(card.from_tag) && !has(card.to_tag);
+}
+
 CallTable::CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed,
                      std::span<std::byte> memory, nat::CounterBlock<WorkerCounter>& counters,
                      nat::Tick ringing) noexcept
@@ -176,11 +184,13 @@ CardIndex CallTable::open(const CallOpening& opening, nat::Tick now) noexcept {
 ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept {
   const auto before = card(index).step;
   const bool sets_up = message.method == alg::sip::Method::invite && card(index).answered == 0;
-  const auto after = ipc::next(before, message, sets_up ? branches_[index].note(message) : ipc::Branches{});
+  const auto branches = sets_up ? branches_[index].note(message) : ipc::Branches{};
+  const bool is_aside = is_of_other_fork(card(index), message);
+  const auto after = is_aside ? before : ipc::next(before, message, branches);
   cards_[index].write([&](ipc::CallCard& card) noexcept {
     card.step = after;
     card.last_message = now;
-    if (accepts_session(message)) {
+    if (accepts_session(message) && !is_aside) {
       card.session_until =
           message.session_expires_s == 0 ? 0 : now + nat::ticks_from_s(session_s(message)) + kEndedLinger;
     }

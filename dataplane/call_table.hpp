@@ -88,6 +88,10 @@ inline constexpr nat::Tick kHeldLimit = nat::ticks_from_s(24 * 3600);
                                                     bool media_live, nat::Tick ringing,
                                                     nat::Tick now) noexcept;
 
+/// Whether a message is of a dialog that another fork has made than the one that was accepted first. What is
+/// said there is not said of the call: its caller ends it by a BYE of its own (RFC 3261 section 13.2.2.4).
+[[nodiscard]] bool is_of_other_fork(const ipc::CallCard& card, const alg::sip::Summary& message) noexcept;
+
 class CallTable {
  public:
   /// Bytes of private memory beside the cards.

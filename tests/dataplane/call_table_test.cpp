@@ -194,6 +194,39 @@ TEST_CASE("messages move a call through its states and name the callee", "[datap
   CHECK(calls.table.card(index).answered == 30);
 }
 
+TEST_CASE("what is said to another fork than the one that was accepted first moves no call",
+          "[dataplane][call_table][AC-19][rfc3261]") {
+  const std::string long_tag(80, 't');  // longer than a card has room for
+  const auto accepted = GENERATE_COPY(std::string("a"), long_tag);
+  Calls calls;
+  const auto index = calls.open(key_of("1", kPhone, "caller"));
+  const auto step = [&](Method method, std::uint16_t status, std::string_view from_tag,
+                        std::string_view to_tag, nat::Tick now = 1) {
+    auto said = message(method, status, to_tag);
+    said.from_tag = from_tag;
+    said.session_expires_s = 90;
+    return calls.table.step(index, said, now).state;
+  };
+  step(Method::invite, 200, "caller", accepted);
+  step(Method::ack, 0, "caller", accepted);
+  const auto session_until = calls.table.card(index).session_until;
+  CHECK(step(Method::invite, 200, "caller", "b", 20) == CallState::confirmed);
+  CHECK(calls.table.card(index).to_tag.view() == accepted.substr(0, 62));
+  CHECK(calls.table.card(index).session_until == session_until);
+  CHECK(step(Method::bye, 0, "caller", "b") == CallState::confirmed);
+  CHECK(step(Method::bye, 200, "caller", "b") == CallState::confirmed);
+  CHECK(step(Method::bye, 0, "b", "caller") == CallState::confirmed);
+  SECTION("the caller ends it") {
+    CHECK(step(Method::bye, 0, "caller", accepted) == CallState::ending);
+  }
+  SECTION("the other side ends it") {
+    CHECK(step(Method::bye, 0, accepted, "caller") == CallState::ending);
+  }
+  SECTION("who has other tags altogether ends it, for not everybody keeps them") {
+    CHECK(step(Method::bye, 0, "x", "y") == CallState::ending);
+  }
+}
+
 TEST_CASE("the table agrees with a map under random operations", "[dataplane][call_table]") {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);

@@ -234,3 +234,36 @@ TEST_CASE("one side of a call that comes back is refused, and the other one goes
   CHECK(forks.hears(forks.told(4000)));
   CHECK(forks.speaks(4000) == forks.told(4000));
 }
+
+TEST_CASE("two forks answer, and the end of the one that is not taken leaves the other",
+          "[sip][forks][AC-19][rfc3261]") {
+  struct Row {
+    const char* name;
+    std::vector<Said> said;
+  };
+  constexpr unsigned kOther = 5070;
+  const Row rows[] = {
+      {"of a call out",
+       {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
+        in("200 OK", "1", "b", 6000), out("ACK", "3", "b"), out("BYE", "4", "b"), in("200 BYE", "4", "b")}},
+      {"of a call in, to two phones of one address",
+       {in("INVITE", "1", "", 6000), in("INVITE", "2", "", 6000, kOther), out("200 OK", "1", "a", 4000),
+        out("200 OK", "2", "b", 4010, kOther), in("ACK", "3", "a"), in("ACK", "4", "b", 0, kOther),
+        in("BYE", "5", "b", 0, kOther), out("200 BYE", "5", "b", 0, kOther)}},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      Forks forks;
+      forks.say(row.said);
+      for (unsigned passed_s = 0; passed_s <= 60; passed_s += 10) {
+        INFO(passed_s << " s later");
+        CHECK(forks.hears(forks.told(4000)));
+        CHECK(forks.speaks(4000) == forks.told(4000));
+        forks.lab.pass_s(10);
+      }
+      CHECK(forks.lab.count(WorkerCounter::call_active) == 1);
+      forks.say({out("BYE", "6", "a"), in("200 BYE", "6", "a")});
+      CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
+    }
+  }
+}
