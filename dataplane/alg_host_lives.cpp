@@ -126,17 +126,21 @@ void AlgHost::look_after(CardIndex index) noexcept {
 }
 
 /// Notes who was named in an INVITE from outside, and lets him in once its host has accepted it: what that
-/// host said yes to is answered from there. Nobody is let in to another host, nor by an INVITE alone.
+/// host said yes to is answered from there. Nobody is let in to another host, nor by an INVITE alone. Of
+/// those whom a proxy inside has tried the one who accepts is let in, as long as the call lives.
 void AlgHost::settle_peer() noexcept {
   const auto& work = transaction_;
   const auto& summary = work.summary;
   if (!work.peer.address.is_unspecified())
     return parts_.calls.invite_peer(work.card, summary.cseq, work.peer);
   const auto& card = parts_.calls.card(work.card);
-  const bool accepts = message_->direction == alg::Direction::outbound && summary.method == Method::invite &&
-                       summary.status >= 200 && summary.status < 300 &&
-                       message_->flow.inside.address == card.inside.address;
-  if (!accepts) return;
+  const auto& flow = message_->flow;
+  const bool accepts = summary.method == Method::invite && summary.status >= 200 && summary.status < 300;
+  if (!accepts || flow.inside.address != card.inside.address) return;
+  if (message_->direction == alg::Direction::inbound) {
+    if (flow.remote.address == card.remote.address) return;
+    parts_.calls.invite_peer(work.card, summary.cseq, flow.remote);
+  }
   if (const auto peer = parts_.calls.accept_peer(work.card, summary.cseq)) {
     parts_.endpoints.keep_signalling(card.protocol, card.inside, *peer, now_ + kWayInMargin, now_);
   }

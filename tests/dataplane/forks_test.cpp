@@ -267,3 +267,18 @@ TEST_CASE("two forks answer, and the end of the one that is not taken leaves the
     }
   }
 }
+
+TEST_CASE("the gateway that accepted, of several, gets in with its BYE after hours",
+          "[sip][forks][AC-13][AC-19]") {
+  Forks forks;
+  forks.say({out("INVITE", "1", "", 4000), in("503 Service Unavailable", "1", "a"), out("ACK", "1", "a")});
+  forks.server = endpoint("198.51.100.8", 5060);
+  forks.say({out("INVITE", "2", "", 4000), in("200 OK", "2", "b", 6000), out("ACK", "3", "b")});
+  for (unsigned passed_s = 0; passed_s < 2 * 3600; passed_s += 60) {
+    REQUIRE(forks.hears(forks.told(4000)));
+    REQUIRE(forks.speaks(4000) == forks.told(4000));
+    forks.lab.pass_s(60);
+  }
+  forks.say({in("BYE", "4", "b"), out("200 BYE", "4", "b")});
+  CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
+}
