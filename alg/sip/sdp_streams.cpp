@@ -43,11 +43,12 @@ void SdpStreams::describe(const MediaSection& section, Stream& stream) noexcept 
   if (connection.address) stream.address = connection.address->value;
   if (section.transport == Transport::tcp) stream.protocol = nat::Protocol::tcp;
   if (purpose_ != SdpPurpose::session || translator_.given_up()) return;
-  translator_.host().describe(
-      {.section = stream.section,
-       .rejected = section.line.port.value == 0 && !section.bundle_only,
-       .held = is_unspecified(stream) || section.direction != StreamDirection::sendrecv,
-       .clocks = section.clocks});
+  const bool rejected = section.line.port.value == 0 && !section.bundle_only;
+  const bool held = is_unspecified(stream) || section.direction != StreamDirection::sendrecv;
+  translator_.host().describe({.section = stream.section,
+                               .rejected = rejected,
+                               .held = held && !rejected,  // a=inactive often goes with port 0
+                               .clocks = section.clocks});
 }
 
 void SdpStreams::resolve_one(const MediaSection& section, Stream& stream) noexcept {

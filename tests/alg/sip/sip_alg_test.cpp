@@ -561,6 +561,8 @@ TEST_CASE("each stream of an offer or answer is described to the host", "[alg][s
       {"c=IN IP4 10.0.0.5\r\na=inactive\r\nm=audio 4000 RTP/AVP 0\r\na=sendrecv\r\n", false, false},
       {"c=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n", false, true},
       {"c=IN IP4 10.0.0.5\r\nm=audio 0 RTP/AVP 0\r\n", true, false},
+      {"c=IN IP4 10.0.0.5\r\nm=audio 0 RTP/AVP 0\r\na=inactive\r\n", true, false},
+      {"c=IN IP4 0.0.0.0\r\nm=audio 0 RTP/AVP 0\r\n", true, false},
       {"c=IN IP4 10.0.0.5\r\nm=audio 0 RTP/AVP 0\r\na=bundle-only\r\n", false, false},
   };
   for (const auto& row : rows) {
