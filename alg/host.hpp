@@ -42,6 +42,7 @@ struct MediaStream {
   std::uint8_t section = 0;  // index of its m= line
   bool rejected = false;     // port 0, and not because another stream carries it
   bool held = false;         // media is not to go both ways: silence says nothing
+  bool nowhere = false;      // held by naming no endpoint: what it had is kept for it
   RtpClocks clocks = {};     // that it names
 };
 

@@ -54,7 +54,7 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.binding_count = transaction_.source_count = transaction_.clocks_count = 0;
   transaction_.asks_too_much = false;
   transaction_.described = transaction_.held = false;
-  transaction_.rejected = 0;
+  transaction_.rejected = transaction_.nowhere = 0;
   transaction_.peer = {};
   transaction_.has_facts = false;
 }

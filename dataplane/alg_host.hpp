@@ -188,6 +188,7 @@ class AlgHost final : public alg::Host {
     bool described = false;      // by a session description
     bool held = false;           // see MediaMessage
     std::uint32_t rejected = 0;  // see MediaMessage
+    std::uint32_t nowhere = 0;   // see MediaMessage
     std::uint8_t source_count = 0;
     bool has_facts = false;
     alg::sip::DialogFacts facts;

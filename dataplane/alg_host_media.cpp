@@ -217,6 +217,7 @@ void AlgHost::describe(const alg::MediaStream& stream) noexcept {
   work.described = true;
   work.held = work.held || stream.held;
   if (stream.rejected && stream.section < 32) work.rejected |= 1U << stream.section;
+  if (stream.nowhere && stream.section < 32) work.nowhere |= 1U << stream.section;
   const bool tells_clocks = !stream.clocks.empty() && parts_.endpoints.measures();
   if (tells_clocks && work.clocks_count < work.clocks.size())
     work.clocks[work.clocks_count++] = {stream.section, stream.clocks};
@@ -278,6 +279,7 @@ MediaMessage AlgHost::media_message() const noexcept {
           .described = work.described,
           .held = work.held,
           .rejected = work.rejected,
+          .nowhere = work.nowhere,
           .sources = std::span(work.sources).first(work.source_count)};
 }
 

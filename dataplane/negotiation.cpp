@@ -86,10 +86,14 @@ void agree(const MediaMessage& message, Negotiation& state, std::span<ipc::Pinho
   const std::uint32_t rejected = message.rejected | (offer.open ? offer.rejected : 0);
   const bool inside_answers = message.direction == Direction::outbound;
   const std::uint8_t wanted = inside_answers ? state.descriptions : offer.description;
+  const std::uint32_t nowhere = inside_answers ? message.nowhere : offer.nowhere;
   // When the answer was given earlier, by one of several forks perhaps, nothing is taken from the others.
   const bool is_whole = inside_answers ? message.described : offer.open;
   for (auto& pinhole : pinholes) {
     const bool is_rejected = is_bit_set(rejected, pinhole.section);
+    // Whoever holds by c=0.0.0.0 comes back to the ports that he had.
+    const bool stays = is_whole && is_bit_set(nowhere, pinhole.section);
+    if (stays && pinhole.use != PinholeUse::leaving) pinhole.description = wanted;
     if (pinhole.description == wanted && !is_rejected) {
       pinhole.use = PinholeUse::agreed;
     } else if (is_whole) {
@@ -144,6 +148,7 @@ void negotiate(const MediaMessage& message, ipc::Negotiation& state,
     if (!is_answer(message, state)) {
       state.offers[number(message.direction)] = {.cseq = message.cseq,
                                                  .rejected = message.rejected,
+                                                 .nowhere = message.nowhere,
                                                  .description = state.descriptions,
                                                  .open = true,
                                                  .held = message.held};

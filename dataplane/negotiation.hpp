@@ -26,6 +26,7 @@ struct MediaMessage {
   bool described = false;
   bool held = false;                               // of the description: some stream is not to go both ways
   std::uint32_t rejected = 0;                      // of the description: a bit for each section without media
+  std::uint32_t nowhere = 0;                       // and for each that is held and names no endpoint
   std::span<const ipc::MediaSource> sources = {};  // of a description from outside
 };
 

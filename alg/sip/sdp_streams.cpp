@@ -48,13 +48,14 @@ void SdpStreams::describe(const MediaSection& section, Stream& stream) noexcept 
   translator_.host().describe({.section = stream.section,
                                .rejected = rejected,
                                .held = held && !rejected,  // a=inactive often goes with port 0
+                               .nowhere = held && !rejected && names_nothing(section, stream),
                                .clocks = section.clocks});
 }
 
 void SdpStreams::resolve_one(const MediaSection& section, Stream& stream) noexcept {
   if (translator_.given_up()) return;
-  const bool nowhere = is_unspecified(stream) || connection_of(section).is_ip6;
-  if (purpose_ == SdpPurpose::trickle || nowhere) return resolve_without_default(section, stream);
+  if (purpose_ == SdpPurpose::trickle || names_nothing(section, stream))
+    return resolve_without_default(section, stream);
   if (!stream.address) return;
   stream.rtp_before = {*stream.address, nat::Be16{section.line.port.value}};
   if (section.line.port.value == 0) {

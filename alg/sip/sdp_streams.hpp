@@ -115,6 +115,10 @@ class SdpStreams {
   [[nodiscard]] const Connection& connection_of(const MediaSection& section) const noexcept {
     return section.has_connection ? section.connection : description_.connection;
   }
+  /// Whether the default is no address, or an IPv6 one.
+  [[nodiscard]] bool names_nothing(const MediaSection& section, const Stream& stream) const noexcept {
+    return stream.address ? stream.address->is_unspecified() : connection_of(section).is_ip6;
+  }
 
   Translator& translator_;
   const SessionDescription& description_;

@@ -65,6 +65,7 @@ inline constexpr std::size_t kMaxSources = 16;
 struct OpenOffer {
   std::uint32_t cseq = 0;
   std::uint32_t rejected = 0;    // a bit for each section that it rejects
+  std::uint32_t nowhere = 0;     // and for each that keeps what it had, and names nothing
   std::uint8_t description = 0;  // its number, when it is from inside
   bool open = false;
   bool held = false;

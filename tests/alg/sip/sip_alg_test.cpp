@@ -553,13 +553,16 @@ TEST_CASE("each stream of an offer or answer is described to the host", "[alg][s
     const char* sdp;
     bool rejected;
     bool held;
+    bool nowhere = false;
   };
   const Row rows[] = {
       {"c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0\r\n", false, false},
       {"c=IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0\r\na=sendonly\r\n", false, true},
       {"c=IN IP4 10.0.0.5\r\na=inactive\r\nm=audio 4000 RTP/AVP 0\r\n", false, true},
       {"c=IN IP4 10.0.0.5\r\na=inactive\r\nm=audio 4000 RTP/AVP 0\r\na=sendrecv\r\n", false, false},
-      {"c=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n", false, true},
+      {"c=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n", false, true, true},
+      {"m=audio 4000 RTP/AVP 0\r\nc=IN IP6 ::\r\na=sendonly\r\n", false, true, true},
+      {"c=IN IP6 2001:db8::1\r\nm=audio 4000 RTP/AVP 0\r\n", false, false},
       {"c=IN IP4 10.0.0.5\r\nm=audio 0 RTP/AVP 0\r\n", true, false},
       {"c=IN IP4 10.0.0.5\r\nm=audio 0 RTP/AVP 0\r\na=inactive\r\n", true, false},
       {"c=IN IP4 0.0.0.0\r\nm=audio 0 RTP/AVP 0\r\n", true, false},
@@ -576,6 +579,7 @@ TEST_CASE("each stream of an offer or answer is described to the host", "[alg][s
       CHECK(bench.host.described[0].section == 0);
       CHECK(bench.host.described[0].rejected == row.rejected);
       CHECK(bench.host.described[0].held == row.held);
+      CHECK(bench.host.described[0].nowhere == row.nowhere);
     }
   }
 }
