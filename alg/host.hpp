@@ -41,7 +41,7 @@ enum class Claim : std::uint8_t {
 struct MediaStream {
   std::uint8_t section = 0;  // index of its m= line
   bool rejected = false;     // port 0, and not because another stream carries it
-  bool held = false;         // media is not to go both ways: silence says nothing
+  bool held = false;         // media is not to go both ways, or not through here: silence says nothing
   bool nowhere = false;      // held by naming no endpoint: what it had is kept for it
   RtpClocks clocks = {};     // that it names
 };
@@ -93,7 +93,7 @@ class Host {
   /// so that media belongs to its call.
   [[nodiscard]] virtual Welcome announce(const sip::Summary& summary) noexcept = 0;
   /// Says what an offer or answer wants of one of its streams; called for each, in order, before its media is
-  /// opened or expected. Descriptions that set nothing up are not told of.
+  /// expected. Descriptions that set nothing up are not told of.
   virtual void describe(const MediaStream& stream) noexcept = 0;
   /// Mappings for a stream announced from inside, owned by the announced call, open when this returns.
   /// The same inside endpoints get the same external ones for as long as they are open.

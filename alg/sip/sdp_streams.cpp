@@ -31,20 +31,22 @@ void SdpStreams::resolve() noexcept {
     auto* const stream = streams_.add();
     if (stream == nullptr) return;
     stream->section = static_cast<std::uint8_t>(streams_.size() - 1);
-    describe(section, *stream);
+    const auto& connection = connection_of(section);
+    if (connection.address) stream->address = connection.address->value;
+    if (section.transport == Transport::tcp) stream->protocol = nat::Protocol::tcp;
     resolve_one(section, *stream);
+    describe(section, *stream);
     if (!outbound_ && purpose_ == SdpPurpose::session) expect(section, *stream);
   }
   if (!outbound_ && purpose_ != SdpPurpose::information) expect_candidates();
 }
 
-void SdpStreams::describe(const MediaSection& section, Stream& stream) noexcept {
-  const auto& connection = connection_of(section);
-  if (connection.address) stream.address = connection.address->value;
-  if (section.transport == Transport::tcp) stream.protocol = nat::Protocol::tcp;
+void SdpStreams::describe(const MediaSection& section, const Stream& stream) noexcept {
   if (purpose_ != SdpPurpose::session || translator_.given_up()) return;
   const bool rejected = section.line.port.value == 0 && !section.bundle_only;
-  const bool held = is_unspecified(stream) || section.direction != StreamDirection::sendrecv;
+  // What is put back to inside endpoints goes from host to host, and is never heard of.
+  const bool passes_by = !outbound_ && stream.fate == Fate::mapped;
+  const bool held = passes_by || is_unspecified(stream) || section.direction != StreamDirection::sendrecv;
   translator_.host().describe({.section = stream.section,
                                .rejected = rejected,
                                .held = held && !rejected,  // a=inactive often goes with port 0

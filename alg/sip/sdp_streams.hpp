@@ -97,7 +97,7 @@ class SdpStreams {
   // Pairs of ports in one m= line; a receiver gets as many layers as it is told of.
   static constexpr unsigned kMaxPairs = 4;
 
-  void describe(const MediaSection& section, Stream& stream) noexcept;
+  void describe(const MediaSection& section, const Stream& stream) noexcept;
   void resolve_one(const MediaSection& section, Stream& stream) noexcept;
   void resolve_outbound(const MediaSection& section, Stream& stream) noexcept;
   void resolve_inbound(const MediaSection& section, Stream& stream) noexcept;

@@ -23,8 +23,9 @@ constexpr unsigned kOutside = PipelineLab::kOutside;
 const Endpoint kProxy = endpoint("198.51.100.7", 5060);
 
 std::string message(const std::string& start, Endpoint contact, const std::string& sdp) {
+  const std::string tag = start.starts_with("INVITE") ? "" : ";tag=2";
   return start + "\r\nVia: SIP/2.0/UDP proxy.example.com;branch=z9hG4bK1\r\n" +
-         "From: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>;tag=2\r\nCall-ID: local\r\n" +
+         "From: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>" + tag + "\r\nCall-ID: local\r\n" +
          "CSeq: 1 INVITE\r\nContact: <sip:x@" + std::string(nat::EndpointText(contact).view()) + ">\r\n" +
          "Content-Type: application/sdp\r\nContent-Length: " + std::to_string(sdp.size()) + "\r\n\r\n" + sdp;
 }
@@ -167,6 +168,23 @@ TEST_CASE("by policy two phones inside are told each other's inside endpoints",
       CHECK(told.alice == description(bob_media));
       CHECK(house.lab.drops().empty());
       CHECK(house.lab.buffers_in_use() == 0);
+    }
+  }
+}
+
+TEST_CASE("a call whose media goes from host to host is not ended for its silence",
+          "[dataplane][rfc4787-req9][AC-09][AC-27]") {
+  for (const auto policy : {LocalMedia::direct, LocalMedia::hairpin}) {
+    DYNAMIC_SECTION((policy == LocalMedia::direct ? "direct" : "hairpin")) {
+      House house(1, policy);
+      const Endpoint alice_media{house.alice.address, nat::Be16{40000}};
+      const Endpoint bob_media{house.bob.address, nat::Be16{50000}};
+      call(house, alice_media, bob_media);
+      REQUIRE(house.lab.count(WorkerCounter::call_live) == 2);
+      for (int minute = 0; minute < 20; ++minute) house.lab.pass_s(60);
+      const bool lives = policy == LocalMedia::direct;
+      CHECK(house.lab.count(WorkerCounter::call_live) == (lives ? 2 : 0));
+      CHECK(house.lab.count(WorkerCounter::pinhole_live) == (lives ? 4 : 0));
     }
   }
 }

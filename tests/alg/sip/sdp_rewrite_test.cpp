@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "alg/sip/sdp_rewrite.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 #include <utility>
@@ -413,6 +414,7 @@ TEST_CASE("media of a call between two phones inside go by their external endpoi
   const auto outside = pass(bench, Direction::outbound, kLocalOffer);
   CHECK(outside.find("10.0.0.") == std::string::npos);
   CHECK(pass(bench, Direction::inbound, outside) == outside);
+  CHECK(std::ranges::none_of(bench.host.described, &MediaStream::held));
   REQUIRE(bench.host.expected.size() == 5);
   CHECK(bench.host.expected[0].rtp == test::endpoint("203.0.113.10:10000"));
   CHECK(bench.host.expected[0].rtcp == test::endpoint("203.0.113.10:10007"));
@@ -468,7 +470,10 @@ TEST_CASE("by policy two phones inside are given each other's inside endpoints",
   auto offer = kLocalOffer;
   const auto outside = pass(bench, Direction::outbound, offer);
   CHECK(outside.find("10.0.0.") == std::string::npos);
+  CHECK(std::ranges::none_of(bench.host.described, &MediaStream::held));
+  bench.host.described.clear();
   CHECK(pass(bench, Direction::inbound, outside) == offer);
+  CHECK(std::ranges::all_of(bench.host.described, &MediaStream::held));
 
   SECTION("but none that is no media") {
     bench.host.no_media = {test::endpoint("10.0.0.6:4012")};
