@@ -174,10 +174,13 @@ void SdpStreams::open_learnt(const MediaSection& section, const Stream& stream) 
   if (!translator_.note(rtp.state) || rtp.endpoint.address != translator_.flow().inside.address) return;
   if (rtp.endpoint.port.host() < kFirstMediaPort) return;
   auto rtcp_inside = rtp.endpoint;
-  if (section.has_rtcp) {
-    const auto external = section.rtcp && !section.rtcp->address
-                              ? nat::Endpoint{*stream.address, nat::Be16{section.rtcp->port.value}}
-                              : next_port(stream.rtp_before);
+  auto external = next_port(stream.rtp_before);
+  if (section.rtcp) {
+    const auto& written = *section.rtcp;
+    external = {written.address ? written.address->value : *stream.address, nat::Be16{written.port.value}};
+  }
+  const bool has_own = section.has_rtcp && !(section.rtcp && section.rtcp->foreign);
+  if (has_own && host.is_external(external.address)) {
     const auto rtcp = host.inside_of(stream.protocol, external);
     const bool found = translator_.note(rtcp.state);
     const bool usable = found && rtcp.endpoint.address == rtp.endpoint.address &&

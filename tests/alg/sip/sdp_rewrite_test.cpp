@@ -574,6 +574,21 @@ TEST_CASE("candidates go with the default, or all are left", "[alg][sdp][AC-05][
     REQUIRE(bench.host.opened.size() == 1);
     CHECK(bench.host.opened[0].rtp == test::endpoint("10.0.0.5:4000"));
   }
+  SECTION("RTCP that was learnt is where it is said to be") {
+    bench.host.forced[test::endpoint("10.0.0.5:4001")] = test::endpoint("203.0.113.10:9007");
+    bench.know("10.0.0.5:4000");
+    bench.know("10.0.0.5:4001");
+    const auto opened_by = [&](const char* line) {
+      const auto offer = lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", line});
+      CHECK(pass(bench, Direction::outbound, offer) == offer);
+      return opened(bench).back();
+    };
+    CHECK(opened_by("a=rtcp:9007") == "10.0.0.5:4000 10.0.0.5:4001");
+    CHECK(opened_by("a=rtcp:9007 IN IP4 203.0.113.10") == "10.0.0.5:4000 10.0.0.5:4001");
+    CHECK(opened_by("a=rtcp:9007 IN IP4 198.51.100.9") == "10.0.0.5:4000 10.0.0.5:4000");
+    CHECK(opened_by("a=rtcp:9007 IN IP6 2001:db8::1") == "10.0.0.5:4000 10.0.0.5:4000");
+    CHECK(opened_by("a=x") == "10.0.0.5:4000 10.0.0.5:4000");
+  }
   SECTION("the external endpoint of another phone is not opened for this one") {
     REQUIRE(bench.host.external_of(nat::Protocol::udp, test::endpoint("10.0.0.6:4000")).endpoint ==
             test::endpoint("203.0.113.10:10000"));
