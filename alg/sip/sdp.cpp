@@ -273,6 +273,7 @@ void SdpParser::read_flag(std::string_view value) noexcept {
       break;
     case 'r':
       if (value == "recvonly") direction = StreamDirection::recvonly;
+      if (value == "rtcp-mux-only" && section_ != nullptr) section_->has_rtcp = false;
       break;
     case 'i':
       if (value == "inactive") direction = StreamDirection::inactive;

@@ -198,10 +198,12 @@ struct MediaSection {
   const char* after_lines = nullptr;  // after the last line, where an attribute may be added
   StreamDirection direction = StreamDirection::sendrecv;
   Transport transport = Transport::udp;
-  bool has_rtcp = false;     // at a port of its own, if nothing else is said; RTP over TCP has one connection
-  bool bundle_only = false;  // port 0 rejects nothing (RFC 8843 section 6)
-  bool connects = false;     // a=setup:active: nobody connects to it (RFC 4145 section 4)
-  bool is_anchored = false;  // a=msrp-cema: a=path is a name, c= and m= say where to (RFC 6714)
+  // At a port of its own, if nothing else is said. RTP over TCP has one connection; with a=rtcp-mux-only
+  // there is one port (RFC 8858).
+  bool has_rtcp = false;
+  bool bundle_only = false;     // port 0 rejects nothing (RFC 8843 section 6)
+  bool connects = false;        // a=setup:active: nobody connects to it (RFC 4145 section 4)
+  bool is_anchored = false;     // a=msrp-cema: a=path is a name, c= and m= say where to (RFC 6714)
   bool has_connection = false;  // a c= of its own, of whatever kind
   Connection connection;        // its first c=
   std::optional<RtcpAttribute> rtcp;

@@ -308,6 +308,16 @@ TEST_CASE("lines are added where the original could do without", "[alg][sdp][rfc
           lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/AVP 0", "m=video 9002 RTP/AVP 31", "i=film",
                  "c=IN IP4 203.0.113.11", "b=AS:64"}));
   }
+  SECTION("with rtcp-mux-only there is no second port") {
+    bench.host.forced[test::endpoint("10.0.0.5:4001")] = test::endpoint("203.0.113.10:9007");
+    CHECK(pass(bench, Direction::outbound,
+               lines({"c=IN IP4 10.0.0.5", "m=audio 4000 RTP/SAVPF 0", "a=rtcp-mux", "a=rtcp-mux-only",
+                      "m=audio 5000 RTP/SAVPF 0", "a=rtcp:5000", "a=rtcp-mux-only"})) ==
+          lines({"c=IN IP4 203.0.113.10", "m=audio 9000 RTP/SAVPF 0", "a=rtcp-mux", "a=rtcp-mux-only",
+                 "m=audio 10000 RTP/SAVPF 0", "a=rtcp:10000", "a=rtcp-mux-only"}));
+    CHECK(opened(bench) ==
+          std::vector<std::string>{"10.0.0.5:4000 10.0.0.5:4000", "10.0.0.5:5000 10.0.0.5:5000"});
+  }
   SECTION("both in one place") {
     bench.host.forced[test::endpoint("10.0.0.5:4002")] = test::endpoint("203.0.113.11:9002");
     bench.host.forced[test::endpoint("10.0.0.5:4003")] = test::endpoint("203.0.113.11:7777");
