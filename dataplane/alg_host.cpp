@@ -56,6 +56,7 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.described = transaction_.held = false;
   transaction_.rejected = transaction_.nowhere = 0;
   transaction_.peer = {};
+  transaction_.targets.clear();
   transaction_.has_facts = false;
 }
 
@@ -88,6 +89,7 @@ void AlgHost::commit(const alg::EditList& edits) noexcept {
                                     .realm = realm_});
     take_over();
     settle_media();
+    settle_targets();
     settle_peer();
     for (std::size_t i = 0; i < work.evicted_count; ++i) close_pinhole(work.evicted[i]);
     tell_message(edits);
@@ -357,6 +359,10 @@ void AlgHost::open_on_commit() noexcept {
 void AlgHost::expect_signalling_from(nat::Endpoint remote) noexcept {
   // Over TCP nobody comes in to the port of a connection, and an inside address comes from nowhere outside.
   if (message_->flow.protocol == nat::Protocol::udp && !is_inside(remote.address)) transaction_.peer = remote;
+}
+
+void AlgHost::expect_requests_at(nat::Protocol protocol, nat::Endpoint inside) noexcept {
+  transaction_.targets.add({inside, protocol});
 }
 
 void AlgHost::tell_dialog(const alg::sip::DialogFacts& facts) noexcept {

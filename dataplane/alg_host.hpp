@@ -31,6 +31,7 @@
 #include "dataplane/registration_table.hpp"
 #include "dataplane/stats.hpp"
 #include "dataplane/steering.hpp"
+#include "dataplane/targets.hpp"
 #include "nat/drop_reason.hpp"
 #include "nat/rate_limit.hpp"
 #include "nat/tick.hpp"
@@ -123,6 +124,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override;
   void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept override;
   void expect_signalling_from(nat::Endpoint remote) noexcept override;
+  void expect_requests_at(nat::Protocol protocol, nat::Endpoint inside) noexcept override;
   void tell_dialog(const alg::sip::DialogFacts& facts) noexcept override;
   void grant(const alg::sip::Binding& binding) noexcept override;
 
@@ -193,6 +195,7 @@ class AlgHost final : public alg::Host {
     bool has_facts = false;
     alg::sip::DialogFacts facts;
     nat::Endpoint peer;  // that expect_signalling_from() was told; unspecified: none
+    Targets targets;     // that expect_requests_at() was told
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> refs;
     std::array<MappingRef, ipc::kMaxPinholes> fresh;         // to be closed when abandoned
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> evicted;  // to be closed when committed
@@ -235,6 +238,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] std::uint16_t leg() const noexcept;
   [[nodiscard]] MediaMessage media_message() const noexcept;
   void settle_media() noexcept;
+  void settle_targets() noexcept;
   void settle_peer() noexcept;
   void update(CardIndex card, ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept;
   void expect_nobody(ipc::PinholeRef& pinhole) noexcept;
@@ -260,6 +264,7 @@ class AlgHost final : public alg::Host {
   }
   [[nodiscard]] bool media_live(CardIndex card) noexcept;
   void look_after(CardIndex card) noexcept;
+  void keep_way_in(CardIndex card) noexcept;
   void close_leaving(CardIndex card) noexcept;
   void apply(const alg::sip::Binding& binding) noexcept;
   void withdraw(const alg::sip::Binding& binding) noexcept;
@@ -282,6 +287,7 @@ class AlgHost final : public alg::Host {
   std::array<Foreseen, 2> foreseen_;
   unsigned last_foreseen_ = 0;
   nat::RateLimit others_told_{kOthersPerSecond, kOthersPerSecond, nat::kTicksPerSecond};
+  SubscribeTable subscribes_;
   Transaction transaction_;
 };
 

@@ -114,36 +114,50 @@ bool AlgHost::is_lent(const ipc::PinholeRef& pinhole) const noexcept {
 /// hour's call comes from outside after an hour (requirement AC-13). When it is silent by agreement, or has a
 /// session timer, its ports stay as well (AC-27).
 void AlgHost::look_after(CardIndex index) noexcept {
+  keep_way_in(index);
+  close_leaving(index);
   const auto& card = parts_.calls.card(index);
   const auto until = now_ + kWayInMargin;
-  parts_.endpoints.keep_signalling(card.protocol, card.inside, card.remote, until, now_);
-  if (const auto peer = parts_.calls.accepted_peer(index))
-    parts_.endpoints.keep_signalling(card.protocol, card.inside, *peer, until, now_);
-  close_leaving(index);
   const bool is_held = card.media.held && !nat::reached(card.last_message + kHeldLimit, now_);
   if (!is_held && !ipc::is_promised(card, now_)) return;
   for (std::size_t i = 0; i < card.pinhole_count; ++i) keep_pinhole(card.pinholes[i], until);
 }
 
+/// Lets in who speaks to the inside host of a call, to where that host speaks from and to where it has said
+/// that it is spoken to. The latter may be another worker's.
+void AlgHost::keep_way_in(CardIndex index) noexcept {
+  const auto& card = parts_.calls.card(index);
+  const auto until = now_ + kWayInMargin;
+  const auto peer = parts_.calls.accepted_peer(index);
+  const auto keep = [&](nat::Protocol protocol, nat::Endpoint inside) noexcept {
+    keep_signalling(protocol, inside, card.remote, until);
+    if (peer) keep_signalling(protocol, inside, *peer, until);
+  };
+  keep(card.protocol, card.inside);
+  for (const auto& target : parts_.calls.targets(index)) keep(target.protocol, target.inside);
+}
+
+/// Notes where requests of the call get to its inside host, by its Contact and Record-Route. A refusal says
+/// nothing of that.
+void AlgHost::settle_targets() noexcept {
+  const auto& work = transaction_;
+  if (work.summary.status >= 300) return;
+  for (const auto& target : work.targets.view()) parts_.calls.add_target(work.card, target);
+}
+
 /// Notes who was named in an INVITE from outside, and lets him in once its host has accepted it: what that
-/// host said yes to is answered from there. Nobody is let in to another host, nor by an INVITE alone. Of
-/// those whom a proxy inside has tried the one who accepts is let in, as long as the call lives.
+/// host said yes to is answered from there. Nobody is let in to another host, nor by an INVITE alone.
 void AlgHost::settle_peer() noexcept {
   const auto& work = transaction_;
   const auto& summary = work.summary;
   if (!work.peer.address.is_unspecified())
     return parts_.calls.invite_peer(work.card, summary.cseq, work.peer);
   const auto& card = parts_.calls.card(work.card);
-  const auto& flow = message_->flow;
-  const bool accepts = summary.method == Method::invite && summary.status >= 200 && summary.status < 300;
-  if (!accepts || flow.inside.address != card.inside.address) return;
-  if (message_->direction == alg::Direction::inbound) {
-    if (flow.remote.address == card.remote.address) return;
-    parts_.calls.invite_peer(work.card, summary.cseq, flow.remote);
-  }
-  if (const auto peer = parts_.calls.accept_peer(work.card, summary.cseq)) {
-    parts_.endpoints.keep_signalling(card.protocol, card.inside, *peer, now_ + kWayInMargin, now_);
-  }
+  const bool accepts = message_->direction == alg::Direction::outbound && summary.method == Method::invite &&
+                       summary.status >= 200 && summary.status < 300 &&
+                       message_->flow.inside.address == card.inside.address;
+  if (!accepts) return;
+  if (parts_.calls.accept_peer(work.card, summary.cseq)) keep_way_in(work.card);
 }
 
 /// Closes what no stream has any more. That is some seconds after the answer, because media may still be on
@@ -209,14 +223,26 @@ void AlgHost::end_unlisted() noexcept {
 }
 
 /// A subscription is a dialog in which the other side speaks: its way in stays for as long as was granted
-/// (RFC 6665 section 4.2.1).
+/// (RFC 6665 section 4.2.1), to where the subscription came from and to where it wants to be spoken to.
 void AlgHost::keep_subscription() noexcept {
-  const auto& summary = transaction_.summary;
+  const auto& work = transaction_;
+  const auto& summary = work.summary;
+  const auto& flow = message_->flow;
+  const bool leaves = message_->direction == alg::Direction::outbound;
+  const SubscribeTable::Key key{work.call_hash, summary.cseq, flow.inside.address};
+  if (summary.is_request()) {
+    if (leaves) subscribes_.note(key, work.targets);
+    return;
+  }
   if (summary.status < 200 || summary.status >= 300 || summary.expires_s == 0) return;
   const auto seconds = std::min(summary.expires_s, nat::Timeouts::kMaxSeconds / 2);
-  const auto& flow = message_->flow;
-  keep_signalling(flow.protocol, flow.inside, flow.remote,
-                  now_ + nat::ticks_from_s(seconds) + kRegistrationMargin);
+  const auto until = now_ + nat::ticks_from_s(seconds) + kRegistrationMargin;
+  keep_signalling(flow.protocol, flow.inside, flow.remote, until);
+  const auto targets = leaves ? work.targets : subscribes_.take(key);
+  for (const auto& target : targets.view()) {
+    const bool is_flow = target == Target{flow.inside, flow.protocol};
+    if (!is_flow) keep_signalling(target.protocol, target.inside, flow.remote, until);
+  }
 }
 
 /// Ends a registration that was withdrawn; with the last one of its endpoint, the way in is no longer held

@@ -260,6 +260,11 @@ std::optional<nat::Endpoint> CallTable::accepted_peer(CardIndex index) const noe
   return accepted.address.is_unspecified() ? std::nullopt : std::optional(accepted);
 }
 
+void CallTable::add_target(CardIndex index, Target target) noexcept {
+  const bool is_on_card = target == Target{card(index).inside, card(index).protocol};
+  if (!is_on_card) peers_[index].targets.add(target);
+}
+
 void CallTable::close(CardIndex index) noexcept {
   assert(watches_[index].live);
   const auto& closing = card(index);

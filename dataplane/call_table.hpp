@@ -24,6 +24,7 @@
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/stats.hpp"
+#include "dataplane/targets.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/hash_chains.hpp"
 #include "nat/memory.hpp"
@@ -62,11 +63,12 @@ struct CallOpening {
 };
 
 /// From where else than its card says the requests of a call come, once it is accepted: a proxy that leaves
-/// the way leaves them to the caller (requirement AC-12).
+/// the way leaves them to the caller (requirement AC-12). And where else they go to.
 struct DialogPeer {
   nat::Endpoint invited;   // in the INVITE that is not answered yet; unspecified: nobody is named
   nat::Endpoint accepted;  // in the one that was accepted last
   std::uint32_t cseq = 0;  // of the former
+  Targets targets;
 };
 
 /// Backstops: how long a worker lets a call be when nobody tells it anything.
@@ -134,6 +136,12 @@ class CallTable {
   [[nodiscard]] std::optional<nat::Endpoint> accept_peer(CardIndex index, std::uint32_t cseq) noexcept;
   /// Who was accepted last.
   [[nodiscard]] std::optional<nat::Endpoint> accepted_peer(CardIndex index) const noexcept;
+  /// The inside host of the call says where its requests get to it.
+  void add_target(CardIndex index, Target target) noexcept;
+  /// What it has said, but for what is on the card.
+  [[nodiscard]] std::span<const Target> targets(CardIndex index) const noexcept {
+    return peers_[index].targets.view();
+  }
   /// Frees a card that is in use.
   void close(CardIndex index) noexcept;
 

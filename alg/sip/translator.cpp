@@ -70,11 +70,12 @@ std::optional<Counterpart> Translator::counterpart(nat::Protocol protocol, nat::
                                                    Place place) noexcept {
   if (given_up() || !is_ours(address)) return std::nullopt;
   const nat::Endpoint before{address, nat::Be16{port.port_or(default_port)}};
-  const auto lookup = direction() == Direction::outbound
-                          ? host_.external_of(protocol, before, written(port, default_port, place),
-                                              claim_of(protocol, before, place))
-                          : host_.inside_of(protocol, before);
+  const bool leaves = direction() == Direction::outbound;
+  const auto claim = claim_of(protocol, before, place);
+  const auto lookup = leaves ? host_.external_of(protocol, before, written(port, default_port, place), claim)
+                             : host_.inside_of(protocol, before);
   if (!note(lookup.state)) return std::nullopt;
+  if (leaves && place == Place::own_uri && claim == Claim::own) host_.expect_requests_at(protocol, before);
   return Counterpart{lookup.endpoint, place == Place::via ? lookup.portless.in_via : lookup.portless.in_uri};
 }
 

@@ -92,6 +92,12 @@ class SipScene {
   std::vector<SentText> in_from(nat::Endpoint from, const std::string& text) {
     return pass(kOutside, {.source = from, .destination = external()}, text);
   }
+  std::vector<SentText> pass(unsigned interface, FrameSpec spec, const std::string& text) {
+    spec.payload.resize(text.size());
+    std::memcpy(spec.payload.data(), text.data(), text.size());
+    lab.receive(interface, spec);
+    return run();
+  }
   std::vector<SentText> run() {
     std::vector<SentText> texts;
     for (const auto& sent : lab.run()) texts.push_back(SentText::of(sent));
@@ -101,14 +107,6 @@ class SipScene {
   PipelineLab lab;
   nat::Endpoint phone;
   nat::Endpoint server = endpoint("198.51.100.7", 5060);
-
- private:
-  std::vector<SentText> pass(unsigned interface, FrameSpec spec, const std::string& text) {
-    spec.payload.resize(text.size());
-    std::memcpy(spec.payload.data(), text.data(), text.size());
-    lab.receive(interface, spec);
-    return run();
-  }
 };
 
 /// The lines of a message that begin with a name, without it.

@@ -61,7 +61,8 @@ class FakeAlgHost final : public alg::Host {
   std::vector<Expected> expected;
   std::vector<Granted> granted;
   std::vector<Dialog> dialogs;
-  std::vector<nat::Endpoint> peers;  // from where the requests of dialogs will come
+  std::vector<nat::Endpoint> peers;    // from where the requests of dialogs will come
+  std::vector<nat::Endpoint> targets;  // inside endpoints that requests will come to
   [[nodiscard]] std::size_t mappings() const { return external_.size(); }
 
   [[nodiscard]] bool is_inside(nat::Ipv4Address address) const noexcept override {
@@ -123,6 +124,10 @@ class FakeAlgHost final : public alg::Host {
   }
 
   void expect_signalling_from(nat::Endpoint remote) noexcept override { peers.push_back(remote); }
+
+  void expect_requests_at(nat::Protocol, nat::Endpoint inside) noexcept override {
+    targets.push_back(inside);
+  }
 
   void tell_dialog(const alg::sip::DialogFacts& facts) noexcept override {
     dialogs.push_back({std::string(facts.contact), {}, facts.too_many_routes});

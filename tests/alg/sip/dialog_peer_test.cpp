@@ -69,6 +69,44 @@ TEST_CASE("what goes out, and what answers, tells of nobody: who is spoken to is
   CHECK(bench.host.peers.empty());
 }
 
+TEST_CASE("what leaves says where requests get to its sender, unless it repeats what it was told",
+          "[alg][sip][AC-12][AC-23]") {
+  struct Row {
+    const char* name;
+    const char* start;
+    std::string headers;
+    std::vector<const char*> targets;
+  };
+  const std::string route = "Record-Route: <sip:10.0.0.7;lr>\r\n";
+  const std::string contact = "Contact: <sip:c@10.0.0.6:5070>\r\n";
+  const Row rows[] = {
+      {"INVITE",
+       "INVITE sip:a@b SIP/2.0",
+       "Via: SIP/2.0/UDP 10.0.0.8\r\n" + route + contact,
+       {"10.0.0.7:5060", "10.0.0.6:5070"}},
+      {"its own endpoint", "INVITE sip:a@b SIP/2.0", "Contact: <sip:c@10.0.0.5>\r\n", {"10.0.0.5:5060"}},
+      {"200", "SIP/2.0 200 OK", route + contact, {"10.0.0.6:5070"}},
+      {"302", "SIP/2.0 302 Moved", contact, {}},
+      {"who else it names", "INVITE sip:a@b SIP/2.0", "Refer-To: <sip:c@10.0.0.6>\r\n", {}},
+      {"a name", "INVITE sip:a@b SIP/2.0", "Contact: <sip:c@host.example.com>\r\n", {}},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      test::SipBench bench;
+      bench.know("10.0.0.6:5070");
+      bench.know("10.0.0.7:5060");
+      CHECK(bench.out(message(row.start, "INVITE", row.headers)).answer.verdict == Verdict::forward);
+      std::vector<nat::Endpoint> targets;
+      for (const char* const target : row.targets) targets.push_back(test::endpoint(target));
+      CHECK(bench.host.targets == targets);
+    }
+  }
+  test::SipBench bench;
+  CHECK(bench.in(request("INVITE", "Contact: <sip:c@203.0.113.10:10060>\r\n")).answer.verdict ==
+        Verdict::forward);
+  CHECK(bench.host.targets.empty());
+}
+
 TEST_CASE("what makes or refreshes a dialog tells how to get to its sender, in its own words",
           "[alg][sip][hangup]") {
   struct Row {

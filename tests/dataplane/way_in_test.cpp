@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who gets in to whom, long after the last packet of that flow: requests of calls, subscriptions and
+// registrations, to where the host inside said that they are to come.
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "dataplane/targets.hpp"
+#include "tests/dataplane/sip_scene.hpp"
+#include "tests/dataplane/tcp_talk.hpp"
+
+using namespace pinhole;
+using namespace pinhole::test;
+using nat::Be16;
+using nat::Endpoint;
+using nat::Protocol;
+
+namespace {
+
+constexpr unsigned kInside = SipScene::kInside;
+constexpr unsigned kOutside = SipScene::kOutside;
+
+std::string text_of(Endpoint endpoint) {
+  return SipScene::text_of(endpoint);
+}
+std::string contact(Endpoint endpoint) {
+  return "Contact: <sip:a@" + text_of(endpoint) + ">\r\n";
+}
+std::string route(const char* name, Endpoint proxy) {
+  return std::string(name) + ": <sip:" + text_of(proxy) + ";lr>\r\n";
+}
+
+std::string with_body(const std::string& head, Endpoint media) {
+  if (media.address.is_unspecified()) return head + "Content-Length: 0\r\n\r\n";
+  const auto address = std::string(nat::EndpointText(media.address).view());
+  const std::string body = "v=0\r\no=- 1 1 IN IP4 " + address + "\r\ns=-\r\nc=IN IP4 " + address +
+                           "\r\nt=0 0\r\nm=audio " + std::to_string(media.port.host()) + " RTP/AVP 0\r\n";
+  return head + "Content-Type: application/sdp\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + body;
+}
+
+/// \param from  tag of the sender; empty: the caller's, to nobody's yet
+std::string request(const std::string& method, Endpoint to, Endpoint via, const std::string& headers,
+                    Endpoint media = {}, const std::string& from = "", const char* transport = "UDP") {
+  const std::string own = from.empty() ? "1" : from;
+  const std::string other = from.empty() ? "" : own == "1" ? ";tag=2" : ";tag=1";
+  return with_body(method + " sip:a@" + text_of(to) + " SIP/2.0\r\nVia: SIP/2.0/" + transport + " " +
+                       text_of(via) + ";rport;branch=z9hG4bK" + method + "\r\nFrom: <sip:" + own +
+                       "@example.com>;tag=" + own + "\r\nTo: <sip:x@example.com>" + other +
+                       "\r\nCall-ID: long@example.com\r\nCSeq: 1 " + method + "\r\n" + headers,
+                   media);
+}
+
+/// The answer to a request that came, with what its receiver says of itself.
+std::string answer(const std::string& request, const std::string& status, const std::string& headers,
+                   Endpoint media = {}) {
+  auto text = answer_to(request, status);
+  text.erase(text.rfind("Content-Length"));
+  for (const auto& record_route : values_of(request, "Record-Route"))
+    text += "Record-Route: " + record_route + "\r\n";
+  const auto tag = text.find("\r\n", text.find("\r\nTo: ") + 2);
+  if (text.find(";tag=2") == std::string::npos) text.insert(tag, ";tag=2");
+  return with_body(text + headers, media);
+}
+
+/// Media passes both ways, and nothing else does.
+void talk_for_min(SipScene& scene, unsigned minutes, Endpoint phone, Endpoint peer) {
+  const std::string packet(172, '\x80');
+  const auto external = scene.lab.mapping(Protocol::udp, phone).external;
+  for (unsigned i = 0; i < 4 * minutes; ++i) {
+    scene.lab.pass_s(15);
+    REQUIRE(scene.pass(kInside, {.source = phone, .destination = peer}, packet).size() == 1);
+    REQUIRE(scene.pass(kOutside, {.source = peer, .destination = external}, packet).size() == 1);
+  }
+}
+
+/// A host that speaks from one endpoint, and is spoken to at another.
+struct Listener {
+  const char* name;
+  unsigned workers = 1;
+  std::uint16_t port = 5060;  // that it speaks from
+  bool is_proxy = false;      // the other endpoint is that of a phone behind it
+  unsigned owner = 0;         // of the phone
+};
+const Listener kListeners[] = {
+    {"a phone that sends from another port", 1, 53211},
+    {"a phone that sends from another port, with two workers", 2, 53211},
+    {"a phone behind a proxy", 1, 5060, true},
+    {"a phone behind a proxy, of another worker", 2, 5060, true, 1},
+    {"a phone behind a proxy of another worker", 2, 5060, true, 0},
+};
+
+struct Listening {
+  explicit Listening(const Listener& row)
+      : scene(row.workers, row.is_proxy && row.workers > 1 && row.owner == 0 ? 1 : 0) {
+    scene.phone.port = Be16{row.port};
+    target = {row.is_proxy ? scene.lab.host_of(row.owner, 1) : scene.phone.address, Be16{5060}};
+    if (row.is_proxy) record_route = route("Record-Route", scene.phone);
+  }
+  [[nodiscard]] Endpoint external_target() { return scene.lab.mapping(Protocol::udp, target).external; }
+  /// A request from outside: by the proxy, if there is one.
+  std::vector<SentText> ask(const std::string& method, Endpoint external, Endpoint external_proxy) {
+    const bool has_proxy = !record_route.empty();
+    const auto text =
+        request(method, external, scene.server, has_proxy ? route("Route", external_proxy) : "", {}, "2");
+    return scene.pass(kOutside,
+                      {.source = scene.server, .destination = has_proxy ? external_proxy : external}, text);
+  }
+  /// Whether what was asked has come to where it was to.
+  [[nodiscard]] bool has_come(const std::vector<SentText>& sent, const std::string& method) const {
+    return sent.size() == 1 && sent[0].destination == (record_route.empty() ? target : scene.phone) &&
+           first_line(sent[0].text) == method + " sip:a@" + text_of(target) + " SIP/2.0";
+  }
+
+  SipScene scene;  // its phone is who speaks
+  Endpoint target;
+  std::string record_route;
+};
+
+}  // namespace
+
+TEST_CASE("while a call lives its requests get to where its inside host is spoken to",
+          "[dataplane][sip][AC-11][AC-12][AC-13]") {
+  for (const auto& row : kListeners) {
+    DYNAMIC_SECTION(row.name) {
+      Listening side(row);
+      auto& scene = side.scene;
+      const Endpoint media{side.target.address, Be16{16400}};
+      const Endpoint far_media{scene.server.address, Be16{30000}};
+      const auto sent = scene.out(
+          request("INVITE", scene.server, side.target, side.record_route + contact(side.target), media));
+      REQUIRE(sent.size() == 1);
+      const auto external = side.external_target();
+      const auto external_proxy = scene.external();
+      REQUIRE(scene.in(answer(sent[0].text, "200 OK", contact(scene.server), far_media)).size() == 1);
+      REQUIRE(scene.out(request("ACK", scene.server, side.target, "", {}, "1")).size() == 1);
+      talk_for_min(scene, 15, media, far_media);
+      CHECK(side.has_come(side.ask("BYE", external, external_proxy), "BYE"));
+      CHECK(scene.lab.drops().empty());
+      scene.lab.pass_s(600);
+      CHECK(side.ask("BYE", external, external_proxy).empty());
+    }
+  }
+}
+
+TEST_CASE("a peer gets to the TCP listener that a phone has named, while the call lives",
+          "[dataplane][sip][AC-12][AC-23]") {
+  PipelineLab lab;
+  lab.add_neighbor(kOutside, address("203.0.113.254"));
+  const Endpoint server = endpoint("198.51.100.7", 5060);
+  const Endpoint phone{lab.host_of(0), Be16{49152}};
+  const Endpoint listener{phone.address, Be16{5060}};
+  TcpTalk talk(lab, {.interface = kInside, .self = phone, .peer = server},
+               {.interface = kOutside, .self = server});
+  const auto by_tcp = "Contact: <sip:a@" + text_of(listener) + ";transport=tcp>\r\n";
+  talk.tell(talk.caller, request("INVITE", server, listener, by_tcp, {}, "", "TCP"));
+  const auto external = lab.mapping(Protocol::tcp, listener).external;
+  talk.tell(talk.called, answer(talk.called.heard, "200 OK", contact(server)));
+  talk.tell(talk.caller, request("ACK", server, listener, "", {}, "1", "TCP"));
+  lab.pass_s(1500);
+  const auto calls_back = [&](const char* from) {
+    return TcpTalk(lab, {.interface = kOutside, .self = endpoint(from, 33333), .peer = external},
+                   {.interface = kInside, .self = listener})
+        .open;
+  };
+  CHECK_FALSE(calls_back("198.51.100.8"));
+  CHECK(calls_back("198.51.100.7"));
+}
+
+TEST_CASE("a subscription keeps the way in to where it is to be notified",
+          "[dataplane][sip][rfc6665][AC-11]") {
+  struct Row {
+    const char* name;
+    const char* status;
+    std::uint32_t expires_s;
+    bool is_other_number;  // the answer is to another request
+    bool keeps;
+  };
+  const Row rows[] = {
+      {"granted", "200 OK", 3600, false, true},
+      {"granted for less", "200 OK", 60, false, false},
+      {"refused", "403 Forbidden", 3600, false, false},
+      {"another one granted", "200 OK", 3600, true, false},
+  };
+  for (const auto& listener : kListeners) {
+    for (const auto& row : rows) {
+      DYNAMIC_SECTION(listener.name << ", " << row.name) {
+        Listening side(listener);
+        auto& scene = side.scene;
+        const std::string event = "Event: presence\r\nExpires: 86400\r\n";
+        const auto sent = scene.out(request("SUBSCRIBE", scene.server, side.target,
+                                            side.record_route + contact(side.target) + event));
+        REQUIRE(sent.size() == 1);
+        const auto external = side.external_target();
+        const auto external_proxy = scene.external();
+        auto heard = sent[0].text;
+        if (row.is_other_number) heard.replace(heard.find("CSeq: 1"), 7, "CSeq: 2");
+        const auto expires = "Expires: " + std::to_string(row.expires_s) + "\r\n";
+        REQUIRE(scene.in(answer(heard, row.status, contact(scene.server) + expires)).size() == 1);
+        CHECK(side.has_come(side.ask("NOTIFY", external, external_proxy), "NOTIFY"));
+        scene.lab.pass_s(1500);
+        CHECK(side.has_come(side.ask("NOTIFY", external, external_proxy), "NOTIFY") == row.keeps);
+        scene.lab.pass_s(3600);
+        CHECK_FALSE(side.has_come(side.ask("NOTIFY", external, external_proxy), "NOTIFY"));
+      }
+    }
+  }
+}
+
+TEST_CASE("of the endpoints that requests get to, the last ones that were named are kept",
+          "[dataplane][sip]") {
+  const auto target = [](unsigned n) {
+    return dataplane::Target{{address("10.0.0.1"), Be16{std::uint16_t(n)}}, Protocol::udp};
+  };
+  dataplane::Targets targets;
+  CHECK(targets.view().empty());
+  for (const unsigned n : {1U, 2U, 1U, 3U, 4U, 2U}) targets.add(target(n));
+  CHECK(std::ranges::equal(targets.view(), std::vector{target(1), target(2), target(3), target(4)}));
+  targets.add(target(5));
+  CHECK(std::ranges::equal(targets.view(), std::vector{target(2), target(3), target(4), target(5)}));
+}
