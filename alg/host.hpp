@@ -105,8 +105,8 @@ class Host {
   /// An INVITE from outside says where the requests of its dialog will come from. To be let in to the
   /// signalling of the host that it is for once that host has accepted it, and while the call lives.
   virtual void expect_signalling_from(nat::Endpoint remote) noexcept = 0;
-  /// The sender says that requests come to it, or to a proxy before it, at this inside endpoint. To be kept
-  /// for as long as the call or the subscription lives that the message is of.
+  /// Requests come to this inside endpoint: its sender says so of itself or of a proxy, or a registrar of a
+  /// Path. To be kept for as long as the call, subscription or binding lives that the message is of.
   virtual void expect_requests_at(nat::Protocol protocol, nat::Endpoint inside) noexcept = 0;
   /// An INVITE or UPDATE, or a 2xx to one, says how requests get to who sends it.
   virtual void tell_dialog(const sip::DialogFacts& facts) noexcept = 0;

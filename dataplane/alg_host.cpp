@@ -98,7 +98,10 @@ void AlgHost::commit(const alg::EditList& edits) noexcept {
   }
   for (std::size_t i = 0; i < work.answer_count; ++i) parts_.questions.forget(work.answers[i]);
   for (std::size_t i = 0; i < work.binding_count; ++i) apply(work.bindings[i]);
-  if (work.binding_count > 0) end_unlisted();
+  if (work.binding_count > 0) {
+    end_unlisted();
+    keep_registrar();
+  }
   if (work.summary.method == Method::subscribe) keep_subscription();
   message_ = nullptr;
 }

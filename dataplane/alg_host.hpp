@@ -269,6 +269,7 @@ class AlgHost final : public alg::Host {
   void apply(const alg::sip::Binding& binding) noexcept;
   void withdraw(const alg::sip::Binding& binding) noexcept;
   void end_unlisted() noexcept;
+  void keep_registrar() noexcept;
   void end_registration(CardIndex card) noexcept;
   void expire_registration(CardIndex card) noexcept;
   void keep_subscription() noexcept;

@@ -222,6 +222,28 @@ void AlgHost::end_unlisted() noexcept {
     end_registration(card);
 }
 
+/// A registrar may send to where the REGISTER came from, whatever its Contact says, or by the Path that it
+/// has taken: both stay open to it for as long as the longest binding of its answer. A connection that the
+/// REGISTER came by lives by itself, and is of no use when it has ended.
+void AlgHost::keep_registrar() noexcept {
+  const auto& work = transaction_;
+  const auto& flow = message_->flow;
+  const auto bindings = std::span(work.bindings).first(work.binding_count);
+  std::uint32_t longest = 0;
+  for (const auto& binding : bindings) longest = std::max(longest, binding.expires_s);
+  if (longest == 0) return;
+  const auto until =
+      now_ + nat::ticks_from_s(std::min(longest, nat::Timeouts::kMaxSeconds)) + kRegistrationMargin;
+  const auto keep = [&](Target target) noexcept {
+    const bool is_bound = std::any_of(bindings.begin(), bindings.end(), [&](const auto& binding) noexcept {
+      return target == Target{binding.inside, binding.protocol};
+    });
+    if (!is_bound) keep_signalling(target.protocol, target.inside, flow.remote, until);
+  };
+  if (flow.protocol == nat::Protocol::udp) keep({flow.inside, flow.protocol});
+  for (const auto& target : work.targets.view()) keep(target);
+}
+
 /// A subscription is a dialog in which the other side speaks: its way in stays for as long as was granted
 /// (RFC 6665 section 4.2.1), to where the subscription came from and to where it wants to be spoken to.
 void AlgHost::keep_subscription() noexcept {

@@ -19,6 +19,36 @@ std::optional<nat::Endpoint> external_endpoint(const Uri& uri) noexcept {
   return nat::Endpoint{*uri.host_port.address, nat::Be16{uri.host_port.port_or(uri.default_port)}};
 }
 
+/// The endpoint of ours that a Contact or Path of a response names.
+struct Ours {
+  NameAddr item;
+  nat::Protocol protocol = nat::Protocol::udp;
+  nat::Endpoint inside;
+  nat::Endpoint external;
+};
+
+std::optional<Ours> ours_in(std::string_view item, Translator& translator) noexcept {
+  const auto address = parse_name_addr(item);
+  const auto uri = address ? parse_uri(address->uri) : std::nullopt;
+  const auto external = uri ? external_endpoint(*uri) : std::nullopt;
+  const auto inside = external ? translator.counterpart(uri->protocol, *external) : std::nullopt;
+  if (!inside) return std::nullopt;
+  return Ours{*address, uri->protocol, *inside, *external};
+}
+
+// The proxies inside by which the registrar sends what is for the contacts (RFC 3327 section 5.3).
+void tell_paths(const MessageView& view, Translator& translator) noexcept {
+  if (!view.has_any(header_bit(HeaderId::path))) return;
+  for (const auto& header : view.headers()) {
+    if (header.id != HeaderId::path) continue;
+    ListReader items(header.value);
+    while (const auto item = items.next()) {
+      if (const auto proxy = ours_in(*item, translator))
+        translator.host().expect_requests_at(proxy->protocol, proxy->inside);
+    }
+  }
+}
+
 }  // namespace
 
 void grant_bindings(const MessageView& view, Translator& translator) noexcept {
@@ -33,22 +63,20 @@ void grant_bindings(const MessageView& view, Translator& translator) noexcept {
   const auto expires_text = view.value(HeaderId::expires);
   const auto expires_s = number(expires_text).value_or(kDefaultExpires_s);
 
+  tell_paths(view, translator);
   bool of_the_asker = false;
   for (const auto& header : view.headers()) {
     if (header.id != HeaderId::contact) continue;
     ListReader items(header.value);
     while (const auto item = items.next()) {
-      const auto contact = parse_name_addr(*item);
-      const auto uri = contact ? parse_uri(contact->uri) : std::nullopt;
-      const auto external = uri ? external_endpoint(*uri) : std::nullopt;
-      const auto inside = external ? translator.counterpart(uri->protocol, *external) : std::nullopt;
-      if (!inside) continue;
-      binding.protocol = uri->protocol;
-      binding.inside = *inside;
-      binding.external = *external;
-      binding.expires_s = expires_of(*contact, expires_s);
+      const auto contact = ours_in(*item, translator);
+      if (!contact) continue;
+      binding.protocol = contact->protocol;
+      binding.inside = contact->inside;
+      binding.external = contact->external;
+      binding.expires_s = expires_of(contact->item, expires_s);
       translator.host().grant(binding);
-      of_the_asker = of_the_asker || inside->address == flow.inside.address;
+      of_the_asker = of_the_asker || contact->inside.address == flow.inside.address;
     }
   }
   if (of_the_asker) return;

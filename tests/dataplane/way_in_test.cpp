@@ -206,6 +206,48 @@ TEST_CASE("a subscription keeps the way in to where it is to be notified",
   }
 }
 
+TEST_CASE("a registrar gets in by the way that it takes, for as long as it has granted",
+          "[dataplane][sip][rfc3327][AC-01][AC-11]") {
+  struct Row {
+    const char* name;
+    std::uint32_t expires_s;
+    bool reaches;  // after 25 minutes
+  };
+  const Row rows[] = {{"an hour", 3600, true}, {"a minute", 60, false}, {"nothing", 0, false}};
+  for (const auto& listener : kListeners) {
+    for (const auto& row : rows) {
+      DYNAMIC_SECTION(listener.name << ", " << row.name) {
+        Listening side(listener);
+        auto& scene = side.scene;
+        const Endpoint proxy{scene.phone.address, Be16{5080}};  // where the Path leads to
+        const bool has_path = listener.is_proxy;
+        const auto path = has_path ? route("Path", proxy) : std::string();
+        const auto sent =
+            scene.out(request("REGISTER", scene.server, side.target, path + contact(side.target)));
+        REQUIRE(sent.size() == 1);
+        const auto bound = side.external_target();
+        const auto source = scene.external();
+        const auto by = has_path ? scene.lab.mapping(Protocol::udp, proxy).external : source;
+        const auto granted = (has_path ? route("Path", by) : std::string()) + "Contact: <sip:a@" +
+                             text_of(bound) + ">;expires=" + std::to_string(row.expires_s) + "\r\n";
+        REQUIRE(scene.in(answer(sent[0].text, "200 OK", granted)).size() == 1);
+        const auto reaches = [&](Endpoint to, Endpoint inside) {
+          const auto call =
+              request("INVITE", bound, scene.server, has_path ? route("Route", by) : std::string());
+          const auto heard = scene.pass(kOutside, {.source = scene.server, .destination = to}, call);
+          return heard.size() == 1 && heard[0].destination == inside &&
+                 first_line(heard[0].text) == "INVITE sip:a@" + text_of(side.target) + " SIP/2.0";
+        };
+        scene.lab.pass_s(1500);
+        CHECK(reaches(source, scene.phone) == row.reaches);
+        CHECK(reaches(by, has_path ? proxy : scene.phone) == row.reaches);
+        scene.lab.pass_s(3600);
+        CHECK_FALSE(reaches(source, scene.phone));
+      }
+    }
+  }
+}
+
 TEST_CASE("of the endpoints that requests get to, the last ones that were named are kept",
           "[dataplane][sip]") {
   const auto target = [](unsigned n) {
