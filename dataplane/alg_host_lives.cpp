@@ -128,10 +128,11 @@ void AlgHost::look_after(CardIndex index) noexcept {
 void AlgHost::keep_way_in(CardIndex index) noexcept {
   const auto& card = parts_.calls.card(index);
   const auto until = now_ + kWayInMargin;
-  const auto peer = parts_.calls.accepted_peer(index);
   const auto keep = [&](nat::Protocol protocol, nat::Endpoint inside) noexcept {
     keep_signalling(protocol, inside, card.remote, until);
-    if (peer) keep_signalling(protocol, inside, *peer, until);
+    for (const auto peer : parts_.calls.peers(index)) {
+      if (!peer.address.is_unspecified()) keep_signalling(protocol, inside, peer, until);
+    }
   };
   keep(card.protocol, card.inside);
   for (const auto& target : parts_.calls.targets(index)) keep(target.protocol, target.inside);
@@ -146,16 +147,23 @@ void AlgHost::settle_targets() noexcept {
 }
 
 /// Notes who was named in an INVITE from outside, and lets him in once its host has accepted it: what that
-/// host said yes to is answered from there. Nobody is let in to another host, nor by an INVITE alone.
+/// host said yes to is answered from there. Nobody is let in to another host, nor by an INVITE alone. Whom
+/// the host itself sends a request of the dialog to is heard as well: a proxy that leaves the way leaves an
+/// outbound call to its callee.
 void AlgHost::settle_peer() noexcept {
   const auto& work = transaction_;
   const auto& summary = work.summary;
   if (!work.peer.address.is_unspecified())
     return parts_.calls.invite_peer(work.card, summary.cseq, work.peer);
   const auto& card = parts_.calls.card(work.card);
-  const bool accepts = message_->direction == alg::Direction::outbound && summary.method == Method::invite &&
-                       summary.status >= 200 && summary.status < 300 &&
-                       message_->flow.inside.address == card.inside.address;
+  const auto& flow = message_->flow;
+  if (message_->direction == alg::Direction::inbound || flow.inside.address != card.inside.address) return;
+  if (summary.is_request()) {
+    const bool is_in_dialog = !summary.to_tag.empty() && flow.remote != card.remote;
+    if (is_in_dialog && parts_.calls.address_peer(work.card, flow.remote)) keep_way_in(work.card);
+    return;
+  }
+  const bool accepts = summary.method == Method::invite && summary.status >= 200 && summary.status < 300;
   if (!accepts) return;
   if (parts_.calls.accept_peer(work.card, summary.cseq)) keep_way_in(work.card);
 }

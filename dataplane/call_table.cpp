@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <memory>
+#include <utility>
 
 #include "dataplane/negotiation.hpp"
 #include "nat/timeouts.hpp"
@@ -255,9 +256,8 @@ std::optional<nat::Endpoint> CallTable::accept_peer(CardIndex index, std::uint32
   return known.accepted;
 }
 
-std::optional<nat::Endpoint> CallTable::accepted_peer(CardIndex index) const noexcept {
-  const auto& accepted = peers_[index].accepted;
-  return accepted.address.is_unspecified() ? std::nullopt : std::optional(accepted);
+bool CallTable::address_peer(CardIndex index, nat::Endpoint peer) noexcept {
+  return std::exchange(peers_[index].addressed, peer) != peer;
 }
 
 void CallTable::add_target(CardIndex index, Target target) noexcept {

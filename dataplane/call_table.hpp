@@ -12,6 +12,7 @@
 // turns into a time-out and never into a leak. Written by its worker only; control reads the cards.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -65,9 +66,10 @@ struct CallOpening {
 /// From where else than its card says the requests of a call come, once it is accepted: a proxy that leaves
 /// the way leaves them to the caller (requirement AC-12). And where else they go to.
 struct DialogPeer {
-  nat::Endpoint invited;   // in the INVITE that is not answered yet; unspecified: nobody is named
-  nat::Endpoint accepted;  // in the one that was accepted last
-  std::uint32_t cseq = 0;  // of the former
+  nat::Endpoint invited;    // in the INVITE that is not answered yet; unspecified: nobody is named
+  nat::Endpoint accepted;   // in the one that was accepted last
+  std::uint32_t cseq = 0;   // of the former
+  nat::Endpoint addressed;  // whom the inside host spoke to last in the dialog, if not who is on the card
   Targets targets;
 };
 
@@ -134,8 +136,13 @@ class CallTable {
   void invite_peer(CardIndex index, std::uint32_t cseq, nat::Endpoint peer) noexcept;
   /// The inside host has accepted the INVITE with that number. \return who was named in it, if anybody was
   [[nodiscard]] std::optional<nat::Endpoint> accept_peer(CardIndex index, std::uint32_t cseq) noexcept;
-  /// Who was accepted last.
-  [[nodiscard]] std::optional<nat::Endpoint> accepted_peer(CardIndex index) const noexcept;
+  /// The inside host sends a request of the dialog to another one than is on the card: who answered it past
+  /// a proxy. \return false when that was known
+  bool address_peer(CardIndex index, nat::Endpoint peer) noexcept;
+  /// Who was accepted last, and who was addressed; unspecified: nobody.
+  [[nodiscard]] std::array<nat::Endpoint, 2> peers(CardIndex index) const noexcept {
+    return {peers_[index].accepted, peers_[index].addressed};
+  }
   /// The inside host of the call says where its requests get to it.
   void add_target(CardIndex index, Target target) noexcept;
   /// What it has said, but for what is on the card.

@@ -166,6 +166,51 @@ TEST_CASE("a peer gets to the TCP listener that a phone has named, while the cal
   CHECK(calls_back("198.51.100.7"));
 }
 
+TEST_CASE("the callee past a proxy gets in while the call lives, once the phone has spoken to him",
+          "[dataplane][sip][AC-12][AC-13]") {
+  struct Row {
+    const char* name;
+    const char* acknowledged;  // where the ACK goes
+    const char* hangs_up;
+    bool gets_in;
+  };
+  const Row rows[] = {
+      {"the callee", "198.51.100.30", "198.51.100.30", true},
+      {"the proxy", "198.51.100.30", "198.51.100.7", true},
+      {"somebody else", "198.51.100.30", "198.51.100.31", false},
+      {"a callee who is spoken to through the proxy", "198.51.100.7", "198.51.100.30", false},
+  };
+  for (const auto& row : rows) {
+    for (const std::uint16_t port : {std::uint16_t{5060}, std::uint16_t{53211}}) {
+      DYNAMIC_SECTION(row.name << ", from port " << port) {
+        SipScene scene;
+        scene.phone.port = Be16{port};
+        const Endpoint listener{scene.phone.address, Be16{5060}};
+        const Endpoint callee = endpoint("198.51.100.30", 5060);
+        const Endpoint media{scene.phone.address, Be16{16400}};
+        const Endpoint far_media{callee.address, Be16{30000}};
+        const auto sent = scene.out(request("INVITE", scene.server, listener, contact(listener), media));
+        REQUIRE(sent.size() == 1);
+        REQUIRE(scene.in(answer(sent[0].text, "200 OK", contact(callee), far_media)).size() == 1);
+        const auto external = scene.lab.mapping(Protocol::udp, listener).external;
+        const auto asks = [&](const std::string& method) {
+          const auto from = endpoint(row.hangs_up, 5060);
+          return scene
+              .pass(kOutside, {.source = from, .destination = external},
+                    request(method, external, from, "", {}, "2"))
+              .size();
+        };
+        CHECK(asks("INFO") == (endpoint(row.hangs_up, 5060) == scene.server ? 1 : 0));
+        REQUIRE(scene.out_to(endpoint(row.acknowledged, 5060), request("ACK", callee, listener, "", {}, "1"))
+                    .size() == 1);
+        CHECK(asks("INFO") == (row.gets_in ? 1 : 0));
+        talk_for_min(scene, 15, media, far_media);
+        CHECK(asks("BYE") == (row.gets_in ? 1 : 0));
+      }
+    }
+  }
+}
+
 TEST_CASE("a subscription keeps the way in to where it is to be notified",
           "[dataplane][sip][rfc6665][AC-11]") {
   struct Row {
