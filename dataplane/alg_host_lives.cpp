@@ -146,10 +146,10 @@ void AlgHost::settle_targets() noexcept {
   for (const auto& target : work.targets.view()) parts_.calls.add_target(work.card, target);
 }
 
-/// Notes who was named in an INVITE from outside, and lets him in once its host has accepted it: what that
-/// host said yes to is answered from there. Nobody is let in to another host, nor by an INVITE alone. Whom
-/// the host itself sends a request of the dialog to is heard as well: a proxy that leaves the way leaves an
-/// outbound call to its callee.
+/// Notes who was named in an INVITE from outside, and lets him in once its host has accepted it, or has begun
+/// to with a provisional response that wants an answer: that comes from there. Nobody is let in to another
+/// host, nor by an INVITE alone. Whom the host itself sends a request of the dialog to is heard as well: a
+/// proxy that leaves the way leaves an outbound call to its callee.
 void AlgHost::settle_peer() noexcept {
   const auto& work = transaction_;
   const auto& summary = work.summary;
@@ -163,8 +163,10 @@ void AlgHost::settle_peer() noexcept {
     if (is_in_dialog && parts_.calls.address_peer(work.card, flow.remote)) keep_way_in(work.card);
     return;
   }
-  const bool accepts = summary.method == Method::invite && summary.status >= 200 && summary.status < 300;
-  if (!accepts) return;
+  // The PRACK that a reliable provisional response waits for is one of the dialog (RFC 3262 section 4).
+  const bool is_provisional = summary.is_reliable && !summary.to_tag.empty();
+  const bool is_accepted = summary.status >= 200 && summary.status < 300;
+  if (summary.method != Method::invite || !(is_accepted || is_provisional)) return;
   if (parts_.calls.accept_peer(work.card, summary.cseq)) keep_way_in(work.card);
 }
 

@@ -89,6 +89,7 @@ inline constexpr HeaderName kHeaderNames[] = {
     {"content-encoding", HeaderId::content_encoding},
     {"e", HeaderId::content_encoding},
     {"content-length", HeaderId::content_length},
+    {"rseq", HeaderId::rseq},
     {"x", HeaderId::session_expires},
     {"l", HeaderId::content_length},
 };

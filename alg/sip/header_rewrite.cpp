@@ -294,6 +294,7 @@ constexpr Treatment treatment_of(HeaderId id) noexcept {
     case HeaderId::identity:
     case HeaderId::expires:
     case HeaderId::session_expires:
+    case HeaderId::rseq:
     case HeaderId::content_type:
     case HeaderId::content_encoding:
     case HeaderId::content_length:

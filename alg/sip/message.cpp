@@ -373,6 +373,7 @@ void MessageView::summarise() noexcept {
   read_party(value(HeaderId::to), summary_.to_uri, summary_.to_tag);
   summary_.session_expires_s = seconds_of(value(HeaderId::session_expires));
   summary_.expires_s = seconds_of(value(HeaderId::expires));
+  summary_.is_reliable = status_ > 100 && status_ < 200 && has_any(header_bit(HeaderId::rseq));
 }
 
 }  // namespace pinhole::alg::sip

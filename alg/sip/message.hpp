@@ -56,6 +56,7 @@ enum class HeaderId : std::uint8_t {
   session_expires,
   content_type,
   content_encoding,
+  rseq,
   content_length,
 };
 inline constexpr std::size_t kHeaderIds = static_cast<std::size_t>(HeaderId::content_length) + 1;

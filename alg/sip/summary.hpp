@@ -51,6 +51,7 @@ struct Summary {
   std::uint16_t status = 0;
   std::uint32_t cseq = 0;
   bool has_sdp = false;
+  bool is_reliable = false;             // a provisional response that a PRACK answers (RFC 3262)
   std::uint32_t session_expires_s = 0;  // of Session-Expires (RFC 4028); 0: absent
   std::uint32_t expires_s = 0;          // of Expires; 0: absent, or at once
   std::string_view method_text;         // of the request line or CSeq, as written

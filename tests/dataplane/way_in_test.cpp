@@ -211,6 +211,43 @@ TEST_CASE("the callee past a proxy gets in while the call lives, once the phone 
   }
 }
 
+TEST_CASE("a caller past his proxy acknowledges a provisional response that asks for it",
+          "[dataplane][sip][rfc3262][AC-12][AC-23]") {
+  struct Row {
+    const char* name;
+    const char* status;
+    const char* headers;
+    bool has_tag;
+    const char* caller;  // who sends the PRACK
+    bool gets_in;
+  };
+  const char* const reliable = "Require: 100rel\r\nRSeq: 1\r\n";
+  const Row rows[] = {
+      {"reliable", "183 Session Progress", reliable, true, "198.51.100.30", true},
+      {"somebody else", "183 Session Progress", reliable, true, "198.51.100.31", false},
+      {"not reliable", "183 Session Progress", "", true, "198.51.100.30", false},
+      {"without a tag there is no dialog", "183 Session Progress", reliable, false, "198.51.100.30", false},
+      {"100 is never reliable", "100 Trying", reliable, true, "198.51.100.30", false},
+      {"a refusal", "486 Busy Here", reliable, true, "198.51.100.30", false},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      SipScene scene;
+      scene.out("\r\n\r\n");
+      const auto external = scene.external();
+      const auto sent = scene.in(request("INVITE", external, scene.server,
+                                         "Require: 100rel\r\n" + contact(endpoint("198.51.100.30", 5060))));
+      REQUIRE(sent.size() == 1);
+      auto ringing = answer(sent[0].text, row.status, row.headers + contact(scene.phone));
+      if (!row.has_tag) ringing.erase(ringing.find(";tag=2"), 6);
+      REQUIRE(scene.out(ringing).size() == 1);
+      const auto caller = endpoint(row.caller, 5060);
+      const auto prack = request("PRACK", external, caller, "RAck: 1 1 INVITE\r\n", {}, "1");
+      CHECK(scene.in_from(caller, prack).size() == (row.gets_in ? 1 : 0));
+    }
+  }
+}
+
 TEST_CASE("a subscription keeps the way in to where it is to be notified",
           "[dataplane][sip][rfc6665][AC-11]") {
   struct Row {
