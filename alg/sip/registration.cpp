@@ -49,6 +49,33 @@ void tell_paths(const MessageView& view, Translator& translator) noexcept {
   }
 }
 
+// Where the registrar has seen the REGISTER come from (RFC 3261 section 18.2.1, RFC 3581).
+std::optional<nat::Endpoint> source_seen(const MessageView& view) noexcept {
+  const auto first = ListReader(view.value(HeaderId::via)).next();
+  const auto via = first ? parse_via(*first) : std::nullopt;
+  const auto address = via ? nat::Ipv4Address::parse(via->received) : std::nullopt;
+  if (!address) return std::nullopt;
+  const auto port = port_number(via->rport).value_or(via->sent_by.port_or(via->default_port));
+  return nat::Endpoint{*address, nat::Be16{port}};
+}
+
+// For how long the contact of the host that asked is granted, where none of ours is listed. Behind another
+// NAT a registrar, or the host itself, may write what that one made of it. 0: it is not listed either.
+std::uint32_t granted_as_seen(const MessageView& view, std::uint32_t otherwise) noexcept {
+  const auto source = source_seen(view);
+  if (!source) return 0;
+  for (const auto& header : view.headers()) {
+    if (header.id != HeaderId::contact) continue;
+    ListReader items(header.value);
+    while (const auto item = items.next()) {
+      const auto contact = parse_name_addr(*item);
+      const auto uri = contact ? parse_uri(contact->uri) : std::nullopt;
+      if (uri && external_endpoint(*uri) == source) return expires_of(*contact, otherwise);
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 void grant_bindings(const MessageView& view, Translator& translator) noexcept {
@@ -83,7 +110,7 @@ void grant_bindings(const MessageView& view, Translator& translator) noexcept {
   binding.protocol = flow.protocol;
   binding.inside = flow.inside;
   binding.external = flow.external;
-  binding.expires_s = 0;
+  binding.expires_s = granted_as_seen(view, expires_s);
   translator.host().grant(binding);
 }
 

@@ -11,7 +11,8 @@ namespace pinhole::alg::sip {
 inline constexpr std::uint32_t kDefaultExpires_s = 3600;
 
 /// Grants the bindings of an inbound 2xx to REGISTER; other messages grant nothing. A 2xx without a contact
-/// of the phone that asked ends its binding. A request ends nothing by itself: it may be refused.
+/// of the phone that asked, as we or another NAT made it, ends its binding. A request ends nothing by itself:
+/// it may be refused.
 void grant_bindings(const MessageView& view, Translator& translator) noexcept;
 
 }  // namespace pinhole::alg::sip

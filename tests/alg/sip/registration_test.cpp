@@ -12,13 +12,13 @@ namespace pinhole::alg::sip {
 namespace {
 
 /// "10.0.0.5:5060 60" for each binding that a 2xx to REGISTER grants.
-std::vector<std::string> granted(test::SipBench& bench, const std::string& contacts,
-                                 const std::string& to = "<sip:alice@example.com>") {
+std::vector<std::string> granted(
+    test::SipBench& bench, const std::string& contacts, const std::string& to = "<sip:alice@example.com>",
+    const std::string& via = "Via: SIP/2.0/UDP phone.example.net;branch=z9hG4bK1\r\n") {
   bench.host.granted.clear();
-  const auto passed = bench.in(
-      "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP phone.example.net;branch=z9hG4bK1\r\n"
-      "From: <sip:alice@example.com>;tag=1\r\nTo: " +
-      to + ";tag=2\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n" + contacts + "\r\n");
+  const auto passed =
+      bench.in("SIP/2.0 200 OK\r\n" + via + "From: <sip:alice@example.com>;tag=1\r\nTo: " + to +
+               ";tag=2\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n" + contacts + "\r\n");
   REQUIRE(passed.answer.verdict == Verdict::forward);
   std::vector<std::string> list;
   for (const auto& binding : bench.host.granted) {
@@ -54,6 +54,53 @@ TEST_CASE("a 2xx that lists no contact of the phone ends its binding", "[alg][si
   test::SipBench bench;
   CHECK(granted(bench, "") == Bindings{"10.0.0.5:5060 0"});
   CHECK(granted(bench, "Contact: <sip:alice@192.0.2.9>;expires=60\r\n") == Bindings{"10.0.0.5:5060 0"});
+}
+
+TEST_CASE("a contact that another NAT made of the phone's is the phone's", "[alg][sip][AC-01]") {
+  struct Row {
+    const char* name;
+    const char* via;  // parameters
+    const char* contacts;
+    Bindings granted;
+  };
+  const Row rows[] = {
+      {"by rport",
+       ";received=192.0.2.99;rport=4444",
+       "Contact: <sip:a@192.0.2.99:4444>;expires=60\r\n",
+       {"10.0.0.5:5060 60"}},
+      {"by the port of the phone",
+       ";received=192.0.2.99",
+       "Contact: <sip:a@192.0.2.99:10060>;expires=60\r\n",
+       {"10.0.0.5:5060 60"}},
+      {"for the time of Expires",
+       ";received=192.0.2.99;rport=4444",
+       "Contact: <sip:a@192.0.2.8>;expires=9\r\nContact: <sip:a@192.0.2.99:4444>\r\nExpires: 90\r\n",
+       {"10.0.0.5:5060 90"}},
+      {"withdrawn",
+       ";received=192.0.2.99;rport=4444",
+       "Contact: <sip:a@192.0.2.99:4444>;expires=0\r\n",
+       {"10.0.0.5:5060 0"}},
+      {"another port",
+       ";received=192.0.2.99;rport=4444",
+       "Contact: <sip:a@192.0.2.99:4445>;expires=60\r\n",
+       {"10.0.0.5:5060 0"}},
+      {"another host",
+       ";received=192.0.2.99;rport=4444",
+       "Contact: <sip:a@192.0.2.98:4444>;expires=60\r\n",
+       {"10.0.0.5:5060 0"}},
+      {"not seen", ";rport=4444", "Contact: <sip:a@192.0.2.99:4444>;expires=60\r\n", {"10.0.0.5:5060 0"}},
+      {"beside one of ours",
+       ";received=192.0.2.99;rport=4444",
+       "Contact: <sip:a@192.0.2.99:4444>;expires=60, <sip:a@203.0.113.10:10060>;expires=30\r\n",
+       {"10.0.0.5:5060 30"}},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      test::SipBench bench;
+      const auto via = std::string("Via: SIP/2.0/UDP 203.0.113.10:10060") + row.via + ";branch=z9hG4bK1\r\n";
+      CHECK(granted(bench, row.contacts, "<sip:alice@example.com>", via) == row.granted);
+    }
+  }
 }
 
 TEST_CASE("a bulk contact without a user part is granted like any other", "[alg][sip][AC-01][rfc6140]") {
