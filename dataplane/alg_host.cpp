@@ -373,9 +373,19 @@ void AlgHost::tell_dialog(const alg::sip::DialogFacts& facts) noexcept {
   transaction_.has_facts = true;
 }
 
+/// Of more than are counted, those of the host that asked have precedence: the others have answers of their
+/// own.
 void AlgHost::grant(const alg::sip::Binding& binding) noexcept {
   auto& work = transaction_;
-  if (work.binding_count < work.bindings.size()) work.bindings[work.binding_count++] = binding;
+  if (work.binding_count < work.bindings.size()) {
+    work.bindings[work.binding_count++] = binding;
+    return;
+  }
+  const auto host = message_->flow.inside.address;
+  if (binding.inside.address != host) return;
+  const auto other = std::find_if(work.bindings.rbegin(), work.bindings.rend(),
+                                  [host](const auto& known) { return known.inside.address != host; });
+  if (other != work.bindings.rend()) *other = binding;
 }
 
 /// Messages of no call, and those that are dropped, are told of when it is wanted, but not in floods.

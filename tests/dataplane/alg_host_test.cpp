@@ -821,6 +821,32 @@ TEST_CASE("a contact that the registrar no longer lists is gone", "[dataplane][a
   CHECK(lab[0].registrations.find("sip:alice@example.com", other) == kNoCard);
 }
 
+TEST_CASE("of a long list of contacts, those of the phone that asked are kept",
+          "[dataplane][alg_host][AC-01][AC-17]") {
+  constexpr unsigned kPhones = 20;  // of one address of record; 16 contacts of an answer are kept
+  const auto aor = "sip:alice@example.com";
+  for (const bool has_two : {false, true}) {
+    DYNAMIC_SECTION((has_two ? "two contacts each" : "one contact each")) {
+      Lab lab;
+      std::vector<alg::sip::Binding> all;
+      for (unsigned n = 0; n < kPhones; ++n) {
+        const auto phone = lab.phone_of(0, n);
+        all.push_back(binding(phone, aor, 3600));
+        if (has_two) all.push_back(binding(endpoint(phone.address, 5070), aor, 3600));
+        auto message = registered(phone, aor, 3600);
+        message.bindings = all;
+        lab.inspect(0, message);
+      }
+      CHECK(lab[0].registrations.size() == all.size());
+      lab.pass_s(3000);
+      for (unsigned n = 0; n < kPhones; ++n) {
+        INFO(n);
+        CHECK(lab[0].translator.find_outbound(nat::Protocol::udp, lab.phone_of(0, n)) != nat::kNoMapping);
+      }
+    }
+  }
+}
+
 TEST_CASE("a subscription keeps its way in for as long as was granted", "[dataplane][alg_host][rfc6665]") {
   Lab lab;
   TestMessage accepted;
