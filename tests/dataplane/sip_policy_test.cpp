@@ -283,6 +283,41 @@ TEST_CASE("a response carries back what was put back to inside endpoints in its 
   }
 }
 
+TEST_CASE("over UDP signalling is opened for what a request names, whichever host inside and port it is",
+          "[dataplane][sip][AC-23]") {
+  struct Row {
+    const char* host;
+    const char* port;
+  };
+  const char* const places[] = {"Contact: <sip:alice@HOST:PORT>",
+                                "Via: SIP/2.0/UDP HOST:PORT;branch=z9hG4bK0",
+                                "Record-Route: <sip:HOST:PORT;lr>", "Path: <sip:HOST:PORT;lr>",
+                                "Contact: <sip:alice@phone.example.com:PORT;maddr=HOST>"};
+  for (const unsigned workers : {1U, 2U}) {
+    for (const auto& row : {Row{"PHONE", "40555"}, {"PHONE", "22"}, {"PHONE", "1023"}, {"OTHER", "5060"}}) {
+      for (const std::string place : places) {
+        DYNAMIC_SECTION(workers << " workers, " << place << " of " << row.host << ":" << row.port) {
+          Lab lab({}, workers);
+          auto& pipeline = lab.pipeline();
+          const auto host = row.host == std::string("PHONE") ? lab.phone() : lab.other();
+          const auto named = replaced(replaced(place, "HOST", host), "PORT", row.port);
+          auto text =
+              message("REGISTER sip:example.com SIP/2.0", "phone.example.com", "example.com", "1", named);
+          text = replaced(text, "1 INVITE", "1 REGISTER");
+          const auto out = lab.out(text);
+          REQUIRE(out);
+          CHECK(out->find(host) == std::string::npos);
+          CHECK(pipeline.count(nat::Counter::mapping_live) == 2);
+          // Whom the request went to gets in, to where it says.
+          const auto port = static_cast<std::uint16_t>(std::stoul(row.port));
+          const auto external = pipeline.mapping(Protocol::udp, {address(host), nat::Be16{port}}).external;
+          CHECK(pipeline.send(kOutside, {.source = kProxy, .destination = external}).size() == 1);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("by policy media ports are opened for the host that sends a message only",
           "[dataplane][sip][AC-23]") {
   for (const unsigned workers : {1U, 2U}) {

@@ -37,9 +37,9 @@ class Connection {
     connect(5060);
   }
 
-  /// Goes on by a connection from another port of the phone.
-  void connect(unsigned port) {
-    phone_ = {lab_.host_of(0), nat::Be16{static_cast<std::uint16_t>(port)}};
+  /// Goes on by a connection from another port of the phone, or of another host of its worker.
+  void connect(unsigned port, unsigned host = 0) {
+    phone_ = {lab_.host_of(0, host), nat::Be16{static_cast<std::uint16_t>(port)}};
     CHECK(from_phone(kPhoneStart, 0, "", TcpHeader::kSyn).size() == 1);
     external_ = lab_.mapping(Protocol::tcp, phone_).external;
     CHECK(from_proxy(kProxyStart, kPhoneStart + 1, "", TcpHeader::kSyn | kAck).size() == 1);
@@ -56,6 +56,7 @@ class Connection {
   }
 
   [[nodiscard]] Endpoint inside() const { return phone_; }
+  [[nodiscard]] Endpoint external() const { return external_; }
   [[nodiscard]] std::string phone() const { return std::string(nat::EndpointText(phone_.address).view()); }
   [[nodiscard]] std::string invite() const { return invite(phone(), 40000); }
   /// \param media  where media is wanted
@@ -68,6 +69,24 @@ class Connection {
            "To: <sip:bob@example.com>\r\nCall-ID: one@example.com\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@" +
            host + ":5060;transport=tcp>\r\nContent-Type: application/sdp\r\nContent-Length: " +
            std::to_string(body.size()) + "\r\n\r\n" + body;
+  }
+  /// \param names  lines with its endpoints; HOST and OTHER stand for the phone and another host
+  [[nodiscard]] std::string message(const std::string& start, std::string names) {
+    const auto other = std::string(nat::EndpointText(lab_.host_of(0, 1)).view());
+    for (const auto& [mark, host] :
+         {std::pair{std::string("HOST"), phone()}, {std::string("OTHER"), other}}) {
+      for (auto at = names.find(mark); at != std::string::npos; at = names.find(mark))
+        names.replace(at, mark.size(), host);
+    }
+    return start + "\r\nVia: SIP/2.0/TCP " + phone() + ":" + std::to_string(phone_.port.host()) +
+           ";branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=a\r\n"
+           "To: <sip:alice@example.com>\r\nCall-ID: names\r\nCSeq: 1 REGISTER\r\n" +
+           names + "\r\nContent-Length: 0\r\n\r\n";
+  }
+  /// Whether a SYN of the proxy to an external endpoint gets in.
+  bool lets_in(Endpoint external) {
+    const auto sent = pass(kOutside, {kProxy.address, nat::Be16{4444}}, external, 1, 0, "", TcpHeader::kSyn);
+    return !sent.empty() && sent[0].interface == kInside;
   }
   PipelineLab& lab() { return lab_; }
 
@@ -243,6 +262,97 @@ TEST_CASE("over TCP nothing is opened for another host or a port below 1024",
     const auto written = "m=audio " + std::to_string(row.port) + " ";
     CHECK((out[0].text.find(written) == std::string::npos) == row.opens);
     CHECK((connection.lab().count(WorkerCounter::pinhole_opened) > 0) == row.opens);
+  }
+}
+
+TEST_CASE("over TCP no signalling is opened for another host or a port below 1024",
+          "[dataplane][sip][stream][AC-23]") {
+  struct Row {
+    const char* host;
+    const char* port;
+    bool opens;
+  };
+  const Row rows[] = {{"HOST", "40555", true}, {"HOST", "1024", true},   {"HOST", "1023", false},
+                      {"HOST", "22", false},   {"OTHER", "5060", false}, {"OTHER", "40555", false},
+                      {"OTHER", "22", false}};
+  // What names an endpoint: in front of its host, in front of its port, and behind.
+  struct Place {
+    const char* name;
+    const char* host;
+    const char* port;
+    const char* end;
+  };
+  const Place places[] = {
+      {"Contact", "Contact: <sip:alice@", ":", ";transport=tcp>"},
+      {"Contact for UDP", "Contact: <sip:alice@", ":", ";transport=udp>"},
+      {"Via", "Via: SIP/2.0/TCP ", ":", ";branch=z9hG4bK0"},
+      {"received", "Via: SIP/2.0/TCP a.example.com;received=", ";rport=", ";branch=z9hG4bK0"},
+      {"Record-Route", "Record-Route: <sip:", ":", ";transport=tcp;lr>"},
+      {"Path", "Path: <sip:", ":", ";transport=tcp;lr>"},
+      {"Refer-To", "Refer-To: <sip:alice@", ":", ";transport=tcp>"}};
+  const auto check = [](const std::string& names, unsigned port, bool opens) {
+    Connection connection(true);
+    auto& lab = connection.lab();
+    REQUIRE(lab.count(nat::Counter::mapping_live) == 1);
+    const auto text = connection.message("REGISTER sip:example.com SIP/2.0", names);
+    const auto out = connection.from_phone(kFirst, kProxyFirst, text);
+    REQUIRE(out.size() == 1);
+    INFO(out[0].text);
+    CHECK(out[0].text.starts_with("REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/TCP 203.0.113.1:"));
+    // All but its first Via is as it came.
+    const auto behind_via = [](const std::string& whole) {
+      return whole.substr(whole.find("\r\nMax-Forwards"));
+    };
+    CHECK((behind_via(out[0].text) == behind_via(text)) == !opens);
+    CHECK(lab.count(nat::Counter::mapping_live) == (opens ? 2 : 1));
+    const nat::Be16 named{static_cast<std::uint16_t>(port)};
+    const auto own = connection.external();
+    if (!opens && named != own.port) CHECK_FALSE(connection.lets_in({own.address, named}));
+    if (opens && names.find("=udp") == std::string::npos)
+      CHECK(connection.lets_in(lab.mapping(Protocol::tcp, {connection.inside().address, named}).external));
+  };
+  for (const auto& row : rows) {
+    const auto port = static_cast<unsigned>(std::stoul(row.port));
+    for (const auto& place : places) {
+      DYNAMIC_SECTION(place.name << " " << row.host << ":" << row.port) {
+        check(std::string(place.host) + row.host + place.port + row.port + place.end, port, row.opens);
+      }
+    }
+    DYNAMIC_SECTION("maddr " << row.host << ":" << row.port) {
+      const auto uri = std::string("sip:alice@phone.example.com:") + row.port + ";transport=tcp;maddr=";
+      check("Contact: <" + uri + row.host + ">", port, row.opens);
+    }
+  }
+}
+
+TEST_CASE("over TCP a message is not told which port stands for an endpoint of another host",
+          "[dataplane][sip][stream][AC-23]") {
+  Connection connection(true);
+  auto& lab = connection.lab();
+  connection.connect(5060, 1);
+  const auto other =
+      connection.message("REGISTER sip:example.com SIP/2.0", "Contact: <sip:a@HOST:5060;transport=tcp>");
+  REQUIRE(connection.from_phone(kFirst, kProxyFirst, other).size() == 1);
+  connection.connect(5070);
+  const auto own =
+      connection.message("REGISTER sip:example.com SIP/2.0", "Contact: <sip:a@HOST:5080;transport=tcp>");
+  REQUIRE(connection.from_phone(kFirst, kProxyFirst, own).size() == 1);
+  const auto live = lab.count(nat::Counter::mapping_live);
+
+  // A response repeats what its request named.
+  auto at = kFirst + size_of(own);
+  for (const auto& [names, is_told] : {std::pair{"Record-Route: <sip:OTHER:5060;transport=tcp;lr>", false},
+                                       {"Record-Route: <sip:HOST:5080;transport=tcp;lr>", true}}) {
+    INFO(names);
+    const auto text = connection.message("SIP/2.0 200 OK", names);
+    const auto out = connection.from_phone(at, kProxyFirst, text);
+    REQUIRE(out.size() == 1);
+    INFO(out[0].text);
+    const auto line =
+        text.substr(text.find("Record-Route"), text.find(";transport") - text.find("Record-Route"));
+    CHECK((out[0].text.find(line) == std::string::npos) == is_told);
+    CHECK(lab.count(nat::Counter::mapping_live) == live);
+    at += size_of(text);
   }
 }
 
