@@ -2,6 +2,7 @@
 // SIP over TCP through the whole pipeline: segments in, segments out, with the numbers that each end expects.
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -242,6 +243,52 @@ TEST_CASE("what is not SIP passes as it is, and is not looked at any more",
     CHECK(connection.from_proxy(kProxyFirst, kFirst + size_of(out[0].text), "").size() == 1);
     CHECK(connection.lab().context(0).streams.size() == 0);
     CHECK(connection.lab().count(WorkerCounter::pinhole_opened) == 0);
+  }
+}
+
+TEST_CASE("a whole message in a segment of its own is none behind what is not SIP, on either way",
+          "[dataplane][sip][stream][AC-20][AC-23]") {
+  const std::string post = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\nfield=";
+  const std::string tls = "\x16\x03\x01\x02client hello";
+  for (const auto& [name, first] : {std::pair{"a form", post}, {"TLS", tls}}) {
+    for (const bool first_by_proxy : {false, true}) {
+      for (const bool then_by_proxy : {false, true}) {
+        for (const bool acknowledged : {false, true}) {
+          DYNAMIC_SECTION(name << " by the " << (first_by_proxy ? "proxy" : "phone") << ", then SIP by the "
+                               << (then_by_proxy ? "proxy" : "phone")
+                               << (acknowledged ? ", once it is acknowledged" : "")) {
+            Connection connection(true);
+            auto& lab = connection.lab();
+            std::array<std::uint32_t, 2> next = {kFirst, kProxyFirst};
+            const auto say = [&](bool by_proxy, const std::string& text) {
+              const auto out = by_proxy ? connection.from_proxy(next[1], next[0], text)
+                                        : connection.from_phone(next[0], next[1], text);
+              REQUIRE(out.size() == 1);
+              CHECK(out[0].interface == (by_proxy ? kInside : kOutside));
+              CHECK(out[0].sequence == next[by_proxy ? 1 : 0]);
+              CHECK(out[0].acknowledgement == next[by_proxy ? 0 : 1]);
+              CHECK(out[0].text == text);
+              next[by_proxy ? 1 : 0] += size_of(text);
+            };
+            say(first_by_proxy, first);
+            if (acknowledged) say(!first_by_proxy, "");
+            CHECK((lab.context(0).streams.size() == 0) == acknowledged);
+            auto invite = connection.invite();
+            if (then_by_proxy) {
+              const auto own = std::string(nat::EndpointText(connection.external()).view());
+              invite.replace(0, invite.find(' ', 7), "INVITE sip:alice@" + own + ";transport=tcp");
+            }
+            say(then_by_proxy, invite);
+            say(then_by_proxy, connection.message("REGISTER sip:example.com SIP/2.0",
+                                                  "Contact: <sip:alice@HOST:40555;transport=tcp>"));
+            CHECK(lab.count(WorkerCounter::pinhole_opened) == 0);
+            CHECK(lab.count(WorkerCounter::call_live) == 0);
+            CHECK(lab.count(nat::Counter::mapping_live) == 1);
+            CHECK(lab.drops().empty());
+          }
+        }
+      }
+    }
   }
 }
 
