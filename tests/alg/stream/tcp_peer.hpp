@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "alg/stream/segment.hpp"
 #include "alg/stream/sequence.hpp"
 
 namespace pinhole::test {
@@ -194,7 +195,25 @@ class TcpPeer {
     send_some(now, out);
   }
 
+  /// What a block claims lies behind what the same segment acknowledges, and was sent.
+  void check_sacks(const Wire& segment) {
+    auto options = segment.options;
+    const auto sacks = alg::stream::read_options(options).sacks;
+    const auto number = [&](std::size_t at) {
+      Sequence value = 0;
+      for (std::size_t i = 0; i < 4; ++i) value = value << 8U | std::to_integer<Sequence>(sacks[at + i]);
+      return value;
+    };
+    for (std::size_t at = 0; at + 8 <= sacks.size(); at += 8) {
+      const Sequence begin = number(at);
+      const Sequence end = number(at + 4);
+      if (before(begin, segment.acknowledgement) || !before(begin, end) || after(end, high_))
+        complaints_.push_back("a SACK block of what was acknowledged or not sent");
+    }
+  }
+
   void take_ack(const Wire& segment, unsigned now) {
+    check_sacks(segment);
     if (after(segment.acknowledgement, high_ + (una_ == nxt_ ? 1 : 0)) &&
         after(segment.acknowledgement, nxt_)) {
       complaints_.push_back("an acknowledgement of what was not sent");
