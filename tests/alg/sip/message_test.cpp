@@ -135,6 +135,55 @@ TEST_CASE("the tag of a party is found however its parameters are written", "[al
   }
 }
 
+TEST_CASE("how long something is to last is read from Expires and Session-Expires",
+          "[alg][message][AC-01][AC-13][rfc4028][rfc6665]") {
+  struct Row {
+    const char* value;
+    std::uint32_t seconds;
+  };
+  const Row rows[] = {{"600", 600},
+                      {" 600 ", 600},
+                      {"\r\n 600", 600},
+                      {"600 \r\n\t", 600},
+                      {"90 ;refresher=uas", 90},
+                      {"1800;refresher=uac;x=1", 1800},
+                      {"90\r\n ;refresher=uas", 90},
+                      {"0", 0},
+                      {"4294967295", 4294967295},
+                      {"4294967296", 0},
+                      {"-1", 0},
+                      {"ten", 0},
+                      {"600 s", 0},
+                      {"600, 700", 0},
+                      {";refresher=uas", 0},
+                      {"", 0}};
+  struct Name {
+    const char* text;
+    std::uint32_t Summary::* seconds;
+  };
+  const Name names[] = {{"Expires", &Summary::expires_s},
+                        {"eXPIRES", &Summary::expires_s},
+                        {"Session-Expires", &Summary::session_expires_s},
+                        {"x", &Summary::session_expires_s}};
+  for (const auto& name : names) {
+    for (const auto& row : rows) {
+      DYNAMIC_SECTION(name.text << ": " << row.value) {
+        MessageView view;
+        const auto bytes = message("SIP/2.0 200 OK", std::string(name.text) + ":" + row.value + "\r\n\r\n");
+        REQUIRE(view.parse(bytes) == ParseResult::message);
+        const auto summary = view.summary();
+        CHECK(summary.*name.seconds == row.seconds);
+        CHECK(summary.expires_s + summary.session_expires_s == row.seconds);  // and the other one is absent
+      }
+    }
+  }
+  MessageView view;
+  const auto neither = message("SIP/2.0 200 OK", "Min-Expires: 60\r\nMin-SE: 90\r\n\r\n");
+  REQUIRE(view.parse(neither) == ParseResult::message);
+  CHECK(view.summary().expires_s == 0);
+  CHECK(view.summary().session_expires_s == 0);
+}
+
 TEST_CASE("the name of a header is told as a whole and in any case", "[alg][message]") {
   struct Row {
     std::string_view name;
