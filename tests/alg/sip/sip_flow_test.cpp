@@ -2,88 +2,20 @@
 // Whole flows of messages and single headers and attributes, from tests/vectors/sip (its README says what the
 // files are): NN-out.before is what a phone sent and NN-out.after what has to leave, NN-in.before is what
 // came from outside and NN-in.after what the phone has to get.
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <fstream>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "tests/support/sip_bench.hpp"
+#include "tests/support/sip_flows.hpp"
 #include "tests/support/sip_vectors.hpp"
 
 namespace pinhole::alg::sip {
 
 namespace {
 
-namespace fs = std::filesystem;
-
-struct Step {
-  std::string name;
-  Direction direction;
-  std::string before;
-  std::string after;
-  std::string back;  // what comes of `after` on the way back
-};
-
-Direction opposite(Direction direction) {
-  return direction == Direction::outbound ? Direction::inbound : Direction::outbound;
-}
-
-std::vector<fs::path> flows() {
-  std::set<fs::path> folders;
-  for (const auto& entry : fs::recursive_directory_iterator(test::vector_folder())) {
-    if (entry.path().extension() == ".before") folders.insert(entry.path().parent_path());
-  }
-  return {folders.begin(), folders.end()};
-}
-
-std::string name_of(const fs::path& flow) {
-  return flow.lexically_relative(test::vector_folder()).string();
-}
-
-std::vector<Step> steps(const fs::path& flow) {
-  std::vector<Step> list;
-  for (const auto& entry : fs::directory_iterator(flow)) {
-    auto path = entry.path();
-    if (path.extension() != ".before") continue;
-    Step step;
-    step.name = path.stem();
-    step.direction = step.name.ends_with("-out") ? Direction::outbound : Direction::inbound;
-    step.before = test::file_bytes(path);
-    step.after = test::file_bytes(path.replace_extension(".after"));
-    step.back = fs::exists(path.replace_extension(".back")) ? test::file_bytes(path) : step.before;
-    list.push_back(std::move(step));
-  }
-  std::sort(list.begin(), list.end(), [](const Step& a, const Step& b) { return a.name < b.name; });
-  return list;
-}
-
-// What the administrator has decided: "software replace Example SBC", a line each. `name` is for what the
-// policy views.
-Policy policy_of(const fs::path& flow, std::string& name, Policy policy = {}) {
-  std::ifstream file(flow / "policy");
-  for (std::string word; file >> word;) {
-    if (word == "software") {
-      file >> word;
-      policy.software = word == "strip" ? Software::strip : Software::replace;
-      std::getline(file >> std::ws, name);
-      policy.software_name = name;
-    } else {
-      policy.hide_parties |= word == "hide_parties";
-      policy.hide_call_id |= word == "hide_call_id";
-    }
-  }
-  return policy;
-}
-
-// What was mapped before the flow began: "udp 10.0.0.6:5060", a line each.
-void make_known(const fs::path& flow, test::SipBench& bench) {
-  std::ifstream known(flow / "known");
-  for (std::string protocol, inside; known >> protocol >> inside;)
-    bench.know(inside, protocol == "tcp" ? nat::Protocol::tcp : nat::Protocol::udp);
-}
+using namespace test::flows;
 
 void check_flow(const fs::path& flow) {
   std::string name;

@@ -3,22 +3,17 @@
 // the second goes nowhere (requirement AC-07).
 #include <catch2/catch.hpp>
 
-#include <array>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "alg/sip/framer.hpp"
-#include "alg/stream/engine.hpp"
+#include "tests/alg/stream/speaker.hpp"
 
 namespace pinhole::alg::stream {
 
 namespace {
 
-constexpr Sequence kFirst = 0xffffffc0U;  // of the sender: it wraps within the first message
-constexpr Sequence kOther = 7000;
-constexpr std::uint32_t kChunks = 64;
+using test::Speaker;
 
 const std::string kMessage = "MESSAGE sip:a@b SIP/2.0\r\nContent-Length: 100\r\n\r\n" + std::string(100, 'x');
 const auto kEnd = static_cast<std::uint32_t>(kMessage.size());
@@ -33,76 +28,6 @@ std::string forged(std::uint32_t begin, std::uint32_t end) {
   text.back() = 'y';
   return text;
 }
-
-/// A connection of which one end speaks. What it says stands at a place from its SYN on.
-class Speaker final : public StreamHost {
- public:
-  explicit Speaker(Side speaks) : speaks_(speaks) {
-    constexpr std::uint8_t kAnswer = TcpFlags::kSyn | TcpFlags::kAck;
-    CHECK(take(speaks_, {kFirst, 0, 65535, TcpFlags::kSyn, {}, {}}).fate == Fate::forward);
-    CHECK(take(other(speaks_), {kOther, kFirst + 1, 65535, kAnswer, {}, {}}).fate == Fate::forward);
-    CHECK(say(0, "").fate == Fate::forward);
-  }
-  Reading read(Side, std::string_view message) noexcept override {
-    if (waits) return {.verdict = Verdict::wait};
-    messages.emplace_back(message);
-    return {};
-  }
-  void send(Side from, const OutSegment& segment) noexcept override {
-    std::string text;
-    for (std::size_t i = 0; i < segment.payload.count; ++i) {
-      const auto piece = segment.payload.pieces[i];
-      text.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-    }
-    arrive(from, segment.sequence, text);
-    if (from != speaks_) acknowledged = segment.acknowledgement - kFirst - 1;
-  }
-
-  Taken say(std::uint32_t place, const std::string& text, bool fin = false) {
-    const auto flags = static_cast<std::uint8_t>(TcpFlags::kAck | (fin ? TcpFlags::kFin : 0));
-    return take(speaks_, {kFirst + 1 + place, kOther + 1, 65535, flags, {}, std::as_bytes(std::span(text))});
-  }
-  /// The other end has all up to a place.
-  void acknowledge(std::uint32_t place) {
-    static_cast<void>(take(other(speaks_), {kOther + 1, kFirst + 1 + place, 65535, TcpFlags::kAck, {}, {}}));
-  }
-  void resume() {
-    waits = false;
-    engine_.resume(stream_, false, 1, *this);
-  }
-
-  bool waits = false;  // what is read waits for resume()
-  std::vector<std::string> messages;
-  std::string arrived;             // at the other end
-  std::uint32_t acknowledged = 0;  // to the speaker
-
- private:
-  Taken take(Side from, Segment segment) {
-    const auto taken = engine_.take(stream_, from, segment, 1, *this);
-    if (taken.fate != Fate::forward) return taken;
-    arrive(from, segment.sequence,
-           {reinterpret_cast<const char*>(segment.payload.data()), segment.payload.size()});
-    if (from != speaks_ && segment.has(TcpFlags::kAck)) acknowledged = segment.acknowledgement - kFirst - 1;
-    return taken;
-  }
-  void arrive(Side from, Sequence sequence, const std::string& text) {
-    if (from != speaks_ || text.empty()) return;
-    const std::uint32_t place = sequence - kFirst - 1;
-    REQUIRE(place <= arrived.size());
-    const auto known = arrived.substr(place, text.size());
-    CHECK(text.starts_with(known));  // what has left once leaves as the same bytes
-    arrived += text.substr(known.size());
-  }
-
-  Side speaks_;
-  alg::sip::SipFramer framer_;
-  nat::CounterBlock<alg::Counter> counters_;
-  std::vector<std::byte> memory_ = std::vector<std::byte>(ChunkPool::bytes_needed(kChunks));
-  std::vector<std::byte> scratch_ = std::vector<std::byte>(Engine::kMaxMessage);
-  ChunkPool pool_{kChunks, memory_};
-  Engine engine_{framer_, pool_, scratch_, counters_};
-  Stream stream_;
-};
 
 struct Said {
   std::uint32_t place = 0;
