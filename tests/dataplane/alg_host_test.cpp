@@ -621,7 +621,7 @@ TEST_CASE("media announced on a signalling port neither opens nor closes it", "[
   CHECK(lab[0].translator.table().size() == 1);
 }
 
-TEST_CASE("a stream without RTCP takes one port", "[dataplane][alg_host][AC-21]") {
+TEST_CASE("a stream without RTCP takes one port", "[dataplane][alg_host][AC-21][rfc3362]") {
   Lab lab;
   const auto phone = lab.phone_of(0);
   auto message = invite(phone);

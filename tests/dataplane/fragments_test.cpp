@@ -285,7 +285,7 @@ TEST_CASE("fragments of what is for ourselves are dropped with a reason of their
 }
 
 TEST_CASE("what is larger than its way out is fragmented, both ways and with a number of its own",
-          "[dataplane][fragments][rfc4787-req13][rfc6864]") {
+          "[dataplane][fragments][rfc4787-req13][rfc6864][rfc7857-10]") {
   for (const unsigned workers : {1U, 3U}) {
     auto config = lab_config();
     config.interfaces[kInside].mtu = 1000;

@@ -472,7 +472,7 @@ TEST_CASE("a message that would be larger than a datagram can be is dropped", "[
 }
 
 TEST_CASE("messages that never become whole hold a bounded number of buffers, for a bounded time",
-          "[dataplane][large][AC-08][rfc4787-req14a]") {
+          "[dataplane][large][AC-08][rfc4787-req14][rfc4787-req14a]") {
   Scene scene;
   auto& lab = scene.lab;
   const auto text = request(scene.phone, 4000);

@@ -91,7 +91,7 @@ class Call {
 
 }  // namespace
 
-TEST_CASE("media of a call is measured each way, whoever it arrives at", "[dataplane][rtp]") {
+TEST_CASE("media of a call is measured each way, whoever it arrives at", "[dataplane][rtp][rfc3550]") {
   struct Row {
     const char* name;
     unsigned workers;

@@ -108,7 +108,7 @@ std::vector<Row> frames_of(std::span<const SpecRow> rows) {
 }  // namespace
 
 TEST_CASE("addresses that no host has, or that are on no wire, each have a reason",
-          "[dataplane][sanity][rfc1812]") {
+          "[dataplane][sanity][rfc1812][rfc5508-req10]") {
   const SpecRow rows[] = {
       {"from nobody", kInside, udp("0.0.0.0", "198.51.100.7"), "drop_martian_source"},
       {"from loopback", kOutside, udp("127.0.0.1", "203.0.113.1"), "drop_martian_source"},

@@ -404,7 +404,7 @@ TEST_CASE("over TCP a message is not told which port stands for an endpoint of a
 }
 
 TEST_CASE("while the gateway is off, messages of a connection pass as they came, but for calls that live",
-          "[dataplane][sip][stream][AC-24]") {
+          "[dataplane][sip][stream][AC-24][rfc4787-req10]") {
   Connection connection(true);
   auto& lab = connection.lab();
   auto at = kFirst;
@@ -432,7 +432,7 @@ TEST_CASE("while the gateway is off, messages of a connection pass as they came,
 }
 
 TEST_CASE("while the gateway is off, a call that lives is seen through on a connection that begins then",
-          "[dataplane][sip][stream][AC-24]") {
+          "[dataplane][sip][stream][AC-24][rfc4787-req10]") {
   Connection connection(true);
   auto& lab = connection.lab();
   const auto invite = connection.invite();
@@ -475,7 +475,7 @@ TEST_CASE("a message that a rule drops is taken out of its connection, and the n
 }
 
 TEST_CASE("while the gateway is off and no call lives, a connection that begins is not read",
-          "[dataplane][sip][stream][AC-24]") {
+          "[dataplane][sip][stream][AC-24][rfc4787-req10]") {
   Connection connection(true);
   auto& lab = connection.lab();
   PolicyTalk(lab).turn({.scope = ipc::SwitchScope::all, .on = false});

@@ -70,14 +70,17 @@ class Calls(unittest.TestCase):
             for (_, end), (begin, _) in zip(spans, spans[1:]):
                 self.assertLess(end, begin, f"two calls shared the external port {port}")
 
+    # [AC-09]
     def test_one_worker(self):
         """calls: 200 calls with RTP through one worker; nothing fails, is repeated, is lost or leaks"""
         self._two_hundred_calls(1)
 
+    # [AC-09]
     def test_two_workers(self):
         """calls: 200 calls with RTP through two workers; nothing fails, is repeated, is lost or leaks"""
         self._two_hundred_calls(2)
 
+    # [AC-09]
     def test_three_workers(self):
         """calls: 200 calls with RTP through three workers; nothing fails, is repeated, is lost or leaks"""
         self._two_hundred_calls(3)

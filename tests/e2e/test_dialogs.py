@@ -382,27 +382,27 @@ class Dialogs(unittest.TestCase):
         Play(self, lab, ladder, caller, callee, (caller_leg, callee_leg), key, tcp).run(
             {"A": proxy, "B": proxy}, 9000 + 2 * slot)
 
-    # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
+    # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21][rfc3264][rfc6337]
     def test_out(self):
         """dialogs: calls out, through one worker"""
         self._play_all(Lab(1, soon_over), self._out)
 
-    # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
+    # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21][rfc3264][rfc6337]
     def test_in(self):
         """dialogs: calls in, to registered phones, through two workers"""
         self._play_all(Lab(2, soon_over), self._in)
 
-    # [AC-07][AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
+    # [AC-07][AC-09][AC-13][AC-14][AC-18][AC-19][AC-21][rfc3264][rfc6337]
     def test_out_over_tcp(self):
         """dialogs: calls out over TCP, through two workers"""
         self._play_all(Lab(2, soon_over), functools.partial(self._out, tcp=True))
 
-    # [AC-01][AC-07][AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
+    # [AC-01][AC-07][AC-09][AC-13][AC-14][AC-18][AC-19][AC-21][rfc3264][rfc6337]
     def test_in_over_tcp(self):
         """dialogs: calls in over TCP, to phones that registered by another connection, through one worker"""
         self._play_all(Lab(1, soon_over), functools.partial(self._in, tcp=True))
 
-    # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21]
+    # [AC-09][AC-13][AC-14][AC-18][AC-19][AC-21][rfc3264][rfc6337]
     def test_local(self):
         """dialogs: calls between two phones inside by way of Kamailio outside, through two workers"""
         self._play_all(Lab(2, soon_over, hosts=2), self._local,

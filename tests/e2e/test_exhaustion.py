@@ -77,6 +77,7 @@ class Exhaustion(unittest.TestCase):
         return inside[0].run("ping", "-n", "-c", 1, "-W", "2", "-e", identifier, "-I", inside[1], OUTSIDE,
                              check=False).stdout
 
+    # [rfc5508-req8][rfc6888-req4]
     def test_quotas(self):
         """exhaustion: a host with its quota is refused by connect(), its flows live, and so does everybody else"""
         def quotas(config):
@@ -110,6 +111,7 @@ class Exhaustion(unittest.TestCase):
                 self.assertIn("1 received", self.ping(second, 3))
                 self.assertEqual(lab.counters()["icmp_error_out"], 6)
 
+    # [rfc6888-req5]
     def test_rate(self):
         """exhaustion: a host that opens too much at once is refused, and may open again a moment later"""
         def rate(config):
@@ -151,6 +153,7 @@ class Exhaustion(unittest.TestCase):
                 self.assertEqual(counters["drop_table_full"], 2)
                 self.assertEqual(counters["mapping_live"], TABLE * lab.workers)
 
+    # [rfc6888-req11]
     def test_ports(self):
         """exhaustion: a host whose block of ports is used up is refused, its flows live, and so does everybody else"""
         def blocks(config):

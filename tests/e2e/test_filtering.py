@@ -131,14 +131,17 @@ class Filtering(unittest.TestCase):
                     self._icmp(lab, inside, LET_IN[filtering])
                     self.assertEqual(lab.counters()["drop_filtered"] - before, 0 if LET_IN[filtering] == 3 else 1)
 
+    # [rfc4787-req8][rfc5382-req3][rfc5508-req1a]
     def test_endpoint_independent(self):
         """filtering: endpoint-independent lets anybody in to what was mapped, by UDP, TCP and echo replies"""
         self._all("endpoint_independent")
 
+    # [rfc4787-req8][rfc5382-req3][rfc5508-req1a]
     def test_address_dependent(self):
         """filtering: address-dependent lets the hosts in that were spoken to, by UDP, TCP and echo replies"""
         self._all("address_dependent")
 
+    # [rfc4787-req8][rfc5382-req3][rfc5508-req1a]
     def test_address_and_port_dependent(self):
         """filtering: address-and-port-dependent lets only the endpoints in that were spoken to"""
         self._all("address_and_port_dependent")
@@ -198,14 +201,17 @@ class Classification(unittest.TestCase):
                 said = running.communicate(timeout=30)[0]
                 self.assertIn(words, said, command)
 
+    # [rfc4787-req1][rfc4787-req8][rfc5382-req1][rfc5382-req3][rfc4787-req9]
     def test_endpoint_independent(self):
         """filtering: natdiscovery and stun find endpoint-independent mapping, as filtering, and hairpinning"""
         self._classify("endpoint_independent")
 
+    # [rfc4787-req1][rfc4787-req8][rfc5382-req1][rfc5382-req3]
     def test_address_dependent(self):
         """filtering: natdiscovery and stun find endpoint-independent mapping and address-dependent filtering"""
         self._classify("address_dependent")
 
+    # [rfc4787-req1][rfc4787-req8][rfc5382-req1][rfc5382-req3]
     def test_address_and_port_dependent(self):
         """filtering: natdiscovery and stun find endpoint-independent mapping, address-and-port-dependent filtering"""
         self._classify("address_and_port_dependent")

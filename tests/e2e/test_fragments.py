@@ -49,6 +49,7 @@ class Fragments(unittest.TestCase):
                     self.assertIn(" 0% packet loss", result.stdout, result.stdout)
                 wait_for("nothing to wait", lambda: lab.counters()["fragment_waiting"] == 0)
 
+    # [rfc4787-req14]
     def test_udp(self):
         """fragments: datagrams of 8 kB pass whole both ways from several hosts, and their numbers differ outside"""
         for workers in (1, 2):
@@ -69,6 +70,7 @@ class Fragments(unittest.TestCase):
                 numbers = {number for source, number in fragments_of(link.stop()) if source == PINHOLE}
                 self.assertEqual(len(numbers), 30)
 
+    # [rfc4787-req14]
     def test_orders(self):
         """fragments: three of a datagram arrive whole in each of their orders, both ways"""
         for workers in (1, 2):
@@ -150,6 +152,7 @@ class PathMtu(unittest.TestCase):
             thread.join(30)
         return failures + ([] if got == data else ["what came back differs"])
 
+    # [rfc4787-req13a]
     def test_own_link(self):
         """path MTU: over a smaller link of ours, TCP finds its size and datagrams that allow it are fragmented"""
         for side in (0, 1):
@@ -178,6 +181,7 @@ class PathMtu(unittest.TestCase):
                 else:
                     self.assert_learnt(lab.inside, OUTSIDE, 1400)
 
+    # [rfc4787-req13]
     def test_sender_learns(self):
         """path MTU: who must not be fragmented is told the MTU, inside and outside"""
         for side in (0, 1):

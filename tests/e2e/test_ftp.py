@@ -66,7 +66,7 @@ def folder():
 
 class Ftp(unittest.TestCase):
 
-    # rfc959, rfc2428
+    # [rfc959][rfc2428]
     def test_files(self):
         """ftp: files of 0 bytes to 1 MB up and down by PORT, EPRT, PASV and EPSV, the server on either side"""
         with folder() as here, one_and_two_workers(with_forward) as labs:
@@ -191,7 +191,7 @@ class Ftp(unittest.TestCase):
                         self.assertEqual(self._fetch_active(scene, at_once, "EPRT"), b"contents")
                         self.assertEqual([control.reply()[:3] for _ in range(2)], ["226", "200"])
 
-    # AC-29
+    # [AC-29]
     def test_idle_control(self):
         """ftp: a control connection that is idle for longer than its time-out during a transfer answers afterwards"""
         idle, short = 7, {"tcp_established_s": 3, "tcp_opening_s": 3, "tcp_closing_s": 3}
@@ -227,7 +227,7 @@ class Ftp(unittest.TestCase):
             self.assertGreater(labs[0].counters()["stream_keep_alive"], 0)
             self.assertEqual(labs[1].counters()["stream_keep_alive"], 0)
 
-    # rfc2577
+    # [rfc2577]
     def test_bounce(self):
         """ftp: endpoints of somebody else and ports of services are refused, in commands and in replies"""
         with Lab(configure=with_forward) as lab:
@@ -351,7 +351,7 @@ class Ftp(unittest.TestCase):
                 self.assertEqual(lab.ctl("reload")["changed"], ["protection.rules"])
                 self.assertEqual(control.ask("DELE x")[:3], "550")
 
-    # rfc4217
+    # [rfc4217]
     def test_tls(self):
         """ftp: a connection that is encrypted is left alone: passive mode works with servers outside, active mode with servers inside"""
         with Lab(configure=with_forward) as lab:

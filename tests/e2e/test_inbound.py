@@ -17,6 +17,7 @@ CALLS = 10
 
 class Inbound(unittest.TestCase):
 
+    # [AC-01]
     def test_registered_phones(self):
         """inbound: ten phones register, and are called through the contacts that the registrar learnt"""
         phones = [f"10.77.0.{host}" for host in range(11, 21)]
@@ -93,6 +94,7 @@ class Inbound(unittest.TestCase):
                 self.assertEqual([row["packets"] for row in heard.values()], [RTP_PACKETS] * CALLS)
             self.assertEqual(capture.problems(link.stop())[:5], [])
 
+    # [rfc5382-req4]
     def test_unsolicited(self):
         """inbound: a stranger who tries every UDP port and many TCP ports reaches nobody and hears nothing"""
         def silent(config):

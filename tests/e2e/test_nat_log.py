@@ -123,6 +123,7 @@ class NatLog(unittest.TestCase):
             self.assertNotIn(OUTSIDE, path.read_text(encoding="utf-8"))
         self.assertNotIn(socket.inet_aton(OUTSIDE), capture.path.read_bytes())
 
+    # [rfc6888-req12][rfc6888-req10]
     def test_mappings(self):
         """nat log: file and collector tell of each mapping what the outside saw, from its begin to its end"""
         with Lab(workers=2, configure=self.configure(mappings=True)) as lab:
@@ -160,6 +161,7 @@ class NatLog(unittest.TestCase):
             self.assert_collected(nfcapd, capture)
             self.assert_no_remote(capture)
 
+    # [rfc6888-req14]
     def test_blocks(self):
         """nat log: with port blocks every port that the outside saw lies in a block of its host, two records a block"""
         ports = {"mode": "blocks", "block_size": 64, "blocks_per_host": 2}

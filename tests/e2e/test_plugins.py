@@ -33,6 +33,7 @@ class Plugins(unittest.TestCase):
         said = self.refusal(lambda config: config.update(protection={"rules": [rule]}))
         self.assertIn('protection.rules[0].application: there is no gateway "right"; load its plug-in, enable ftp,', said)
 
+    # [AC-24]
     def test_switch(self):
         """plug-ins: messages are changed, counted and told of; switched off for all, a host, an interface"""
         with Lab(workers=2, configure=lambda config: use(config, "right", budget_us=50000)) as lab:

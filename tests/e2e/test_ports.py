@@ -68,6 +68,7 @@ class Ports(unittest.TestCase):
                     dialog.accept()
                     dialog.hang_up()
 
+    # [rfc7422]
     def test_deterministic(self):
         """ports: a subscriber's ports are those that the rule says, and pinholectl says so without a data plane"""
         def deterministic(config):
@@ -114,6 +115,7 @@ class Ports(unittest.TestCase):
             self.assertFalse(lab.ctl("status")["dataplane"]["plan_differs"])
             self.assertEqual(self._row(lab, INSIDE)["first_port"], FIRST_PORT)
 
+    # [rfc6888-req14]
     def test_blocks(self):
         """ports: in blocks two hosts never share one, and pinholectl knows whose it is while it is used"""
         def blocks(config):

@@ -87,10 +87,12 @@ class Pings(unittest.TestCase):
             self.assertEqual(len({identifier for identifier, _ in requests}), 8 + 2)
             self.assertEqual(len(set(requests)), 8 + 4)
 
+    # [rfc5508-req1]
     def test_one_worker(self):
         """probes: twenty pings at once from two hosts a side that use the same identifiers, one worker"""
         self._at_once(1)
 
+    # [rfc5508-req1]
     def test_two_workers(self):
         """probes: twenty pings at once from two hosts a side that use the same identifiers, two workers"""
         self._at_once(2)
@@ -133,10 +135,12 @@ class Traceroute(unittest.TestCase):
                 self.assertEqual(path_of(trace), [FAR_ROUTER, MIDDLE[0], PINHOLE, method[-1]], trace.args)
             self.assert_whole(outside.stop(), INSIDE_NETWORK)
 
+    # [rfc4787-req12b][rfc5382-req9][rfc5508-req4][rfc5508-req5][rfc5508-req10a]
     def test_one_worker(self):
         """probes: traceroute by UDP, ICMP and TCP shows every hop, outward and towards forwards, one worker"""
         self._through(1)
 
+    # [rfc4787-req12b][rfc5382-req9][rfc5508-req4][rfc5508-req5][rfc5508-req10a]
     def test_two_workers(self):
         """probes: traceroute by UDP, ICMP and TCP shows every hop, outward and towards forwards, two workers"""
         self._through(2)

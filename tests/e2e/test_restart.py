@@ -22,6 +22,7 @@ SHORT_CALLS = 1000  # begin and end all the time; more than there is time for
 
 class Restart(unittest.TestCase):
 
+    # [AC-28]
     def test_control(self):
         """restart: control is killed during calls; media and new calls go on; it lists every live call again"""
         with Lab(workers=2) as lab:
@@ -55,6 +56,7 @@ class Restart(unittest.TestCase):
         rows = lab.ctl("calls", "--limit", 1000)["calls"]
         return {row["id"] for row in rows} if len(rows) >= count else None
 
+    # [AC-28]
     def test_kills(self):
         """restart: control is killed at 50 random moments while calls begin and end; each time it has all that live"""
         seed = int(os.environ.get("PINHOLE_SEED") or random.SystemRandom().getrandbits(32))

@@ -71,6 +71,7 @@ class SipOverTcp(unittest.TestCase):
             self.assertEqual(phone.log(), [f"sip:answerer@{INSIDE}:5060;transport=tcp"])
             self.assertRegex(registrar.log()[0], rf"^sip:answerer@{PINHOLE}:\d+;transport=tcp$")
 
+    # [AC-07]
     def test_cut_messages(self):
         """sip over tcp: messages that come in many small segments"""
         with Lab(workers=2) as lab:
@@ -100,6 +101,7 @@ class SipOverTcp(unittest.TestCase):
             server.close()
         self.fail("20 random ports in a row were as long as needed")
 
+    # [AC-07]
     def test_transfer(self):
         """sip over tcp: bytes behind messages whose lengths were changed arrive whole, either way"""
         with Lab(workers=2) as lab:
@@ -144,6 +146,7 @@ class SipOverTcp(unittest.TestCase):
                 f"Call-ID: {number}@voice.example\r\nCSeq: 1 OPTIONS\r\nContact: <sip:a@{INSIDE}:{port};transport=tcp>\r\n"
                 "Content-Length: 0\r\n\r\n").encode()
 
+    # [AC-20]
     def test_not_sip(self):
         """sip over tcp: TLS and HTTP on a SIP port pass untouched, though they name the inside"""
         names = f"\r\nVia: SIP/2.0/TCP {INSIDE}:5060\r\n".encode()

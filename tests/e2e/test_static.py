@@ -107,10 +107,12 @@ class Static(unittest.TestCase):
             self.assertEqual([packet for packet in capture.packets(link.stop())][:3], [], "it left the inside")
             self.assertGreater(lab.counters()["hairpinned"], 1000)
 
+    # [rfc4787-req9][rfc5382-req8][rfc5508-req7]
     def test_hairpin_one_worker(self):
         """static: UDP, TCP, errors and pings between hosts inside by external addresses, one worker"""
         self._hairpins(1)
 
+    # [rfc4787-req9][rfc5382-req8][rfc5508-req7]
     def test_hairpin_two_workers(self):
         """static: UDP, TCP, errors and pings between hosts inside by external addresses, two workers"""
         self._hairpins(2)
@@ -155,6 +157,7 @@ class Static(unittest.TestCase):
 
     # --- nothing translated
 
+    # [rfc6888-req6]
     def test_exempt(self):
         """static: towards an exempt prefix the inside shows itself, and from the same port translated to others"""
         def exempt(config):

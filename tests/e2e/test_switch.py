@@ -28,7 +28,7 @@ class Switch(unittest.TestCase):
             self.assertNotIn(address.encode(), got)
         return got != sent, external
 
-    # [AC-24]
+    # [AC-24][rfc4787-req10]
     def test_run_time(self):
         """switch: off and on at run time, for all, an interface or a host; a call that lives is seen through"""
         with Lab(workers=2) as lab:

@@ -137,6 +137,7 @@ class Tcp(unittest.TestCase):
                      lambda: lab.counters()["mapping_live"] <= 2 * mappings, timeout)
         self.assert_live(labs, mappings)
 
+    # [rfc5382-req5]
     def test_idle(self):
         """TCP: connections outlive the transitory time, half closed too; closed ones and forgotten ones do not"""
         with one_and_two_workers(scaled, hosts=2) as labs:
@@ -168,6 +169,7 @@ class Tcp(unittest.TestCase):
                 with self.assertRaises(TimeoutError):
                     each.client.recv(100)
 
+    # [rfc7857-2.2]
     def test_resets(self):
         """TCP: a reset from outside ends what it fits; one out of window changes nothing, one nearby is forgiven"""
         with one_and_two_workers(scaled, hosts=2) as labs:
@@ -189,6 +191,7 @@ class Tcp(unittest.TestCase):
             for each in out + near:
                 each.both_ways()
 
+    # [rfc5382-req2]
     def test_open_from_both_sides(self):
         """TCP: two hosts open a connection to each other at the same time, with each of two filterings"""
         def of(filtering):

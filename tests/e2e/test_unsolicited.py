@@ -25,6 +25,7 @@ def tcp(namespace, address, port=0):
 
 class Unsolicited(unittest.TestCase):
 
+    # [rfc5382-req4]
     def test_refused(self):
         """unsolicited: who connects to an external port of nobody is refused, after six seconds of silence"""
         with Lab(workers=2) as lab:
@@ -37,6 +38,7 @@ class Unsolicited(unittest.TestCase):
             self.assertEqual(counters["icmp_error_out"], 1)
             self.assertEqual(counters["syn_held"], 0)
 
+    # [rfc5382-req2]
     def test_simultaneous_open(self):
         """unsolicited: SYNs that cross become a connection, and the early one is never refused"""
         with Lab(workers=2) as lab:
@@ -87,6 +89,7 @@ class Unsolicited(unittest.TestCase):
                         asker.recv(100)
                     self.assertEqual(raised.exception.errno, errno.EHOSTUNREACH, raised.exception)
 
+    # [rfc6691]
     def test_segment_size(self):
         """unsolicited: both hosts hear of the smaller MTU in their SYNs, and a large transfer needs no complaint"""
         def narrow(config):

@@ -25,7 +25,8 @@ struct Remotes {
 
 }  // namespace
 
-TEST_CASE("a mapping's filter decides who may come in", "[nat][filter][rfc4787-req8][rfc6888-req7]") {
+TEST_CASE("a mapping's filter decides who may come in",
+          "[nat][filter][rfc4787-req8][rfc5382-req3][rfc6888-req7]") {
   const Endpoint friendly = {address(1), Be16{5060}};
   struct Case {
     const char* name;

@@ -105,7 +105,8 @@ TEST_CASE("an error quotes the packet and goes back to its sender", "[nat][icmp_
   }
 }
 
-TEST_CASE("no error is sent about errors, groups and what was dropped", "[nat][icmp_error][rfc1812]") {
+TEST_CASE("no error is sent about errors, groups and what was dropped",
+          "[nat][icmp_error][rfc1812][rfc5508-req10]") {
   const auto may = [](const Frame& frame) { return may_answer_with_error(frame.data(), parse(frame, 0)); };
   const auto plain = test::make_frame({});
   CHECK(may(plain));

@@ -44,7 +44,8 @@ struct Table {
 
 }  // namespace
 
-TEST_CASE("a mapping is found by protocol and inside endpoint, all of them", "[nat][mapping_table]") {
+TEST_CASE("a mapping is found by protocol and inside endpoint, all of them",
+          "[nat][mapping_table][rfc7857-5]") {
   Table t(100);
   const Endpoint inside = endpoint(0x0a000001, 5060);
   const MappingIndex index = t.insert({inside, Protocol::udp});

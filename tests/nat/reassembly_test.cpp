@@ -173,7 +173,8 @@ TEST_CASE("what does not come whole in time is given up", "[nat][reassembly][AC-
   CHECK(bench.table.pieces() == 0);
 }
 
-TEST_CASE("one source has a share, and the oldest make room for others", "[nat][reassembly][AC-08]") {
+TEST_CASE("one source has a share, and the oldest make room for others",
+          "[nat][reassembly][AC-08][rfc4787-req14a]") {
   const ReassemblyLimits limits{
       .datagrams = 6, .datagrams_of_source = 3, .pieces = 8, .pieces_of_source = 5, .pieces_of_datagram = 3};
   SECTION("a source has so many datagrams") {

@@ -147,7 +147,7 @@ TEST_CASE("windows are scaled when both sides offer it", "[nat][tcp_session][rfc
   }
 }
 
-TEST_CASE("a SYN that is refused ends by a reset that answers it", "[nat][tcp_session]") {
+TEST_CASE("a SYN that is refused ends by a reset that answers it", "[nat][tcp_session][rfc5382-req2]") {
   Connection c{.iss = 77, .irs = 0};
   REQUIRE(c.syn());
   SECTION("right") {
@@ -214,7 +214,7 @@ TEST_CASE("a connection is established only by acknowledgements that fit",
   }
 }
 
-TEST_CASE("a FIN closes its side when it fits", "[nat][tcp_session]") {
+TEST_CASE("a FIN closes its side when it fits", "[nat][tcp_session][rfc5382-req2][rfc7857-2]") {
   Connection c{.iss = 0xfffffff0, .irs = 0xffffff00};
   c.open();
   CHECK_FALSE(c.in(kFin | kAck, 0x20000000, 1));

@@ -86,7 +86,7 @@ TEST_CASE("hidden hosts leave as tokens and come back as they were, wherever the
   }
 }
 
-TEST_CASE("without a policy nobody's identity is touched", "[alg][sip][AC-15]") {
+TEST_CASE("without a policy nobody's identity is touched", "[alg][sip][AC-15][rfc5853]") {
   SipBench bench;
   const auto text = with(message("1@$5", "Replaces: x@$6;to-tag=1;from-tag=2"), "10.0.0.5", "10.0.0.6");
   CHECK(bench.out(text).text == text);

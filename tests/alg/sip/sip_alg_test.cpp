@@ -38,7 +38,8 @@ std::string invite() {
 
 }  // namespace
 
-TEST_CASE("own addresses in headers are translated on the way out", "[alg][sip][AC-02][AC-10][AC-11]") {
+TEST_CASE("own addresses in headers are translated on the way out",
+          "[alg][sip][AC-02][AC-10][AC-11][rfc3581]") {
   struct Row {
     const char* before;
     const char* after;
@@ -304,6 +305,39 @@ TEST_CASE("a port in rport goes with its address or not at all", "[alg][sip][AC-
   CHECK(stranger.edits == 0);
   const auto phone = bench.in(with_header("Via: SIP/2.0/UDP 203.0.113.10:10060;branch=1;rport=10060"));
   CHECK(header_of(phone.text) == "Via: SIP/2.0/UDP 10.0.0.5:5060;branch=1;rport=5060");
+}
+
+TEST_CASE("what else a session border controller does is off, and has a switch of its own",
+          "[alg][sip][hiding][rfc5853]") {
+  const auto text =
+      test::lines({"INVITE sip:bob@example.com SIP/2.0", "Via: SIP/2.0/UDP phone.example.com;branch=z9hG4bK1",
+                   "Max-Forwards: 70", "From: <sip:alice@10.0.0.5>;tag=a", "To: <sip:bob@example.com>",
+                   "Call-ID: 1@10.0.0.5", "CSeq: 1 INVITE", "User-Agent: Acme Desk/7.1",
+                   "P-Asserted-Identity: <sip:alice@example.com>", "Content-Type: application/sdp", ""}) +
+      test::lines({"v=0", "o=- 1 1 IN IP4 pc.example.com", "s=-", "c=IN IP4 192.0.2.9", "t=0 0",
+                   "m=audio 4000 RTP/AVP 0 8 96", "a=rtpmap:96 opus/48000/2"});
+  struct Row {
+    const char* rules;  // of what is changed
+    void (*turn_on)(Policy&);
+  };
+  const Row rows[] = {
+      {"", [](Policy&) {}},
+      {"From", [](Policy& policy) { policy.hide_parties = true; }},
+      {"Call-ID", [](Policy& policy) { policy.hide_call_id = true; }},
+      {"User-Agent", [](Policy& policy) { policy.software = Software::strip; }},
+      {"P-Asserted-Identity",
+       [](Policy& policy) { policy.asserted_identity = AssertedIdentity::strip_outbound; }},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION("\"" << row.rules << "\"") {
+      Policy policy;
+      row.turn_on(policy);
+      SipBench bench(policy);
+      const auto passed = bench.out(text);
+      CHECK(passed.rules == row.rules);
+      CHECK((passed.text == text) == passed.rules.empty());
+    }
+  }
 }
 
 TEST_CASE("a message that needs no translation is forwarded bit for bit", "[alg][sip][AC-04]") {
