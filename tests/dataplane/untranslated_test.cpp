@@ -3,10 +3,13 @@
 // hop, and has state, filters and pinholes all the same.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <random>
 #include <set>
+#include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "tests/support/pipeline_lab.hpp"
 
@@ -57,6 +60,25 @@ FrameSpec answer(Protocol protocol, Endpoint remote, Endpoint inside, std::uint8
 FrameSpec with_ttl(FrameSpec spec, std::uint8_t ttl) {
   spec.ttl = ttl;
   return spec;
+}
+
+std::string text_of(nat::Ipv4Address address) {
+  return std::string{nat::EndpointText{address}.view()};
+}
+
+/// A packet with an INVITE of a phone to its provider.
+FrameSpec invite_of(Endpoint phone, const std::string& sdp) {
+  const auto ip = text_of(phone.address);
+  const std::string message =
+      "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP " + ip +
+      ":5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=1\r\n"
+      "To: <sip:bob@example.com>\r\nCall-ID: route-mode\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@" +
+      ip + ":5060>\r\nContent-Type: application/sdp\r\nContent-Length: " + std::to_string(sdp.size()) +
+      "\r\n\r\n" + sdp;
+  auto invite = outward(Protocol::udp, phone, {kServer.address, Be16{5060}});
+  const auto* const bytes = reinterpret_cast<const std::byte*>(message.data());
+  invite.payload.assign(bytes, bytes + message.size());
+  return invite;
 }
 
 }  // namespace
@@ -300,20 +322,9 @@ TEST_CASE("a SIP offer in route mode passes byte for byte and opens its media po
         PipelineLab lab(route_config(workers));
         const Endpoint phone{lab.host_of(0), Be16{5060}};
         const auto media = own_media ? phone.address : lab.host_of(workers - 1, 3);
-        const auto text = [](nat::Ipv4Address each) { return std::string{nat::EndpointText{each}.view()}; };
-        const auto ip = text(phone.address);
-        const std::string sdp = "v=0\r\no=- 1 1 IN IP4 " + ip + "\r\ns=-\r\nc=IN IP4 " + text(media) +
-                                "\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n";
-        const std::string message =
-            "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP " + ip +
-            ":5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=1\r\n"
-            "To: <sip:bob@example.com>\r\nCall-ID: route-mode\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@" +
-            ip + ":5060>\r\nContent-Type: application/sdp\r\nContent-Length: " + std::to_string(sdp.size()) +
-            "\r\n\r\n" + sdp;
-        const Endpoint provider{kServer.address, Be16{5060}};
-        auto invite = outward(Protocol::udp, phone, provider);
-        const auto* const bytes = reinterpret_cast<const std::byte*>(message.data());
-        invite.payload.assign(bytes, bytes + message.size());
+        const std::string sdp = "v=0\r\no=- 1 1 IN IP4 " + text_of(phone.address) + "\r\ns=-\r\nc=IN IP4 " +
+                                text_of(media) + "\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n";
+        const auto invite = invite_of(phone, sdp);
         CHECK(lab.send(kInside, invite) == std::vector{lab.leaves(kOutside, with_ttl(invite, 63), kGateway)});
         CHECK(lab.count(WorkerCounter::pinhole_live) == 2);
         CHECK(lab.count(WorkerCounter::call_live) == 1);
@@ -328,6 +339,71 @@ TEST_CASE("a SIP offer in route mode passes byte for byte and opens its media po
       }
     }
   }
+}
+
+TEST_CASE("in route mode an offer with IPv6 in it passes byte for byte, and opens its IPv4 streams alone",
+          "[dataplane][untranslated][route][sip][rfc8866]") {
+  struct Row {
+    const char* name;
+    const char* origin;
+    const char* session;  // its c=
+    const char* audio;    // that of the stream, if it has one
+    const char* video;
+    bool audio_opens;
+    bool video_opens;
+  };
+  constexpr const char* kIp6 = "IN IP6 2001:db8::5";
+  constexpr const char* kIp4 = "IN IP4 HOST";
+  const Row rows[] = {{"all of IPv6", kIp6, kIp6, "", "", false, false},
+                      {"its origin of IPv6", kIp6, kIp4, "", "", true, true},
+                      {"its origin of IPv4", kIp4, kIp6, "", "", false, false},
+                      {"a stream of IPv4 among IPv6", kIp6, kIp6, "", kIp4, false, true},
+                      {"a stream of IPv6 among IPv4", kIp4, kIp4, "", kIp6, true, false},
+                      {"each stream of its own", kIp4, "", kIp6, kIp4, false, true},
+                      {"IPv4 in IPv6", kIp6, "IN IP6 ::ffff:10.0.0.2", "", "", false, false}};
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      PipelineLab lab(route_config(2));
+      const Endpoint phone{lab.host_of(0), Be16{5060}};
+      const auto line = [&](const char* letter, std::string value) {
+        if (value.empty()) return std::string{};
+        if (const auto at = value.find("HOST"); at != std::string::npos)
+          value.replace(at, 4, text_of(phone.address));
+        return letter + value + "\r\n";
+      };
+      const auto invite =
+          invite_of(phone, "v=0\r\n" + line("o=- 1 1 ", row.origin) + "s=-\r\n" + line("c=", row.session) +
+                               "t=0 0\r\nm=audio 30000 RTP/AVP 0\r\n" + line("c=", row.audio) +
+                               "m=video 30010 RTP/AVP 31\r\n" + line("c=", row.video));
+      CHECK(lab.send(kInside, invite) == std::vector{lab.leaves(kOutside, with_ttl(invite, 63), kGateway)});
+      CHECK(lab.count(WorkerCounter::call_live) == 1);
+      CHECK(lab.count(WorkerCounter::pinhole_live) ==
+            (row.audio_opens ? 2U : 0U) + (row.video_opens ? 2U : 0U));
+      CHECK(lab.drops().empty());
+      for (const auto& [first, opens] :
+           {std::pair{std::uint16_t{30000}, row.audio_opens}, {std::uint16_t{30010}, row.video_opens}}) {
+        for (const std::uint16_t port : {first, static_cast<std::uint16_t>(first + 1)}) {
+          const auto rtp = outward(Protocol::udp, kStranger, {phone.address, Be16{port}});
+          CHECK(lab.send(kOutside, rtp).size() == (opens ? 1 : 0));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("packets of IPv6 are dropped, in route mode too", "[dataplane][untranslated][route]") {
+  PipelineLab lab(route_config(1));
+  for (const unsigned interface : {kInside, kOutside}) {
+    auto frame = make_frame(outward(Protocol::udp, {lab.host_of(0), Be16{30000}}, kServer));
+    const auto own = lab.own_mac(interface);
+    std::copy(own.bytes.begin(), own.bytes.end(), reinterpret_cast<std::uint8_t*>(frame.data()));
+    frame[12] = std::byte{0x86};
+    frame[13] = std::byte{0xdd};
+    frame[14] = std::byte{0x60};
+    lab.receive_frame(interface, frame);
+    CHECK(lab.run().empty());
+  }
+  CHECK(lab.dropped(DropReason::drop_not_ip) == 2);
 }
 
 TEST_CASE("translated and untranslated flows of many hosts agree with a plain model",
