@@ -67,6 +67,11 @@ struct SipBench {
     flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint;
   }
 
+  /// Goes on with a flow of another protocol between the same ends.
+  void speak(nat::Protocol protocol) {
+    flow.protocol = protocol;
+    flow.external = host.external_of(protocol, flow.inside).endpoint;
+  }
   /// An inside endpoint that has been mapped before.
   void know(std::string_view inside, nat::Protocol protocol = nat::Protocol::udp) {
     static_cast<void>(host.external_of(protocol, endpoint(inside)));

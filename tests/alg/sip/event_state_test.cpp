@@ -50,6 +50,33 @@ TEST_CASE("URIs of the sender in dialog-info and PIDF are translated, and come b
   }
 }
 
+TEST_CASE("of the sender are the URIs of the protocol that it speaks", "[alg][sip][AC-02][AC-03][rfc4235]") {
+  const std::string begin = "<target uri=\"sip:alice@";
+  struct Row {
+    const char* params;
+    nat::Protocol protocol;
+  };
+  for (const auto protocol : {nat::Protocol::udp, nat::Protocol::tcp}) {
+    for (const auto& row : {Row{"", nat::Protocol::udp},
+                            {";transport=udp", nat::Protocol::udp},
+                            {";transport=tcp", nat::Protocol::tcp},
+                            {";transport=tls", nat::Protocol::tcp}}) {
+      DYNAMIC_SECTION(nat::name(protocol) << ": " << row.params) {
+        test::SipBench bench;
+        bench.speak(protocol);
+        const auto mappings = bench.host.mappings();
+        const auto end = std::string(row.params) + "\"/>";
+        const auto text = notify("application/dialog-info+xml", begin + "10.0.0.5:5060" + end);
+        const auto made = notify("application/dialog-info+xml", begin + "203.0.113.10:10060" + end);
+        const auto out = bench.out(text).text;
+        CHECK(out == (row.protocol == protocol ? made : text));
+        CHECK(bench.in(out).text == text);
+        CHECK(bench.host.mappings() == mappings);
+      }
+    }
+  }
+}
+
 TEST_CASE("what is no sip URI of the sender stays in dialog-info, and opens nothing",
           "[alg][sip][AC-03][AC-23][rfc4235]") {
   test::SipBench bench;

@@ -128,4 +128,17 @@ TEST_CASE("a contact over TCP is granted as such", "[alg][sip][AC-01]") {
   CHECK(bench.host.granted[0].protocol == nat::Protocol::tcp);
 }
 
+TEST_CASE("a 2xx over TCP that lists no contact of the phone ends the binding of its connection",
+          "[alg][sip][AC-01]") {
+  for (const auto protocol : {nat::Protocol::udp, nat::Protocol::tcp}) {
+    DYNAMIC_SECTION(nat::name(protocol)) {
+      test::SipBench bench;
+      bench.speak(protocol);
+      CHECK(granted(bench, "Contact: <sip:alice@192.0.2.9>;expires=60\r\n") == Bindings{"10.0.0.5:5060 0"});
+      CHECK(bench.host.granted[0].protocol == protocol);
+      CHECK(bench.host.granted[0].external == bench.flow.external);
+    }
+  }
+}
+
 }  // namespace pinhole::alg::sip
