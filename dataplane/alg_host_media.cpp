@@ -79,10 +79,10 @@ alg::MediaLookup AlgHost::open_ports(unsigned owner, const alg::MediaRequest& re
   }
   if (ports.state != alg::LookupState::found) return {ports.state, {}, {}};
   const bool paired = request.rtcp != request.rtp;
-  ipc::PinholeRef pinhole{.worker = static_cast<std::uint8_t>(owner),
+  ipc::PinholeRef pinhole{.worker = static_cast<std::uint8_t>(owner & 0x7fU),
                           .protocol = request.protocol,
-                          .section = request.section,
-                          .description = next_description()};
+                          .description = next_description(),
+                          .sections = bit_of(request.section)};
   pinhole.inside = request.rtp;
   const bool noted = note_port(pinhole, ports.rtp);
   pinhole.inside = request.rtcp;
@@ -164,10 +164,11 @@ void AlgHost::name_again(ipc::PinholeRef& known, const ipc::PinholeRef& named,
     known.heir_generation = named.heir_generation;
   }
   known.worker = named.worker;
-  if (!in_this_message) known.section = named.section;  // of streams in one bundle, the first
+  // Streams of one bundle, and alternatives that the other side may choose from, have one port.
+  known.sections = named.sections | (in_this_message ? known.sections : 0);
+  known.is_rtcp = named.is_rtcp && (!in_this_message || known.is_rtcp);
   known.description = named.description;
   if (known.use != PinholeUse::agreed) known.use = named.use;
-  known.is_rtcp = named.is_rtcp;
 }
 
 /// Adds a pinhole to the call's list. When that is full, pinholes that are gone make room, then the oldest
@@ -216,8 +217,8 @@ void AlgHost::describe(const alg::MediaStream& stream) noexcept {
   auto& work = transaction_;
   work.described = true;
   work.held = work.held || stream.held;
-  if (stream.rejected && stream.section < 32) work.rejected |= 1U << stream.section;
-  if (stream.nowhere && stream.section < 32) work.nowhere |= 1U << stream.section;
+  if (stream.rejected) work.rejected |= bit_of(stream.section);
+  if (stream.nowhere) work.nowhere |= bit_of(stream.section);
   const bool tells_clocks = !stream.clocks.empty() && parts_.endpoints.measures();
   if (tells_clocks && work.clocks_count < work.clocks.size())
     work.clocks[work.clocks_count++] = {stream.section, stream.clocks};
@@ -364,7 +365,7 @@ void AlgHost::tell_clocks(const ipc::PinholeRef& pinhole) noexcept {
   const auto& work = transaction_;
   if (pinhole.is_rtcp || is_gone(pinhole)) return;
   for (const auto& told : std::span(work.clocks).first(work.clocks_count)) {
-    if (told.section != pinhole.section) continue;
+    if ((pinhole.sections & bit_of(told.section)) == 0) continue;
     if (pinhole.worker == parts_.worker) {
       parts_.endpoints.note_clocks(ref_of(pinhole), told.clocks);
       continue;

@@ -23,7 +23,11 @@ constexpr bool is_request(const MediaMessage& message) noexcept {
   return message.status == 0;
 }
 constexpr bool is_bit_set(std::uint32_t bits, unsigned at) noexcept {
-  return at < 32 && (bits >> at & 1U) != 0;
+  return (bits & bit_of(at)) != 0;
+}
+/// Of several m= lines on one port, a bundle or media with keys and without, the other side may take any.
+constexpr bool is_rejected_by_all(const ipc::PinholeRef& pinhole, std::uint32_t rejected) noexcept {
+  return pinhole.sections != 0 && (pinhole.sections & ~rejected) == 0;
 }
 
 /// Source: RFC 6337 section 2.1, table 1.
@@ -66,7 +70,7 @@ void take_sources(const MediaMessage& message, Negotiation& state) noexcept {
 void agree_on_sources(const MediaMessage& message, std::uint32_t rejected, Negotiation& state) noexcept {
   std::uint32_t described = 0;
   for (const auto& source : std::span(state.sources).first(state.source_count)) {
-    if (!source.agreed && source.leg == message.leg && source.section < 32) described |= 1U << source.section;
+    if (!source.agreed && source.leg == message.leg) described |= bit_of(source.section);
   }
   // What other forks said holds until one of them has been chosen.
   const bool chosen =
@@ -90,9 +94,9 @@ void agree(const MediaMessage& message, Negotiation& state, std::span<ipc::Pinho
   // When the answer was given earlier, by one of several forks perhaps, nothing is taken from the others.
   const bool is_whole = inside_answers ? message.described : offer.open;
   for (auto& pinhole : pinholes) {
-    const bool is_rejected = is_bit_set(rejected, pinhole.section);
+    const bool is_rejected = is_rejected_by_all(pinhole, rejected);
     // Whoever holds by c=0.0.0.0 comes back to the ports that he had.
-    const bool stays = is_whole && is_bit_set(nowhere, pinhole.section);
+    const bool stays = is_whole && (pinhole.sections & nowhere) != 0;
     if (stays && pinhole.use != PinholeUse::leaving) pinhole.description = wanted;
     if (pinhole.description == wanted && !is_rejected) {
       pinhole.use = PinholeUse::agreed;
@@ -170,7 +174,7 @@ void negotiate(const MediaMessage& message, ipc::Negotiation& state,
 Expected expected_by(const ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept {
   Expected expected;
   for (const auto& source : std::span(state.sources).first(state.source_count)) {
-    if (source.section != pinhole.section) continue;
+    if (!is_bit_set(pinhole.sections, source.section)) continue;
     const auto remote = pinhole.is_rtcp ? source.rtcp : source.rtp;
     const auto known = std::span(expected.remotes).first(expected.size);
     const bool is_known = std::ranges::any_of(

@@ -30,6 +30,11 @@ struct MediaMessage {
   std::span<const ipc::MediaSource> sources = {};  // of a description from outside
 };
 
+/// In the masks of sections. \param section index of an m= line
+[[nodiscard]] constexpr std::uint32_t bit_of(unsigned section) noexcept {
+  return section < 32 ? 1U << section : 0;
+}
+
 /// Whether a message may change what negotiate() keeps.
 [[nodiscard]] bool concerns_media(const MediaMessage& message, const ipc::Negotiation& state) noexcept;
 

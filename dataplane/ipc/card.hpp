@@ -38,13 +38,14 @@ struct PinholeRef {
   std::uint32_t told = 0;        // of whom the mapping expects media, as a hash; 0: nobody was told to it
   std::uint32_t heir = ~0U;      // the call that had the pinhole before, and has it again after this one
   std::uint32_t heir_generation = 0;
-  std::uint8_t worker = 0;  // that owns the mapping: the inside host of the media may not be the call's
+  std::uint8_t worker : 7 = 0;  // that owns the mapping: the inside host of the media may not be the call's
+  bool is_rtcp : 1 = false;     // and nothing else
   nat::Protocol protocol = nat::Protocol::udp;
-  std::uint8_t section = 0;      // index of its m= line
   std::uint8_t description = 0;  // number of the last description from inside that named it
   PinholeUse use = PinholeUse::offered;
-  bool is_rtcp = false;
+  std::uint32_t sections = 0;  // a bit for each m= line that named it there
 };
+static_assert(sizeof(PinholeRef) == 40);
 
 inline constexpr std::size_t kMaxPinholes = 16;  // eight streams with RTCP
 

@@ -89,13 +89,13 @@ struct Call {
     const auto number = static_cast<std::uint8_t>(state.descriptions + 1);
     for (auto& pinhole : pinholes) {
       if (pinhole.inside != inside) continue;
+      pinhole.sections = bit_of(section) | (pinhole.description == number ? pinhole.sections : 0);
       pinhole.description = number;
-      pinhole.section = static_cast<std::uint8_t>(section);
       if (pinhole.use != PinholeUse::agreed) pinhole.use = PinholeUse::offered;
       return;
     }
-    pinholes.push_back(
-        {.inside = inside, .section = static_cast<std::uint8_t>(section), .description = number});
+    const ipc::PinholeRef named{.inside = inside, .description = number, .sections = bit_of(section)};
+    pinholes.push_back(named);
   }
 };
 
@@ -286,6 +286,19 @@ TEST_CASE("a stream that is rejected at first goes, one that had been agreed on 
     call.out(Method::invite, 200, 9, {4000, 0});
     CHECK(call.shows() == "4000 agreed <- 1, 4002 reserved");
   }
+}
+
+TEST_CASE("of several streams on one port that stays which is taken",
+          "[dataplane][negotiation][AC-14][rfc8843]") {
+  CHECK(established({4000, 4000}, {1, 2}).shows() == "4000 agreed <- 1 2");
+  CHECK(established({4000, 4000}, {1, 0}).shows() == "4000 agreed <- 1");
+  CHECK(established({4000, 4000}, {0, 2}).shows() == "4000 agreed <- 2");
+  CHECK(established({4000, 4000}, {0, 0}).shows() == "4000 leaving");
+  CHECK(established({4000, 4002, 4000}, {0, 2, 3}).shows() == "4000 agreed <- 3, 4002 agreed <- 2");
+  auto call = established({4000, 4000}, {1, 2});
+  call.out(Method::invite, 0, 2, {4000, 0});
+  call.in(Method::invite, 200, 2, {1, 0});
+  CHECK(call.shows() == "4000 agreed <- 1");
 }
 
 TEST_CASE("a call on hold is known to be", "[dataplane][negotiation][AC-27]") {

@@ -144,3 +144,37 @@ TEST_CASE("a stream that moves to IPv6 leaves its ports", "[dataplane][sip][medi
   talk.scene.lab.pass_s(15);
   CHECK(talk.pinholes() == 0);
 }
+
+TEST_CASE("of several streams on one port the one that is taken has its media",
+          "[dataplane][sip][media][AC-14][rfc8843]") {
+  struct Row {
+    const char* name;
+    const char* offer;
+    const char* answer;
+    unsigned section;
+    unsigned port;
+  };
+  const auto row =
+      GENERATE(Row{"with keys or without, the other side without",
+                   "m=audio 4000 RTP/SAVP 0\r\nm=audio 4000 RTP/AVP 0\r\n",
+                   "m=audio 0 RTP/SAVP 0\r\nm=audio 6000 RTP/AVP 0\r\n", 1, 4000},
+               Row{"with keys or without, the other side with keys",
+                   "m=audio 4000 RTP/SAVP 0\r\nm=audio 4000 RTP/AVP 0\r\n",
+                   "m=audio 6000 RTP/SAVP 0\r\nm=audio 0 RTP/AVP 0\r\n", 0, 4000},
+               Row{"a bundle of which audio is rejected",
+                   "m=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\nm=video 4000 RTP/AVP 31\r\na=rtcp-mux\r\n",
+                   "m=audio 0 RTP/AVP 0\r\nm=video 6000 RTP/AVP 31\r\na=rtcp-mux\r\n", 1, 4000},
+               Row{"ports that follow, and RTCP on the same ones",
+                   "m=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\nm=video 4001 RTP/AVP 31\r\na=rtcp-mux\r\n",
+                   "m=audio 0 RTP/AVP 0\r\nm=video 6000 RTP/AVP 31\r\na=rtcp-mux\r\n", 1, 4001});
+  DYNAMIC_SECTION(row.name) {
+    Talk talk;
+    const auto own = talk.from_phone("c=IN IP4 " + talk.phone() + "\r\n" + row.offer);
+    const auto port = port_of(talk.offers(1, own, Talk::from_server(row.answer)), row.section);
+    for (int seconds = 0; seconds < 60; seconds += 20) {
+      CHECK(talk.hears(port));
+      CHECK(talk.sends(row.port) == port);
+      talk.scene.lab.pass_s(20);
+    }
+  }
+}
