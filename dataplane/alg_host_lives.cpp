@@ -246,7 +246,7 @@ void AlgHost::keep_registrar() noexcept {
       now_ + nat::ticks_from_s(std::min(longest, nat::Timeouts::kMaxSeconds)) + kRegistrationMargin;
   const auto keep = [&](Target target) noexcept {
     const bool is_bound = std::any_of(bindings.begin(), bindings.end(), [&](const auto& binding) noexcept {
-      return target == Target{binding.inside, binding.protocol};
+      return binding.expires_s > 0 && target == Target{binding.inside, binding.protocol};
     });
     if (!is_bound) keep_signalling(target.protocol, target.inside, flow.remote, until);
   };

@@ -212,7 +212,7 @@ TEST_CASE("a call that comes back to the inside address that it came from is two
                out("ACK", "3", "b"), in("ACK", "4", "b", 0, port)});
     for (unsigned passed_s = 0; passed_s <= 60; passed_s += 10) {
       INFO(passed_s << " s after the answer");
-      for (const unsigned media : {4000, 4010}) {
+      for (const auto media : {4000U, 4010U}) {
         CHECK(forks.hears(forks.told(media)));
         CHECK(forks.speaks(media) == forks.told(media));
       }

@@ -231,7 +231,7 @@ TEST_CASE("every fork that rings is heard until one is chosen", "[dataplane][alg
   CHECK(phone.hears(kOtherRemote));
 }
 
-TEST_CASE("every candidate of a stream is heard", "[dataplane][alg_host][AC-05]") {
+TEST_CASE("every candidate of a stream is heard", "[dataplane][alg_host][AC-05][rfc5245]") {
   Lab lab({.media_from = MediaFrom::signalled});
   Phone phone(lab);
   phone.out(Method::invite, 0, 1, 4000);

@@ -272,7 +272,7 @@ TEST_CASE("offers of all kinds are opened and rewritten",
   }
 }
 
-TEST_CASE("lines are added where the original could do without", "[alg][sdp][rfc3605]") {
+TEST_CASE("lines are added where the original could do without", "[alg][sdp][rfc3605][rfc8858]") {
   using test::lines;
   test::SipBench bench;
   SECTION("RTCP got a port that is not the next") {
