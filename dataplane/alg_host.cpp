@@ -242,8 +242,13 @@ alg::Lookup AlgHost::inside_of(nat::Protocol protocol, nat::Endpoint external) n
   const auto pool_index = parts_.steering.pool_index(external.address);
   if (!pool_index) return {};
   const auto owner = parts_.steering.owner_of_external(*pool_index, protocol, external.port.host());
-  if (owner == parts_.worker) return parts_.endpoints.inside_of(protocol, external);
-  return ask_endpoint(PeerMessageType::inside_of, owner, protocol, external);
+  const auto lookup = owner == parts_.worker
+                          ? parts_.endpoints.inside_of(protocol, external)
+                          : ask_endpoint(PeerMessageType::inside_of, owner, protocol, external);
+  // What its receiver may not name stays as it is seen outside, where that works as well: put back, it would
+  // not be translated again in what the receiver repeats of it.
+  const bool comes_back = lookup.is_pinhole || may_name(lookup.endpoint.address);
+  return lookup.state == alg::LookupState::found && !comes_back ? alg::Lookup{} : lookup;
 }
 
 alg::Lookup AlgHost::ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
