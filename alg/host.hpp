@@ -103,7 +103,8 @@ class Host {
   /// candidates). \param rtcp equals `rtp` when there is no RTCP or it shares the port
   virtual void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept = 0;
   /// An INVITE from outside says where the requests of its dialog will come from. To be let in to the
-  /// signalling of the host that it is for once that host has accepted it, and while the call lives.
+  /// signalling of the host that it is for once that host has accepted it, or asked for an answer to a
+  /// provisional response, and while the call lives.
   virtual void expect_signalling_from(nat::Endpoint remote) noexcept = 0;
   /// Requests come to this inside endpoint: its sender says so of itself or of a proxy, or a registrar of a
   /// Path. To be kept for as long as the call, subscription or binding lives that the message is of.

@@ -53,7 +53,7 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.answer_count = transaction_.question_count = 0;
   transaction_.binding_count = transaction_.source_count = transaction_.clocks_count = 0;
   transaction_.asks_too_much = false;
-  transaction_.described = transaction_.held = false;
+  transaction_.described = transaction_.held = transaction_.has_stream = false;
   transaction_.rejected = transaction_.nowhere = 0;
   transaction_.peer = {};
   transaction_.targets.clear();
@@ -93,7 +93,7 @@ void AlgHost::commit(const alg::EditList& edits) noexcept {
     settle_peer();
     for (std::size_t i = 0; i < work.evicted_count; ++i) close_pinhole(work.evicted[i]);
     tell_message(edits);
-  } else if (may_tell_more()) {
+  } else if (work.announced && may_tell_more()) {
     tell_message(edits);
   }
   for (std::size_t i = 0; i < work.answer_count; ++i) parts_.questions.forget(work.answers[i]);
@@ -339,7 +339,7 @@ bool AlgHost::may_begin() noexcept {
   if (summary.method != Method::invite || !summary.is_request()) return true;
   const bool is_new = work.card == kNoCard;
   const bool has_ended = !is_new && parts_.calls.card(work.card).step.state == ipc::CallState::ended;
-  if (!is_new && (!has_ended || !summary.to_tag.empty())) return true;
+  if (!is_new && !has_ended) return true;
   const auto& flow = message_->flow;
   return parts_.limits.admits(flow.inside.address, flow.remote.address, is_new, now_);
 }

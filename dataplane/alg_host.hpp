@@ -189,6 +189,7 @@ class AlgHost final : public alg::Host {
     std::uint8_t binding_count = 0;
     bool described = false;      // by a session description
     bool held = false;           // see MediaMessage
+    bool has_stream = false;     // one that is not rejected
     std::uint32_t rejected = 0;  // see MediaMessage
     std::uint32_t nowhere = 0;   // see MediaMessage
     std::uint8_t source_count = 0;

@@ -233,14 +233,20 @@ void AlgHost::end_unlisted() noexcept {
 }
 
 /// A registrar may send to where the REGISTER came from, whatever its Contact says, or by the Path that it
-/// has taken: both stay open to it for as long as the longest binding of its answer. A connection that the
-/// REGISTER came by lives by itself, and is of no use when it has ended.
+/// has taken: both stay open to it for as long as the longest binding of the host that asked, or of those
+/// behind a proxy that has put its Path there. A connection that the REGISTER came by lives by itself, and is
+/// of no use when it has ended.
 void AlgHost::keep_registrar() noexcept {
   const auto& work = transaction_;
   const auto& flow = message_->flow;
   const auto bindings = std::span(work.bindings).first(work.binding_count);
   std::uint32_t longest = 0;
-  for (const auto& binding : bindings) longest = std::max(longest, binding.expires_s);
+  std::uint32_t own = 0;
+  for (const auto& binding : bindings) {
+    longest = std::max(longest, binding.expires_s);
+    if (binding.inside.address == flow.inside.address) own = std::max(own, binding.expires_s);
+  }
+  if (own > 0 || work.targets.view().empty()) longest = own;
   if (longest == 0) return;
   const auto until =
       now_ + nat::ticks_from_s(std::min(longest, nat::Timeouts::kMaxSeconds)) + kRegistrationMargin;

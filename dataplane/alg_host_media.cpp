@@ -217,6 +217,7 @@ void AlgHost::describe(const alg::MediaStream& stream) noexcept {
   auto& work = transaction_;
   work.described = true;
   work.held = work.held || stream.held;
+  work.has_stream = work.has_stream || !stream.rejected;
   if (stream.rejected) work.rejected |= bit_of(stream.section);
   if (stream.nowhere) work.nowhere |= bit_of(stream.section);
   const bool tells_clocks = !stream.clocks.empty() && parts_.endpoints.measures();
@@ -278,7 +279,7 @@ MediaMessage AlgHost::media_message() const noexcept {
           .status = summary.status,
           .cseq = summary.cseq,
           .described = work.described,
-          .held = work.held,
+          .held = work.held || (work.described && !work.has_stream),  // by port 0, all of it
           .rejected = work.rejected,
           .nowhere = work.nowhere,
           .sources = std::span(work.sources).first(work.source_count)};

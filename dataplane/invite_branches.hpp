@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "alg/sip/summary.hpp"
@@ -19,18 +20,20 @@ class InviteBranches {
  public:
   static constexpr std::size_t kMax = 8;  // more than proxies fork to by default; others are not noted
 
-  /// Takes an INVITE, or a response to one, into account. Cost: three instructions a character of the branch.
+  /// Takes an INVITE, or a response to one, into account. Cost: some instructions for each eight bytes of the
+  /// branch.
   /// \return what was known of its branch before, and is of others
   ipc::Branches note(const alg::sip::Summary& message) noexcept {
     const auto name = name_of(message);
-    const auto own = place_of(name, message.is_request());
-    bool was_over = false;
+    const bool is_request = message.is_request();
+    const auto own = place_of(name, is_request);
+    // A response to what nobody has sent may only be to one for which there was no room.
+    ipc::Branches branches{.open = is_request || count_ == kMax};
     if (own < count_) {
       auto& state = states_[own];
-      was_over = state == State::over;
-      if (!message.is_request() && !was_over) state = message.status < 200 ? State::heard : State::over;
+      branches.open = state != State::over || (is_request && message.branch.empty());
+      if (!is_request && state != State::over) state = message.status < 200 ? State::heard : State::over;
     }
-    ipc::Branches branches{.open = !was_over || message.branch.empty()};
     for (std::size_t i = 0; i < count_; ++i) branches.others |= i != own && states_[i] == State::heard;
     return branches;
   }
@@ -45,9 +48,21 @@ class InviteBranches {
 
   /// A client that has one branch for all (RFC 2543) makes another transaction with another number.
   static Name name_of(const alg::sip::Summary& message) noexcept {
-    std::uint32_t hash = 0x811c9dc5U ^ message.cseq;  // FNV-1a
-    for (const char c : message.branch) hash = (hash ^ static_cast<unsigned char>(c)) * 0x01000193U;
-    return static_cast<Name>(hash ^ hash >> 16U);
+    constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
+    std::uint64_t hash = message.cseq;
+    const auto take = [&hash](std::uint64_t word) noexcept {
+      hash = (hash ^ word) * kFactor;
+      hash ^= hash >> 32U;
+    };
+    auto rest = message.branch;
+    for (std::uint64_t word = 0; rest.size() >= sizeof word; rest.remove_prefix(sizeof word)) {
+      std::memcpy(&word, rest.data(), sizeof word);
+      take(word);
+    }
+    std::uint64_t last = rest.size();
+    for (const char c : rest) last = last << 8U | static_cast<unsigned char>(c);
+    take(last);
+    return static_cast<Name>(hash);
   }
 
   /// \return where a branch is noted; count_: nowhere

@@ -9,6 +9,7 @@
 #include "alg/sip/dialog_peer.hpp"
 #include "alg/sip/header_rewrite.hpp"
 #include "alg/sip/registration.hpp"
+#include "alg/sip/scan.hpp"
 #include "alg/sip/translator.hpp"
 #include "alg/sip/values.hpp"
 
@@ -48,8 +49,17 @@ bool breaks_identity(const MessageView& view, const EditList& edits) noexcept {
          });
 }
 
+// Of the topmost Via. Mostly that has no spaces and nothing in quotes.
 std::string_view branch_of(const MessageView& view) noexcept {
-  const auto via = ListReader(view.value(HeaderId::via)).next();
+  constexpr std::string_view kBranch = ";branch=";
+  const auto vias = view.value(HeaderId::via);
+  const auto next = [vias](std::size_t from) noexcept { return find_mark<';', ',', '"'>(vias, from); };
+  for (auto at = next(0); at < vias.size() && vias[at] == ';'; at = next(at + 1)) {
+    const auto value = at + kBranch.size();
+    if (value <= vias.size() && equals(slice(vias, at, value), kBranch))
+      return trim(slice(vias, value, find_mark<';', ','>(vias, value)));
+  }
+  const auto via = ListReader(vias).next();
   const auto branch = via ? find_param(*via, "branch") : std::nullopt;
   return branch ? branch->value : std::string_view();
 }

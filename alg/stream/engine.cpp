@@ -52,6 +52,7 @@ Taken Engine::take(Stream& stream, Side from, Segment& segment, nat::Tick now, S
   // The answer to a forged SYN goes to somebody else. Who does not know it is not let speak in his name.
   notes.answers = notes.answers || was_sent(back, segment.acknowledgement);
   if (!notes.answers) return {Fate::drop, nat::DropReason::drop_stream_overlap};
+  forth.begun_anew = false;  // it speaks on this connection still
   if (options.timestamps) notes.timestamp = options.timestamps->value;
   notes.congestion = segment.flags & TcpFlags::kCongestion;
   const bool was_asked = notes.asked;

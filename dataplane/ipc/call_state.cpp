@@ -49,7 +49,9 @@ CallStep after_invite_response(CallStep now, std::uint16_t status, Branches bran
     if (was_refused ? !branches.open : status <= kTrying) return now;
     return {status <= kTrying ? CallState::inviting : CallState::ringing, EndReason::none};
   }
-  if (status < 300) return {CallState::answered, EndReason::none};
+  // Who has refused does not bring the call back by himself.
+  if (status < 300)
+    return was_refused && !branches.open ? now : CallStep{CallState::answered, EndReason::none};
   if (was_refused || branches.others) return now;
   return {CallState::ended, status == kRequestTerminated ? EndReason::cancelled : EndReason::failed};
 }

@@ -915,6 +915,13 @@ TEST_CASE("messages of no call and dropped ones are told of when it is wanted, b
   CHECK(lab[0].events[0].sip.why == 3);
   CHECK(lab[0].events[1].type == EventType::sip_why);
   CHECK(lab[0].events[1].why.card == ipc::kNoCard);
+  // What was not read, a keep-alive, is no message.
+  const auto seen = lab[0].events.size();
+  const alg::Message keep_alive{
+      "\r\n\r\n", alg::Direction::outbound, {nat::Protocol::udp, options.phone, {}, kProvider}};
+  lab[0].host.begin(keep_alive, lab.now);
+  lab[0].host.commit({});
+  CHECK(lab[0].events.size() == seen);
   for (unsigned i = 0; i < 2000; ++i) lab.inspect(0, options);
   CHECK(told(0) < 600);
   lab.pass_s(1);

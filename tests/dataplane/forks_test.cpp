@@ -282,3 +282,15 @@ TEST_CASE("the gateway that accepted, of several, gets in with its BYE after hou
   forks.say({in("BYE", "4", "b"), out("200 BYE", "4", "b")});
   CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
 }
+
+TEST_CASE("who has refused a call does not bring it back by himself", "[sip][forks][AC-19][AC-23]") {
+  const std::string branch = GENERATE("1", "9");
+  INFO("an acceptance on branch " << branch);
+  Forks forks;
+  forks.say({out("INVITE", "1", "", 4000), in("180 Ringing", "1", "a"),
+             in("487 Request Terminated", "1", "a"), out("ACK", "1", "a"), in("200 OK", branch, "a", 6000),
+             in("ACK", "1", "a")});
+  forks.lab.pass_s(60);
+  CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
+  CHECK_FALSE(forks.hears(forks.told(4000)));
+}

@@ -31,6 +31,7 @@ TEST_CASE("a branch is open until its final response, and others count once they
   CHECK_FALSE(branches.note(invite("z9hG4bK2")).open);  // sent again
   CHECK_FALSE(branches.note(invite("z9hG4bK2", 486)).open);
   CHECK(branches.note(invite("z9hG4bK1", 180)).open);
+  CHECK_FALSE(branches.note(invite("z9hG4bK9", 200)).open);  // nobody has sent that
   const auto last = branches.note(invite("z9hG4bK1", 487));
   CHECK(last.open);
   CHECK_FALSE(last.others);
