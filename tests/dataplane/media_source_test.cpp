@@ -58,10 +58,8 @@ class Call {
     REQUIRE(lab.send(kOutside, ok).size() == 1);
   }
   /// Whether a packet of media arrives at the phone.
-  bool hears(Endpoint from) {
-    return lab.send(kOutside, inward(Protocol::udp, from, lab.mapping(Protocol::udp, media()).external))
-               .size() == 1;
-  }
+  bool hears(Endpoint from) { return hears_at(media(), from); }
+  bool hears_rtcp(Endpoint from) { return hears_at({media().address, Be16{30001}}, from); }
   bool sends(Endpoint to) { return lab.send(kInside, outward(Protocol::udp, media(), to)).size() == 1; }
   Endpoint phone() { return {lab.host_of(0), Be16{5060}}; }
   Endpoint media() { return {lab.host_of(0), Be16{30000}}; }
@@ -69,6 +67,10 @@ class Call {
   PipelineLab lab;
 
  private:
+  bool hears_at(Endpoint at, Endpoint from) {
+    return lab.send(kOutside, inward(Protocol::udp, from, lab.mapping(Protocol::udp, at).external)).size() ==
+           1;
+  }
   static config::Config with(MediaFrom from, unsigned workers) {
     auto config = lab_config(workers);
     config.sip.media_from = from;
@@ -138,6 +140,18 @@ TEST_CASE("of two strangers in one burst the first one latches", "[dataplane][AC
   call.lab.run();
   CHECK(call.hears(kMedia));
   CHECK_FALSE(call.hears(kAttacker));
+}
+
+TEST_CASE("RTP and RTCP latch apart", "[dataplane][AC-09][rfc7362]") {
+  Call call(MediaFrom::latched);
+  const auto monitor = endpoint("198.51.100.10", 6001);
+  CHECK(call.hears(kMedia));
+  CHECK(call.hears_rtcp(monitor));
+  CHECK_FALSE(call.hears(monitor));
+  CHECK_FALSE(call.hears_rtcp(kAttacker));
+  CHECK(call.hears(kMedia));
+  CHECK(call.hears_rtcp(monitor));
+  CHECK(call.lab.dropped(DropReason::drop_media_source) == 2);
 }
 
 TEST_CASE("only who is in sip.latch_from may latch", "[dataplane][AC-09][rfc7362]") {

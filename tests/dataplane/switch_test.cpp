@@ -175,7 +175,13 @@ TEST_CASE("the switch is turned at run time for all workers, and calls that live
       CHECK(scene.is_translated(other, "of another") != row.other_is_off);
       CHECK(scene.lab.count(ipc::kSipGateway, ipc::GatewayCounter::switched_off) > 0);
 
-      // The call that lives: its answer and its next offer are translated, and its pinholes are there.
+      // The call that lives: its media pass, its answer and its next offer are translated, and its pinholes
+      // are there.
+      const Endpoint media{phone.address, Be16{4000}};
+      const Endpoint peer = endpoint("198.51.100.9", 6000);
+      CHECK(scene.is_translated(kInside, media, peer, std::string(172, '\x80')) == false);
+      const auto media_outside = scene.lab.mapping(Protocol::udp, media).external;
+      CHECK(scene.is_translated(kOutside, peer, media_outside, std::string(172, '\x80')) == false);
       const auto external = scene.lab.mapping(Protocol::udp, phone).external;
       CHECK(scene.is_translated(kOutside, kProxy, external,
                                 invite(external, "living", "SIP/2.0 200 OK", 1, ";tag=2")));
