@@ -26,6 +26,19 @@ bool was_sent(const Way& way, Sequence acknowledged) noexcept {
   return acknowledged - begin <= way.sent_end() - begin;
 }
 
+/// Notes the time that a segment bears, unless its sender has sent another one since: what the engine sends
+/// in his name would be older than what the other end has seen, which refuses it (RFC 7323 section 5).
+void note_timestamp(SideNotes& notes, const Way& back, const Segment& segment,
+                    const TcpOptions& options) noexcept {
+  if (!options.timestamps || !was_sent(back, segment.acknowledgement)) return;
+  const std::uint32_t value = options.timestamps->value;
+  // Who acknowledges more than ever may have been silent for so long that his clock has wrapped.
+  const bool is_latest = segment.acknowledgement == back.out_acked
+                             ? !before(value, notes.timestamp)
+                             : after(segment.acknowledgement, back.out_acked);
+  if (is_latest) notes.timestamp = value;
+}
+
 bool is_new_to_sender(const Way& way, std::uint16_t window) noexcept {
   return way.answered != way.told || window != way.told_window;
 }
@@ -53,7 +66,7 @@ Taken Engine::take(Stream& stream, Side from, Segment& segment, nat::Tick now, S
   notes.answers = notes.answers || was_sent(back, segment.acknowledgement);
   if (!notes.answers) return {Fate::drop, nat::DropReason::drop_stream_overlap};
   forth.begun_anew = false;  // it speaks on this connection still
-  if (options.timestamps) notes.timestamp = options.timestamps->value;
+  note_timestamp(notes, back, segment, options);
   notes.congestion = segment.flags & TcpFlags::kCongestion;
   const bool was_asked = notes.asked;
   notes.asked = false;
@@ -107,7 +120,12 @@ Taken Engine::take_syn(Stream& stream, Side from, Segment& segment, const TcpOpt
   if (forth.known) {
     // Sent again; or it is of another connection, and its receiver says so.
     segment.payload = {};
-    if (segment.sequence == forth.first) return {};
+    if (segment.sequence == forth.first) {
+      auto& notes = stream.side(from);
+      if (options.timestamps && !notes.answers && !before(options.timestamps->value, notes.timestamp))
+        notes.timestamp = options.timestamps->value;
+      return {};
+    }
     forth.begun_anew = true;
     segment.sequence = place_of(forth, segment.sequence);
     return {};

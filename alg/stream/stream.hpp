@@ -87,7 +87,7 @@ struct Way {
 };
 
 struct SideNotes {
-  std::uint32_t timestamp = 0;  // the last that it sent
+  std::uint32_t timestamp = 0;  // the latest that it sent
   std::uint8_t congestion = 0;  // ECE and CWR of the segment in hand
   bool timestamps : 1 = false;  // its SYN offered them
   bool sack : 1 = false;

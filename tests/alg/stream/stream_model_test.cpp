@@ -319,6 +319,7 @@ PeerConfig random_peer(std::mt19937_64& chance) {
   config.congestion = 1 + static_cast<std::uint32_t>(chance() % 16);
   config.slow_reader = chance() % 3 == 0;
   config.sack = chance() % 2 == 0;
+  if (chance() % 3 != 0) config.clock = static_cast<std::uint32_t>(chance());
   return config;
 }
 

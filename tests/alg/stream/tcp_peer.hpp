@@ -2,12 +2,15 @@
 #pragma once
 // A TCP end in a test: sends a text in segments cut as chance has it, sends again what is not acknowledged,
 // takes what comes in any order into a buffer of bounded size, and complains about what no TCP would do to
-// it. Time is a tick that is handed in; chance is the test's.
+// it. What bears an older time than what it has taken is not listened to (RFC 7323). Time is a tick that is
+// handed in; chance is the test's.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -39,6 +42,7 @@ struct PeerConfig {
   std::uint32_t congestion = 4;  // segments on the way, at most
   bool slow_reader = false;
   bool sack = false;
+  std::optional<std::uint32_t> clock;  // its timestamps begin there; none: it offers none
 };
 
 class TcpPeer {
@@ -70,6 +74,7 @@ class TcpPeer {
 
   void take(const Wire& segment, unsigned now, std::vector<Wire>& out) {
     if (silent_) return;
+    now_ = now;
     if ((segment.flags & 4U) != 0) {
       reset_ = true;
       return;
@@ -80,8 +85,12 @@ class TcpPeer {
       established_ = true;
       una_ = nxt_ = config_.first + 1;
     }
-    take_ack(segment, now);
     const bool brings = !segment.payload.empty() || (segment.flags & 1U) != 0;
+    if (!is_timely(segment)) {
+      if (brings) out.push_back(ack());
+      return;
+    }
+    take_ack(segment, now);
     if (brings || segment.sequence != rcv_nxt_) {
       take_data(segment);
       out.push_back(ack());
@@ -91,6 +100,7 @@ class TcpPeer {
 
   void tick(unsigned now, std::vector<Wire>& out) {
     if (silent_ || reset_) return;
+    now_ = now;
     if (!established_) {
       if (now >= timer_ + timeout_ && started_) {
         timer_ = now;
@@ -157,13 +167,41 @@ class TcpPeer {
     put({2, 4, config_.mss >> 8U, config_.mss & 0xffU});
     if (config_.scale > 0) put({1, 3, 3, config_.scale});
     if (config_.sack) put({1, 1, 4, 2});
+    if (config_.clock && (!knows_other_ || other_stamps_)) put_timestamps(segment);
     return segment;
+  }
+
+  [[nodiscard]] bool stamps() const { return config_.clock && other_stamps_; }
+  void put_timestamps(Wire& segment) const {
+    alg::stream::OutSegment stamped;
+    stamped.timestamps = alg::stream::Timestamps{*config_.clock + now_ * 100, others_time_};
+    std::array<std::byte, alg::stream::OutSegment::kMaxOptions> options;
+    const std::size_t size = stamped.write_options(options);
+    segment.options.insert(segment.options.end(), options.begin(), options.begin() + size);
+  }
+  /// PAWS (RFC 7323 section 5).
+  [[nodiscard]] bool is_timely(const Wire& segment) {
+    if (!stamps()) return true;
+    auto options = segment.options;
+    const auto timestamps = alg::stream::read_options(options).timestamps;
+    if (!timestamps) {
+      complaints_.push_back("a segment without a timestamp");
+      return true;
+    }
+    if (before(timestamps->value, others_time_)) return false;
+    if (!after(segment.sequence, rcv_nxt_)) others_time_ = timestamps->value;
+    return true;
   }
 
   void take_syn(const Wire& segment, unsigned now, std::vector<Wire>& out) {
     if (!knows_other_) {
       knows_other_ = true;
       rcv_nxt_ = segment.sequence + 1;
+      auto options = segment.options;
+      if (const auto timestamps = alg::stream::read_options(options).timestamps) {
+        other_stamps_ = true;
+        others_time_ = timestamps->value;
+      }
       for (std::size_t at = 0; at + 1 < segment.options.size();) {
         const auto kind = std::to_integer<unsigned>(segment.options[at]);
         if (kind == 1) {
@@ -281,16 +319,18 @@ class TcpPeer {
     }
   }
 
-  [[nodiscard]] Wire ack() {
+  [[nodiscard]] Wire ack(bool with_sacks = true) {
     Wire segment;
     segment.sequence = nxt_;
     segment.acknowledgement = rcv_nxt_;
     segment.flags = 16;
     segment.window = window();
-    if (config_.sack && !ahead_.empty()) {
+    if (stamps()) put_timestamps(segment);
+    if (config_.sack && with_sacks && !ahead_.empty()) {
       const auto& [offset, piece] = *ahead_.begin();
       const Sequence begin = rcv_nxt_ + static_cast<Sequence>(offset - base_);
-      segment.options = {std::byte{1}, std::byte{1}, std::byte{5}, std::byte{10}};
+      segment.options.insert(segment.options.end(),
+                             {std::byte{1}, std::byte{1}, std::byte{5}, std::byte{10}});
       for (const Sequence edge : {begin, begin + static_cast<Sequence>(piece.size())}) {
         for (int i = 3; i >= 0; --i) segment.options.push_back(static_cast<std::byte>(edge >> (8 * i)));
       }
@@ -300,8 +340,7 @@ class TcpPeer {
 
   /// \param probe  one byte at least, whatever the window
   void send_one(bool probe, std::vector<Wire>& out) {
-    Wire segment = ack();
-    segment.options.clear();
+    Wire segment = ack(false);
     segment.sequence = nxt_;
     std::uint32_t room = after(edge_, nxt_) ? edge_ - nxt_ : 0;
     if (probe) room = std::max(room, 1U);
@@ -344,7 +383,9 @@ class TcpPeer {
   std::uint32_t mss_ = 536, other_scale_ = 0, unread_ = 0;
   bool established_ = false, knows_other_ = false, has_promised_ = false, has_fin_ = false, saw_fin_ = false;
   bool reset_ = false, silent_ = false, lost_ = false, scaled_ = false, started_ = false;
-  unsigned timer_ = 0, timeout_ = 10, repeats_ = 0;
+  bool other_stamps_ = false;
+  std::uint32_t others_time_ = 0;  // the latest that it has taken
+  unsigned now_ = 0, timer_ = 0, timeout_ = 10, repeats_ = 0;
   std::string received_;
   std::uint64_t base_ = 0;
   std::map<std::uint64_t, std::string> ahead_;
