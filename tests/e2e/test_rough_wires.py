@@ -4,6 +4,7 @@
 import random
 import socket
 import threading
+import time
 import unittest
 
 from support import rough
@@ -66,25 +67,27 @@ class RoughWires(unittest.TestCase):
                 with server:
                     server.settimeout(PATIENCE_S)
                     inside, outside = f"{INSIDE}:{phone.getsockname()[1]}", f"{host}:{port}"
-                    self._compare(phone, server, inside, outside, random.Random(seed))
+                    self._compare(lab, phone, server, inside, outside, random.Random(seed))
             self._all_was_mended(lab, wires)
 
-    def _compare(self, phone, server, inside, outside, chance):
+    def _compare(self, lab, phone, server, inside, outside, chance):
         """Both send at once, in pieces; then what came is compared with what was to come."""
         out, back = (Conversation(chance, make) for make in (request, answer))
-        heard = {}
+        ears = {"server": Ear(server), "phone": Ear(phone)}
         threads = [threading.Thread(target=out.say, args=(phone, inside)),
                    threading.Thread(target=back.say, args=(server, outside)),
-                   threading.Thread(target=hear, args=(server, heard, "server")),
-                   threading.Thread(target=hear, args=(phone, heard, "phone"))]
+                   *(threading.Thread(target=ear.listen) for ear in ears.values())]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(2 * PATIENCE_S)
-        for name, said, seen in (("server", out, outside), ("phone", back, inside)):
-            wanted = said.text(seen)
-            self.assertEqual(len(heard.get(name, b"")), len(wanted), f"bytes that the {name} got")
-            self.assertTrue(heard[name] == wanted, f"the {name} got other bytes")
+        problems = [f"the {name} {problem}" for name, said, own, seen in
+                    (("server", out, inside, outside), ("phone", back, outside, inside))
+                    if (problem := ears[name].problem(said, own, seen))]
+        if problems:
+            counters = {name: count for name, count in lab.counters().items()
+                        if count and name.startswith(("stream_", "drop_", "sip_"))}
+            self.fail("\n".join((*problems, f"counters: {counters}")))
 
 
 class Conversation:
@@ -95,8 +98,24 @@ class Conversation:
                         b"\r\n\r\n" * chance.randrange(2)) for number in range(MESSAGES)]
         self._pieces = random.Random(chance.random())
 
+    def messages(self, endpoint):
+        return [make(endpoint, number, body) + rest for make, number, body, rest in self._parts]
+
     def text(self, endpoint):
-        return b"".join(make(endpoint, number, body) + rest for make, number, body, rest in self._parts)
+        return b"".join(self.messages(endpoint))
+
+    def strange_messages(self, heard, own, seen):
+        """The numbers of messages that came as they were said, and of the first that came otherwise or not at all."""
+        at, untranslated = 0, []
+        for number, (wanted, said) in enumerate(zip(self.messages(seen), self.messages(own))):
+            if heard.startswith(wanted, at):
+                at += len(wanted)
+            elif heard.startswith(said, at):
+                untranslated.append(number)
+                at += len(said)
+            else:
+                return untranslated, number
+        return untranslated, None
 
     def say(self, connection, endpoint):
         text = self.text(endpoint)
@@ -108,12 +127,34 @@ class Conversation:
         connection.shutdown(socket.SHUT_WR)
 
 
-def hear(connection, heard, name):
-    """Takes all that comes, to the end."""
-    got = bytearray()
-    while piece := connection.recv(65536):
-        got += piece
-    heard[name] = bytes(got)
+class Ear:
+    """Takes all that comes, to the end, and knows where nothing came for longest."""
+
+    def __init__(self, connection):
+        self._connection = connection
+        self._got = bytearray()
+        self._silence_s, self._silent_at = 0.0, 0
+        self._ended = False
+
+    def listen(self):
+        last = time.monotonic()
+        while piece := self._connection.recv(65536):
+            now = time.monotonic()
+            if now - last > self._silence_s:
+                self._silence_s, self._silent_at = now - last, len(self._got)
+            last = now
+            self._got += piece
+        self._ended = True
+
+    def problem(self, said, own, seen):
+        """What is not as it was to be; None when all is."""
+        got, wanted = bytes(self._got), said.text(seen)
+        if got == wanted and self._ended:
+            return None
+        untranslated, broken = said.strange_messages(got, own, seen)
+        return (f"got {len(got)} bytes instead of {len(wanted)}, and {'then' if self._ended else 'not'} the end. "
+                f"Untranslated: messages {untranslated}; other bytes from message {broken} on; the longest silence, of "
+                f"{self._silence_s:.1f} s, was behind {self._silent_at} bytes")
 
 
 def request(endpoint, number, body):
