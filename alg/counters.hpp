@@ -17,6 +17,7 @@ namespace pinhole::alg {
   X(sip_identity_broken, "messages whose Identity signature was broken by an edit")              \
   X(sip_media_opened, "media streams for which pinholes were opened")                            \
   X(stream_not_mine, "TCP connections on a gateway's port that carry something else, forwarded") \
+  X(stream_not_whole, "TCP connections whose message did not end in time, forwarded unread")     \
   X(stream_reordered, "TCP segments on a gateway's port that came before their turn")            \
   X(stream_sent_again, "TCP segments that were sent again on Pinhole's own account")             \
   X(stream_given_up, "TCP connections that were reset, because an end answered nothing any more")

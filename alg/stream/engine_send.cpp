@@ -212,6 +212,7 @@ void Engine::tick_way(Stream& stream, Side from, nat::Tick now, StreamHost& host
   if (holds_bytes(way) && !way.stalled && way.out_acked == way.out_end &&
       nat::reached(way.held_at + limit, now)) {
     if (strict_ && (way.framer.begun || stream.proven)) return give_up(stream, host);
+    counters_.add(Counter::stream_not_whole);
     begin_passing(stream);
   }
   const bool is_scarce = pool_.free() < pool_.size() / 2;

@@ -23,7 +23,7 @@
 namespace pinhole::ipc {
 
 /// Grows with every change to a struct in this folder, to nat::Mapping or to a list of counters.
-inline constexpr std::uint16_t kAbiVersion = 11;
+inline constexpr std::uint16_t kAbiVersion = 12;
 inline constexpr std::uint64_t kMagic = 0x50494e484f4c4531;  // "PINHOLE1"
 inline constexpr std::size_t kMaxWorkers = nat::kMaxWorkers;
 inline constexpr std::size_t kMaxInterfaces = 16;

@@ -27,7 +27,8 @@ class RoughWires(unittest.TestCase):
 
     def _all_was_mended(self, lab, wires):
         counters = lab.counters()
-        for name in ("sip_malformed", "stream_not_mine", "stream_given_up", "drop_stream_overlap"):
+        for name in ("sip_malformed", "stream_not_mine", "stream_not_whole", "stream_given_up",
+                     "drop_stream_overlap"):
             self.assertEqual(counters[name], 0, name)
         for name in ("sip_edited", "stream_reordered"):
             self.assertGreater(counters[name], 0, name)

@@ -98,6 +98,7 @@ class Connections final : public StreamHost {
       }
     }
   }
+  [[nodiscard]] std::uint64_t count(Counter counter) const { return counters_.read(counter); }
   [[nodiscard]] std::uint32_t held() const { return kChunks - pool_.free(); }
 
   std::vector<std::string> messages;
@@ -298,6 +299,36 @@ TEST_CASE("what is ahead of its turn is given up when that does not come, and re
   one.messages.clear();
   CHECK(one.say_all(0, talk));
   CHECK((one.messages == std::vector<std::string>{message_of(6000)}));
+}
+
+TEST_CASE("what does not become a message in time passes unread, and is counted", "[alg][stream]") {
+  struct Row {
+    const char* name;
+    std::string before;  // whole messages
+    std::string begun;
+    nat::Tick limit;
+  };
+  const std::vector<Row> rows = {
+      {"of what may be SIP", "", "OPTIO", kBeginningLimit},
+      {"of what is SIP", "", kMessage.substr(0, kMessage.size() - 2), kMessageLimit},
+      {"where SIP was spoken", kMessage, "OPTIO", kMessageLimit},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      Connections one(1);
+      const auto place = static_cast<std::uint32_t>(row.before.size());
+      if (place > 0) CHECK(one.say(0, 0, row.before) == Fate::forward);
+      one.acknowledge(0, place, 65535);
+      CHECK(one.say(0, place, row.begun) == Fate::consumed);
+      one.pass(row.limit - 1);
+      CHECK(one.count(Counter::stream_not_whole) == 0);
+      CHECK(one.sent.empty());
+      one.pass(1);
+      CHECK(one.count(Counter::stream_not_whole) == 1);
+      CHECK(one.count(Counter::stream_not_mine) == 0);
+      CHECK((one.sent == std::vector{place}));
+    }
+  }
 }
 
 TEST_CASE("as long as their turn comes closer bytes ahead are kept", "[alg][stream][ahead]") {
