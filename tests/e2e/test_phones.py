@@ -13,6 +13,8 @@ from support.voice import PCMU, Voice
 
 REGISTRAR = f"{OUTSIDE}:5060"
 DORA = "203.0.113.31"
+FLAGS_AT = 33  # in a TCP packet without IP options
+SYN, ACK = 2, 16
 
 
 def soon_over(config):
@@ -36,7 +38,8 @@ class Phones(unittest.TestCase):
             for phone in (self.alice, self.bob, self.carol):
                 wait_for(f"{phone.user} to be registered", lambda: self.kamailio.contacts(phone.user))
             yield lab
-            for captured in capture.stop_all(links):
+            self.captured = capture.stop_all(links)
+            for captured in self.captured:
                 self.assertEqual(capture.problems(captured)[:5], [])
 
     def _call(self, lab, caller, callee, pinholes):
@@ -65,6 +68,24 @@ class Phones(unittest.TestCase):
             self._call(lab, self.carol, self.alice, 2)
             self._call(lab, self.alice, self.bob, 4)
             self._call(lab, self.bob, self.alice, 4)
+
+    # [AC-07][AC-09]
+    def test_calls_over_tcp(self):
+        """phones: the same over TCP, where the registrar connects to the contacts that it has learnt"""
+        with self._network(transport="tcp") as lab:
+            for phone in (self.alice, self.bob):
+                (contact,) = self.kamailio.contacts(phone.user)
+                self.assertEqual(endpoint_of(contact)[0], PINHOLE)
+                self.assertIn(";transport=tcp", contact)
+            self._call(lab, self.alice, self.carol, 2)
+            self._call(lab, self.carol, self.alice, 2)
+            self._call(lab, self.bob, self.alice, 4)
+            counters = lab.counters()
+            for name in ("sip_not_sip", "stream_not_mine", "stream_given_up", "stream_table_full"):
+                self.assertEqual(counters[name], 0, name)
+        connected = {(packet.source, packet.target) for packet in capture.packets(self.captured[0])
+                     if packet.protocol == capture.TCP and packet.raw[FLAGS_AT] & (SYN | ACK) == SYN}
+        self.assertIn((OUTSIDE, PINHOLE), connected)
 
     # [AC-09][AC-14]
     def test_early_media_and_hold(self):
