@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """SIP messages larger than a packet, between real stacks: in fragments, both ways, and outgrowing the MTU."""
 
+import itertools
 import random
 import socket
 import unittest
@@ -8,6 +9,7 @@ import unittest
 from support import capture
 from support.far import by_pcap
 from support.lab import INSIDE, OUTSIDE, PINHOLE, Lab, wait_for
+from support.phone import Dialog, Phone
 from test_fragments import IP_MTU, IP_MTU_DISCOVER, PMTUDISC_DO, PMTUDISC_DONT, udp_fragments
 
 SEED = random.randrange(1 << 32)
@@ -37,6 +39,22 @@ def scattered(raw, source, target, data, number, order):
     order.shuffle(pieces)
     for piece in pieces:
         raw.sendto(piece, (target[0], 0))
+
+
+class ScatteringPhone(Phone):
+    """One whose messages leave in fragments, in any order."""
+
+    def __init__(self, *arguments, order, **options):
+        super().__init__(*arguments, **options)
+        self._order, self._numbers = order, itertools.count(1)
+        self._raw = self._namespace.socket(socket.SOCK_RAW, protocol=socket.IPPROTO_RAW)
+
+    def send(self, text, target):
+        scattered(self._raw, (self.address, self.port), target, text.encode(), next(self._numbers), self._order)
+
+    def close(self):
+        super().close()
+        self._raw.close()
 
 
 class LargeMessages(unittest.TestCase):
@@ -75,6 +93,46 @@ class LargeMessages(unittest.TestCase):
                 counters = lab.counters()
                 self.assertEqual(counters["sip_reassembled"], 24)
                 wait_for("nothing to wait", lambda lab=lab: lab.counters()["sip_fragment_waiting"] == 0)
+
+    # [AC-08][AC-09]
+    def test_calls(self):
+        """large messages: calls in and out with descriptions of 9 kB and 60 kB, their fragments in any order, have media"""
+        print(f"seed {SEED}", end=" ", flush=True)
+        order = random.Random(SEED)
+        with Lab(workers=2, configure=by_pcap()) as lab:
+            lab.start()
+            with ScatteringPhone(lab.inside, INSIDE, user="phone", order=order) as phone, \
+                    ScatteringPhone(lab.outside, OUTSIDE, user="proxy", order=order) as proxy:
+                phone.send_register((OUTSIDE, 5060))
+                register = proxy.next("REGISTER")
+                proxy.respond(register, 200, "OK", more=[f"Contact: {register.header('Contact')};expires=60"])
+                phone.next("SIP/2.0 200")
+                ways = (proxy, phone, register.contact), (phone, proxy, (OUTSIDE, 5060))
+                for number, (size, (caller, answerer, target)) in enumerate(itertools.product((9000, 60000), ways)):
+                    dialog = Dialog(self, caller, answerer, target, 20000 + 10 * number, 30000 + 10 * number)
+                    self._call(lab, dialog, size)
+            self.assertGreaterEqual(lab.counters()["sip_reassembled"], 8)
+
+    def _call(self, lab, dialog, size):
+        """Descriptions of that size arrive whole, and media passes where they say."""
+        line = "a=x:" + "y" * 94 + "\r\n"
+        more = line * (size // len(line))
+        for received in (dialog.invite(more), dialog.accept(more)):
+            self.assertEqual(received.body[-len(more):], more)
+        self.assertIn(f"@{dialog.answerer.address}:5060", dialog.offer.start)
+        inward = dialog.answerer.address == INSIDE
+        described, inside_port, outside_port = (
+            (dialog.answer, dialog.answerer_media, dialog.caller_media) if inward else
+            (dialog.offer, dialog.caller_media, dialog.answerer_media))
+        self.assertNotIn(INSIDE, described.text)
+        self.assertEqual(described.media[0], PINHOLE)
+        with lab.inside.socket(address=INSIDE, port=inside_port) as inside, \
+                lab.outside.socket(address=OUTSIDE, port=outside_port) as outside:
+            outside.sendto(b"speaks first", described.media)
+            self.assertEqual(inside.recvfrom(100), (b"speaks first", (OUTSIDE, outside_port)))
+            inside.sendto(b"and is answered", (OUTSIDE, outside_port))
+            self.assertEqual(outside.recvfrom(100), (b"and is answered", described.media))
+        dialog.hang_up()
 
     # [AC-08]
     def test_by_the_stacks(self):

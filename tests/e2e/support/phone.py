@@ -265,8 +265,9 @@ class Dialog:
         self.answerer.respond(self.offer, 180, "Ringing")
         return self._arrives(self.caller, "SIP/2.0 180")
 
-    def accept(self, more=()):
-        self.answerer.respond(self.offer, 200, "OK", body=sdp(self.answerer.address, self.answerer_media), more=more)
+    def accept(self, more_sdp="", more=()):
+        body = sdp(self.answerer.address, self.answerer_media, more_sdp)
+        self.answerer.respond(self.offer, 200, "OK", body=body, more=more)
         self.answer = self._arrives(self.caller, "SIP/2.0 200")
         self._request("ACK", 1, to_tag="answer")
         self._arrives(self.answerer, "ACK ")
