@@ -11,6 +11,7 @@ from support.lab import INSIDE, OUTSIDE, Lab, wait_for
 from support.media import Media
 from support.phone import Dialog, Phone
 from support.sipp import MEDIA_STEP, RTP_PACKETS, Sipp
+from test_registrations import GRANTED_S, IDLE_S, REGISTRAR, SILENCE_S, Site, short
 
 CALLS = 40
 KILLS = 50
@@ -114,6 +115,33 @@ class Restart(unittest.TestCase):
         """The live calls, when there are that many and all are confirmed."""
         rows = lab.ctl("calls", "--limit", 1000)["calls"]
         return rows if len(rows) == count and all(row["state"] == "confirmed" for row in rows) else None
+
+    # [AC-01][AC-28]
+    def test_registrations(self):
+        """restart: registered phones are called while control is gone and after it, for as long as was granted"""
+        with Lab(workers=2, configure=short) as lab:
+            lab.start()
+            site = Site(lab)
+            phones = [site.phone(host, f"phone{host}") for host in range(10, 14)]
+            for phone in phones:
+                site.register(phone)
+            registered = time.monotonic()
+            lab.control.kill()
+            time.sleep(SILENCE_S)
+            site.call(phones[0].user, phones[:1])
+            lab.start_control()
+            lab.wait_up(10)
+            rows = {row["inside"]: row for row in lab.ctl("registrations")["registrations"]}
+            left = GRANTED_S - (time.monotonic() - registered)
+            self.assertEqual(set(rows), {f"{phone.address}:5060" for phone in phones})
+            for row in rows.values():
+                self.assertLess(abs(row["expires_s"] - left), 2, row)
+            for phone in phones:
+                site.call(phone.user, [phone])
+            gone = phones[-1]
+            self.assertEqual(gone.register(REGISTRAR, expires=0).status, 200)
+            site.shuts(site.contacts[gone.user][0], gone, 2 * IDLE_S)
+            wait_for("control to hear of it", lambda: len(lab.ctl("registrations")["registrations"]) == len(phones) - 1)
 
     def test_dataplane(self):
         """restart: the data plane is killed; control says so within 2 s, and both are a pair again by themselves"""
