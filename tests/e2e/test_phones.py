@@ -22,12 +22,18 @@ def soon_over(config):
     config["control"]["linger_s"] = 1
 
 
+def direct(config):
+    """Phones inside are told of each other's own endpoints, too."""
+    soon_over(config)
+    config["sip"] = {"local_media": "direct"}
+
+
 class Phones(unittest.TestCase):
 
     @contextlib.contextmanager
-    def _network(self, workers=2, auth=False, **options):
+    def _network(self, workers=2, auth=False, configure=soon_over, **options):
         """Alice and Bob are inside, on hosts of their own, and Carol is outside, like the registrar of all three."""
-        with Lab(workers, soon_over, hosts=2) as lab:
+        with Lab(workers, configure, hosts=2) as lab:
             lab.start()
             links = [capture.Capture(lab, namespace, name)
                      for name, namespace in (("outside", lab.outside), ("outside2", lab.outside2))]
@@ -42,14 +48,16 @@ class Phones(unittest.TestCase):
             for captured in self.captured:
                 self.assertEqual(capture.problems(captured)[:5], [])
 
-    def _call(self, lab, caller, callee, pinholes):
-        """A call in which both hear each other, and which leaves nothing open."""
+    def _call(self, lab, caller, callee, pinholes, past_us=False):
+        """A call in which both hear each other, through Pinhole or past it, and which leaves nothing open."""
         caller.dial(callee.user)
         caller.wait("CALL_ESTABLISHED")
         callee.wait("CALL_ESTABLISHED")
         caller.hears(callee.frequency)
         callee.hears(caller.frequency)
         self.assertEqual(lab.gauges()["pinholes"], pinholes)
+        rows = lab.ctl("pinholes")["pinholes"]
+        self.assertEqual(any(row["packets_in"] + row["packets_out"] for row in rows), not past_us, rows)
         caller.hang_up()
         for phone in (caller, callee):
             phone.wait("CALL_CLOSED")
@@ -71,17 +79,17 @@ class Phones(unittest.TestCase):
 
     # [AC-07][AC-09]
     def test_calls_over_tcp(self):
-        """phones: the same over TCP, where the registrar connects to the contacts that it has learnt"""
-        with self._network(transport="tcp") as lab:
+        """phones: the same over TCP, with calls to contacts that were learnt; media of a local call passes us by"""
+        with self._network(transport="tcp", configure=direct) as lab:
             for phone in (self.alice, self.bob):
                 (contact,) = self.kamailio.contacts(phone.user)
                 self.assertEqual(endpoint_of(contact)[0], PINHOLE)
                 self.assertIn(";transport=tcp", contact)
             self._call(lab, self.alice, self.carol, 2)
             self._call(lab, self.carol, self.alice, 2)
-            self._call(lab, self.bob, self.alice, 4)
+            self._call(lab, self.bob, self.alice, 4, past_us=True)
             counters = lab.counters()
-            for name in ("sip_not_sip", "stream_not_mine", "stream_given_up", "stream_table_full"):
+            for name in ("hairpinned", "sip_not_sip", "stream_not_mine", "stream_given_up", "stream_table_full"):
                 self.assertEqual(counters[name], 0, name)
         connected = {(packet.source, packet.target) for packet in capture.packets(self.captured[0])
                      if packet.protocol == capture.TCP and packet.raw[FLAGS_AT] & (SYN | ACK) == SYN}
