@@ -150,6 +150,7 @@ bool SdpParser::parse(std::string_view text) noexcept {
   description_.has_connection = false;
   description_.connection = {};
   description_.direction = StreamDirection::sendrecv;
+  description_.connects = false;
   description_.media.clear();
   description_.notes.clear();
   const bool fits = for_each_line(text, [this](SdpLine line) noexcept {
@@ -196,6 +197,7 @@ bool SdpParser::begin_section(SdpLine line) noexcept {
   section_->line_end = line.line_end();
   section_->after_title = line.end();
   section_->direction = description_.direction;
+  section_->connects = description_.connects;
   return true;
 }
 
@@ -269,7 +271,8 @@ void SdpParser::read_flag(std::string_view value) noexcept {
     case 's':
       if (value == "sendrecv") direction = StreamDirection::sendrecv;
       if (value == "sendonly") direction = StreamDirection::sendonly;
-      if (value == "setup:active" && section_ != nullptr) section_->connects = true;
+      if (take(value, "setup:"))
+        (section_ != nullptr ? section_->connects : description_.connects) = value == "active";
       break;
     case 'r':
       if (value == "recvonly") direction = StreamDirection::recvonly;

@@ -238,6 +238,7 @@ struct SessionDescription {
   bool has_connection = false;
   Connection connection;                                  // the first c= of the session
   StreamDirection direction = StreamDirection::sendrecv;  // of sections that do not say
+  bool connects = false;                                  // a=setup:active, of the same
   BoundedList<MediaSection, kMaxMedia> media;
   BoundedList<SdpNote, kMaxNotes> notes;  // in the order of the lines
 };
