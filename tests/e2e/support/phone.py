@@ -223,11 +223,13 @@ class Dialog:
     """A call by hand between two phones, `caller` sending to `target`: each step is one message that must arrive.
 
     Media sockets are the caller's and the answerer's own; their external ends are learnt from the SDP received.
+    The descriptions are what `offers` and `answers` make of an address and a port.
     """
 
-    def __init__(self, test, caller, answerer, target, caller_media, answerer_media):
+    def __init__(self, test, caller, answerer, target, caller_media, answerer_media, offers=sdp, answers=sdp):
         self.test, self.caller, self.answerer, self.target = test, caller, answerer, target
         self.caller_media, self.answerer_media = caller_media, answerer_media
+        self._offers, self._answers = offers, answers
         self.call_id = f"{next(_numbers):06d}-dialog@{caller.user}.example"
         self._uri = f"sip:{answerer.user}@{target[0]}:{target[1]}"
         self.offer = self.answer = None
@@ -243,7 +245,7 @@ class Dialog:
         return message
 
     def invite(self, more_sdp="", more=()):
-        self._request("INVITE", 1, body=sdp(self.caller.address, self.caller_media, more_sdp), more=more)
+        self._request("INVITE", 1, body=self._offers(self.caller.address, self.caller_media) + more_sdp, more=more)
         self.offer = self._arrives(self.answerer, "INVITE ")
         return self.offer
 
@@ -266,7 +268,7 @@ class Dialog:
         return self._arrives(self.caller, "SIP/2.0 180")
 
     def accept(self, more_sdp="", more=()):
-        body = sdp(self.answerer.address, self.answerer_media, more_sdp)
+        body = self._answers(self.answerer.address, self.answerer_media) + more_sdp
         self.answerer.respond(self.offer, 200, "OK", body=body, more=more)
         self.answer = self._arrives(self.caller, "SIP/2.0 200")
         self._request("ACK", 1, to_tag="answer")
