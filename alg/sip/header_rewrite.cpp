@@ -64,14 +64,14 @@ void rewrite_maddr(std::string_view maddr, nat::Ipv4Address address, const HostP
 void rewrite_header(const Header& header, std::string_view text, Translator& translator) noexcept;
 
 // "?Replaces=...&Route=...": headers for the request that the URI makes (RFC 3261 section 19.1.1).
-void rewrite_escaped_headers(std::string_view headers, Translator& translator) noexcept {
+void rewrite_escaped_headers(std::string_view headers, Place place, Translator& translator) noexcept {
   const auto rule = translator.rule();
   for (std::size_t begin = 0; begin < headers.size();) {
     const auto end = find_mark<'&'>(headers, begin);
     const auto equals_sign = find_mark<'='>(slice(headers, begin, end)) + begin;
     if (equals_sign < end) {
       const auto id = header_id(slice(headers, begin, equals_sign));
-      const auto value = translator.look_through(slice(headers, equals_sign + 1, end));
+      const auto value = translator.look_through(slice(headers, equals_sign + 1, end), place);
       rewrite_header({id, value}, value, translator);
       translator.look_at_message();
     }
@@ -94,7 +94,8 @@ void rewrite_uri(std::string_view text, Place place, Translator& translator) noe
     if (target) translator.replace_endpoint(host, *target, uri.default_port);
   }
   // Headers in a URI in headers in a URI are read by nobody.
-  if (!uri.headers.empty() && !translator.looks_through()) rewrite_escaped_headers(uri.headers, translator);
+  if (!uri.headers.empty() && !translator.looks_through())
+    rewrite_escaped_headers(uri.headers, place, translator);
 }
 
 // `received` without a port of its own, beside a sent-by whose port is that of another endpoint: it is told

@@ -82,7 +82,8 @@ std::optional<Counterpart> Translator::counterpart(nat::Protocol protocol, nat::
 // What a sender repeats it has written itself where it names itself: a proxy, in Record-Route. Who it is that
 // somebody speaks for is the sender's word of its own host alone.
 Claim Translator::claim_of(nat::Protocol protocol, nat::Endpoint endpoint, Place place) const noexcept {
-  if (place == Place::party_uri) return endpoint.address == flow().inside.address ? claim_ : Claim::echoed;
+  if (place == Place::party_uri || through_party_)
+    return endpoint.address == flow().inside.address ? claim_ : Claim::echoed;
   const bool names_sender =
       place == Place::own_uri && protocol == flow().protocol && endpoint == flow().inside;
   return names_sender ? Claim::own : claim_;
@@ -104,8 +105,9 @@ bool Translator::note(LookupState state) noexcept {
   return false;
 }
 
-std::string_view Translator::look_through(std::string_view escaped) noexcept {
+std::string_view Translator::look_through(std::string_view escaped, Place place) noexcept {
   looks_through_ = true;
+  through_party_ = place == Place::party_uri;
   unescaped_.read(escaped);
   return unescaped_.view();
 }

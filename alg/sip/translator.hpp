@@ -89,10 +89,11 @@ class Translator {
   [[nodiscard]] bool given_up() const noexcept { return outcome_ > Outcome::wait; }
 
   /// What is replaced from now on is seen in a text without its escapes, and written in the message.
+  /// \param place of the URI that carries it: of somebody who was heard of, the text was as well
   /// \return that text, until the next call; empty when it is too long
-  [[nodiscard]] std::string_view look_through(std::string_view escaped) noexcept;
+  [[nodiscard]] std::string_view look_through(std::string_view escaped, Place place) noexcept;
   /// What is replaced from now on is seen in the message itself, as in the beginning.
-  void look_at_message() noexcept { looks_through_ = false; }
+  void look_at_message() noexcept { looks_through_ = through_party_ = false; }
   [[nodiscard]] bool looks_through() const noexcept { return looks_through_; }
 
   /// Replaces a view into the message; the same text again is no edit.
@@ -121,6 +122,7 @@ class Translator {
   const Policy& policy_;
   Unescaped& unescaped_;
   bool looks_through_ = false;
+  bool through_party_ = false;  // looks through what a party's URI carries
   mutable std::optional<Asked> asked_;
   Outcome outcome_ = Outcome::fine;
   Rule rule_ = Rule::other;

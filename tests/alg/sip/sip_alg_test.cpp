@@ -127,6 +127,9 @@ TEST_CASE("what a message repeats is looked up, and opens nothing", "[alg][sip][
       {ok, "P-Associated-URI: <sip:x@10.0.0.9:1610>"},
       {ok, "P-Called-Party-ID: <sip:x@10.0.0.9:1610>"},
       {ok, "Contact: <sip:host?Referred-By=%3Csip:10.0.0.9:1610%3E>"},
+      {bye,
+       "History-Info: <sip:host?Record-Route=%3Csip:10.0.0.9:1610%3E&Route=%3Csip:10.0.0.9:1610%3E>;index=1"},
+      {bye, "Diversion: <sip:x@198.51.100.9?Contact=%3Csip:10.0.0.9:1610%3Btransport%3Dtcp%3E>"},
       {"BYE sip:10.0.0.9:1610 SIP/2.0", "X: y"},
       {"BYE sip:10.0.0.9:1610;transport=tcp SIP/2.0", "X: y"},
   };
@@ -204,8 +207,9 @@ TEST_CASE("what a registrar inside lists is what others have told it", "[alg][si
 TEST_CASE("who a phone says it is is its own word of its own host", "[alg][sip][AC-10][AC-23]") {
   SipBench bench;
   for (const std::string name : {"P-Preferred-Identity", "Remote-Party-ID", "Referred-By", "Diversion"}) {
-    const auto passed = bench.out(with_header(name + ": <sip:alice@10.0.0.5:5062>")).text;
-    CHECK(header_of(passed) == name + ": <sip:alice@203.0.113.10:10062>");
+    const auto passed =
+        bench.out(with_header(name + ": <sip:alice@10.0.0.5:5062?Route=%3Csip:10.0.0.5:5064%3E>")).text;
+    CHECK(header_of(passed) == name + ": <sip:alice@203.0.113.10:10062?Route=%3Csip:203.0.113.10:10064%3E>");
   }
 }
 
