@@ -183,15 +183,37 @@ void SipGenerator::uri(Template& out, bool bracketed, bool headers, Place place)
   if (!bracketed) return;
   if (!transport.empty()) out.text(";" + odd_case("transport") + "=" + odd_case(transport));
   if (chance(30)) out.text(pick({";lr", ";ob", ";user=phone", ";x=%2C", ";method=INVITE", ";cause=486"}));
-  if (headers && chance(10)) out.text("?subject=call%20me");
+  if (headers && chance(15)) escaped_headers(out);
 }
 
-void SipGenerator::name_addr(Template& out, Place place) {
+// Of headers in a URI in a header in a URI nobody is told.
+void SipGenerator::escaped_headers(Template& out) {
+  const std::pair<const char*, Place> kinds[] = {{"Route", Place::other_uri},
+                                                 {"Service-Route", Place::other_uri},
+                                                 {"Record-Route", Place::own_uri},
+                                                 {"Contact", Place::own_uri}};
+  const auto count = 1 + below(3);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    out.text(i == 0 ? "?" : "&");
+    if (chance(40)) {
+      out.text(pick({"subject=call%20me", "Replaces=k1%4010.99.0.5%3Bto-tag%3D1%3Bfrom-tag%3D2",
+                     "Subject=sip%3Ax%4010.99.0.5", "x="}));
+      continue;
+    }
+    const auto& [header_name, place] = kinds[below(std::size(kinds))];
+    Template value;
+    name_addr(value, place, false);
+    out.text(odd_case(header_name) + "=");
+    out.append(value.escaped());
+  }
+}
+
+void SipGenerator::name_addr(Template& out, Place place, bool headers) {
   const bool bracketed = chance(85);
   if (bracketed) {
     if (chance(40)) out.text(chance(50) ? quoted() + space() : token(4) + " " + token(3) + some_space());
     out.text("<");
-    uri(out, true, true, place);
+    uri(out, true, headers, place);
     out.text(">");
   } else {
     uri(out, false, false, place);
@@ -247,6 +269,8 @@ void SipGenerator::decoys(std::vector<Template>& headers) {
       {"Supported", "100rel , replaces,timer"},
       {"Date", "Sat, 13 Nov 2010 23:29:00 GMT"},
       {"Warning", "399 10.99.0.5 " + quoted()},
+      {"Replaces", "k1@10.99.0.5;to-tag=1;from-tag=2"},
+      {"In-Reply-To", "k2@10.99.0.5 , k3@10.99.0.6"},
       {"UnknownHeaderWithUnusualValue", ";;,,;;,;"},
   };
   for (const auto& [name, value] : all) {
@@ -316,6 +340,7 @@ Template SipGenerator::message() {
                                                         {"P-Asserted-Identity", ""},
                                                         {"P-Preferred-Identity", ""},
                                                         {"Remote-Party-ID", ""},
+                                                        {"History-Info", ""},
                                                         {"Diversion", ""}};
   for (const auto& [header_name, compact] : others) {
     const bool single = *compact != '\0' || std::string_view(header_name) == "Reply-To";
@@ -325,10 +350,13 @@ Template SipGenerator::message() {
       !refused_ && (method_ == "INVITE" || method_ == "ACK" || method_ == "PRACK" || method_ == "UPDATE");
   Template body;
   std::string type;
-  if (may_offer && chance(70)) {
-    body = description();
-    type = odd_case("application/sdp");
-    if (chance(30)) body = multipart(body, type);
+  const bool offers = may_offer && chance(70);
+  if (offers || chance(method_ == "NOTIFY" ? 60 : 10)) {
+    body = offers ? description() : fragment();
+    const auto part_type =
+        offers ? "application/sdp" : pick({"message/sipfrag", "message/sipfrag;version=2.0"});
+    type = odd_case(part_type);
+    if (chance(30)) body = multipart(body, part_type, type);
   } else if (chance(30)) {
     type = "text/plain; charset=utf-8";
     body.text(std::string("see sip:") + kDecoy + "\r\nc=IN IP4 10.99.0.5\r\n\r\n");

@@ -13,7 +13,10 @@
 //   and is in no Contact, Record-Route or Path; white space around the colon before a port;
 // * an address in o= or of a session's c= that is not that of its media; `maddr` of a Via that is another
 // host;
-// * descriptions in methods and refusals that carry no offer; streams with several ports.
+// * descriptions in methods and refusals that carry no offer, or in fragments of messages; streams with
+//   several ports;
+// * in headers that a URI carries: addresses that are escaped themselves; parties, which are looked up
+//   before the message may have made a mapping for them.
 
 #include <cstdint>
 #include <functional>
@@ -58,6 +61,8 @@ class Template {
   void append(const Template& other) {
     pieces_.insert(pieces_.end(), other.pieces_.begin(), other.pieces_.end());
   }
+  /// The same as the value of a header that a URI carries (RFC 3261 section 25.1): its texts are escaped.
+  [[nodiscard]] Template escaped() const;
 
   [[nodiscard]] std::string render(const Rename& rename) const;
   /// Everything that is named, in order.
@@ -108,7 +113,8 @@ class SipGenerator {
   void header(Template& out, std::string_view name, std::string_view value, std::string_view compact = {});
   void via_value(Template& out);
   void uri(Template& out, bool bracketed, bool headers, Place place);
-  void name_addr(Template& out, Place place);
+  void escaped_headers(Template& out);
+  void name_addr(Template& out, Place place, bool headers = true);
   void list_header(std::vector<Template>& headers, std::string_view name, std::string_view compact,
                    std::uint32_t count, const std::function<void(Template&)>& value);
   void identity(std::vector<Template>& headers);
@@ -125,8 +131,11 @@ class SipGenerator {
   [[nodiscard]] std::vector<Stream> streams(nat::Ipv4Address session_address);
   [[nodiscard]] Template description();
   void section(Template& out, const Stream& stream);
+  void msrp_path(Template& out, const Stream& stream);
+  void alternatives(Template& out, const Stream& stream);
   void candidates(Template& out, const Named& rtp, const Named& rtcp);
-  [[nodiscard]] Template multipart(const Template& sdp, std::string& type);
+  [[nodiscard]] Template fragment();
+  [[nodiscard]] Template multipart(const Template& part, std::string_view part_type, std::string& type);
 
   void shuffle(std::vector<Template>& list);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <cctype>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/sip_generator.hpp"
@@ -30,6 +32,26 @@ std::string Template::render(const Rename& rename) const {
     }
   }
   return text;
+}
+
+// Unreserved characters and those of hnv-unreserved that need no escape (RFC 3261 section 25.1).
+Template Template::escaped() const {
+  constexpr std::string_view kPlain = "-_.!~*'()[]/?:+$";
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  Template result = *this;
+  for (auto& piece : result.pieces_) {
+    std::string text;
+    for (const char c : piece.text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (std::isalnum(byte) != 0 || kPlain.find(c) != std::string_view::npos) {
+        text += c;
+      } else {
+        text.append({'%', kDigits[byte >> 4U], kDigits[byte & 15U]});
+      }
+    }
+    piece.text = std::move(text);
+  }
+  return result;
 }
 
 void Template::collect(std::vector<Named>& named) const {
@@ -104,14 +126,18 @@ void SipGenerator::section(Template& out, const Stream& stream) {
   const auto line = [&](std::string_view text) { out.text(std::string(text) + end_); };
   if (stream.kind == Stream::Kind::foreign) {
     line("m=audio 20000 RTP/AVP 0");
-    line(pick(
-        {"c=IN IP4 198.51.100.9", "c=IN IP6 2001:db8::5", "c=IN IP4 media.example.com", "c=IN IP4 0.0.0.0"}));
+    const auto connection = pick(
+        {"c=IN IP4 198.51.100.9", "c=IN IP6 2001:db8::5", "c=IN IP4 media.example.com", "c=IN IP4 0.0.0.0"});
+    line(connection);
+    // Who prefers IPv6 has his only IPv4 endpoint there.
+    if (connection.find("IP6") != std::string::npos && chance(60)) alternatives(out, stream);
     if (chance(30)) line("a=candidate:1 1 UDP 2130706431 198.51.100.9 20000 typ host");
     return;
   }
   out.text("m=" + (stream.kind == Stream::Kind::rtp ? pick({"audio ", "video ", "text "})
                                                     : pick({"image ", "application "})));
   out.port(stream.rtp);
+  bool is_msrp = false;
   switch (stream.kind) {
     case Stream::Kind::rtp:
       line(pick({" RTP/AVP 0 8", " RTP/SAVP 0", " RTP/AVPF 96", " UDP/TLS/RTP/SAVPF 111"}));
@@ -120,7 +146,8 @@ void SipGenerator::section(Template& out, const Stream& stream) {
       line(pick({" udptl t38", " UDP/BFCP *", " udp wb"}));
       break;
     default:
-      line(pick({" TCP/MSRP *", " TCP t38", " TCP/BFCP *"}));
+      is_msrp = chance(50);
+      line(is_msrp ? " TCP/MSRP *" : pick({" TCP t38", " TCP/BFCP *"}));
   }
   if (chance(20)) line("i=c=IN IP4 10.99.0.5");
   if (stream.own_connection) {
@@ -140,6 +167,10 @@ void SipGenerator::section(Template& out, const Stream& stream) {
   for (const auto& attribute : attributes) {
     if (chance(25)) line(attribute);
   }
+  if (stream.kind == Stream::Kind::tcp && chance(50))
+    line(pick({"a=setup:active", "a=setup:passive", "a=setup:actpass"}));
+  if (is_msrp) msrp_path(out, stream);
+  if (chance(20)) alternatives(out, stream);
   if (stream.kind != Stream::Kind::rtp) return;
   auto rtcp = stream.rtcp;
   if (chance(30)) {
@@ -155,6 +186,48 @@ void SipGenerator::section(Template& out, const Stream& stream) {
     line("");
   }
   if (chance(30)) candidates(out, stream.rtp, rtcp);
+}
+
+// Where the first URI has the endpoint of the stream, or is one that both sides take for a name (RFC 6714).
+void SipGenerator::msrp_path(Template& out, const Stream& stream) {
+  const auto line = [&](std::string_view text) { out.text(std::string(text) + end_); };
+  if (chance(20)) {
+    line("a=path:msrp://10.99.0.5:20000/s8723;tcp");
+    line("a=msrp-cema");
+    return;
+  }
+  const auto uri = [&](const Named& named) {
+    out.text(odd_case("msrp") + "://" + pick({"", "", "alice@"}));
+    out.endpoint(named);
+    out.text("/");
+    out.text(token(4) + ";tcp");
+  };
+  out.text("a=path:");
+  if (chance(20)) out.text("msrp://relay.example.com:2855/r;tcp ");
+  uri(stream.rtp);
+  if (chance(20)) {
+    out.text(" ");
+    auto other = media(inside_address());
+    other.protocol = nat::Protocol::tcp;
+    uri(other);
+  }
+  line("");
+}
+
+// Of IPv6 and of IPv4, the endpoint of the stream or another one, with a port of RTCP or without (RFC 6947).
+void SipGenerator::alternatives(Template& out, const Stream& stream) {
+  if (chance(50)) out.text(std::string("a=altc:1 IP6 2001:db8::5 20000") + end_);
+  auto rtp = stream.rtp;
+  if (stream.kind == Stream::Kind::foreign || chance(40)) rtp.endpoint = media(inside_address()).endpoint;
+  out.text("a=altc:2 IP4 ");
+  out.address(rtp);
+  out.text(" ");
+  out.port(rtp);
+  if (stream.kind == Stream::Kind::rtp && chance(30)) {
+    out.text("/");
+    out.port({rtp.protocol, next_port(rtp.endpoint)});
+  }
+  out.text(end_);
 }
 
 void SipGenerator::candidates(Template& out, const Named& rtp, const Named& rtcp) {
@@ -190,7 +263,32 @@ void SipGenerator::candidates(Template& out, const Named& rtp, const Named& rtcp
   if (chance(30)) out.text(std::string("a=end-of-candidates") + end_);
 }
 
-Template SipGenerator::multipart(const Template& sdp, std::string& type) {
+// What a NOTIFY tells of the message that a REFER has led to (RFC 3420): all of it is repeated.
+Template SipGenerator::fragment() {
+  Template out;
+  if (chance(70)) {
+    out.text(pick({"SIP/2.0 100 Trying\r\n", "SIP/2.0 200 OK\r\n", "SIP/2.0 603 Decline\r\n"}));
+  } else {
+    out.text("INVITE ");
+    uri(out, true, false, Place::other_uri);
+    out.text(" SIP/2.0\r\n");
+  }
+  std::vector<Template> headers;
+  const auto via = [this](Template& line) { via_value(line); };
+  const auto own = [this](Template& line) { name_addr(line, Place::own_uri); };
+  const auto other = [this](Template& line) { name_addr(line, Place::other_uri); };
+  if (chance(40)) list_header(headers, "Via", "v", 1 + below(2), via);
+  if (chance(40)) list_header(headers, "Contact", "m", 1 + below(2), own);
+  for (const char* const name : {"Route", "P-Asserted-Identity"}) {
+    if (chance(25)) list_header(headers, name, "", 1, other);
+  }
+  shuffle(headers);
+  for (const auto& each : headers) out.append(each);
+  if (chance(50)) out.text("\r\n");
+  return out;
+}
+
+Template SipGenerator::multipart(const Template& part, std::string_view part_type, std::string& type) {
   const std::string boundary = pick({"boundary42", "7a9cbec02ceef655", "'()+_,-./:=?", "a b"});
   const bool quote = boundary.find_first_of(" ()/:=?,") != std::string::npos || chance(30);
   type = odd_case("multipart/" + pick({"mixed", "alternative", "related"})) + space() + ";" + space() +
@@ -210,19 +308,19 @@ Template SipGenerator::multipart(const Template& sdp, std::string& type) {
     header(line, name, value, compact);
     headers.push_back(std::move(line));
   };
-  one("Content-Type", "application/sdp", "c");
+  one("Content-Type", part_type, "c");
   if (chance(40)) one("Content-Disposition", "session;handling=optional");
   if (chance(40)) {
     Template length;
     Template line;
-    length.length_of(sdp);
+    length.length_of(part);
     header(line, "Content-Length", length);
     headers.push_back(std::move(line));
   }
   shuffle(headers);
   for (const auto& each : headers) out.append(each);
   out.text("\r\n");
-  out.append(sdp);
+  out.append(part);
   out.text("\r\n");
   if (chance(40)) plain();
   out.text("--" + boundary + "--\r\n");

@@ -132,6 +132,29 @@ TEST_CASE("the length of a random valid message is right after it was translated
   });
 }
 
+TEST_CASE("a random valid message with its identities hidden names no host of the inside, and comes back",
+          "[alg][sip][property][hiding][AC-02][AC-15]") {
+  auto policy = test::direct_media();
+  policy.hide_parties = policy.hide_call_id = true;
+  policy.tokens = HostTokens(HostTokens::Key{1, 2, 3, 4});
+  for_each_message([&policy](Case& each) {
+    test::SipBench bench(policy);
+    bench.host.knows_repeated = true;
+    bench.speak(each.bench.flow.protocol);
+    const auto out = bench.out(each.inside).text;
+    REQUIRE(out.find("10.0.0.") == std::string::npos);
+    MessageView view;
+    REQUIRE(view.parse(out) == ParseResult::message);
+    // Texts that are shown to people stay.
+    for (const auto* const host :
+         {"alice@10.99.", "bob@10.99.0.6", "k1@10.", "k1%4010.", "k2@10.", "k3@10.", "399 10."})
+      REQUIRE(out.find(host) == std::string::npos);
+    REQUIRE(view.value(HeaderId::call_id).find("10.99") == std::string_view::npos);
+    REQUIRE(bench.in(out).text == each.inside);
+    REQUIRE(bench.out(each.inside).text == out);
+  });
+}
+
 TEST_CASE("hosts with equal ports never get each other's endpoints", "[alg][sip][property][AC-17]") {
   // All messages through one gateway: every phone of the house at once.
   test::SipBench bench(test::direct_media());
