@@ -330,6 +330,69 @@ TEST_CASE("a registrar gets in by the way that it takes, for as long as it has g
   }
 }
 
+TEST_CASE("the registrar's way in to a host is that host's own, whoever else has its address of record",
+          "[dataplane][sip][AC-01][AC-17]") {
+  struct Row {
+    const char* name;
+    const char* params;  // of its Contact; null: it names all
+    std::uint32_t granted_s;
+    bool reaches;  // after 25 minutes
+  };
+  const Row rows[] = {
+      {"registers for an hour", "", 3600, true},
+      {"registers for a minute", "", 60, false},
+      {"withdraws its contact", ";expires=0", 0, false},
+      {"withdraws all", nullptr, 0, false},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION("another host " << row.name) {
+      SipScene scene;
+      const auto source_of = [&](unsigned host) { return Endpoint{scene.lab.host_of(0, host), Be16{53211}}; };
+      const auto listener_of = [&](unsigned host) {
+        return Endpoint{scene.lab.host_of(0, host), Be16{5060}};
+      };
+      const auto external = [&](Endpoint inside) {
+        return scene.lab.mapping(Protocol::udp, inside).external;
+      };
+      std::vector<std::pair<unsigned, std::uint32_t>> bound;  // hosts, as the registrar lists them
+      const auto registers = [&](unsigned host, const char* params) {
+        scene.phone = source_of(host);
+        const auto contact = params == nullptr
+                                 ? std::string("Contact: *\r\nExpires: 0\r\n")
+                                 : "Contact: <sip:a@" + text_of(listener_of(host)) + ">" + params + "\r\n";
+        const auto sent = scene.out(request("REGISTER", scene.server, listener_of(host), contact));
+        REQUIRE(sent.size() == 1);
+        std::string listed;
+        for (const auto& [other, expires_s] : bound) {
+          listed += "Contact: <sip:a@" + text_of(external(listener_of(other))) +
+                    ">;expires=" + std::to_string(expires_s) + "\r\n";
+        }
+        REQUIRE(scene.in(answer(sent[0].text, "200 OK", listed)).size() == 1);
+      };
+      const auto reaches = [&](Endpoint inside, Endpoint to) {
+        const auto heard = scene.pass(kOutside, {.source = scene.server, .destination = to},
+                                      request("OPTIONS", to, scene.server, ""));
+        return heard.size() == 1 && heard[0].destination == inside;
+      };
+      bound = {{0, 3600}};
+      registers(0, "");
+      bound.emplace_back(1, 60);
+      registers(1, "");
+      bound.pop_back();
+      if (row.granted_s > 0) bound.emplace_back(1, row.granted_s);
+      registers(1, row.params);
+      const auto first = external(source_of(0));
+      const auto other = external(source_of(1));
+      CHECK(reaches(source_of(1), other));
+      scene.lab.pass_s(1500);
+      CHECK(reaches(source_of(0), first));
+      CHECK(reaches(source_of(1), other) == row.reaches);
+      scene.lab.pass_s(3600);
+      CHECK_FALSE(reaches(source_of(0), first));
+    }
+  }
+}
+
 TEST_CASE("of the endpoints that requests get to, the last ones that were named are kept",
           "[dataplane][sip]") {
   const auto target = [](unsigned n) {
