@@ -135,6 +135,39 @@ TEST_CASE("a stream that is held without an address has its ports again when it 
   }
 }
 
+TEST_CASE("a call whose streams are all rejected is on hold, and one with a stream left is not",
+          "[dataplane][sip][media][AC-14][AC-27][rfc3264]") {
+  struct Row {
+    const char* name;
+    const char* media;
+    bool is_held;
+  };
+  const auto row = GENERATE(
+      Row{"all", "m=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 31\r\n", true},
+      Row{"all, with a direction", "a=inactive\r\nm=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 31\r\n", true},
+      Row{"the second, with a direction", "m=audio 4000 RTP/AVP 0\r\nm=video 0 RTP/AVP 31\r\na=inactive\r\n",
+          false});
+  const bool offers = GENERATE(true, false);
+  DYNAMIC_SECTION(row.name << (offers ? ", in an offer" : ", in an answer")) {
+    Talk talk;
+    const auto connection = "c=IN IP4 " + talk.phone() + "\r\n";
+    const auto own = talk.from_phone(connection + "m=audio 4000 RTP/AVP 0\r\nm=video 4002 RTP/AVP 31\r\n");
+    const auto theirs = Talk::from_server("m=audio 6000 RTP/AVP 0\r\nm=video 6002 RTP/AVP 31\r\n");
+    const auto rejects = talk.from_phone(connection + row.media);
+    const auto port = port_of(talk.offers(1, own, theirs));
+    if (offers) {
+      talk.offers(2, rejects, theirs);
+    } else {
+      talk.answers(70, theirs, rejects);
+    }
+    for (int minute = 0; minute < 60; ++minute) talk.scene.lab.pass_s(60);
+    CHECK(talk.scene.lab.count(WorkerCounter::call_active) == (row.is_held ? 1 : 0));
+    if (!row.is_held) return;
+    CHECK(port_of(talk.offers(3, own, theirs)) == port);
+    CHECK(talk.hears(port));
+  }
+}
+
 TEST_CASE("a stream that moves to IPv6 leaves its ports", "[dataplane][sip][media][rfc3264]") {
   Talk talk;
   const auto theirs = Talk::from_server("m=audio 6000 RTP/AVP 0\r\n");
