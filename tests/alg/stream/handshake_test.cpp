@@ -132,6 +132,16 @@ TEST_CASE("who begins anew with half a message held is told that his old connect
   CHECK(connection.fate_of(Side::inside, kCaller + 1) == (anew ? Fate::forward : Fate::consumed));
 }
 
+TEST_CASE("a forged SYN is of no account once its alleged sender goes on", "[alg][stream][rfc5961]") {
+  Opened connection(7000);
+  const auto half = kMessage.substr(0, 20);
+  CHECK(connection.says(Side::inside, kCaller + 1, ""));
+  CHECK(connection.says(Side::outside, 7001, half));
+  CHECK(connection.calls_anew());
+  CHECK(connection.says(Side::outside, 7001, half));
+  CHECK(connection.fate_of(Side::inside, kCaller + 1) == Fate::consumed);
+}
+
 TEST_CASE("a reset passes whatever it acknowledges", "[alg][stream]") {
   Opened connection(7000);
   CHECK(connection.says(Side::outside, 0, "", TcpFlags::kRst));
