@@ -163,6 +163,8 @@ TEST_CASE("a call that is tried again counts as one, and is asked about again", 
   CHECK(live(lab[0].calls) == 0);
   auto again = first;
   again.cseq = 2;
+  again.to_tag = GENERATE("", "made-up");
+  CAPTURE(again.to_tag);
   SECTION("as long as there is room") {
     CHECK(begins(lab, 0, again));
     CHECK(live(lab[0].calls) == 1);
