@@ -45,6 +45,15 @@ void resume(rte_mbuf* mbuf, nat::Tick deadline, Burst& burst, WorkerContext& wor
   pass_message(std::exchange(worker.resumed_rest, nullptr), worker);
 }
 
+/// Who closes a call for no reason of his own has seen it end: it may have been tried again since.
+bool close_call(const ipc::Command& command, WorkerContext& worker) noexcept {
+  const auto& calls = worker.calls;
+  const bool lives = calls.is_current(command.card, command.card_generation) &&
+                     calls.card(command.card).step.state != ipc::CallState::ended;
+  if (lives && command.reason == ipc::EndReason::none) return false;
+  return worker.host.close_call(command.card, command.card_generation, command.reason);
+}
+
 void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
   auto& counters = worker.stats.worker;
   const bool whole = command.sequence == command.sequence_again && command.abi_version == ipc::kAbiVersion;
@@ -52,7 +61,7 @@ void obey(const ipc::Command& command, WorkerContext& worker) noexcept {
   bool done = false;
   switch (command.type) {
     case ipc::CommandType::close_call:
-      done = worker.host.close_call(command.card, command.card_generation, command.reason);
+      done = close_call(command, worker);
       break;
     case ipc::CommandType::shut_media:
       done = worker.host.shut_call(command.card, command.card_generation);

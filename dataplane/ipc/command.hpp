@@ -32,7 +32,7 @@ struct Command {
   std::uint16_t abi_version = 0;
   CommandType type = CommandType::close_call;
   std::uint8_t slot = 0;
-  EndReason reason = EndReason::none;  // of hang_up, and of close_call when the card does not say why
+  EndReason reason = EndReason::none;  // of hang_up, and of close_call: none closes only what has ended
   std::uint32_t card = 0;
   std::uint32_t card_generation = 0;
   std::uint32_t seconds = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/dataplane/sip_scene.hpp"
+#include "tests/support/policy_talk.hpp"
 
 using namespace pinhole;
 using namespace pinhole::test;
@@ -293,4 +294,38 @@ TEST_CASE("who has refused a call does not bring it back by himself", "[sip][for
   forks.lab.pass_s(60);
   CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
   CHECK_FALSE(forks.hears(forks.told(4000)));
+}
+
+TEST_CASE("a call that is tried again is not closed by who has seen it end", "[sip][forks][AC-18]") {
+  struct Row {
+    const char* name;
+    bool is_tried_again;
+    ipc::EndReason reason;
+    bool stays;
+  };
+  const Row rows[] = {
+      {"ended", false, ipc::EndReason::none, false},
+      {"tried again", true, ipc::EndReason::none, true},
+      {"tried again, and to be closed all the same", true, ipc::EndReason::no_answer, false},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      Forks forks;
+      forks.say({out("INVITE", "1", "", 4000), in("407 Proxy Authentication Required", "1", "a"),
+                 out("ACK", "1", "a")});
+      const auto told = forks.told(4000);
+      if (row.is_tried_again) forks.say({out("INVITE", "2", "", 4000)});
+      const auto& calls = forks.lab.context(0).calls;
+      std::uint32_t card = 0;
+      while (!calls.card(card).in_use) ++card;
+      PolicyTalk(forks.lab).tell(0, {.type = ipc::CommandType::close_call,
+                                     .reason = row.reason,
+                                     .card = card,
+                                     .card_generation = calls.card(card).generation});
+      forks.lab.pass_s(1);
+      CHECK(forks.lab.count(row.stays ? WorkerCounter::command_stale : WorkerCounter::command_done) == 1);
+      CHECK(forks.lab.count(WorkerCounter::call_live) == (row.stays ? 1 : 0));
+      CHECK(forks.hears(told) == row.stays);
+    }
+  }
 }
