@@ -249,11 +249,11 @@ void CallTable::invite_peer(CardIndex index, std::uint32_t cseq, nat::Endpoint p
   known.cseq = cseq;
 }
 
-std::optional<nat::Endpoint> CallTable::accept_peer(CardIndex index, std::uint32_t cseq) noexcept {
+bool CallTable::accept_peer(CardIndex index, std::uint32_t cseq) noexcept {
   auto& known = peers_[index];
-  if (known.invited.address.is_unspecified() || known.cseq != cseq) return std::nullopt;
+  if (known.invited.address.is_unspecified() || known.cseq != cseq) return false;
   known.accepted = known.invited;
-  return known.accepted;
+  return true;
 }
 
 bool CallTable::address_peer(CardIndex index, nat::Endpoint peer) noexcept {

@@ -135,8 +135,8 @@ class CallTable {
   /// An INVITE from outside names who sends what follows. Of several with one number the first counts.
   void invite_peer(CardIndex index, std::uint32_t cseq, nat::Endpoint peer) noexcept;
   /// The inside host has accepted the INVITE with that number, or asked for an answer to a provisional
-  /// response. \return who was named in it, if anybody was
-  [[nodiscard]] std::optional<nat::Endpoint> accept_peer(CardIndex index, std::uint32_t cseq) noexcept;
+  /// response. \return whether anybody was named in it
+  [[nodiscard]] bool accept_peer(CardIndex index, std::uint32_t cseq) noexcept;
   /// The inside host sends a request of the dialog to another one than is on the card: who answered it past
   /// a proxy. \return false when that was known
   bool address_peer(CardIndex index, nat::Endpoint peer) noexcept;
