@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "alg/sip/chars.hpp"
+#include "alg/sip/scan.hpp"
 #include "alg/sip/values.hpp"
 
 namespace pinhole::alg::sip {
@@ -133,11 +134,24 @@ std::optional<Uri> parse_uri(std::string_view text) noexcept {
   return uri;
 }
 
+std::string_view without_tail(std::string_view behind_scheme) noexcept {
+  // As in host_begin(), but with one look.
+  MarkScanner<'@', ';', '?'> marks(behind_scheme);
+  const auto first = marks.next();
+  for (auto at = first; at < behind_scheme.size(); at = marks.next()) {
+    if (behind_scheme[at] != '@') continue;
+    do at = marks.next();
+    while (at < behind_scheme.size() && behind_scheme[at] == '@');
+    return slice(behind_scheme, 0, at);
+  }
+  return slice(behind_scheme, 0, first);
+}
+
 std::string_view without_params(std::string_view uri) noexcept {
   const auto [scheme, after_scheme] = read_scheme(uri);
   if (after_scheme == 0) return uri;
-  const auto from = scheme == Scheme::other ? after_scheme : host_begin(uri, after_scheme);
-  return slice(uri, 0, find_mark<';', '?'>(uri, from));
+  if (scheme == Scheme::other) return slice(uri, 0, find_mark<';', '?'>(uri, after_scheme));
+  return slice(uri, 0, after_scheme + without_tail(slice(uri, after_scheme)).size());
 }
 
 }  // namespace pinhole::alg::sip

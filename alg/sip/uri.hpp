@@ -56,6 +56,9 @@ struct Uri {
 [[nodiscard]] bool take_uri_apart(std::string_view text, Uri& uri) noexcept;
 void read_params(Uri& uri) noexcept;
 
+/// What is behind the scheme of a sip or sips URI, up to its parameters and headers: "alice@example.com".
+[[nodiscard]] std::string_view without_tail(std::string_view behind_scheme) noexcept;
+
 /// A URI up to its parameters and headers: "sip:alice@example.com".
 [[nodiscard]] std::string_view without_params(std::string_view uri) noexcept;
 

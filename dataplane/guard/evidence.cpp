@@ -34,20 +34,6 @@ std::string_view* place_of(std::string_view name, Evidence& evidence) noexcept {
   return nullptr;
 }
 
-/// What is behind the scheme of a SIP URI, without parameters and headers. The first "@" ends the user, who
-/// may have the characters in his name that begin them (sip::without_params() is the same for every URI).
-std::string_view without_tail(std::string_view rest) noexcept {
-  sip::MarkScanner<'@', ';', '?'> marks(rest);
-  const auto first = marks.next();
-  for (auto at = first; at < rest.size(); at = marks.next()) {
-    if (rest[at] != '@') continue;
-    do at = marks.next();
-    while (at < rest.size() && rest[at] == '@');
-    return sip::slice(rest, 0, at);
-  }
-  return sip::slice(rest, 0, first);
-}
-
 }  // namespace
 
 Evidence read_evidence(std::string_view message) noexcept {
@@ -113,7 +99,7 @@ bool AnyCase::contains(std::string_view part) const noexcept {
 
 std::string_view subscriber_of(std::string_view uri) noexcept {
   if (uri.starts_with("sip:")) [[likely]]
-    return without_tail(sip::slice(uri, 4));
+    return sip::without_tail(sip::slice(uri, 4));
   const auto bare = sip::without_params(uri);
   const auto colon = bare.find(':');
   return colon == std::string_view::npos ? bare : sip::slice(bare, colon + 1);

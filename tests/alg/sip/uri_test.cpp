@@ -84,6 +84,7 @@ TEST_CASE("an address of record is a URI without parameters", "[alg][uri]") {
   CHECK(without_params("sip:a;b@example.com:5070?x=y") == "sip:a;b@example.com:5070");
   CHECK(without_params("tel:+1555;ext=2") == "tel:+1555");
   CHECK(without_params("nonsense") == "nonsense");
+  CHECK(without_params("SIPS:a?b@c@d;e@f?g") == "SIPS:a?b@c@d");
 }
 
 }  // namespace pinhole::alg::sip
