@@ -61,10 +61,6 @@ class SipLab {
     auto built = dataplane::Appliance::build(config, "sip_bench", dataplane::built_in_gateways(config));
     if (!built) throw std::runtime_error(built.error().message);
     appliance_ = std::move(*built);
-    auto& neighbors = *appliance_->network().neighbors;
-    const auto nobody_waits = [](void*) noexcept {};
-    neighbors.learn(0, kInsideNeighbor, kInsideMac, true, 0, nobody_waits);
-    neighbors.learn(1, kOutsideNeighbor, kOutsideMac, true, 0, nobody_waits);
     events_ = rte_ring_lookup(fmt::sprintf(ipc::kEventRingName, 0U).c_str());
     mbufs_.resize(kPhones);
     if (events_ == nullptr || rte_pktmbuf_alloc_bulk(appliance_->packets(), mbufs_.data(), kPhones) != 0) {
@@ -74,6 +70,7 @@ class SipLab {
 
   /// Sends the n-th call's message of each phone. \return cycles spent in the worker's turns
   std::uint64_t send(const SipMessage& message, unsigned call) {
+    hear_neighbors();
     std::unordered_map<const rte_mbuf*, unsigned> phones;
     const auto& mac = appliance_->network().interfaces[0].mac;
     for (unsigned phone = 0; phone < kPhones; ++phone) {
@@ -100,6 +97,15 @@ class SipLab {
  private:
   static constexpr std::size_t kIp = sizeof(nat::EthernetHeader);
   static constexpr std::size_t kUdp = kIp + sizeof(nat::Ipv4Header);
+
+  /// They are never silent for so long that they are asked for among the messages.
+  void hear_neighbors() {
+    auto& neighbors = *appliance_->network().neighbors;
+    const auto now = context().clock.tick();
+    const auto nobody_waits = [](void*) noexcept {};
+    neighbors.learn(0, kInsideNeighbor, kInsideMac, true, now, nobody_waits);
+    neighbors.learn(1, kOutsideNeighbor, kOutsideMac, true, now, nobody_waits);
+  }
 
   [[nodiscard]] dataplane::WorkerContext& context() { return appliance_->context(0); }
 
