@@ -9,12 +9,21 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace {
 
 using namespace pinhole;
 
 constexpr std::size_t kBreak = 4;
+// Each is an edit at most, and there is one for each of two lengths.
+constexpr std::size_t kMaxNamed = alg::EditList::kMaxEdits - 2;
+
+bool is_within_bounds(const test::Template& message) {
+  std::vector<test::Named> named;
+  message.collect(named);
+  return named.size() <= kMaxNamed;
+}
 
 void check_valid(const test::Template& message, const std::string& inside, test::SipBench& bench) {
   const auto out = test::checked_pass(bench, alg::Direction::outbound, inside);
@@ -39,6 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto choices = bytes.first(size - kBreak);
   for (const auto part : {choices.first(choices.size() / 2), choices.subspan(choices.size() / 2)}) {
     const auto message = test::SipGenerator(part).message();
+    if (!is_within_bounds(message)) return 0;
     inside = message.render([](const test::Named& named) { return named.endpoint; });
     test::require(!test::echoes_make_mappings(inside, test::direct_media()));
     test::SipBench fresh(test::direct_media());
