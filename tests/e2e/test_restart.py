@@ -11,13 +11,14 @@ from support.lab import INSIDE, OUTSIDE, Lab, wait_for
 from support.media import Media
 from support.phone import Dialog, Phone
 from support.sipp import MEDIA_STEP, RTP_PACKETS, Sipp
-from test_registrations import GRANTED_S, IDLE_S, REGISTRAR, SILENCE_S, Site, short
+from test_registrations import IDLE_S, REGISTRAR, SILENCE_S, Site, short
 
 CALLS = 40
 KILLS = 50
 BANNED, ALLOWED = "198.51.100.66", "198.51.100.67"
 LONG_CALLS = 20  # live through all kills
 TICKS = datetime.timedelta(milliseconds=250)  # workers write moments down in tenths of a second
+GRANTED_S = 60  # to phones that register: longer than the test needs
 SHORT_CALLS = 1000  # begin and end all the time; more than there is time for
 
 
@@ -121,7 +122,7 @@ class Restart(unittest.TestCase):
         """restart: registered phones are called while control is gone and after it, for as long as was granted"""
         with Lab(workers=2, configure=short) as lab:
             lab.start()
-            site = Site(lab)
+            site = Site(lab, GRANTED_S)
             phones = [site.phone(host, f"phone{host}") for host in range(10, 14)]
             for phone in phones:
                 site.register(phone)
@@ -140,7 +141,7 @@ class Restart(unittest.TestCase):
                 site.call(phone.user, [phone])
             gone = phones[-1]
             self.assertEqual(gone.register(REGISTRAR, expires=0).status, 200)
-            site.shuts(site.contacts[gone.user][0], gone, 2 * IDLE_S)
+            site.shuts(site.contacts[gone.user][0], gone, IDLE_S + 8)
             wait_for("control to hear of it", lambda: len(lab.ctl("registrations")["registrations"]) == len(phones) - 1)
 
     def test_dataplane(self):
