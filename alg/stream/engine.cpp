@@ -17,7 +17,7 @@ Sequence place_of(const Way& way, Sequence sequence) noexcept {
   // A probe that the receiver is to answer.
   if (before(sequence, way.answered)) return way.out_acked - 1;
   if (before(sequence, way.in_start)) return way.map.out_floor(sequence);
-  return way.sent_end();
+  return way.ack_place();
 }
 
 /// Whether a number lies within what was sent, so that who acknowledges it has got that.

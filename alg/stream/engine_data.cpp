@@ -126,7 +126,7 @@ Engine::Outcome Engine::take_old(Stream& stream, Side from, Segment& segment, na
   Way& way = stream.way(from);
   const Sequence begin = segment.sequence;
   if (!before(begin, way.answered)) {  // an acknowledgement and no more
-    segment.sequence = way.sent_end();
+    segment.sequence = way.ack_place();
     return {.sent = Sent::in_place};
   }
   if (segment.has(TcpFlags::kFin) && way.fin_sent) {

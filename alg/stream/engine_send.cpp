@@ -83,7 +83,7 @@ void Engine::send(Stream& stream, Side from, Sequence sequence, std::uint8_t fla
 }
 
 void Engine::send_ack(Stream& stream, Side from, StreamHost& host) noexcept {
-  send(stream, from, stream.way(from).sent_end(), 0, 0, host);
+  send(stream, from, stream.way(from).ack_place(), 0, 0, host);
 }
 
 /// The sender of bytes into a closed window asks whether it has opened; when what it asks with goes no

@@ -84,6 +84,11 @@ struct Way {
     if (passing && in_start == pass_from) return later(out_sent, in_next + map.shift());
     return fin_sent ? out_end + 1 : out_sent;
   }
+  /// Where a segment without data stands for the receiver. What was sent to ask a closed window lies beyond
+  /// it, and so would an acknowledgement there, which is not heard (RFC 9293 section 3.10.7.4).
+  [[nodiscard]] Sequence ack_place() const {
+    return has_edge ? earlier(sent_end(), later(edge, out_acked)) : sent_end();
+  }
 };
 
 struct SideNotes {

@@ -128,6 +128,30 @@ class SipOverTcp(unittest.TestCase):
                         self._transfer(one, other, blob)
             self.assertEqual(lab.counters()["stream_given_up"], 0)
 
+    # [AC-07]
+    def test_speaks_and_does_not_read(self):
+        """sip over tcp: a phone whose window is closed may say a large message"""
+        with Lab() as lab:
+            lab.start()
+            with self._listen(lab) as listener, lab.inside.socket(address=INSIDE, kind=socket.SOCK_STREAM) as phone:
+                phone.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+                phone.connect((OUTSIDE, 5060))
+                server, external = listener.accept()
+                with server:
+                    port = phone.getsockname()[1]
+                    server.setblocking(False)
+                    server.send(b"".join(self._options(external[1], number) for number in range(200)))
+                    wait_for("Pinhole to ask the phone again", lambda: lab.counters()["stream_sent_again"] > 1)
+                    body = bytes(40000)
+                    phone.sendall(self._options(port, 0).replace(b"Length: 0", b"Length: 40000") + body)
+                    server.settimeout(10)
+                    got = b""
+                    while not got.endswith(b"\r\n\r\n" + body):
+                        piece = server.recv(65536)
+                        self.assertTrue(piece, "the connection ended")
+                        got += piece
+                    self.assertNotIn(INSIDE.encode(), got)
+
     def _transfer(self, sender, receiver, blob):
         thread = threading.Thread(target=sender.sendall, args=(blob,))
         thread.start()

@@ -50,14 +50,16 @@ class Connections final : public StreamHost {
       acknowledgements.push_back(segment.acknowledgement - kFirst - 1);
       windows.push_back(segment.window);
     }
-    if (from == Side::inside && segment.payload.size() > 0) sent.push_back(segment.sequence - kFirst - 1);
+    if (from != Side::inside) return;
+    const std::uint32_t place = segment.sequence - kFirst - 1;
+    (segment.payload.size() > 0 ? sent : answered).push_back(place);
   }
   /// What the called end says first, and has of the caller up to a place.
-  Fate answer(std::size_t i, std::uint32_t place, const std::string& text) {
+  Fate answer(std::size_t i, std::uint32_t place, const std::string& text, std::uint16_t window = 65535) {
     const Sequence at = kCalled + 1 + answered_;
     answered_ += static_cast<std::uint32_t>(text.size());
     return take(i, Side::outside,
-                {at, kFirst + 1 + place, 65535, TcpFlags::kAck, {}, std::as_bytes(std::span(text))});
+                {at, kFirst + 1 + place, window, TcpFlags::kAck, {}, std::as_bytes(std::span(text))});
   }
   /// The called end says again that it has all up to a place.
   void acknowledge(std::size_t i, std::uint32_t place, std::uint16_t window) {
@@ -105,13 +107,17 @@ class Connections final : public StreamHost {
   std::vector<std::uint32_t> acknowledgements;  // to the caller
   std::vector<std::uint16_t> windows;           // as the headers of these say them
   std::vector<std::uint32_t> sent;              // to the called: where each segment stands
+  std::vector<std::uint32_t> answered;          // to the called: where those without data stand
   nat::Tick now = 1;
   bool drops = false;               // what is read goes no further
   const EditList* edits = nullptr;  // of each message
 
  private:
   Fate take(std::size_t i, Side from, Segment segment) {
-    return engine_.take(streams_[i], from, segment, now, *this).fate;
+    const bool answers = from == Side::inside && segment.payload.empty() && segment.has(TcpFlags::kAck);
+    const auto fate = engine_.take(streams_[i], from, segment, now, *this).fate;
+    if (answers && fate == Fate::forward) answered.push_back(segment.sequence - kFirst - 1);
+    return fate;
   }
 
   alg::sip::SipFramer framer_;
@@ -299,6 +305,27 @@ TEST_CASE("what is ahead of its turn is given up when that does not come, and re
   one.messages.clear();
   CHECK(one.say_all(0, talk));
   CHECK((one.messages == std::vector<std::string>{message_of(6000)}));
+}
+
+TEST_CASE("who takes no more bytes hears what he is acknowledged", "[alg][stream][AC-07]") {
+  const std::uint32_t window = GENERATE(0U, 10U);
+  CAPTURE(window);
+  Connections one(1);
+  const auto size = static_cast<std::uint32_t>(kMessage.size());
+  CHECK(one.say(0, 0, kMessage.substr(0, 20)) == Fate::consumed);
+  one.acknowledge(0, 0, static_cast<std::uint16_t>(window));
+  CHECK(one.say(0, 20, kMessage.substr(20)) == Fate::consumed);
+  one.acknowledge(0, window, 0);
+  one.pass(kFirstTimeout);
+  CHECK(one.sent.back() == window);  // a byte beyond, to ask
+  one.answered.clear();
+  SECTION("by the engine") {
+    CHECK(one.answer(0, window, kMessage.substr(0, 20), 0) == Fate::consumed);
+  }
+  SECTION("by the other end") {
+    CHECK(one.say(0, size, "") == Fate::forward);
+  }
+  CHECK((one.answered == std::vector{window}));
 }
 
 TEST_CASE("what does not become a message in time passes unread, and is counted", "[alg][stream]") {

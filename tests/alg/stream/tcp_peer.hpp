@@ -2,8 +2,8 @@
 #pragma once
 // A TCP end in a test: sends a text in segments cut as chance has it, sends again what is not acknowledged,
 // takes what comes in any order into a buffer of bounded size, and complains about what no TCP would do to
-// it. What bears an older time than what it has taken is not listened to (RFC 7323). Time is a tick that is
-// handed in; chance is the test's.
+// it. What stands beyond its window or bears an older time than what it has taken it does not listen to (RFC
+// 9293, RFC 7323). Time is a tick that is handed in; chance is the test's.
 
 #include <algorithm>
 #include <array>
@@ -86,7 +86,8 @@ class TcpPeer {
       una_ = nxt_ = config_.first + 1;
     }
     const bool brings = !segment.payload.empty() || (segment.flags & 1U) != 0;
-    if (!is_timely(segment)) {
+    // Beyond its window it listens to nobody (RFC 9293 section 3.10.7.4).
+    if (after(segment.sequence, promised_) || !is_timely(segment)) {
       if (brings) out.push_back(ack());
       return;
     }
