@@ -88,6 +88,9 @@ class Host {
   [[nodiscard]] virtual Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept = 0;
   /// The inside endpoint that an external endpoint of ours stands for; never makes a mapping.
   [[nodiscard]] virtual Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept = 0;
+  /// The same of a signalling endpoint of the message's own host alone, for which nobody is asked. Where
+  /// nothing stands for it by that protocol, by UDP or TCP, the other one is meant.
+  [[nodiscard]] virtual Lookup own_inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept = 0;
 
   /// Says what the message is. Called once an inspection, before anything is asked that may open something,
   /// so that media belongs to its call.

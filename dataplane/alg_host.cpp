@@ -251,6 +251,27 @@ alg::Lookup AlgHost::inside_of(nat::Protocol protocol, nat::Endpoint external) n
   return lookup.state == alg::LookupState::found && !comes_back ? alg::Lookup{} : lookup;
 }
 
+alg::Lookup AlgHost::own_inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept {
+  const auto& flow = message_->flow;
+  const auto pool_index = parts_.steering.pool_index(external.address);
+  if (realm_ == nat::Realm::untranslated || !pool_index) return {};
+  const auto other = protocol == nat::Protocol::udp ? nat::Protocol::tcp : nat::Protocol::udp;
+  for (const auto each : {protocol, other}) {
+    if (external == flow.external && each == flow.protocol)
+      return {alg::LookupState::found, flow.inside, flow.portless};
+    // The ports of an own host are this worker's.
+    if (parts_.steering.owner_of_external(*pool_index, each, external.port.host()) != parts_.worker)
+      return {};
+    const auto lookup = parts_.endpoints.inside_of(each, external);
+    if (lookup.state == alg::LookupState::none) continue;
+    const bool is_own =
+        lookup.endpoint.address == flow.inside.address &&
+        parts_.endpoints.find_external(each, lookup.endpoint, realm_).state == alg::LookupState::found;
+    return is_own ? lookup : alg::Lookup{};
+  }
+  return {};
+}
+
 alg::Lookup AlgHost::ask_endpoint(PeerMessageType type, unsigned owner, nat::Protocol protocol,
                                   nat::Endpoint endpoint, alg::Written written, alg::Claim claim) noexcept {
   PeerMessage question = question_to(owner, type);

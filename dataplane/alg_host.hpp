@@ -119,6 +119,7 @@ class AlgHost final : public alg::Host {
                                         alg::Claim claim = alg::Claim::own) noexcept override;
   [[nodiscard]] alg::Lookup candidate_of(nat::Protocol protocol, nat::Endpoint inside) noexcept override;
   [[nodiscard]] alg::Lookup inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override;
+  [[nodiscard]] alg::Lookup own_inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override;
   [[nodiscard]] alg::Welcome announce(const alg::sip::Summary& summary) noexcept override;
   void describe(const alg::MediaStream& stream) noexcept override;
   [[nodiscard]] alg::MediaLookup open_media(const alg::MediaRequest& request) noexcept override;

@@ -19,20 +19,30 @@ std::size_t scheme_begin(std::string_view text, std::size_t colon) noexcept {
   return equals(scheme, "sip") || equals(scheme, "sips") ? begin : colon;
 }
 
+// What stands for an endpoint of the host itself. All others pass unasked: a body has room for thousands of
+// URIs, each of which another worker might own.
+Lookup find_own(nat::Protocol protocol, nat::Endpoint endpoint, Translator& translator) noexcept {
+  auto& host = translator.host();
+  if (translator.direction() == Direction::inbound) return host.own_inside_of(protocol, endpoint);
+  if (endpoint.address != translator.flow().inside.address) return {};
+  const auto found = host.external_of(protocol, endpoint, Written::anyhow, Claim::echoed);
+  if (found.state != LookupState::none) return found;
+  // Whoever speaks TCP leaves `transport` out as often as not.
+  const bool is_udp = protocol == nat::Protocol::udp;
+  return host.external_of(is_udp ? nat::Protocol::tcp : nat::Protocol::udp, endpoint, Written::anyhow,
+                          Claim::echoed);
+}
+
 void rewrite_uri(std::string_view text, Translator& translator) noexcept {
   Uri uri;
   if (!take_uri_apart(text, uri)) return;
   const auto& host = uri.host_port;
-  if (!host.address || !translator.is_ours(*host.address)) return;
+  if (translator.given_up() || !host.address || !translator.is_ours(*host.address)) return;
   read_params(uri);
   const nat::Endpoint endpoint{*host.address, nat::Be16{host.port_or(uri.default_port)}};
-  const auto& flow = translator.flow();
-  const auto& own = translator.direction() == Direction::outbound ? flow.inside : flow.external;
-  // All others pass unasked: a body has room for thousands of URIs, each of which another worker might own.
-  if (uri.protocol != flow.protocol || endpoint != own) return;
-  const auto target =
-      translator.counterpart(uri.protocol, *host.address, host, uri.default_port, Place::other_uri);
-  if (target) translator.replace_endpoint(host, *target, uri.default_port);
+  const auto found = find_own(uri.protocol, endpoint, translator);
+  if (!translator.note(found.state)) return;
+  translator.replace_endpoint(host, {found.endpoint, found.portless.in_uri}, uri.default_port);
 }
 
 // \return where to go on

@@ -3,8 +3,8 @@
 // Translates sip URIs in bodies that tell the state of dialogs or of presence (RFC 4235, RFC 3863): where a
 // call is picked up, or a contact is reached. The XML is not read: a URI is found by its scheme, wherever it
 // stands. Hides Call-IDs in dialog-info, too, where the policy hides them. Invariant: what others say opens
-// nothing, and asks nobody. Only the endpoint of the host itself is replaced: outbound the sender's, inbound
-// the one that stands for the receiver.
+// nothing, and asks nobody. Only endpoints of the host itself are replaced, that have a mapping: outbound the
+// sender's, inbound those that stand for the receiver's.
 
 #include <string_view>
 

@@ -299,3 +299,36 @@ TEST_CASE("a registered phone is called over TCP by a connection of its own for 
     }
   }
 }
+
+TEST_CASE("what a phone tells of its dialogs over TCP leads to it, and comes back as it was",
+          "[dataplane][sip][stream][AC-02][rfc4235]") {
+  struct Row {
+    const char* name;
+    const char* contact;  // parameters of its Contact; none stand in dialog-info
+    Protocol listens;
+  };
+  const auto row = GENERATE(Row{"listens by TCP", ";transport=tcp", Protocol::tcp},
+                            Row{"leaves its transport out", "", Protocol::udp});
+  const unsigned owner = GENERATE(0U, 1U);
+  DYNAMIC_SECTION("the phone of worker " << owner << ' ' << row.name) {
+    PipelineLab lab(lab_config(2));
+    lab.add_neighbor(kOutside, address("203.0.113.254"));
+    const Endpoint from{lab.host_of(owner), Be16{49152}};
+    const Endpoint listens{from.address, Be16{5060}};
+    TcpTalk talk(lab, phone_at(from, kProxy), proxy_at(kProxy));
+    const auto uri = [](Endpoint at) { return "sip:b@" + text_of(at); };
+    const auto notify = [&](const std::string& to, Endpoint sender, Endpoint named,
+                            const std::string& contact) {
+      return message("NOTIFY " + to + " SIP/2.0", sender,
+                     contact + "Content-Type: application/dialog-info+xml\r\n",
+                     "<target uri=\"" + uri(named) + "\"/>");
+    };
+    const auto contact = [&](Endpoint at) { return "Contact: <" + uri(at) + row.contact + ">\r\n"; };
+    talk.tell(talk.caller, notify("sip:c@example.com", from, listens, contact(listens)));
+    const auto outside = lab.mapping(row.listens, listens).external;
+    CHECK(talk.called.heard ==
+          notify("sip:c@example.com", lab.mapping(Protocol::tcp, from).external, outside, contact(outside)));
+    talk.tell(talk.called, notify(uri(outside) + row.contact, kProxy, outside, ""));
+    CHECK(talk.caller.heard == notify(uri(listens) + row.contact, kProxy, listens, ""));
+  }
+}

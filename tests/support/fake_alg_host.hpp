@@ -48,11 +48,12 @@ class FakeAlgHost final : public alg::Host {
   std::map<nat::Ipv4Address, nat::Ipv4Address>
       pool;                                       // the external address of an inside one; else the default
   std::map<nat::Endpoint, nat::Endpoint> forced;  // the external endpoint that an inside one will get
-  bool waits = false;                             // every question is answered by `wait`
-  bool exhausted = false;                         // nothing new can be mapped
-  alg::Welcome welcome = alg::Welcome::taken;     // what every message is answered with
-  bool knows_repeated = false;                    // what a message repeats has been mapped before
-  std::set<nat::Endpoint> no_media;               // inside endpoints that are no pinholes; all others are
+  nat::Ipv4Address own_host = nat::Ipv4Address::from_host(0x0A000005);  // of the messages' flow
+  bool waits = false;                          // every question is answered by `wait`
+  bool exhausted = false;                      // nothing new can be mapped
+  alg::Welcome welcome = alg::Welcome::taken;  // what every message is answered with
+  bool knows_repeated = false;                 // what a message repeats has been mapped before
+  std::set<nat::Endpoint> no_media;            // inside endpoints that are no pinholes; all others are
 
   // What a test may read.
   std::vector<Announced> announced;
@@ -100,6 +101,16 @@ class FakeAlgHost final : public alg::Host {
     return {alg::LookupState::found, found->second,
             written == portless_.end() ? alg::Portless{} : written->second,
             !no_media.contains(found->second)};
+  }
+
+  [[nodiscard]] alg::Lookup own_inside_of(nat::Protocol protocol, nat::Endpoint external) noexcept override {
+    auto found = inside_.find({protocol, external});
+    const auto other = protocol == nat::Protocol::udp ? nat::Protocol::tcp : nat::Protocol::udp;
+    if (found == inside_.end()) found = inside_.find({other, external});
+    if (found == inside_.end() || found->second.address != own_host) return {};
+    const auto written = portless_.find(Key{found->first.first, found->second});
+    return {alg::LookupState::found, found->second,
+            written == portless_.end() ? alg::Portless{} : written->second};
   }
 
   [[nodiscard]] alg::Welcome announce(const alg::sip::Summary& summary) noexcept override {

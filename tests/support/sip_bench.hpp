@@ -64,6 +64,7 @@ struct SipBench {
       : alg(counters, policy) {
     host.inside_prefix = *nat::Prefix::parse(inside_prefix);
     flow.inside = endpoint(phone);
+    host.own_host = flow.inside.address;
     flow.external = host.external_of(nat::Protocol::udp, flow.inside).endpoint;
   }
 

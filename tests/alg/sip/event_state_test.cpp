@@ -2,6 +2,7 @@
 #include "alg/sip/event_state.hpp"
 
 #include <catch2/catch.hpp>
+#include <span>
 #include <string>
 
 #include "tests/support/sip_bench.hpp"
@@ -50,30 +51,65 @@ TEST_CASE("URIs of the sender in dialog-info and PIDF are translated, and come b
   }
 }
 
-TEST_CASE("of the sender are the URIs of the protocol that it speaks", "[alg][sip][AC-02][AC-03][rfc4235]") {
-  const std::string begin = "<target uri=\"sip:alice@";
+TEST_CASE("URIs of the sender in dialog-info lead to what stands for them, whatever transport they name",
+          "[alg][sip][AC-02][AC-03][rfc4235]") {
   struct Row {
-    const char* params;
-    nat::Protocol protocol;
+    const char* before;
+    const char* after;
   };
-  for (const auto protocol : {nat::Protocol::udp, nat::Protocol::tcp}) {
-    for (const auto& row : {Row{"", nat::Protocol::udp},
-                            {";transport=udp", nat::Protocol::udp},
-                            {";transport=tcp", nat::Protocol::tcp},
-                            {";transport=tls", nat::Protocol::tcp}}) {
-      DYNAMIC_SECTION(nat::name(protocol) << ": " << row.params) {
-        test::SipBench bench;
-        bench.speak(protocol);
-        const auto mappings = bench.host.mappings();
-        const auto end = std::string(row.params) + "\"/>";
-        const auto text = notify("application/dialog-info+xml", begin + "10.0.0.5:5060" + end);
-        const auto made = notify("application/dialog-info+xml", begin + "203.0.113.10:10060" + end);
-        const auto out = bench.out(text).text;
-        CHECK(out == (row.protocol == protocol ? made : text));
-        CHECK(bench.in(out).text == text);
-        CHECK(bench.host.mappings() == mappings);
-      }
+  // The mappings of what it speaks by, of where it listens by UDP and of where by TCP.
+  const Row by_udp[] = {
+      {"10.0.0.5:5060", "203.0.113.10:10060"},
+      {"10.0.0.5:5060;transport=udp", "203.0.113.10:10060;transport=udp"},
+      {"10.0.0.5:5060;transport=tcp", "203.0.113.10:10060;transport=tcp"},  // by UDP alone: still the sender
+      {"10.0.0.5:5070", "203.0.113.10:30070"},
+      {"10.0.0.5:5080", "203.0.113.10:40080"},
+      {"10.0.0.5:5080;transport=tcp", "203.0.113.10:40080;transport=tcp"},
+      {"10.0.0.5:5061;transport=tls", "203.0.113.10:40061;transport=tls"},
+  };
+  const Row by_tcp[] = {
+      {"10.0.0.5:5060", "203.0.113.10:10060"},
+      {"10.0.0.5:5060;transport=tcp", "203.0.113.10:20060;transport=tcp"},
+      {"10.0.0.5:49152", "203.0.113.10:20152"},
+      {"10.0.0.5:49152;transport=tcp", "203.0.113.10:20152;transport=tcp"},
+      {"10.0.0.5:5080", "203.0.113.10:40080"},
+      {"10.0.0.5:5080;transport=tls", "203.0.113.10:40080;transport=tls"},
+  };
+  const auto check = [](test::SipBench& bench, std::span<const Row> rows) {
+    const auto mappings = bench.host.mappings();
+    for (const auto& row : rows) {
+      CAPTURE(row.before);
+      const auto with = [](const char* uri) {
+        return notify("application/dialog-info+xml", std::string("<target uri=\"sip:alice@") + uri + "\"/>");
+      };
+      const auto out = bench.out(with(row.before)).text;
+      CHECK(out == with(row.after));
+      CHECK(bench.in(out).text == with(row.before));
     }
+    CHECK(bench.host.mappings() == mappings);
+  };
+  const auto map = [](test::SipBench& bench, const char* inside, unsigned port, nat::Protocol protocol) {
+    bench.host.forced[test::endpoint(inside)] = test::endpoint("203.0.113.10:" + std::to_string(port));
+    bench.know(inside, protocol);
+    bench.host.forced.clear();
+  };
+  test::SipBench bench;
+  map(bench, "10.0.0.5:5070", 30070, nat::Protocol::udp);
+  map(bench, "10.0.0.5:5080", 40080, nat::Protocol::tcp);
+  map(bench, "10.0.0.5:5061", 40061, nat::Protocol::tcp);
+  SECTION("by UDP") {
+    check(bench, by_udp);
+  }
+  SECTION("by TCP") {
+    map(bench, "10.0.0.5:5060", 20060, nat::Protocol::tcp);
+    map(bench, "10.0.0.5:49152", 20152, nat::Protocol::tcp);
+    bench.flow.inside = test::endpoint("10.0.0.5:49152");
+    bench.speak(nat::Protocol::tcp);
+    check(bench, by_tcp);
+    // By UDP the same port stands for another host, and then that is meant.
+    map(bench, "10.0.0.6:5060", 20060, nat::Protocol::udp);
+    const auto names_neighbor = notify("application/pidf+xml", "sip:bob@203.0.113.10:20060");
+    CHECK(bench.in(names_neighbor).text == names_neighbor);
   }
 }
 
@@ -82,7 +118,7 @@ TEST_CASE("what is no sip URI of the sender stays in dialog-info, and opens noth
   test::SipBench bench;
   for (const std::string body :
        {"<target uri=\"sip:bob@10.0.0.6:5060\"/>", "<target uri=\"sip:alice@10.0.0.5:5062\"/>",
-        "<target uri=\"sips:alice@10.0.0.5\"/>", "<target uri=\"sip:alice@10.0.0.5:5060;transport=tcp\"/>",
+        "<target uri=\"sips:alice@10.0.0.5\"/>",
         "<note>gossip:10.0.0.5:5060 x-sip:10.0.0.5:5060 10.0.0.5:5060 http://10.0.0.5:5060/</note>",
         "<target uri=\"sip:\"/><target uri=\"sip:10.0.0.5.:5060\"/>sip:",
         "sip:203.0.113.9:5060 sip:192.0.2.1", ":"}) {
