@@ -272,6 +272,7 @@ class AlgHost final : public alg::Host {
   void withdraw(const alg::sip::Binding& binding) noexcept;
   void end_unlisted() noexcept;
   void keep_registrar() noexcept;
+  void keep_way(Target way, nat::Tick until) noexcept;
   void end_registration(CardIndex card) noexcept;
   void expire_registration(CardIndex card) noexcept;
   void keep_subscription() noexcept;

@@ -254,7 +254,7 @@ void AlgHost::keep_registrar() noexcept {
     const bool is_bound = std::any_of(bindings.begin(), bindings.end(), [&](const auto& binding) noexcept {
       return binding.expires_s > 0 && target == Target{binding.inside, binding.protocol};
     });
-    if (!is_bound) keep_signalling(target.protocol, target.inside, flow.remote, until);
+    if (!is_bound) keep_way(target, until);
   };
   if (flow.protocol == nat::Protocol::udp) keep({flow.inside, flow.protocol});
   for (const auto& target : work.targets.view()) keep(target);
@@ -275,22 +275,29 @@ void AlgHost::keep_subscription() noexcept {
   if (summary.status < 200 || summary.status >= 300 || summary.expires_s == 0) return;
   const auto seconds = std::min(summary.expires_s, nat::Timeouts::kMaxSeconds / 2);
   const auto until = now_ + nat::ticks_from_s(seconds) + kRegistrationMargin;
-  keep_signalling(flow.protocol, flow.inside, flow.remote, until);
+  keep_way({flow.inside, flow.protocol}, until);
   const auto targets = leaves ? work.targets : subscribes_.take(key);
   for (const auto& target : targets.view()) {
     const bool is_flow = target == Target{flow.inside, flow.protocol};
-    if (!is_flow) keep_signalling(target.protocol, target.inside, flow.remote, until);
+    if (!is_flow) keep_way(target, until);
   }
 }
 
+/// Keeps the way in for who has sent the message in hand, whatever becomes of the bindings to its endpoint.
+void AlgHost::keep_way(Target way, nat::Tick until) noexcept {
+  parts_.registrations.note_way(way, until, now_);
+  keep_signalling(way.protocol, way.inside, message_->flow.remote, until);
+}
+
 /// Ends a registration that was withdrawn; with the last one of its endpoint, the way in is no longer held
-/// open.
+/// open, unless another line or a subscription has it, too.
 void AlgHost::end_registration(CardIndex index) noexcept {
   auto& registrations = parts_.registrations;
   const auto protocol = registrations.card(index).protocol;
   const auto inside = registrations.card(index).inside;
   registrations.remove(index);
-  if (!registrations.has_any(inside)) keep_signalling(protocol, inside, {}, now_);
+  const bool is_kept = registrations.has_any(inside) || registrations.has_way({inside, protocol}, now_);
+  if (!is_kept) keep_signalling(protocol, inside, {}, now_);
   tell_registration(index, 0);
 }
 

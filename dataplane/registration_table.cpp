@@ -43,6 +43,7 @@ RegistrationTable::RegistrationTable(std::span<ipc::Shared<ipc::RegistrationCard
       by_inside_(static_cast<std::uint32_t>(cards.size()), seed, memory),
       free_(memory.take<CardIndex>(cards.size())),
       watches_(memory.take<Watch>(cards.size())),
+      ways_(memory.take<WaySet>(way_sets(static_cast<std::uint32_t>(cards.size())))),
       counters_(counters),
       free_count_(static_cast<std::uint32_t>(cards.size())) {
   for (std::uint32_t i = 0; i < free_count_; ++i) free_[i] = free_count_ - 1 - i;
@@ -128,6 +129,31 @@ bool RegistrationTable::has_any(nat::Endpoint inside) const noexcept {
     if (card(index).inside == inside) return true;
   }
   return false;
+}
+
+std::size_t RegistrationTable::set_of(Target way) const noexcept {
+  return (inside_hash(way.inside) >> 32U) % ways_.size();
+}
+
+void RegistrationTable::note_way(Target way, nat::Tick until, nat::Tick now) noexcept {
+  auto& ways = ways_[set_of(way)].ways;
+  auto place =
+      std::ranges::find_if(ways, [&](const Way& known) { return known.until != 0 && known.target == way; });
+  if (place != ways.end()) {
+    if (nat::reached(place->until, until)) place->until = until;
+    return;
+  }
+  // A place that is free or has ended, else that of the one that ends first.
+  place = std::ranges::min_element(ways, {}, [now](const Way& known) {
+    return known.until == 0 || nat::reached(known.until, now) ? 0 : known.until - now;
+  });
+  *place = {way, until};
+}
+
+bool RegistrationTable::has_way(Target way, nat::Tick now) const noexcept {
+  return std::ranges::any_of(ways_[set_of(way)].ways, [&](const Way& known) {
+    return known.until != 0 && known.target == way && !nat::reached(known.until, now);
+  });
 }
 
 void RegistrationTable::show_size() noexcept {

@@ -4,8 +4,13 @@
 // inside endpoint, and the private indexes that find them. A registration ends when its contact is withdrawn
 // or its time is up, whichever comes first. Invariant: a card in use is in both indexes; one that is not is
 // on the free list. Written by its worker only; control reads the cards.
+//
+// Beside them it notes until when ways in are kept that no binding points to: those by which registrars reach
+// the contacts of others, and those of subscriptions. That is bounded: of those that meet in one place the
+// first to end is forgotten, and goes with a contact of its endpoint that is withdrawn.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -14,6 +19,7 @@
 #include "dataplane/call_table.hpp"
 #include "dataplane/ipc/card.hpp"
 #include "dataplane/stats.hpp"
+#include "dataplane/targets.hpp"
 #include "nat/endpoint.hpp"
 #include "nat/hash_chains.hpp"
 #include "nat/memory.hpp"
@@ -34,7 +40,7 @@ class RegistrationTable {
   /// Bytes of private memory beside the cards.
   [[nodiscard]] static constexpr std::size_t bytes_needed(std::uint32_t capacity) noexcept {
     return 2 * nat::HashChains::bytes_needed(capacity) + nat::carved_bytes<CardIndex>(capacity) +
-           nat::carved_bytes<Watch>(capacity);
+           nat::carved_bytes<Watch>(capacity) + nat::carved_bytes<WaySet>(way_sets(capacity));
   }
   /// \param cards at least one, none in use
   /// \param memory bytes_needed(cards.size()), aligned to a cache line
@@ -57,6 +63,10 @@ class RegistrationTable {
   void remove(CardIndex index) noexcept;
   /// Whether any binding points to an inside endpoint. Cost: one probe.
   [[nodiscard]] bool has_any(nat::Endpoint inside) const noexcept;
+  /// A way in is kept until `until` for another reason than a binding to its endpoint. Cost: one line.
+  void note_way(Target way, nat::Tick until, nat::Tick now) noexcept;
+  /// Whether such a way in is kept still. Cost: one line.
+  [[nodiscard]] bool has_way(Target way, nat::Tick now) const noexcept;
 
   [[nodiscard]] const ipc::RegistrationCard& card(CardIndex index) const noexcept {
     return cards_[index].own();
@@ -81,6 +91,20 @@ class RegistrationTable {
     nat::Tick expires = 0;
     bool live = false;
   };
+  struct Way {
+    Target target;
+    nat::Tick until = 0;  // 0: the place is free
+  };
+  struct alignas(nat::kCacheLine) WaySet {
+    std::array<Way, 5> ways;
+  };
+  static_assert(sizeof(WaySet) == nat::kCacheLine);
+
+  /// Most phones speak from where they listen, and need none.
+  [[nodiscard]] static constexpr std::size_t way_sets(std::uint32_t capacity) noexcept {
+    return capacity / 5 + 1;
+  }
+  [[nodiscard]] std::size_t set_of(Target way) const noexcept;
 
   RegistrationTable(std::span<ipc::Shared<ipc::RegistrationCard>> cards, std::uint64_t seed,
                     nat::Carver memory, nat::CounterBlock<WorkerCounter>& counters) noexcept;
@@ -91,6 +115,7 @@ class RegistrationTable {
   nat::HashChains by_inside_;   // inside endpoint alone
   std::span<CardIndex> free_;   // a stack: the first free_count_ are free
   std::span<Watch> watches_;
+  std::span<WaySet> ways_;
   nat::CounterBlock<WorkerCounter>& counters_;
   std::uint32_t free_count_;
   CardIndex cursor_ = 0;

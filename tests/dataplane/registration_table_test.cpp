@@ -97,6 +97,29 @@ TEST_CASE("an inside endpoint has bindings until the last one is gone", "[datapl
   CHECK_FALSE(r.table.has_any(phone(1)));
 }
 
+TEST_CASE("ways in of no binding are known until they end, and the first to end gives way to others",
+          "[dataplane][registration_table]") {
+  Registrations r(1);  // with room for five
+  const auto way = [](unsigned host) { return Target{phone(host), nat::Protocol::udp}; };
+  for (unsigned host = 0; host < 5; ++host) r.table.note_way(way(host), 100 + 10 * host, 50);
+  for (unsigned host = 0; host < 5; ++host) {
+    CAPTURE(host);
+    CHECK(r.table.has_way(way(host), 99 + 10 * host));
+    CHECK_FALSE(r.table.has_way(way(host), 100 + 10 * host));
+  }
+  CHECK_FALSE(r.table.has_way({phone(1), nat::Protocol::tcp}, 50));
+  CHECK_FALSE(r.table.has_way(way(5), 50));
+  r.table.note_way(way(1), 90, 50);
+  CHECK(r.table.has_way(way(1), 109));
+  r.table.note_way(way(1), 150, 50);
+  CHECK(r.table.has_way(way(1), 149));
+  r.table.note_way(way(5), 200, 50);
+  CHECK_FALSE(r.table.has_way(way(0), 50));
+  for (unsigned host = 1; host <= 5; ++host) CHECK(r.table.has_way(way(host), 50));
+  r.table.note_way(way(6), 135, 125);  // in the place of one that has ended
+  for (const unsigned host : {1U, 3U, 4U, 5U, 6U}) CHECK(r.table.has_way(way(host), 125));
+}
+
 TEST_CASE("a full table of registrations refuses and counts, but still refreshes",
           "[dataplane][registration_table]") {
   Registrations r(2);

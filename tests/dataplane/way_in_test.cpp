@@ -393,6 +393,53 @@ TEST_CASE("the registrar's way in to a host is that host's own, whoever else has
   }
 }
 
+TEST_CASE("a contact that is withdrawn leaves the way in to other lines and subscriptions",
+          "[dataplane][sip][AC-01][AC-11]") {
+  struct Row {
+    const char* name;
+    const char* method;  // of what else comes from where the contact is; null: nothing does
+    std::uint32_t granted_s;
+    bool reaches;  // after 25 minutes
+  };
+  const Row rows[] = {
+      {"a line that listens elsewhere", "REGISTER", 3600, true},
+      {"a line that listens elsewhere, for a minute", "REGISTER", 60, false},
+      {"a subscription", "SUBSCRIBE", 3600, true},
+      {"a subscription, for a minute", "SUBSCRIBE", 60, false},
+      {"nothing", nullptr, 0, false},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      SipScene scene;
+      const Endpoint other{scene.phone.address, Be16{5080}};
+      // By a line that is called as the message says it is from.
+      const auto tells = [&](const std::string& line, const std::string& method, Endpoint listens,
+                             std::uint32_t expires_s) {
+        auto text = request(method, scene.server, listens, contact(listens) + "Event: presence\r\n");
+        const std::string to = "To: <sip:x@";
+        text.replace(text.find(to), to.size(), "To: <sip:" + line + "@");
+        const auto sent = scene.out(text);
+        REQUIRE(sent.size() == 1);
+        const auto bound = contact(scene.lab.mapping(Protocol::udp, listens).external);
+        const auto expires = "Expires: " + std::to_string(expires_s) + "\r\n";
+        REQUIRE(scene.in(answer(sent[0].text, "200 OK", bound + expires)).size() == 1);
+      };
+      tells("x", "REGISTER", scene.phone, 3600);
+      if (row.method != nullptr) tells("y", row.method, other, row.granted_s);
+      tells("x", "REGISTER", scene.phone, 0);
+      const auto external = scene.external();
+      const auto ask = request("OPTIONS", external, scene.server, "");
+      CHECK(scene.pass(kOutside, {.source = scene.server, .destination = external}, ask).size() == 1);
+      scene.lab.pass_s(1500);
+      const auto heard = scene.pass(kOutside, {.source = scene.server, .destination = external}, ask);
+      CHECK(heard.size() == (row.reaches ? 1 : 0));
+      if (row.reaches) CHECK(heard[0].destination == scene.phone);
+      scene.lab.pass_s(3600);
+      CHECK(scene.pass(kOutside, {.source = scene.server, .destination = external}, ask).empty());
+    }
+  }
+}
+
 TEST_CASE("of the endpoints that requests get to, the last ones that were named are kept",
           "[dataplane][sip]") {
   const auto target = [](unsigned n) {
