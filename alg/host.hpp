@@ -107,7 +107,8 @@ class Host {
   virtual void expect_media_from(std::uint8_t section, nat::Endpoint rtp, nat::Endpoint rtcp) noexcept = 0;
   /// An INVITE from outside says where the requests of its dialog will come from. To be let in to the
   /// signalling of the host that it is for once that host has accepted it, or asked for an answer to a
-  /// provisional response, and while the call lives.
+  /// provisional response, and while the call lives. Or a 2xx to SUBSCRIBE or REFER says so: to be let in for
+  /// as long as was granted, if it answers what the host has sent there.
   virtual void expect_signalling_from(nat::Endpoint remote) noexcept = 0;
   /// Requests come to this inside endpoint: its sender says so of itself or of a proxy, or a registrar of a
   /// Path. To be kept for as long as the call, subscription or binding lives that the message is of.

@@ -102,7 +102,7 @@ void AlgHost::commit(const alg::EditList& edits) noexcept {
     end_unlisted();
     keep_registrar();
   }
-  if (work.summary.method == Method::subscribe) keep_subscription();
+  if (work.summary.method == Method::subscribe || work.summary.method == Method::refer) keep_subscription();
   message_ = nullptr;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dataplane/alg_host.hpp"
+#include "dataplane/text_hash.hpp"
 #include "nat/timeouts.hpp"
 
 namespace pinhole::dataplane {
@@ -15,6 +16,10 @@ using alg::sip::Method;
 /// A binding's way in stays open for longer than the binding: the phone refreshes it at the last moment, and
 /// its request may have to be sent again for 64*T1 (RFC 3261 section 17.1.2).
 constexpr nat::Tick kRegistrationMargin = nat::ticks_from_s(32);
+
+/// For how long a REFER is reported on (RFC 3515 section 2.4.7): the 2xx does not say, and what it leads to
+/// is mostly a call, which is given up after three minutes (RFC 3261 section 16.6 item 11).
+constexpr std::uint32_t kReferral_s = 180;
 
 /// For how long a call's way in is kept at each look at the call: longer than a round over a large table
 /// takes, and shorter than a mapping lives after the call's last message anyhow.
@@ -153,7 +158,7 @@ void AlgHost::settle_targets() noexcept {
 void AlgHost::settle_peer() noexcept {
   const auto& work = transaction_;
   const auto& summary = work.summary;
-  if (!work.peer.address.is_unspecified())
+  if (!work.peer.address.is_unspecified() && summary.is_request())
     return parts_.calls.invite_peer(work.card, summary.cseq, work.peer);
   const auto& card = parts_.calls.card(work.card);
   const auto& flow = message_->flow;
@@ -261,25 +266,37 @@ void AlgHost::keep_registrar() noexcept {
 }
 
 /// A subscription is a dialog in which the other side speaks: its way in stays for as long as was granted
-/// (RFC 6665 section 4.2.1), to where the subscription came from and to where it wants to be spoken to.
+/// (RFC 6665 section 4.2.1), to where the subscription came from and to where it wants to be spoken to. Who
+/// notifies may be another one than was asked; whom else the answer names is let in if it comes from there,
+/// once. A NOTIFY follows an answer that grants nothing, too (section 4.4.3).
 void AlgHost::keep_subscription() noexcept {
   const auto& work = transaction_;
   const auto& summary = work.summary;
   const auto& flow = message_->flow;
   const bool leaves = message_->direction == alg::Direction::outbound;
-  const SubscribeTable::Key key{work.call_hash, summary.cseq, flow.inside.address};
+  const SubscribeTable::Key key{work.call_hash, text_hash(summary.from_tag), summary.cseq,
+                                flow.inside.address};
   if (summary.is_request()) {
-    if (leaves) subscribes_.note(key, work.targets);
+    if (leaves) subscribes_.note(key, {work.targets, flow.remote.address});
     return;
   }
-  if (summary.status < 200 || summary.status >= 300 || summary.expires_s == 0) return;
-  const auto seconds = std::min(summary.expires_s, nat::Timeouts::kMaxSeconds / 2);
+  if (summary.status < 200 || summary.status >= 300) return;
+  const auto seconds = summary.method == Method::refer
+                           ? kReferral_s
+                           : std::min(summary.expires_s, nat::Timeouts::kMaxSeconds / 2);
   const auto until = now_ + nat::ticks_from_s(seconds) + kRegistrationMargin;
-  keep_way({flow.inside, flow.protocol}, until);
-  const auto targets = leaves ? work.targets : subscribes_.take(key);
-  for (const auto& target : targets.view()) {
-    const bool is_flow = target == Target{flow.inside, flow.protocol};
-    if (!is_flow) keep_way(target, until);
+  const auto noted = leaves ? Subscribing{work.targets, {}} : subscribes_.take(key);
+  const bool is_asked = noted.asked == flow.remote.address;
+  if (summary.method == Method::refer && !is_asked) return;
+  const bool is_named = is_asked && !work.peer.address.is_unspecified();
+  const auto keep = [&](Target target) noexcept {
+    keep_way(target, until);
+    if (is_named) keep_signalling(target.protocol, target.inside, work.peer, until);
+  };
+  const Target source{flow.inside, flow.protocol};
+  keep(source);
+  for (const auto& target : noted.targets.view()) {
+    if (target != source) keep(target);
   }
 }
 

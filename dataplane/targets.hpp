@@ -44,25 +44,32 @@ class Targets {
   std::uint8_t count_ = 0;
 };
 
-/// What a SUBSCRIBE from inside named, until it is answered: the answer, which says for how long, does not
-/// repeat it. Bounded: of two that meet in one place the later one stays. Owned by one worker.
+/// What a SUBSCRIBE or REFER from inside said.
+struct Subscribing {
+  Targets targets;         // that it named
+  nat::Ipv4Address asked;  // whom it went to
+};
+
+/// It, until it is answered: the answer, which says for how long, does not repeat it. Bounded: of two that
+/// meet in one place the later one stays. Owned by one worker.
 class SubscribeTable {
  public:
   struct Key {
     std::uint64_t call_hash = 0;
+    std::uint64_t tag_hash = 0;  // of who subscribes
     std::uint32_t cseq = 0;
     nat::Ipv4Address inside;  // host of the signalling flow
 
     friend constexpr bool operator==(const Key&, const Key&) noexcept = default;
   };
 
-  void note(const Key& key, const Targets& targets) noexcept { place_of(key) = {key, targets, true}; }
-  /// \return what was noted, and is forgotten now; nothing when it was never
-  [[nodiscard]] Targets take(const Key& key) noexcept {
+  void note(const Key& key, const Subscribing& noted) noexcept { place_of(key) = {key, noted, true}; }
+  /// \return what was noted, and is forgotten now; nothing, and an unspecified address, when it was never
+  [[nodiscard]] Subscribing take(const Key& key) noexcept {
     auto& entry = place_of(key);
     if (!entry.waits || entry.key != key) return {};
     entry.waits = false;
-    return entry.targets;
+    return entry.noted;
   }
 
  private:
@@ -70,7 +77,7 @@ class SubscribeTable {
 
   struct Entry {
     Key key;
-    Targets targets;
+    Subscribing noted;
     bool waits = false;
   };
 

@@ -288,6 +288,82 @@ TEST_CASE("a subscription keeps the way in to where it is to be notified",
   }
 }
 
+TEST_CASE("who notifies gets in, also where another one was subscribed to",
+          "[dataplane][sip][rfc6665][rfc3515][AC-12][AC-23]") {
+  const Endpoint notifier = endpoint("198.51.100.30", 5060);
+  const Endpoint proxy = endpoint("198.51.100.40", 5060);
+  const Endpoint far_proxy = endpoint("198.51.100.41", 5060);
+  const Endpoint another = endpoint("198.51.100.8", 5060);
+  const std::string hour = "Expires: 3600\r\n";
+  const std::string by_proxy = route("Record-Route", far_proxy) + route("Record-Route", proxy);
+  struct Row {
+    const char* name;
+    std::string method;
+    const char* status;
+    std::string expires;  // of the answer
+    std::string routes;   // that proxies outside have put in
+    Endpoint notifies;
+    unsigned for_s;              // it gets in for; 0: not at all
+    const char* broken = "";     // what of the answer is not of the request...
+    const char* other = "";      // ... and what there is instead
+    bool is_from_other = false;  // it comes from whom the phone has spoken to, but not subscribed to
+  };
+  const Row rows[] = {
+      {"the notifier", "SUBSCRIBE", "200 OK", hour, "", notifier, 3600},
+      {"for less", "SUBSCRIBE", "200 OK", "Expires: 900\r\n", "", notifier, 900},
+      {"once, where nothing is granted", "SUBSCRIBE", "200 OK", "Expires: 0\r\n", "", notifier, 20},
+      {"somebody else", "SUBSCRIBE", "200 OK", hour, "", another, 0},
+      {"the proxy next to us", "SUBSCRIBE", "200 OK", hour, by_proxy, proxy, 3600},
+      {"a proxy beyond", "SUBSCRIBE", "200 OK", hour, by_proxy, far_proxy, 0},
+      {"the notifier past the proxy", "SUBSCRIBE", "200 OK", hour, by_proxy, notifier, 0},
+      {"refused", "SUBSCRIBE", "403 Forbidden", hour, "", notifier, 0},
+      {"an answer to another request", "SUBSCRIBE", "200 OK", hour, "", notifier, 0, "CSeq: 1", "CSeq: 2"},
+      {"to another subscriber", "SUBSCRIBE", "200 OK", hour, "", notifier, 0, ";tag=1", ";tag=3"},
+      {"of another call", "SUBSCRIBE", "200 OK", hour, "", notifier, 0, "long@", "other@"},
+      {"from another host", "SUBSCRIBE", "200 OK", hour, "", notifier, 0, "", "", true},
+      {"who was referred", "REFER", "202 Accepted", "", "", notifier, 180},
+      {"an answer to another REFER", "REFER", "202 Accepted", "", "", notifier, 0, "CSeq: 1", "CSeq: 2"},
+      {"who refuses to be", "REFER", "603 Decline", "", "", notifier, 0},
+      {"of another kind", "OPTIONS", "200 OK", hour, "", notifier, 0},
+  };
+  for (const auto& listener : kListeners) {
+    for (const auto& row : rows) {
+      DYNAMIC_SECTION(listener.name << ", " << row.name) {
+        Listening side(listener);
+        auto& scene = side.scene;
+        const auto server = scene.server;
+        static_cast<void>(scene.out_to(endpoint("198.51.100.9", 5060), "\r\n\r\n"));
+        const auto sent = scene.out(request(row.method, server, side.target,
+                                            side.record_route + contact(side.target) + "Expires: 86400\r\n"));
+        REQUIRE(sent.size() == 1);
+        const auto external = side.external_target();
+        const auto external_proxy = scene.external();
+        auto heard = sent[0].text;
+        const std::string broken = row.broken;
+        if (!broken.empty()) heard.replace(heard.find(broken), broken.size(), row.other);
+        // What a proxy outside has put in comes before that of one inside.
+        heard.insert(heard.find(side.record_route.empty() ? "Via: " : "Record-Route: "), row.routes);
+        const auto say = [&](Endpoint by, Endpoint of) {
+          return scene.in_from(by, answer(heard, row.status, contact(of) + row.expires)).size();
+        };
+        REQUIRE(say(row.is_from_other ? endpoint("198.51.100.9", 5060) : server, notifier) == 1);
+        REQUIRE(say(server, another) == 1);  // the answer again, which lets in nobody more
+        const auto gets_in = [&](Endpoint by) {
+          scene.server = by;
+          return side.has_come(side.ask("NOTIFY", external, external_proxy), "NOTIFY");
+        };
+        CHECK(gets_in(server));
+        CHECK(gets_in(row.notifies) == (row.for_s > 0));
+        CHECK_FALSE(gets_in(another));
+        scene.lab.pass_s(row.for_s);
+        CHECK(gets_in(row.notifies) == (row.for_s > 0));
+        scene.lab.pass_s(400);
+        CHECK_FALSE(gets_in(row.notifies));
+      }
+    }
+  }
+}
+
 TEST_CASE("a registrar gets in by the way that it takes, for as long as it has granted",
           "[dataplane][sip][rfc3327][AC-01][AC-11]") {
   struct Row {

@@ -61,6 +61,50 @@ TEST_CASE("a dialog from outside goes on from its nearest proxy, or from the cal
   }
 }
 
+TEST_CASE("an answer to a subscription tells of the proxy next to us, or of the notifier",
+          "[alg][sip][rfc6665][rfc3515]") {
+  const std::string ok = "SIP/2.0 200 OK";
+  const std::string ours = "Record-Route: <sip:203.0.113.10:7060;lr>\r\n";
+  struct Row {
+    const char* name;
+    std::string start;
+    const char* method;
+    std::string headers;
+    const char* peer;  // nullptr: nobody is told of
+  };
+  const Row rows[] = {
+      {"the notifier", ok, "SUBSCRIBE", kContact, "198.51.100.30:5070"},
+      {"who was referred", "SIP/2.0 202 Accepted", "REFER", kContact, "198.51.100.30:5070"},
+      {"a proxy", ok, "SUBSCRIBE", "Record-Route: <sip:198.51.100.40;lr>\r\n" + kContact,
+       "198.51.100.40:5060"},
+      {"the nearest of two", ok, "SUBSCRIBE",
+       "Record-Route: <sip:198.51.100.41:5080;lr>, <sip:198.51.100.40;lr>\r\n" + kContact,
+       "198.51.100.40:5060"},
+      {"before a proxy of ours", ok, "SUBSCRIBE",
+       "Record-Route: <sip:198.51.100.41:5080;lr>\r\n" + ours + kContact, "198.51.100.41:5080"},
+      {"a proxy of ours alone", ok, "SUBSCRIBE", ours + kContact, "198.51.100.30:5070"},
+      {"a proxy with a name", ok, "SUBSCRIBE",
+       "Record-Route: <sip:198.51.100.41;lr>, <sip:proxy.example.com;lr>\r\n" + ours + kContact, nullptr},
+      {"a name", ok, "SUBSCRIBE", "Contact: <sip:c@host.example.com>\r\n", nullptr},
+      {"nothing", ok, "SUBSCRIBE", "", nullptr},
+      {"a refusal", "SIP/2.0 403 Forbidden", "SUBSCRIBE", kContact, nullptr},
+      {"of another kind", ok, "OPTIONS", kContact, nullptr},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      test::SipBench bench;
+      const auto answer = message(row.start, row.method, row.headers);
+      CHECK(bench.in(answer).answer.verdict == Verdict::forward);
+      std::vector<nat::Endpoint> peers;
+      if (row.peer != nullptr) peers.push_back(test::endpoint(row.peer));
+      CHECK(bench.host.peers == peers);
+      test::SipBench leaving;
+      CHECK(leaving.out(answer).answer.verdict == Verdict::forward);
+      CHECK(leaving.host.peers.empty());
+    }
+  }
+}
+
 TEST_CASE("what goes out, and what answers, tells of nobody: who is spoken to is let in",
           "[alg][sip][AC-12]") {
   test::SipBench bench;
