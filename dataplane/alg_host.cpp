@@ -79,7 +79,7 @@ void AlgHost::commit(const alg::EditList& edits) noexcept {
   if (work.opens) {
     open_call();
   } else if (work.card != kNoCard) {
-    parts_.calls.step(work.card, work.summary, now_);
+    step_call();
   }
   if (work.card != kNoCard) {
     parts_.dialogs.note(work.card, {.summary = work.summary,
@@ -137,6 +137,16 @@ void AlgHost::open_call() noexcept {
                                         now_);
   assert(opened == transaction_.card);
   parts_.dialogs.open(opened);
+}
+
+/// Moves the call of the message in hand. A BYE may leave it to another fork, and so may an ACK that comes
+/// after that.
+void AlgHost::step_call() noexcept {
+  const auto& work = transaction_;
+  const bool may_turn = work.summary.method == Method::bye || work.summary.method == Method::ack;
+  const auto before = may_turn ? parts_.calls.fork(work.card).name : Fork::kNone;
+  parts_.calls.step(work.card, work.summary, now_);
+  if (may_turn && parts_.calls.fork(work.card).name != before) turn_to_fork();
 }
 
 CallKey AlgHost::call_key() const noexcept {

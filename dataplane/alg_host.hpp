@@ -214,6 +214,8 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] bool is_own_host_only() const noexcept;
   [[nodiscard]] bool may_open_media(nat::Endpoint inside) const noexcept;
   void open_call() noexcept;
+  void step_call() noexcept;
+  void turn_to_fork() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;
   [[nodiscard]] std::uint64_t hash_of(std::string_view call_id) const noexcept;
   void open_on_commit() noexcept;

@@ -164,8 +164,11 @@ void AlgHost::settle_peer() noexcept {
   const auto& flow = message_->flow;
   if (message_->direction == alg::Direction::inbound || flow.inside.address != card.inside.address) return;
   if (summary.is_request()) {
-    const bool is_in_dialog = !summary.to_tag.empty() && flow.remote != card.remote;
-    if (is_in_dialog && parts_.calls.address_peer(work.card, flow.remote)) keep_way_in(work.card);
+    if (summary.to_tag.empty() || flow.remote == card.remote) return;
+    const bool is_new = parts_.calls.is_of_other_fork(work.card, summary)
+                            ? parts_.calls.address_fork(work.card, flow.remote)
+                            : parts_.calls.address_peer(work.card, flow.remote);
+    if (is_new) keep_way_in(work.card);
     return;
   }
   // The PRACK that a reliable provisional response waits for is one of the dialog (RFC 3262 section 4).

@@ -291,15 +291,19 @@ void AlgHost::settle_media() noexcept {
   auto message = media_message();
   const auto& card = parts_.calls.card(work.card);
   if (!work.opens && !work.has_refs && !concerns_media(message, card.media)) return;
-  const bool is_aside = is_of_other_fork(card, work.summary);
-  if (!work.has_refs && (is_aside || is_of_branch_only(work.summary, card))) return;
+  const bool is_aside = parts_.calls.is_of_other_fork(work.card, work.summary);
+  const bool says_nothing = is_aside ? work.source_count == 0 : is_of_branch_only(work.summary, card);
+  if (!work.has_refs && says_nothing) return;
+  const bool has_ports = work.has_refs;
   ipc::Negotiation state = work.opens ? ipc::Negotiation{} : card.media;
   // Whose sources are whose matters where there are any.
   if (work.source_count > 0 || state.source_count > 0) message.leg = leg();
   load_refs();
   const auto pinholes = std::span(work.refs).first(work.ref_count);
   if (is_aside) {
-    ++state.descriptions;  // its ports are open, and go with the next that is agreed on
+    note_fork(message, state);
+    // Its ports are open, and go with the next that is agreed on, unless the call turns to it.
+    if (has_ports) parts_.calls.describe_fork(work.card, work.summary, ++state.descriptions);
   } else {
     negotiate(message, state, pinholes);
   }
@@ -308,6 +312,21 @@ void AlgHost::settle_media() noexcept {
     if (work.clocks_count > 0) tell_clocks(pinhole);
   }
   parts_.calls.set_media(work.card, pinholes, state);
+}
+
+/// The call goes on as another fork of it, with the media that was agreed on there.
+void AlgHost::turn_to_fork() noexcept {
+  const auto index = transaction_.card;
+  const auto& card = parts_.calls.card(index);
+  const auto fork = parts_.calls.fork(index);
+  ipc::Negotiation state = card.media;
+  auto pinholes = card.pinholes;
+  const auto own = std::span(pinholes).first(card.pinhole_count);
+  choose_fork({.leg = fork.name, .description = fork.description, .is_remote = card.outbound}, state, own);
+  for (auto& pinhole : own) update(index, pinhole, state);
+  parts_.calls.set_media(index, own, state);
+  parts_.dialogs.end(index);
+  keep_way_in(index);
 }
 
 /// Opens a pinhole that was shut, or that nothing was said to yet, to whom its host sends.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "dataplane/negotiation.hpp"
+#include "dataplane/text_hash.hpp"
 #include "nat/timeouts.hpp"
 
 namespace pinhole::dataplane {
@@ -48,6 +49,15 @@ bool accepts_call(const alg::sip::Summary& message) noexcept {
 bool accepts_session(const alg::sip::Summary& message) noexcept {
   return accepts_call(message) ||
          (message.method == alg::sip::Method::update && message.status >= 200 && message.status < 300);
+}
+
+/// The tag of the end that was called, whichever side a message is from.
+std::string_view called_tag(const ipc::CallCard& card, const alg::sip::Summary& message) noexcept {
+  return same_text(card.from_tag, message.from_tag) ? message.to_tag : message.from_tag;
+}
+
+Fork::Name fork_name(std::string_view tag) noexcept {
+  return static_cast<Fork::Name>(text_hash(tag));
 }
 
 std::uint32_t session_s(const alg::sip::Summary& message) noexcept {
@@ -92,14 +102,6 @@ std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended
       break;
   }
   return std::nullopt;
-}
-
-bool is_of_other_fork(const ipc::CallCard& card, const alg::sip::Summary& message) noexcept {
-  if (card.answered == 0 || card.to_tag.view().empty() || message.to_tag.empty()) return false;
-  const auto has = [&message](const auto& tag) noexcept {
-    return same_text(tag, message.from_tag) || same_text(tag, message.to_tag);
-  };
-  return has(card.from_tag) && !has(card.to_tag);
 }
 
 CallTable::CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed,
@@ -182,12 +184,51 @@ CardIndex CallTable::open(const CallOpening& opening, nat::Tick now) noexcept {
   return index;
 }
 
+bool CallTable::is_of_other_fork(CardIndex index, const alg::sip::Summary& message) const noexcept {
+  const auto& own = card(index);
+  if (own.answered == 0 || message.to_tag.empty()) return false;
+  const auto has = [&message](const auto& tag) noexcept {
+    return same_text(tag, message.from_tag) || same_text(tag, message.to_tag);
+  };
+  if (!has(own.from_tag)) return false;
+  if (!own.to_tag.view().empty()) return !has(own.to_tag);
+  // It has turned to a fork of which nothing was heard since.
+  const auto current = peers_[index].forks.current();
+  return current != Fork::kNone && current != fork_name(called_tag(own, message));
+}
+
+/// Notes what a message says of the forks of its call. \return whether the call is another one of them now
+/// \param step of the call, by this message if it is of its own fork
+bool CallTable::turns(CardIndex index, const alg::sip::Summary& message, bool is_aside,
+                      ipc::CallStep step) noexcept {
+  const auto& own = card(index);
+  auto& peer = peers_[index];
+  const auto name = fork_name(called_tag(own, message));
+  if (is_aside) {
+    if (accepts_call(message)) peer.forks.accept(name);
+    if (!message.is_request()) return false;
+    if (message.method == alg::sip::Method::ack) peer.forks.confirm(name);
+    if (message.method == alg::sip::Method::bye) peer.forks.end(name);
+  }
+  const bool is_over = step.state == ipc::CallState::ending || step.state == ipc::CallState::ended;
+  if (!is_over || step.reason != ipc::EndReason::bye || own.answered == 0) return false;
+  const auto former = !is_aside ? name : peer.forks.current();
+  if (!peer.forks.turn(former != Fork::kNone ? former : fork_name(own.to_tag.view()))) return false;
+  peer.addressed = std::exchange(peer.forked, {});
+  return true;
+}
+
 ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept {
   const auto before = card(index).step;
   const bool sets_up = message.method == alg::sip::Method::invite && card(index).answered == 0;
   const auto branches = sets_up ? branches_[index].note(message) : ipc::Branches{};
-  const bool is_aside = is_of_other_fork(card(index), message);
-  const auto after = is_aside ? before : ipc::next(before, message, branches);
+  const bool is_aside = is_of_other_fork(index, message);
+  auto after = is_aside ? before : ipc::next(before, message, branches);
+  const bool concerns_forks = is_aside || after.state >= ipc::CallState::ending;
+  const bool is_turned = concerns_forks && turns(index, message, is_aside, after);
+  if (is_turned) after = {ipc::CallState::confirmed, ipc::EndReason::none};
+  const bool was_turned = !is_aside && !is_turned && card(index).answered != 0 &&
+                          card(index).to_tag.view().empty() && !message.to_tag.empty();
   cards_[index].write([&](ipc::CallCard& card) noexcept {
     card.step = after;
     card.last_message = now;
@@ -198,7 +239,13 @@ ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message,
     const bool accepted = accepts_call(message) && card.answered == 0;
     if (accepted) card.answered = now;
     // The first answer names the callee; of several that rang, the one that accepts.
-    if (accepted || (!message.is_request() && card.to_tag.view().empty())) card.to_tag.assign(message.to_tag);
+    if (accepted || (!message.is_request() && !is_aside && card.to_tag.view().empty()))
+      card.to_tag.assign(message.to_tag);
+    if (was_turned) card.to_tag.assign(called_tag(card, message));
+    if (is_turned) {
+      card.to_tag.clear();  // it is known by the next message
+      card.session_until = 0;
+    }
   });
   watch_step(index, before.state, after.state, now);
   return after;
@@ -258,6 +305,15 @@ bool CallTable::accept_peer(CardIndex index, std::uint32_t cseq) noexcept {
 
 bool CallTable::address_peer(CardIndex index, nat::Endpoint peer) noexcept {
   return std::exchange(peers_[index].addressed, peer) != peer;
+}
+
+bool CallTable::address_fork(CardIndex index, nat::Endpoint peer) noexcept {
+  return std::exchange(peers_[index].forked, peer) != peer;
+}
+
+void CallTable::describe_fork(CardIndex index, const alg::sip::Summary& message,
+                              std::uint8_t description) noexcept {
+  peers_[index].forks.describe(fork_name(called_tag(card(index), message)), description);
 }
 
 void CallTable::add_target(CardIndex index, Target target) noexcept {

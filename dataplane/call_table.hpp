@@ -21,6 +21,7 @@
 
 #include "alg/sip/summary.hpp"
 #include "dataplane/call_counts.hpp"
+#include "dataplane/forks.hpp"
 #include "dataplane/invite_branches.hpp"
 #include "dataplane/ipc/call_state.hpp"
 #include "dataplane/ipc/card.hpp"
@@ -70,7 +71,9 @@ struct DialogPeer {
   nat::Endpoint accepted;   // in the one that was accepted last
   std::uint32_t cseq = 0;   // of the former
   nat::Endpoint addressed;  // whom the inside host spoke to last in the dialog, if not who is on the card
+  nat::Endpoint forked;     // and in that of another fork
   Targets targets;
+  Forks forks;
 };
 
 /// Backstops: how long a worker lets a call be when nobody tells it anything.
@@ -91,10 +94,6 @@ inline constexpr nat::Tick kHeldLimit = nat::ticks_from_s(24 * 3600);
 [[nodiscard]] std::optional<ipc::EndReason> overdue(const ipc::CallCard& card, nat::Tick ended,
                                                     bool media_live, nat::Tick ringing,
                                                     nat::Tick now) noexcept;
-
-/// Whether a message is of a dialog that another fork has made than the one that was accepted first. What is
-/// said there is not said of the call: its caller ends it by a BYE of its own (RFC 3261 section 13.2.2.4).
-[[nodiscard]] bool is_of_other_fork(const ipc::CallCard& card, const alg::sip::Summary& message) noexcept;
 
 class CallTable {
  public:
@@ -119,7 +118,8 @@ class CallTable {
   [[nodiscard]] CardIndex next_free() noexcept;
   /// Opens a card; there is a free one.
   CardIndex open(const CallOpening& opening, nat::Tick now) noexcept;
-  /// A message of the call passed. \return where the call stands now
+  /// A message of the call passed. When the fork that the call was is ended by a BYE, and another one is
+  /// confirmed, the call is that one from now on, and goes on. \return where the call stands now
   ipc::CallStep step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept;
   /// The call is ended by Pinhole: whatever was promised of it is over.
   void put_step(CardIndex index, ipc::CallStep step, nat::Tick now) noexcept;
@@ -140,9 +140,21 @@ class CallTable {
   /// The inside host sends a request of the dialog to another one than is on the card: who answered it past
   /// a proxy. \return false when that was known
   bool address_peer(CardIndex index, nat::Endpoint peer) noexcept;
+  /// The same, in the dialog of another fork.
+  bool address_fork(CardIndex index, nat::Endpoint peer) noexcept;
   /// Who was accepted last, and who was addressed; unspecified: nobody.
-  [[nodiscard]] std::array<nat::Endpoint, 2> peers(CardIndex index) const noexcept {
-    return {peers_[index].accepted, peers_[index].addressed};
+  [[nodiscard]] std::array<nat::Endpoint, 3> peers(CardIndex index) const noexcept {
+    return {peers_[index].accepted, peers_[index].addressed, peers_[index].forked};
+  }
+  /// Whether a message is of a dialog that another fork has made than the one that the call is. What is said
+  /// there is not said of the call: the caller ends it by a BYE of its own (RFC 3261 section 13.2.2.4).
+  [[nodiscard]] bool is_of_other_fork(CardIndex index, const alg::sip::Summary& message) const noexcept;
+  /// A message of another fork from inside has described media.
+  void describe_fork(CardIndex index, const alg::sip::Summary& message, std::uint8_t description) noexcept;
+  /// The fork that the call has turned to; Fork::kNone by name: it is still the first one.
+  [[nodiscard]] Fork fork(CardIndex index) const noexcept {
+    const auto& forks = peers_[index].forks;
+    return forks.current() == Fork::kNone ? Fork{} : forks.find(forks.current());
   }
   /// The inside host of the call says where its requests get to it.
   void add_target(CardIndex index, Target target) noexcept;
@@ -224,6 +236,8 @@ class CallTable {
 
   CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed, nat::Carver memory,
             nat::CounterBlock<WorkerCounter>& counters, nat::Tick ringing) noexcept;
+  [[nodiscard]] bool turns(CardIndex index, const alg::sip::Summary& message, bool is_aside,
+                           ipc::CallStep step) noexcept;
   void watch_step(CardIndex index, ipc::CallState before, ipc::CallState after, nat::Tick now) noexcept;
   void show_size() noexcept;
 

@@ -107,6 +107,8 @@ class DialogTable {
 
   /// A card was opened.
   void open(std::uint32_t card) noexcept;
+  /// The dialog is over while its call goes on in another one, of which nothing is known.
+  void end(std::uint32_t card) noexcept { dialogs_[card].established = dialogs_[card].invited = false; }
   /// A message of the call goes on.
   void note(std::uint32_t card, const DialogMessage& message) noexcept;
   [[nodiscard]] Dialog& operator[](std::uint32_t card) noexcept { return dialogs_[card]; }

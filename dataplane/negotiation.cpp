@@ -30,6 +30,13 @@ constexpr bool is_rejected_by_all(const ipc::PinholeRef& pinhole, std::uint32_t 
   return pinhole.sections != 0 && (pinhole.sections & ~rejected) == 0;
 }
 
+/// Marks the section of a source of another fork: no pinhole has such a one.
+constexpr std::uint8_t kAside = 0x80;
+constexpr bool is_aside(const MediaSource& source) noexcept {
+  return (source.section & kAside) != 0;
+}
+static_assert(bit_of(kAside) == 0);
+
 /// Source: RFC 6337 section 2.1, table 1.
 bool is_answer(const MediaMessage& message, const Negotiation& state) noexcept {
   const bool is_offered = state.offers[number(opposite(message.direction))].open;
@@ -54,6 +61,7 @@ void take_sources(const MediaMessage& message, Negotiation& state) noexcept {
   drop_sources(state,
                [&](const MediaSource& known) noexcept { return !known.agreed && known.leg == message.leg; });
   for (const auto& source : message.sources) {
+    if (state.source_count == state.sources.size()) drop_sources(state, is_aside);
     if (state.source_count == state.sources.size()) {
       // What is new counts; the mapping has been told of the others.
       drop_sources(state, [&](const MediaSource& known) noexcept {
@@ -169,6 +177,39 @@ void negotiate(const MediaMessage& message, ipc::Negotiation& state,
   } else {
     refuse(offer, state, pinholes);
   }
+}
+
+void note_fork(const MediaMessage& message, ipc::Negotiation& state) noexcept {
+  if (message.sources.empty()) return;
+  drop_sources(
+      state, [&](const MediaSource& known) noexcept { return is_aside(known) && known.leg == message.leg; });
+  for (const auto& source : message.sources) {
+    if (state.source_count == state.sources.size()) return;
+    auto& noted = state.sources[state.source_count++];
+    noted = source;
+    noted.leg = message.leg;
+    noted.section = static_cast<std::uint8_t>(source.section | kAside);
+    noted.agreed = true;  // so that it stays whatever the call agrees on
+  }
+}
+
+void choose_fork(const ChosenFork& fork, ipc::Negotiation& state,
+                 std::span<ipc::PinholeRef> pinholes) noexcept {
+  if (fork.is_remote)
+    drop_sources(state, [&](const MediaSource& source) noexcept { return source.leg != fork.leg; });
+  for (auto& source : std::span(state.sources).first(state.source_count)) {
+    source.section = static_cast<std::uint8_t>(source.section & ~kAside);
+    source.agreed = true;
+  }
+  for (auto& pinhole : pinholes) {
+    if (fork.description == 0) break;  // those of the offer that all forks have answered
+    const bool is_chosen = pinhole.description == fork.description;
+    if (is_chosen || pinhole.use != PinholeUse::offered)
+      pinhole.use = is_chosen ? PinholeUse::agreed : PinholeUse::leaving;
+  }
+  state.agreed = true;
+  state.held = false;
+  for (auto& each : state.offers) each.open = false;
 }
 
 Expected expected_by(const ipc::PinholeRef& pinhole, const ipc::Negotiation& state) noexcept {

@@ -43,6 +43,21 @@ struct MediaMessage {
 void negotiate(const MediaMessage& message, ipc::Negotiation& state,
                std::span<ipc::PinholeRef> pinholes) noexcept;
 
+/// Notes an answer from outside in the dialog of another fork than the one that the call is: nobody is
+/// expected by it until that is chosen.
+void note_fork(const MediaMessage& message, ipc::Negotiation& state) noexcept;
+
+/// A fork that the call turns to.
+struct ChosenFork {
+  std::uint16_t leg = 0;
+  std::uint8_t description = 0;  // number of the last one from inside in its dialog; 0: none
+  bool is_remote = false;        // it is an end outside
+};
+/// What was agreed on with another fork holds from now on. An end outside of which no answer was noted may
+/// send from anywhere that the policy admits.
+void choose_fork(const ChosenFork& fork, ipc::Negotiation& state,
+                 std::span<ipc::PinholeRef> pinholes) noexcept;
+
 /// Where a pinhole's media comes from: no address twice, the default first.
 struct Expected {
   std::array<nat::Endpoint, ipc::kMaxSources> remotes;

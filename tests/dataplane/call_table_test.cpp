@@ -227,6 +227,59 @@ TEST_CASE("what is said to another fork than the one that was accepted first mov
   }
 }
 
+TEST_CASE("of a call that goes on as another fork the tag is known by what is said in it",
+          "[dataplane][call_table][AC-19][rfc3261]") {
+  const bool called_speaks = GENERATE(false, true);
+  Calls calls;
+  const auto index = calls.open(key_of("1", kPhone, "caller"));
+  const auto step = [&](Method method, std::uint16_t status, std::string_view from_tag,
+                        std::string_view to_tag) {
+    auto said = message(method, status, to_tag);
+    said.from_tag = from_tag;
+    said.session_expires_s = 90;
+    return calls.table.step(index, said, 1).state;
+  };
+  for (const char* const fork : {"a", "b"}) {
+    step(Method::invite, 200, "caller", fork);
+    step(Method::ack, 0, "caller", fork);
+  }
+  CHECK(calls.table.fork(index).name == Fork::kNone);
+  CHECK(step(Method::bye, 0, "caller", "a") == CallState::confirmed);
+  CHECK(calls.table.fork(index).name != Fork::kNone);
+  CHECK(calls.table.card(index).session_until == 0);
+  CHECK(step(Method::bye, 200, "caller", "a") == CallState::confirmed);
+  CHECK(calls.table.card(index).to_tag.view().empty());
+  if (called_speaks) {
+    step(Method::invite, 0, "b", "caller");
+  } else {
+    step(Method::invite, 0, "caller", "b");
+  }
+  CHECK(calls.table.card(index).to_tag.view() == "b");
+  CHECK(step(Method::bye, 0, "caller", "a") == CallState::confirmed);
+  CHECK(step(Method::bye, 0, "caller", "b") == CallState::ending);
+  CHECK(step(Method::bye, 200, "caller", "b") == CallState::ended);
+}
+
+TEST_CASE("of more forks than there is room for those that are over make room",
+          "[dataplane][call_table][AC-19]") {
+  Forks forks;
+  for (Fork::Name name = 1; name <= 2 * Forks::kMost; ++name) {
+    forks.accept(name);
+    forks.confirm(name);
+    forks.end(name);
+  }
+  for (Fork::Name name = 20; name < 20 + 2 * Forks::kMost; ++name) {
+    forks.accept(name);
+    forks.confirm(name);
+    CHECK((forks.find(name).state == Fork::State::confirmed) == (name < 20 + Forks::kMost));
+  }
+  for (Fork::Name name = 20; name < 20 + Forks::kMost; ++name) {
+    CHECK(forks.turn(forks.current()));
+    CHECK(forks.current() == name);
+  }
+  CHECK_FALSE(forks.turn(forks.current()));
+}
+
 TEST_CASE("the table agrees with a map under random operations", "[dataplane][call_table]") {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);

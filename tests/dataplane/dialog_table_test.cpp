@@ -233,6 +233,19 @@ TEST_CASE("a hidden Call-ID is another word on each side", "[dataplane][hangup]"
   CHECK(scene.word(scene.bob(), Dialog::call_id) == "1@hidden.invalid");
 }
 
+TEST_CASE("in a dialog that is over nobody is spoken to, whatever is said in the call",
+          "[dataplane][hangup]") {
+  Scene scene(true);
+  scene.set_up();
+  CHECK(scene.table[2].knows(scene.alice()));
+  scene.table.end(2);
+  CHECK_FALSE(scene.table[2].knows(scene.alice()));
+  scene.say({.contact = "sip:alice@10.0.0.6"});
+  scene.say({.status = 200, .contact = "sip:bob@192.0.2.2", .by_alice = false});
+  CHECK_FALSE(scene.table[2].knows(scene.alice()));
+  CHECK_FALSE(scene.table[2].knows(scene.bob()));
+}
+
 TEST_CASE("texts that share their room are whole or not there", "[dataplane][hangup]") {
   TextPack<3, 10> pack;
   CHECK(pack.set(0, {"ab", "cd"}));

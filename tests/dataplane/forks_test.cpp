@@ -18,6 +18,7 @@ using dataplane::WorkerCounter;
 namespace {
 
 const nat::Endpoint kCallee = endpoint("198.51.100.9", 6000);
+const nat::Endpoint kSecond = endpoint("198.51.100.10", 6000);  // who has accepted after him
 
 /// What is said: a message of the caller's dialog, or nothing for a time.
 struct Said {
@@ -29,6 +30,7 @@ struct Said {
   unsigned port = 5060;
   std::uint32_t cseq = 1;
   unsigned pause_s = 0;
+  bool is_second = false;  // it names media at kSecond
 };
 Said out(const std::string& start, const std::string& branch, const std::string& to_tag = {},
          unsigned media = 0, unsigned port = 5060) {
@@ -43,6 +45,10 @@ Said in(const std::string& start, const std::string& branch, const std::string& 
         unsigned media = 0, unsigned port = 5060) {
   return {
       .way = Said::Way::in, .start = start, .branch = branch, .to_tag = to_tag, .media = media, .port = port};
+}
+Said second(Said said) {
+  said.is_second = true;
+  return said;
 }
 Said pause_s(unsigned seconds) {
   return {.pause_s = seconds};
@@ -75,10 +81,10 @@ class Forks : public SipScene {
   }
 
   /// Media reaches the inside by a port.
-  bool hears(unsigned told) {
+  bool hears(unsigned told, nat::Endpoint from = kCallee) {
     const auto sent = lab.send(
-        kOutside, {.source = kCallee,
-                   .destination = {external().address, nat::Be16{static_cast<std::uint16_t>(told)}}});
+        kOutside,
+        {.source = from, .destination = {external().address, nat::Be16{static_cast<std::uint16_t>(told)}}});
     return sent.size() == 1 && sent[0].interface == kInside;
   }
   /// By which port media of the phone leaves.
@@ -104,7 +110,7 @@ class Forks : public SipScene {
             (is_out ? own : text_of(server)) + ">\r\n";
     std::string sdp;
     if (said.media != 0) {
-      const auto host = is_out ? phone.address : kCallee.address;
+      const auto host = is_out ? phone.address : said.is_second ? kSecond.address : kCallee.address;
       sdp = "v=0\r\no=- 1 1 IN IP4 " + std::string(nat::EndpointText(host).view()) + "\r\ns=-\r\nc=IN IP4 " +
             std::string(nat::EndpointText(host).view()) + "\r\nt=0 0\r\nm=audio " +
             std::to_string(said.media) + " RTP/AVP 0\r\n";
@@ -267,6 +273,133 @@ TEST_CASE("two forks answer, and the end of the one that is not taken leaves the
       CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
     }
   }
+}
+
+TEST_CASE("two forks answer, the one that answered first is ended, and the call goes on as the other",
+          "[sip][forks][AC-19][rfc3261]") {
+  constexpr unsigned kOther = 5070;
+  struct Row {
+    const char* name;
+    std::vector<Said> said;
+    std::vector<Said> end;
+    unsigned media = 4000;  // of the phone, in the dialog that goes on
+    nat::Endpoint peer = kSecond;
+  };
+  const std::vector<Said> both = {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000),
+                                  out("ACK", "2", "a"), second(in("200 OK", "1", "b", 6000)),
+                                  out("ACK", "3", "b")};
+  const auto then = [](std::vector<Said> said, const std::vector<Said>& more) {
+    said.insert(said.end(), more.begin(), more.end());
+    return said;
+  };
+  const std::vector<Said> second_ends = {out("BYE", "9", "b"), in("200 BYE", "9", "b")};
+  const std::vector<Said> inside = {in("INVITE", "1", "", 6000),   in("INVITE", "2", "", 6000, kOther),
+                                    out("200 OK", "1", "a", 4000), out("200 OK", "2", "b", 4010, kOther),
+                                    in("ACK", "3", "a"),           in("ACK", "4", "b", 0, kOther)};
+  const std::vector<Said> inside_ends = {in("BYE", "9", "b", 0, kOther), out("200 BYE", "9", "b", 0, kOther)};
+  const Row rows[] = {
+      {"of a call out", then(both, {out("BYE", "4", "a"), in("200 BYE", "4", "a")}), second_ends},
+      {"which ends itself", then(both, {in("BYE", "4", "a"), out("200 BYE", "4", "a")}), second_ends},
+      {"the other one ends the call",
+       then(both, {out("BYE", "4", "a"), in("200 BYE", "4", "a")}),
+       {in("BYE", "9", "b"), out("200 BYE", "9", "b")}},
+      {"its acceptance comes again",
+       then(both, {out("BYE", "4", "a"), in("200 OK", "1", "a", 6000), in("200 BYE", "4", "a"),
+                   out("ACK", "2", "a")}),
+       second_ends},
+      {"a BYE that is challenged",
+       then(both,
+            {out("BYE", "4", "a"), in("401 BYE", "4", "a"), out("BYE", "5", "a"), in("200 BYE", "5", "a")}),
+       second_ends},
+      {"and acknowledged after that",
+       {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), second(in("200 OK", "1", "b", 6000)),
+        out("ACK", "2", "a"), out("BYE", "4", "a"), in("200 BYE", "4", "a"), out("ACK", "3", "b")},
+       second_ends},
+      {"of three",
+       then(both, {in("200 OK", "1", "c", 6000), out("ACK", "5", "c"), out("BYE", "4", "a"),
+                   out("BYE", "6", "c"), in("200 BYE", "4", "a"), in("200 BYE", "6", "c")}),
+       second_ends},
+      {"one after the other",
+       {out("INVITE", "1", "", 4000), in("200 OK", "1", "c", 6000), out("ACK", "2", "c"),
+        in("200 OK", "1", "a", 6000), out("ACK", "3", "a"), out("BYE", "4", "c"), in("200 BYE", "4", "c"),
+        second(in("200 OK", "1", "b", 6000)), out("ACK", "5", "b"), out("BYE", "6", "a"),
+        in("200 BYE", "6", "a")},
+       second_ends},
+      {"and offers anew",
+       then(both, {out("BYE", "4", "a"), in("200 BYE", "4", "a"), out("INVITE", "5", "b", 4000),
+                   second(in("200 OK", "5", "b", 6000)), out("ACK", "6", "b")}),
+       second_ends},
+      {"of a call in, to two phones of one address",
+       then(inside, {in("BYE", "5", "a"), out("200 BYE", "5", "a")}), inside_ends, 4010, kCallee},
+      {"of a call in, by the phone", then(inside, {out("BYE", "5", "a"), in("200 BYE", "5", "a")}),
+       inside_ends, 4010, kCallee},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      auto config = lab_config(1);
+      config.sip.media_from = nat::MediaFrom::signalled;
+      Forks forks(config);
+      forks.say(row.said);
+      for (unsigned passed_s = 0; passed_s <= 60; passed_s += 10) {
+        INFO(passed_s << " s later");
+        CHECK(forks.hears(forks.told(row.media), row.peer));
+        CHECK(forks.speaks(row.media) == forks.told(row.media));
+        forks.lab.pass_s(10);
+      }
+      CHECK(forks.lab.count(WorkerCounter::call_active) == 1);
+      forks.say(row.end);
+      CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
+      forks.say(pause_s(40));
+      CHECK(forks.lab.count(WorkerCounter::call_live) == 0);
+      CHECK_FALSE(forks.hears(forks.told(row.media), row.peer));
+    }
+  }
+}
+
+TEST_CASE("what is not a dialog that lives keeps no call", "[sip][forks][AC-19][AC-23]") {
+  struct Row {
+    const char* name;
+    std::vector<Said> said;
+  };
+  const Row rows[] = {
+      {"nobody has acknowledged the other one",
+       {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
+        in("200 OK", "1", "b", 6000), out("BYE", "4", "a"), in("200 BYE", "4", "a")}},
+      {"the other one was ended before",
+       {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
+        in("200 OK", "1", "b", 6000), out("ACK", "3", "b"), out("BYE", "4", "b"),
+        in("200 OK", "1", "b", 6000), out("ACK", "3", "b"), in("200 BYE", "4", "b"), out("BYE", "5", "a"),
+        in("200 BYE", "5", "a")}},
+      {"the other one was acknowledged, but has never accepted",
+       {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
+        out("ACK", "3", "b"), out("BYE", "4", "a"), in("200 BYE", "4", "a")}},
+      {"the other one has refused",
+       {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
+        in("486 Busy Here", "1", "b"), out("ACK", "1", "b"), out("BYE", "4", "a"), in("200 BYE", "4", "a")}},
+  };
+  for (const auto& row : rows) {
+    DYNAMIC_SECTION(row.name) {
+      Forks forks;
+      forks.say(row.said);
+      CHECK(forks.lab.count(WorkerCounter::call_active) == 0);
+      forks.say(pause_s(40));
+      CHECK(forks.lab.count(WorkerCounter::call_live) == 0);
+      CHECK_FALSE(forks.hears(forks.told(4000)));
+    }
+  }
+}
+
+TEST_CASE("before the first is ended the other ones are not expected", "[sip][forks][AC-19][AC-23]") {
+  auto config = lab_config(1);
+  config.sip.media_from = nat::MediaFrom::signalled;
+  Forks forks(config);
+  forks.say({out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
+             second(in("200 OK", "1", "b", 6000)), out("ACK", "3", "b")});
+  CHECK(forks.hears(forks.told(4000)));
+  CHECK_FALSE(forks.hears(forks.told(4000), kSecond));
+  forks.say(out("BYE", "4", "a"));
+  CHECK_FALSE(forks.hears(forks.told(4000)));
+  CHECK(forks.hears(forks.told(4000), kSecond));
 }
 
 TEST_CASE("the gateway that accepted, of several, gets in with its BYE after hours",

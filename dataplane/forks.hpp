@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+// The other dialogs of a call that several ends have accepted (RFC 3261 section 13.2.2.4): its card is of the
+// first of them, until that one is ended while another one lives. Invariant: bounded; an end for which there
+// is no room cannot become the call.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace pinhole::dataplane {
+
+struct Fork {
+  /// Of the tag of the end that has accepted, as MediaSource::leg has it.
+  using Name = std::uint16_t;
+  static constexpr Name kNone = 0;
+  enum class State : std::uint8_t { accepted, confirmed, over };
+
+  Name name = kNone;
+  State state = State::over;
+  std::uint8_t description = 0;  // number of the last one from inside in its dialog; 0: none
+};
+
+class Forks {
+ public:
+  static constexpr std::size_t kMost = 4;
+
+  /// The fork that the call is now; kNone: the first that was accepted.
+  [[nodiscard]] Fork::Name current() const noexcept { return current_; }
+  [[nodiscard]] Fork find(Fork::Name name) const noexcept {
+    const auto found =
+        std::find_if(forks_.begin(), forks_.end(), [name](const Fork& fork) { return fork.name == name; });
+    return found == forks_.end() ? Fork{} : *found;
+  }
+
+  /// It has accepted the call. One that is over, and says so late, stays so.
+  void accept(Fork::Name name) noexcept {
+    if (place_of(name) == nullptr) add({.name = name, .state = Fork::State::accepted});
+  }
+  /// Its acceptance was acknowledged.
+  void confirm(Fork::Name name) noexcept {
+    auto* const fork = place_of(name);
+    if (fork != nullptr && fork->state == Fork::State::accepted) fork->state = Fork::State::confirmed;
+  }
+  void end(Fork::Name name) noexcept {
+    if (auto* const fork = place_of(name)) fork->state = Fork::State::over;
+  }
+  void describe(Fork::Name name, std::uint8_t description) noexcept {
+    if (auto* const fork = place_of(name)) fork->description = description;
+  }
+  /// The fork that the call was is over. \return whether a confirmed one lives, which is the call from now on
+  [[nodiscard]] bool turn(Fork::Name former) noexcept {
+    const auto next = std::find_if(forks_.begin(), forks_.end(), [former](const Fork& fork) {
+      return fork.state == Fork::State::confirmed && fork.name != former;
+    });
+    if (next == forks_.end()) return false;
+    current_ = next->name;
+    end(former);
+    if (place_of(former) == nullptr) add({.name = former});
+    return true;
+  }
+
+ private:
+  [[nodiscard]] Fork* place_of(Fork::Name name) noexcept {
+    auto* const found =
+        std::find_if(forks_.begin(), forks_.end(), [name](const Fork& fork) { return fork.name == name; });
+    return found == forks_.end() ? nullptr : found;
+  }
+  void add(const Fork& fork) noexcept {
+    auto* const place = std::find_if(forks_.begin(), forks_.end(),
+                                     [](const Fork& known) { return known.state == Fork::State::over; });
+    if (place != forks_.end() && fork.name != Fork::kNone) *place = fork;
+  }
+
+  std::array<Fork, kMost> forks_{};
+  Fork::Name current_ = Fork::kNone;
+};
+static_assert(sizeof(Forks) <= 18);  // of every call
+
+}  // namespace pinhole::dataplane
