@@ -11,6 +11,7 @@
 
 #include "alg/sip/message.hpp"
 #include "alg/sip/uri.hpp"
+#include "alg/sip/values.hpp"
 #include "dataplane/text_hash.hpp"
 #include "nat/prefetch.hpp"
 
@@ -211,11 +212,31 @@ alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside, a
     return {alg::LookupState::found, flow.external, {}};
   }
   if (is_echoed ? !may_name(inside.address) : !may_open(inside)) return {};
+  if (is_echoed && is_of_other_side(inside)) return {};
   const auto owner = parts_.steering.owner_of_inside(inside.address);
   if (owner != parts_.worker)
     return ask_endpoint(PeerMessageType::external_of, owner, protocol, inside, written, claim);
   if (is_echoed) return parts_.endpoints.find_external(protocol, inside, realm_);
   return parts_.endpoints.external_of(protocol, inside, flow.remote, now_, realm_, written);
+}
+
+/// Whether the other side of the call has named an endpoint as its own that looks like one inside, for its
+/// network is numbered alike: one of ours it would have named as it is seen outside.
+bool AlgHost::is_of_other_side(nat::Endpoint endpoint) const noexcept {
+  const auto& work = transaction_;
+  if (work.card == kNoCard || work.opens) return false;
+  const auto names = [endpoint](std::string_view text) noexcept {
+    const auto uri = alg::sip::parse_uri(text);
+    return uri && uri->host_port.address == endpoint.address &&
+           uri->host_port.port_or(uri->default_port) == endpoint.port.host();
+  };
+  const auto& dialog = parts_.dialogs[work.card];
+  if (names(dialog.word(kOutsideSide, Dialog::target))) return true;
+  alg::sip::ListReader routes(dialog.word(kOutsideSide, Dialog::routes));
+  while (const auto route = routes.next()) {
+    if (names(alg::sip::first_uri(*route))) return true;
+  }
+  return false;
 }
 
 /// How the sender wrote its own endpoint. Phones do not change their mind: mostly it is known.

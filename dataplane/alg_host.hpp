@@ -214,6 +214,7 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] bool is_own_host_only() const noexcept;
   [[nodiscard]] bool may_open_media(nat::Endpoint inside) const noexcept;
   void open_call() noexcept;
+  [[nodiscard]] bool is_of_other_side(nat::Endpoint endpoint) const noexcept;
   void step_call() noexcept;
   void turn_to_fork() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "alg/sip/chars.hpp"
 #include "alg/sip/hiding.hpp"
@@ -141,6 +142,21 @@ bool is_of_others(const Via& via, const Translator& translator) noexcept {
   if (translator.direction() == Direction::inbound && translator.claim() == Claim::echoed) return false;
   const auto received = nat::Ipv4Address::parse(via.received);
   return received && !translator.is_inside(*received) && !translator.is_external(*received);
+}
+
+// Who has sent a request to a proxy inside from beyond, by the Vias behind that of its sender: he has put
+// himself into Contact and Record-Route with the same words (RFC 3261 sections 8.1.1.8 and 16.6).
+void note_others(const MessageView& message, Translator& translator) noexcept {
+  bool is_senders = true;
+  for (const auto& header : message.headers()) {
+    if (header.id != HeaderId::via) continue;
+    for_each_item(header.value, [&](std::string_view item) noexcept {
+      Via via;
+      if (std::exchange(is_senders, false) || !read_via(item, via)) return;
+      if (via.sent_by.address && is_of_others(via, translator))
+        translator.note_other({*via.sent_by.address, nat::Be16{via.sent_by.port_or(via.default_port)}});
+    });
+  }
 }
 
 void rewrite_via(std::string_view item, Translator& translator) noexcept {
@@ -412,6 +428,7 @@ std::string_view request_uri_of(std::string_view line) noexcept {
 }  // namespace
 
 void rewrite_headers(const MessageView& message, Translator& translator) noexcept {
+  if (message.is_request() && translator.direction() == Direction::outbound) note_others(message, translator);
   rewrite_all_in(~(echoes_in(message) | kParties), message, translator);
 }
 

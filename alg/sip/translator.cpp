@@ -70,6 +70,7 @@ std::optional<Counterpart> Translator::counterpart(nat::Protocol protocol, nat::
                                                    Place place) noexcept {
   if (given_up() || !is_ours(address)) return std::nullopt;
   const nat::Endpoint before{address, nat::Be16{port.port_or(default_port)}};
+  if (is_of_other(before, place)) return std::nullopt;
   const bool leaves = direction() == Direction::outbound;
   const auto claim = claim_of(protocol, before, place);
   const auto lookup = leaves ? host_.external_of(protocol, before, written(port, default_port, place), claim)
@@ -87,6 +88,13 @@ Claim Translator::claim_of(nat::Protocol protocol, nat::Endpoint endpoint, Place
   const bool names_sender =
       place == Place::own_uri && protocol == flow().protocol && endpoint == flow().inside;
   return names_sender ? Claim::own : claim_;
+}
+
+// Who sends a message is never taken for somebody else.
+bool Translator::is_of_other(nat::Endpoint endpoint, Place place) const noexcept {
+  if (other_count_ == 0 || place != Place::own_uri || endpoint == flow().inside) return false;
+  const auto end = others_.begin() + other_count_;
+  return std::find(others_.begin(), end, endpoint) != end;
 }
 
 bool Translator::note(LookupState state) noexcept {

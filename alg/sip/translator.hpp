@@ -4,6 +4,7 @@
 // Invariant: the first failure that forbids to send the message stays; after `wait` the work goes on, so that
 // one inspection asks for everything that the message needs.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -78,6 +79,11 @@ class Translator {
   /// Says whose word the signalling endpoints are that are named from now on.
   void take_for(Claim claim) noexcept { claim_ = claim; }
   [[nodiscard]] Claim claim() const noexcept { return claim_; }
+  /// Somebody beyond, whose message it was, calls himself what is an endpoint of this side: where a message
+  /// that leaves names that as its own it means him. Bounded; others are taken for ours.
+  void note_other(nat::Endpoint endpoint) noexcept {
+    if (other_count_ < others_.size()) others_[other_count_++] = endpoint;
+  }
 
   /// Says by which rule the edits from now on are made.
   void use(Rule rule) noexcept { rule_ = rule; }
@@ -115,6 +121,7 @@ class Translator {
   };
 
   [[nodiscard]] Claim claim_of(nat::Protocol protocol, nat::Endpoint endpoint, Place place) const noexcept;
+  [[nodiscard]] bool is_of_other(nat::Endpoint endpoint, Place place) const noexcept;
 
   const Message& message_;
   Host& host_;
@@ -124,6 +131,8 @@ class Translator {
   bool looks_through_ = false;
   bool through_party_ = false;  // looks through what a party's URI carries
   mutable std::optional<Asked> asked_;
+  std::array<nat::Endpoint, 4> others_{};
+  std::uint8_t other_count_ = 0;
   Outcome outcome_ = Outcome::fine;
   Rule rule_ = Rule::other;
   Claim claim_ = Claim::own;

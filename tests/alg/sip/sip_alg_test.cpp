@@ -195,6 +195,37 @@ TEST_CASE("the Via of somebody beyond, whose network is numbered like ours, is h
   CHECK(bench.in(answer).text.find("10.0.0.5:5060;received=192.0.2.99;rport=4444") != std::string::npos);
 }
 
+TEST_CASE("what somebody beyond says of himself is his own where a proxy inside passes it on",
+          "[alg][sip][AC-02][AC-23][rfc3261]") {
+  struct Row {
+    const char* name;
+    std::string via;  // behind that of the proxy
+    std::string named;
+    bool is_his;
+  };
+  const Row rows[] = {
+      {"he", "10.0.0.9:5062;received=192.0.2.77;rport=40001", "10.0.0.9:5062", true},
+      {"with the default port", "10.0.0.9;received=192.0.2.77", "10.0.0.9:5060", true},
+      {"a phone inside", "10.0.0.9:5062;received=10.0.0.9;rport=5062", "10.0.0.9:5062", false},
+      {"who is seen as he writes", "10.0.0.9:5062", "10.0.0.9:5062", false},
+      {"another port", "10.0.0.9:5062;received=192.0.2.77", "10.0.0.9:5064", false},
+      {"the proxy, which is called alike", "10.0.0.5:5060;received=192.0.2.77", "10.0.0.5:5060", false},
+  };
+  for (const auto& row : rows) {
+    for (const std::string name : {"Contact", "Record-Route"}) {
+      DYNAMIC_SECTION(name << ", " << row.name) {
+        SipBench bench;
+        auto message = with_header(name + ": <sip:" + row.named + ">");
+        message.insert(message.find("\r\n", message.find("\r\nVia: ") + 2),
+                       "\r\nVia: SIP/2.0/UDP " + row.via + ";branch=z9hG4bKhis");
+        const auto out = bench.out(message).text;
+        CHECK((out.find("<sip:" + row.named + ">") != std::string::npos) == row.is_his);
+        CHECK(bench.host.targets.empty() == row.is_his);
+      }
+    }
+  }
+}
+
 TEST_CASE("what a registrar inside lists is what others have told it", "[alg][sip][AC-23][rfc3261]") {
   SipBench bench;
   auto listed = with_header("Contact: <sip:x@10.0.0.9:22;transport=tcp>;expires=60", "SIP/2.0 200 OK");
