@@ -146,7 +146,7 @@ void AlgHost::step_call() noexcept {
   const auto& work = transaction_;
   const bool may_turn = work.summary.method == Method::bye || work.summary.method == Method::ack;
   const auto before = may_turn ? parts_.calls.fork(work.card).name : Fork::kNone;
-  parts_.calls.step(work.card, work.summary, now_);
+  parts_.calls.step(work.card, work.summary, message_->direction == alg::Direction::outbound, now_);
   if (may_turn && parts_.calls.fork(work.card).name != before) turn_to_fork();
 }
 
@@ -212,7 +212,7 @@ alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside, a
     return {alg::LookupState::found, flow.external, {}};
   }
   if (is_echoed ? !may_name(inside.address) : !may_open(inside)) return {};
-  if (is_echoed && is_of_other_side(inside)) return {};
+  if (is_echoed && others_name(inside)) return {};
   const auto owner = parts_.steering.owner_of_inside(inside.address);
   if (owner != parts_.worker)
     return ask_endpoint(PeerMessageType::external_of, owner, protocol, inside, written, claim);
@@ -222,21 +222,28 @@ alg::Lookup AlgHost::external_of(nat::Protocol protocol, nat::Endpoint inside, a
 
 /// Whether the other side of the call has named an endpoint as its own that looks like one inside, for its
 /// network is numbered alike: one of ours it would have named as it is seen outside.
-bool AlgHost::is_of_other_side(nat::Endpoint endpoint) const noexcept {
-  const auto& work = transaction_;
+bool AlgHost::others_name(nat::Endpoint endpoint) noexcept {
+  auto& work = transaction_;
   if (work.card == kNoCard || work.opens) return false;
-  const auto names = [endpoint](std::string_view text) noexcept {
+  if (!work.knows_others) read_others();
+  const auto end = work.others.begin() + work.other_count;
+  return std::find(work.others.begin(), end, endpoint) != end;
+}
+
+/// Reads whom the other side has named, once a message: that may have room for thousands of URIs.
+void AlgHost::read_others() noexcept {
+  auto& work = transaction_;
+  work.knows_others = true;
+  const auto note = [&work](std::string_view text) noexcept {
     const auto uri = alg::sip::parse_uri(text);
-    return uri && uri->host_port.address == endpoint.address &&
-           uri->host_port.port_or(uri->default_port) == endpoint.port.host();
+    if (!uri || !uri->host_port.address || work.other_count == work.others.size()) return;
+    work.others[work.other_count++] = {*uri->host_port.address,
+                                       nat::Be16{uri->host_port.port_or(uri->default_port)}};
   };
   const auto& dialog = parts_.dialogs[work.card];
-  if (names(dialog.word(kOutsideSide, Dialog::target))) return true;
+  note(dialog.word(kOutsideSide, Dialog::target));
   alg::sip::ListReader routes(dialog.word(kOutsideSide, Dialog::routes));
-  while (const auto route = routes.next()) {
-    if (names(alg::sip::first_uri(*route))) return true;
-  }
-  return false;
+  while (const auto route = routes.next()) note(alg::sip::first_uri(*route));
 }
 
 /// How the sender wrote its own endpoint. Phones do not change their mind: mostly it is known.

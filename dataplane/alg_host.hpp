@@ -151,6 +151,7 @@ class AlgHost final : public alg::Host {
  private:
   static constexpr std::size_t kMaxBindings = 16;  // inside contacts in one 2xx to REGISTER
   static constexpr std::size_t kMaxAnswers = ipc::kMaxPinholes;
+  static constexpr std::size_t kMaxOthers = 1 + alg::sip::DialogFacts::kMaxRoutes;  // Contact and proxies
   /// What one message may ask other workers, so that none takes all of the question table: a description of
   /// as many ports as a call may have, each with a candidate or an endpoint in a header.
   static constexpr std::size_t kMaxQuestions = 2 * ipc::kMaxPinholes;
@@ -196,8 +197,11 @@ class AlgHost final : public alg::Host {
     std::uint8_t source_count = 0;
     bool has_facts = false;
     alg::sip::DialogFacts facts;
-    nat::Endpoint peer;  // that expect_signalling_from() was told; unspecified: none
-    Targets targets;     // that expect_requests_at() was told
+    nat::Endpoint peer;         // that expect_signalling_from() was told; unspecified: none
+    Targets targets;            // that expect_requests_at() was told
+    bool knows_others = false;  // whom the other side of the call has named
+    std::uint8_t other_count = 0;
+    std::array<nat::Endpoint, kMaxOthers> others;
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> refs;
     std::array<MappingRef, ipc::kMaxPinholes> fresh;         // to be closed when abandoned
     std::array<ipc::PinholeRef, ipc::kMaxPinholes> evicted;  // to be closed when committed
@@ -214,7 +218,8 @@ class AlgHost final : public alg::Host {
   [[nodiscard]] bool is_own_host_only() const noexcept;
   [[nodiscard]] bool may_open_media(nat::Endpoint inside) const noexcept;
   void open_call() noexcept;
-  [[nodiscard]] bool is_of_other_side(nat::Endpoint endpoint) const noexcept;
+  [[nodiscard]] bool others_name(nat::Endpoint endpoint) noexcept;
+  void read_others() noexcept;
   void step_call() noexcept;
   void turn_to_fork() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;

@@ -165,9 +165,10 @@ void AlgHost::settle_peer() noexcept {
   if (message_->direction == alg::Direction::inbound || flow.inside.address != card.inside.address) return;
   if (summary.is_request()) {
     if (summary.to_tag.empty() || flow.remote == card.remote) return;
-    const bool is_new = parts_.calls.is_of_other_fork(work.card, summary)
-                            ? parts_.calls.address_fork(work.card, flow.remote)
-                            : parts_.calls.address_peer(work.card, flow.remote);
+    const bool is_aside = parts_.calls.is_of_other_fork(work.card, summary);
+    if (is_aside && summary.method == Method::bye) return;  // nothing more is to come from there
+    const bool is_new = is_aside ? parts_.calls.address_fork(work.card, summary, flow.remote)
+                                 : parts_.calls.address_peer(work.card, flow.remote);
     if (is_new) keep_way_in(work.card);
     return;
   }
@@ -271,7 +272,7 @@ void AlgHost::keep_registrar() noexcept {
 /// A subscription is a dialog in which the other side speaks: its way in stays for as long as was granted
 /// (RFC 6665 section 4.2.1), to where the subscription came from and to where it wants to be spoken to. Who
 /// notifies may be another one than was asked; whom else the answer names is let in if it comes from there,
-/// once. A NOTIFY follows an answer that grants nothing, too (section 4.4.3).
+/// once, and has begun the dialog. A NOTIFY follows an answer that grants nothing, too (section 4.4.3).
 void AlgHost::keep_subscription() noexcept {
   const auto& work = transaction_;
   const auto& summary = work.summary;
@@ -280,7 +281,8 @@ void AlgHost::keep_subscription() noexcept {
   const SubscribeTable::Key key{work.call_hash, text_hash(summary.from_tag), summary.cseq,
                                 flow.inside.address};
   if (summary.is_request()) {
-    if (leaves) subscribes_.note(key, {work.targets, flow.remote.address});
+    const bool begins = summary.to_tag.empty();
+    if (leaves) subscribes_.note(key, {work.targets, begins ? flow.remote.address : nat::Ipv4Address{}});
     return;
   }
   if (summary.status < 200 || summary.status >= 300) return;
@@ -305,19 +307,23 @@ void AlgHost::keep_subscription() noexcept {
 
 /// Keeps the way in for who has sent the message in hand, whatever becomes of the bindings to its endpoint.
 void AlgHost::keep_way(Target way, nat::Tick until) noexcept {
-  parts_.registrations.note_way(way, until, now_);
-  keep_signalling(way.protocol, way.inside, message_->flow.remote, until);
+  const auto& flow = message_->flow;
+  // A connection that the message came by lives by itself, and is of no use when it has ended.
+  const bool is_connection =
+      flow.protocol == nat::Protocol::tcp && way == Target{flow.inside, nat::Protocol::tcp};
+  if (!is_connection) parts_.registrations.note_way(way, until, now_);
+  keep_signalling(way.protocol, way.inside, flow.remote, until);
 }
 
-/// Ends a registration that was withdrawn; with the last one of its endpoint, the way in is no longer held
-/// open, unless another line or a subscription has it, too.
+/// Ends a registration that was withdrawn; with the last one of its endpoint, the way in is held open for no
+/// longer than another line or a subscription has it.
 void AlgHost::end_registration(CardIndex index) noexcept {
   auto& registrations = parts_.registrations;
   const auto protocol = registrations.card(index).protocol;
   const auto inside = registrations.card(index).inside;
   registrations.remove(index);
-  const bool is_kept = registrations.has_any(inside) || registrations.has_way({inside, protocol}, now_);
-  if (!is_kept) keep_signalling(protocol, inside, {}, now_);
+  if (!registrations.has_any(inside))
+    keep_signalling(protocol, inside, {}, registrations.way_until({inside, protocol}, now_));
   tell_registration(index, 0);
 }
 

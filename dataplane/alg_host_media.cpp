@@ -307,8 +307,9 @@ void AlgHost::settle_media() noexcept {
   } else {
     negotiate(message, state, pinholes);
   }
+  const bool says_whom = !is_aside || has_ports;
   for (auto& pinhole : pinholes) {
-    update(work.card, pinhole, state);
+    if (says_whom) update(work.card, pinhole, state);
     if (work.clocks_count > 0) tell_clocks(pinhole);
   }
   parts_.calls.set_media(work.card, pinholes, state);
@@ -323,7 +324,12 @@ void AlgHost::turn_to_fork() noexcept {
   auto pinholes = card.pinholes;
   const auto own = std::span(pinholes).first(card.pinhole_count);
   choose_fork({.leg = fork.name, .description = fork.description, .is_remote = card.outbound}, state, own);
-  for (auto& pinhole : own) update(index, pinhole, state);
+  for (auto& pinhole : own) {
+    // Whom the former fork has named is not expected any more, also where this one has named nobody.
+    const bool is_anyones = card.outbound && pinhole.told != kShut && expected_by(pinhole, state).size == 0;
+    if (is_anyones) pinhole.told = 0;
+    update(index, pinhole, state);
+  }
   parts_.calls.set_media(index, own, state);
   parts_.dialogs.end(index);
   keep_way_in(index);

@@ -197,35 +197,38 @@ bool CallTable::is_of_other_fork(CardIndex index, const alg::sip::Summary& messa
   return current != Fork::kNone && current != fork_name(called_tag(own, message));
 }
 
-/// Notes what a message says of the forks of its call. \return whether the call is another one of them now
-/// \param step of the call, by this message if it is of its own fork
-bool CallTable::turns(CardIndex index, const alg::sip::Summary& message, bool is_aside,
-                      ipc::CallStep step) noexcept {
+/// Notes what a message says of the fork that it is of. Who has called confirms, and who was called accepts:
+/// neither can do the other's part.
+void CallTable::note_fork(CardIndex index, const alg::sip::Summary& message, bool from_inside) noexcept {
   const auto& own = card(index);
-  auto& peer = peers_[index];
+  auto& forks = peers_[index].forks;
   const auto name = fork_name(called_tag(own, message));
-  if (is_aside) {
-    if (accepts_call(message)) peer.forks.accept(name);
-    if (!message.is_request()) return false;
-    if (message.method == alg::sip::Method::ack) peer.forks.confirm(name);
-    if (message.method == alg::sip::Method::bye) peer.forks.end(name);
-  }
+  const bool from_caller = from_inside == own.outbound;
+  if (accepts_call(message) && !from_caller) forks.accept(name);
+  if (!message.is_request()) return;
+  if (message.method == alg::sip::Method::ack && from_caller) forks.confirm(name);
+  if (message.method == alg::sip::Method::bye) forks.end(name);
+}
+
+/// A call whose fork was ended by a BYE goes on as another one, if that is confirmed. \return whether it does
+bool CallTable::turn_to_fork(CardIndex index, ipc::CallStep step) noexcept {
   const bool is_over = step.state == ipc::CallState::ending || step.state == ipc::CallState::ended;
-  if (!is_over || step.reason != ipc::EndReason::bye || own.answered == 0) return false;
-  const auto former = !is_aside ? name : peer.forks.current();
-  if (!peer.forks.turn(former != Fork::kNone ? former : fork_name(own.to_tag.view()))) return false;
-  peer.addressed = std::exchange(peer.forked, {});
+  auto& peer = peers_[index];
+  if (!is_over || step.reason != ipc::EndReason::bye || !peer.forks.turn()) return false;
+  peer.addressed = peer.forked_name == peer.forks.current() ? peer.forked : nat::Endpoint{};
+  peer.forked = {};
   return true;
 }
 
-ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept {
+ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message, bool from_inside,
+                              nat::Tick now) noexcept {
   const auto before = card(index).step;
   const bool sets_up = message.method == alg::sip::Method::invite && card(index).answered == 0;
   const auto branches = sets_up ? branches_[index].note(message) : ipc::Branches{};
   const bool is_aside = is_of_other_fork(index, message);
   auto after = is_aside ? before : ipc::next(before, message, branches);
-  const bool concerns_forks = is_aside || after.state >= ipc::CallState::ending;
-  const bool is_turned = concerns_forks && turns(index, message, is_aside, after);
+  if (is_aside) note_fork(index, message, from_inside);
+  const bool is_turned = turn_to_fork(index, after);
   if (is_turned) after = {ipc::CallState::confirmed, ipc::EndReason::none};
   const bool was_turned = !is_aside && !is_turned && card(index).answered != 0 &&
                           card(index).to_tag.view().empty() && !message.to_tag.empty();
@@ -237,7 +240,10 @@ ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message,
           message.session_expires_s == 0 ? 0 : now + nat::ticks_from_s(session_s(message)) + kEndedLinger;
     }
     const bool accepted = accepts_call(message) && card.answered == 0;
-    if (accepted) card.answered = now;
+    if (accepted) {
+      card.answered = now;
+      peers_[index].forks.begin(fork_name(message.to_tag));
+    }
     // The first answer names the callee; of several that rang, the one that accepts.
     if (accepted || (!message.is_request() && !is_aside && card.to_tag.view().empty()))
       card.to_tag.assign(message.to_tag);
@@ -307,8 +313,10 @@ bool CallTable::address_peer(CardIndex index, nat::Endpoint peer) noexcept {
   return std::exchange(peers_[index].addressed, peer) != peer;
 }
 
-bool CallTable::address_fork(CardIndex index, nat::Endpoint peer) noexcept {
-  return std::exchange(peers_[index].forked, peer) != peer;
+bool CallTable::address_fork(CardIndex index, const alg::sip::Summary& message, nat::Endpoint peer) noexcept {
+  auto& known = peers_[index];
+  known.forked_name = fork_name(called_tag(card(index), message));
+  return std::exchange(known.forked, peer) != peer;
 }
 
 void CallTable::describe_fork(CardIndex index, const alg::sip::Summary& message,

@@ -72,6 +72,7 @@ struct DialogPeer {
   std::uint32_t cseq = 0;   // of the former
   nat::Endpoint addressed;  // whom the inside host spoke to last in the dialog, if not who is on the card
   nat::Endpoint forked;     // and in that of another fork
+  Fork::Name forked_name = Fork::kNone;
   Targets targets;
   Forks forks;
 };
@@ -120,7 +121,8 @@ class CallTable {
   CardIndex open(const CallOpening& opening, nat::Tick now) noexcept;
   /// A message of the call passed. When the fork that the call was is ended by a BYE, and another one is
   /// confirmed, the call is that one from now on, and goes on. \return where the call stands now
-  ipc::CallStep step(CardIndex index, const alg::sip::Summary& message, nat::Tick now) noexcept;
+  ipc::CallStep step(CardIndex index, const alg::sip::Summary& message, bool from_inside,
+                     nat::Tick now) noexcept;
   /// The call is ended by Pinhole: whatever was promised of it is over.
   void put_step(CardIndex index, ipc::CallStep step, nat::Tick now) noexcept;
   /// Replaces the list of pinholes. \param pinholes at most ipc::kMaxPinholes
@@ -141,7 +143,7 @@ class CallTable {
   /// a proxy. \return false when that was known
   bool address_peer(CardIndex index, nat::Endpoint peer) noexcept;
   /// The same, in the dialog of another fork.
-  bool address_fork(CardIndex index, nat::Endpoint peer) noexcept;
+  bool address_fork(CardIndex index, const alg::sip::Summary& message, nat::Endpoint peer) noexcept;
   /// Who was accepted last, and who was addressed; unspecified: nobody.
   [[nodiscard]] std::array<nat::Endpoint, 3> peers(CardIndex index) const noexcept {
     return {peers_[index].accepted, peers_[index].addressed, peers_[index].forked};
@@ -151,10 +153,12 @@ class CallTable {
   [[nodiscard]] bool is_of_other_fork(CardIndex index, const alg::sip::Summary& message) const noexcept;
   /// A message of another fork from inside has described media.
   void describe_fork(CardIndex index, const alg::sip::Summary& message, std::uint8_t description) noexcept;
-  /// The fork that the call has turned to; Fork::kNone by name: it is still the first one.
+  /// The fork that the call is, with what is noted of it; Fork::kNone by name: none has accepted it.
   [[nodiscard]] Fork fork(CardIndex index) const noexcept {
     const auto& forks = peers_[index].forks;
-    return forks.current() == Fork::kNone ? Fork{} : forks.find(forks.current());
+    auto fork = forks.find(forks.current());
+    fork.name = forks.current();
+    return fork;
   }
   /// The inside host of the call says where its requests get to it.
   void add_target(CardIndex index, Target target) noexcept;
@@ -236,8 +240,8 @@ class CallTable {
 
   CallTable(std::span<ipc::Shared<ipc::CallCard>> cards, std::uint64_t seed, nat::Carver memory,
             nat::CounterBlock<WorkerCounter>& counters, nat::Tick ringing) noexcept;
-  [[nodiscard]] bool turns(CardIndex index, const alg::sip::Summary& message, bool is_aside,
-                           ipc::CallStep step) noexcept;
+  void note_fork(CardIndex index, const alg::sip::Summary& message, bool from_inside) noexcept;
+  [[nodiscard]] bool turn_to_fork(CardIndex index, ipc::CallStep step) noexcept;
   void watch_step(CardIndex index, ipc::CallState before, ipc::CallState after, nat::Tick now) noexcept;
   void show_size() noexcept;
 

@@ -26,15 +26,21 @@ class Forks {
  public:
   static constexpr std::size_t kMost = 4;
 
-  /// The fork that the call is now; kNone: the first that was accepted.
+  /// The fork that the call is now; kNone: none has accepted it.
   [[nodiscard]] Fork::Name current() const noexcept { return current_; }
+  /// What is noted of one; kNone by name: nothing.
   [[nodiscard]] Fork find(Fork::Name name) const noexcept {
     const auto found =
         std::find_if(forks_.begin(), forks_.end(), [name](const Fork& fork) { return fork.name == name; });
     return found == forks_.end() ? Fork{} : *found;
   }
 
-  /// It has accepted the call. One that is over, and says so late, stays so.
+  /// It has accepted the call first of all.
+  void begin(Fork::Name name) noexcept {
+    forks_ = {};
+    current_ = name;
+  }
+  /// It has accepted the call besides. One that is over, and says so late, stays so.
   void accept(Fork::Name name) noexcept {
     if (place_of(name) == nullptr) add({.name = name, .state = Fork::State::accepted});
   }
@@ -50,14 +56,13 @@ class Forks {
     if (auto* const fork = place_of(name)) fork->description = description;
   }
   /// The fork that the call was is over. \return whether a confirmed one lives, which is the call from now on
-  [[nodiscard]] bool turn(Fork::Name former) noexcept {
-    const auto next = std::find_if(forks_.begin(), forks_.end(), [former](const Fork& fork) {
-      return fork.state == Fork::State::confirmed && fork.name != former;
-    });
+  [[nodiscard]] bool turn() noexcept {
+    end(current_);
+    const auto next = std::find_if(forks_.begin(), forks_.end(),
+                                   [](const Fork& fork) { return fork.state == Fork::State::confirmed; });
     if (next == forks_.end()) return false;
+    if (place_of(current_) == nullptr) add({.name = current_});
     current_ = next->name;
-    end(former);
-    if (place_of(former) == nullptr) add({.name = former});
     return true;
   }
 

@@ -222,8 +222,8 @@ void LocalEndpoints::keep_signalling(nat::Protocol protocol, nat::Endpoint insid
     if (index == nat::kNoMapping) continue;
     auto& mapping = translator_[index];
     mark_signalling(mapping);
-    if (nat::reached(tick, now)) {
-      translator_.keep(index, now);
+    if (remote.address.is_unspecified()) {
+      if (!nat::reached(mapping.keep_until, tick)) translator_.keep(index, tick);
     } else {
       if (!nat::reached(tick, mapping.keep_until)) translator_.keep(index, tick);
       translator_.promise_remote(index, remote, tick, now);

@@ -127,8 +127,8 @@ class LocalEndpoints {
                                      nat::Tick now) noexcept;
   /// The call that a pinhole belongs to; kNobodysParent when it is none.
   [[nodiscard]] std::uint32_t parent_of(nat::MappingIndex index) const noexcept;
-  /// Keeps the way in from `remote` to a signalling endpoint until `tick` at least, however idle; a tick that
-  /// is not later than `now` takes all such promises back.
+  /// Keeps the way in from `remote` to a signalling endpoint until `tick` at least, however idle; from nobody
+  /// (an unspecified address), until `tick` at most.
   void keep_signalling(nat::Protocol protocol, nat::Endpoint inside, nat::Endpoint remote, nat::Tick tick,
                        nat::Tick now) noexcept;
   /// The translator is about to free a mapping that was idle.

@@ -45,6 +45,7 @@ RegistrationTable::RegistrationTable(std::span<ipc::Shared<ipc::RegistrationCard
       watches_(memory.take<Watch>(cards.size())),
       ways_(memory.take<WaySet>(way_sets(static_cast<std::uint32_t>(cards.size())))),
       counters_(counters),
+      seed_(seed),
       free_count_(static_cast<std::uint32_t>(cards.size())) {
   for (std::uint32_t i = 0; i < free_count_; ++i) free_[i] = free_count_ - 1 - i;
 }
@@ -132,7 +133,7 @@ bool RegistrationTable::has_any(nat::Endpoint inside) const noexcept {
 }
 
 std::size_t RegistrationTable::set_of(Target way) const noexcept {
-  return (inside_hash(way.inside) >> 32U) % ways_.size();
+  return ((inside_hash(way.inside) ^ seed_) * kMixer >> 32U) % ways_.size();
 }
 
 void RegistrationTable::note_way(Target way, nat::Tick until, nat::Tick now) noexcept {
@@ -150,10 +151,12 @@ void RegistrationTable::note_way(Target way, nat::Tick until, nat::Tick now) noe
   *place = {way, until};
 }
 
-bool RegistrationTable::has_way(Target way, nat::Tick now) const noexcept {
-  return std::ranges::any_of(ways_[set_of(way)].ways, [&](const Way& known) {
+nat::Tick RegistrationTable::way_until(Target way, nat::Tick now) const noexcept {
+  const auto& ways = ways_[set_of(way)].ways;
+  const auto place = std::ranges::find_if(ways, [&](const Way& known) {
     return known.until != 0 && known.target == way && !nat::reached(known.until, now);
   });
+  return place == ways.end() ? now : place->until;
 }
 
 void RegistrationTable::show_size() noexcept {

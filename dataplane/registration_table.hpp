@@ -7,7 +7,8 @@
 //
 // Beside them it notes until when ways in are kept that no binding points to: those by which registrars reach
 // the contacts of others, and those of subscriptions. That is bounded: of those that meet in one place the
-// first to end is forgotten, and goes with a contact of its endpoint that is withdrawn.
+// first to end is forgotten, and goes with a contact of its endpoint that is withdrawn. So does one whose
+// host is another worker's than that of the message which it was noted for.
 
 #include <algorithm>
 #include <array>
@@ -65,8 +66,8 @@ class RegistrationTable {
   [[nodiscard]] bool has_any(nat::Endpoint inside) const noexcept;
   /// A way in is kept until `until` for another reason than a binding to its endpoint. Cost: one line.
   void note_way(Target way, nat::Tick until, nat::Tick now) noexcept;
-  /// Whether such a way in is kept still. Cost: one line.
-  [[nodiscard]] bool has_way(Target way, nat::Tick now) const noexcept;
+  /// Until when such a way in is kept still; `now` if it is not. Cost: one line.
+  [[nodiscard]] nat::Tick way_until(Target way, nat::Tick now) const noexcept;
 
   [[nodiscard]] const ipc::RegistrationCard& card(CardIndex index) const noexcept {
     return cards_[index].own();
@@ -117,6 +118,7 @@ class RegistrationTable {
   std::span<Watch> watches_;
   std::span<WaySet> ways_;
   nat::CounterBlock<WorkerCounter>& counters_;
+  std::uint64_t seed_;
   std::uint32_t free_count_;
   CardIndex cursor_ = 0;
 };

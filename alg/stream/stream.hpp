@@ -86,7 +86,7 @@ struct Way {
   }
   /// Where a segment without data stands for the receiver. What was sent to ask a closed window lies beyond
   /// it, and so would an acknowledgement there, which is not heard (RFC 9293 section 3.10.7.4).
-  [[nodiscard]] Sequence ack_place() const {
+  [[nodiscard]] Sequence ack_place() const noexcept {
     return has_edge ? earlier(sent_end(), later(edge, out_acked)) : sent_end();
   }
 };

@@ -54,6 +54,11 @@ struct Calls {
     return table.open(opening, now);
   }
 
+  /// A request of who has called, or a response to him.
+  ipc::CallStep step(CardIndex index, const alg::sip::Summary& said, nat::Tick now) {
+    return table.step(index, said, said.is_request() == table.card(index).outbound, now);
+  }
+
   std::vector<ipc::Shared<ipc::CallCard>> cards;
   nat::TableMemory memory;
   nat::CounterBlock<WorkerCounter> counters;
@@ -128,7 +133,7 @@ TEST_CASE("a phone that uses one Call-ID for every call has a new call after the
   Calls calls;
   const auto old = calls.open(key_of("1", kPhone, "first"), 1, CallState::ringing);
   CHECK(calls.table.find(key_of("1", kPhone, "second")) == old);
-  calls.table.step(old, message(Method::invite, 487), 2);
+  calls.step(old, message(Method::invite, 487), 2);
   CHECK(calls.table.find(key_of("1", kPhone, "first")) == old);  // sent again
   REQUIRE(calls.table.find(key_of("1", kPhone, "second")) == kNoCard);
   const auto successor = calls.open(key_of("1", kPhone, "second"), 3);
@@ -178,7 +183,7 @@ TEST_CASE("messages move a call through its states and name the callee", "[datap
   Calls calls;
   const auto index = calls.open(key_of("1"), 10);
   const auto step = [&](Method method, std::uint16_t status, std::string_view to_tag, nat::Tick now) {
-    return calls.table.step(index, message(method, status, to_tag), now).state;
+    return calls.step(index, message(method, status, to_tag), now).state;
   };
   CHECK(step(Method::invite, 180, "fork-1", 20) == CallState::ringing);
   CHECK(calls.table.card(index).to_tag.view() == "fork-1");
@@ -205,7 +210,7 @@ TEST_CASE("what is said to another fork than the one that was accepted first mov
     auto said = message(method, status, to_tag);
     said.from_tag = from_tag;
     said.session_expires_s = 90;
-    return calls.table.step(index, said, now).state;
+    return calls.step(index, said, now).state;
   };
   step(Method::invite, 200, "caller", accepted);
   step(Method::ack, 0, "caller", accepted);
@@ -237,15 +242,16 @@ TEST_CASE("of a call that goes on as another fork the tag is known by what is sa
     auto said = message(method, status, to_tag);
     said.from_tag = from_tag;
     said.session_expires_s = 90;
-    return calls.table.step(index, said, 1).state;
+    return calls.step(index, said, 1).state;
   };
   for (const char* const fork : {"a", "b"}) {
     step(Method::invite, 200, "caller", fork);
     step(Method::ack, 0, "caller", fork);
   }
-  CHECK(calls.table.fork(index).name == Fork::kNone);
+  const auto first = calls.table.fork(index).name;
+  CHECK(first != Fork::kNone);
   CHECK(step(Method::bye, 0, "caller", "a") == CallState::confirmed);
-  CHECK(calls.table.fork(index).name != Fork::kNone);
+  CHECK(calls.table.fork(index).name != first);
   CHECK(calls.table.card(index).session_until == 0);
   CHECK(step(Method::bye, 200, "caller", "a") == CallState::confirmed);
   CHECK(calls.table.card(index).to_tag.view().empty());
@@ -258,6 +264,35 @@ TEST_CASE("of a call that goes on as another fork the tag is known by what is sa
   CHECK(step(Method::bye, 0, "caller", "a") == CallState::confirmed);
   CHECK(step(Method::bye, 0, "caller", "b") == CallState::ending);
   CHECK(step(Method::bye, 200, "caller", "b") == CallState::ended);
+}
+
+TEST_CASE("forks are told apart by the whole of their tags, and each by whom it was spoken to",
+          "[dataplane][call_table][AC-19][rfc3261]") {
+  const std::string a(80, 't');  // a card has room for less
+  Calls calls;
+  const auto index = calls.open(key_of("1", kPhone, "caller"));
+  const auto said = [](Method method, std::uint16_t status, std::string_view to_tag) {
+    auto summary = message(method, status, to_tag);
+    summary.from_tag = "caller";
+    return summary;
+  };
+  const auto step = [&](Method method, std::uint16_t status, std::string_view to_tag) {
+    return calls.step(index, said(method, status, to_tag), 1).state;
+  };
+  const nat::Endpoint remote{nat::Ipv4Address::from_host(0xc6336407), nat::Be16{5060}};
+  for (const auto& fork : {a, std::string("c"), std::string("d")}) {
+    step(Method::invite, 200, fork);
+    step(Method::ack, 0, fork);
+  }
+  const auto last = GENERATE(as<std::string>(), "c", "d");
+  calls.table.address_fork(index, said(Method::ack, 0, last), remote);
+  CHECK(step(Method::bye, 0, a) == CallState::confirmed);  // it is c now
+  CHECK(calls.table.peers(index)[1] == (last == "c" ? remote : nat::Endpoint{}));
+  CHECK(calls.table.peers(index)[2] == nat::Endpoint{});
+  CHECK(step(Method::invite, 200, a) == CallState::confirmed);
+  CHECK(step(Method::ack, 0, a) == CallState::confirmed);
+  CHECK(step(Method::bye, 0, "d") == CallState::confirmed);
+  CHECK(step(Method::bye, 0, "c") == CallState::ending);
 }
 
 TEST_CASE("of more forks than there is room for those that are over make room",
@@ -274,10 +309,10 @@ TEST_CASE("of more forks than there is room for those that are over make room",
     CHECK((forks.find(name).state == Fork::State::confirmed) == (name < 20 + Forks::kMost));
   }
   for (Fork::Name name = 20; name < 20 + Forks::kMost; ++name) {
-    CHECK(forks.turn(forks.current()));
+    CHECK(forks.turn());
     CHECK(forks.current() == name);
   }
-  CHECK_FALSE(forks.turn(forks.current()));
+  CHECK_FALSE(forks.turn());
 }
 
 TEST_CASE("the table agrees with a map under random operations", "[dataplane][call_table]") {
@@ -393,8 +428,8 @@ TEST_CASE("the sweep tells which calls go on", "[dataplane][call_table]") {
   Calls calls;
   const auto live = calls.open(key_of("1"), 1, CallState::confirmed);
   const auto ended = calls.open(key_of("2"), 1, CallState::confirmed);
-  calls.table.step(ended, message(Method::bye), 1);
-  calls.table.step(ended, message(Method::bye, 200), 1);
+  calls.step(ended, message(Method::bye), 1);
+  calls.step(ended, message(Method::bye, 200), 1);
   std::vector<CardIndex> seen;
   const auto sweep = [&](nat::Tick now) {
     calls.table.tick(
@@ -411,9 +446,9 @@ TEST_CASE("the sweep tells which calls go on", "[dataplane][call_table]") {
 TEST_CASE("messages after the end do not put the end off", "[dataplane][call_table]") {
   Calls calls;
   const auto index = calls.open(key_of("1"), 1, CallState::confirmed);
-  calls.table.step(index, message(Method::bye), 10);
-  calls.table.step(index, message(Method::bye, 200), 11);
-  calls.table.step(index, message(Method::bye, 200), 11 + kEndedLinger - 1);
+  calls.step(index, message(Method::bye), 10);
+  calls.step(index, message(Method::bye, 200), 11);
+  calls.step(index, message(Method::bye, 200), 11 + kEndedLinger - 1);
   bool closed = false;
   const auto sweep = [&](nat::Tick now) {
     calls.table.tick(

@@ -361,6 +361,13 @@ TEST_CASE("what is not a dialog that lives keeps no call", "[sip][forks][AC-19][
     const char* name;
     std::vector<Said> said;
   };
+  const auto after_both = [](const Said& late) {
+    return std::vector<Said>{out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000),
+                             out("ACK", "2", "a"),         in("200 OK", "1", "b", 6000),
+                             out("ACK", "3", "b"),         out("BYE", "4", "a"),
+                             in("200 BYE", "4", "a"),      out("BYE", "5", "b"),
+                             in("200 BYE", "5", "b"),      late};
+  };
   const Row rows[] = {
       {"nobody has acknowledged the other one",
        {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
@@ -373,6 +380,17 @@ TEST_CASE("what is not a dialog that lives keeps no call", "[sip][forks][AC-19][
       {"the other one was acknowledged, but has never accepted",
        {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
         out("ACK", "3", "b"), out("BYE", "4", "a"), in("200 BYE", "4", "a")}},
+      {"who has accepted acknowledges it himself",
+       {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
+        in("200 OK", "1", "b", 6000), in("ACK", "3", "b"), out("BYE", "4", "a"), in("200 BYE", "4", "a")}},
+      {"and once more after the end",
+       {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
+        in("200 OK", "1", "b", 6000), out("BYE", "4", "a"), in("200 BYE", "4", "a"), in("ACK", "3", "b")}},
+      {"both were ended, and a late response comes", after_both(in("100 Trying", "1"))},
+      {"both were ended, and the INVITE is sent again", after_both(out("INVITE", "1", "", 4000))},
+      {"both were ended, and a late CANCEL comes", after_both(out("CANCEL", "1"))},
+      {"both were ended, and the second accepts again", after_both(in("200 OK", "1", "b", 6000))},
+      {"both were ended, and the second is acknowledged again", after_both(out("ACK", "3", "b"))},
       {"the other one has refused",
        {out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
         in("486 Busy Here", "1", "b"), out("ACK", "1", "b"), out("BYE", "4", "a"), in("200 BYE", "4", "a")}},
@@ -387,6 +405,16 @@ TEST_CASE("what is not a dialog that lives keeps no call", "[sip][forks][AC-19][
       CHECK_FALSE(forks.hears(forks.told(4000)));
     }
   }
+}
+
+TEST_CASE("of a fork that has named nobody anyone is heard", "[sip][forks][AC-09][AC-19]") {
+  Forks forks;
+  forks.say({out("INVITE", "1", "", 4000), in("200 OK", "1", "a", 6000), out("ACK", "2", "a"),
+             in("200 OK", "1", "b"), out("ACK", "3", "b")});
+  CHECK(forks.hears(forks.told(4000)));
+  CHECK_FALSE(forks.hears(forks.told(4000), kSecond));
+  forks.say({out("BYE", "4", "a"), in("200 BYE", "4", "a")});
+  CHECK(forks.hears(forks.told(4000), kSecond));
 }
 
 TEST_CASE("before the first is ended the other ones are not expected", "[sip][forks][AC-19][AC-23]") {

@@ -101,23 +101,24 @@ TEST_CASE("ways in of no binding are known until they end, and the first to end 
           "[dataplane][registration_table]") {
   Registrations r(1);  // with room for five
   const auto way = [](unsigned host) { return Target{phone(host), nat::Protocol::udp}; };
+  const auto is_kept = [&](Target of, nat::Tick now) { return r.table.way_until(of, now) != now; };
   for (unsigned host = 0; host < 5; ++host) r.table.note_way(way(host), 100 + 10 * host, 50);
   for (unsigned host = 0; host < 5; ++host) {
     CAPTURE(host);
-    CHECK(r.table.has_way(way(host), 99 + 10 * host));
-    CHECK_FALSE(r.table.has_way(way(host), 100 + 10 * host));
+    CHECK(is_kept(way(host), 99 + 10 * host));
+    CHECK_FALSE(is_kept(way(host), 100 + 10 * host));
   }
-  CHECK_FALSE(r.table.has_way({phone(1), nat::Protocol::tcp}, 50));
-  CHECK_FALSE(r.table.has_way(way(5), 50));
+  CHECK_FALSE(is_kept({phone(1), nat::Protocol::tcp}, 50));
+  CHECK_FALSE(is_kept(way(5), 50));
   r.table.note_way(way(1), 90, 50);
-  CHECK(r.table.has_way(way(1), 109));
+  CHECK(is_kept(way(1), 109));
   r.table.note_way(way(1), 150, 50);
-  CHECK(r.table.has_way(way(1), 149));
+  CHECK(r.table.way_until(way(1), 149) == 150);
   r.table.note_way(way(5), 200, 50);
-  CHECK_FALSE(r.table.has_way(way(0), 50));
-  for (unsigned host = 1; host <= 5; ++host) CHECK(r.table.has_way(way(host), 50));
+  CHECK_FALSE(is_kept(way(0), 50));
+  for (unsigned host = 1; host <= 5; ++host) CHECK(is_kept(way(host), 50));
   r.table.note_way(way(6), 135, 125);  // in the place of one that has ended
-  for (const unsigned host : {1U, 3U, 4U, 5U, 6U}) CHECK(r.table.has_way(way(host), 125));
+  for (const unsigned host : {1U, 3U, 4U, 5U, 6U}) CHECK(is_kept(way(host), 125));
 }
 
 TEST_CASE("a full table of registrations refuses and counts, but still refreshes",

@@ -307,6 +307,7 @@ TEST_CASE("who notifies gets in, also where another one was subscribed to",
     const char* broken = "";     // what of the answer is not of the request...
     const char* other = "";      // ... and what there is instead
     bool is_from_other = false;  // it comes from whom the phone has spoken to, but not subscribed to
+    bool in_dialog = false;      // there is one already
   };
   const Row rows[] = {
       {"the notifier", "SUBSCRIBE", "200 OK", hour, "", notifier, 3600},
@@ -324,6 +325,9 @@ TEST_CASE("who notifies gets in, also where another one was subscribed to",
       {"who was referred", "REFER", "202 Accepted", "", "", notifier, 180},
       {"an answer to another REFER", "REFER", "202 Accepted", "", "", notifier, 0, "CSeq: 1", "CSeq: 2"},
       {"who refuses to be", "REFER", "603 Decline", "", "", notifier, 0},
+      {"whom a refresh names", "SUBSCRIBE", "200 OK", hour, "", notifier, 0, "", "", false, true},
+      {"whom an answer within a dialog names", "REFER", "202 Accepted", "", "", notifier, 0, "", "", false,
+       true},
       {"of another kind", "OPTIONS", "200 OK", hour, "", notifier, 0},
   };
   for (const auto& listener : kListeners) {
@@ -334,7 +338,8 @@ TEST_CASE("who notifies gets in, also where another one was subscribed to",
         const auto server = scene.server;
         static_cast<void>(scene.out_to(endpoint("198.51.100.9", 5060), "\r\n\r\n"));
         const auto sent = scene.out(request(row.method, server, side.target,
-                                            side.record_route + contact(side.target) + "Expires: 86400\r\n"));
+                                            side.record_route + contact(side.target) + "Expires: 86400\r\n",
+                                            {}, row.in_dialog ? "1" : ""));
         REQUIRE(sent.size() == 1);
         const auto external = side.external_target();
         const auto external_proxy = scene.external();
@@ -480,8 +485,10 @@ TEST_CASE("a contact that is withdrawn leaves the way in to other lines and subs
   const Row rows[] = {
       {"a line that listens elsewhere", "REGISTER", 3600, true},
       {"a line that listens elsewhere, until before", "REGISTER", 60, false},
+      {"a line that listens elsewhere, for a while", "REGISTER", 600, false},
       {"a subscription", "SUBSCRIBE", 3600, true},
       {"a subscription, until before", "SUBSCRIBE", 60, false},
+      {"a subscription, for a while", "SUBSCRIBE", 600, false},
       {"nothing", nullptr, 0, false},
   };
   for (const auto& row : rows) {
