@@ -57,6 +57,8 @@ void AlgHost::begin(const alg::Message& message, nat::Tick now, nat::Realm realm
   transaction_.described = transaction_.held = transaction_.has_stream = false;
   transaction_.rejected = transaction_.nowhere = 0;
   transaction_.peer = {};
+  transaction_.knows_others = false;
+  transaction_.other_count = 0;
   transaction_.targets.clear();
   transaction_.has_facts = false;
 }

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include <string>
+#include <utility>
 
 #include "tests/dataplane/sip_scene.hpp"
 
@@ -89,6 +90,26 @@ TEST_CASE("what a callee outside has said of himself comes back to him as it was
     const auto sent = scene.out(say(scene.namesake));
     REQUIRE(sent.size() == 1);
     CHECK(sent[0].text == say(callee));
+  }
+}
+
+TEST_CASE("what the other side of one call is called says nothing of another call",
+          "[dataplane][sip][AC-02][rfc3261]") {
+  Alike scene;
+  const auto say = [&](const std::string& call_id, nat::Endpoint to) {
+    return Alike::message("ACK sip:x@" + SipScene::text_of(to), "ACK", "b", "", call_id);
+  };
+  for (const auto& [call_id, callee] :
+       {std::pair{"alike", scene.namesake}, std::pair{"second", scene.server}}) {
+    const auto invite =
+        Alike::message("INVITE sip:b@example.com", "INVITE", "", Alike::contact(scene.phone), call_id);
+    REQUIRE(scene.out(invite).size() == 1);
+    const auto ok = Alike::message("SIP/2.0 200 OK", "INVITE", "b", Alike::contact(callee), call_id);
+    REQUIRE(scene.in(ok).size() == 1);
+  }
+  for (int again = 0; again < 2; ++again) {
+    CHECK(scene.out(say("alike", scene.namesake)).at(0).text == say("alike", scene.namesake));
+    CHECK(scene.out(say("second", scene.namesake)).at(0).text == say("second", scene.external_namesake()));
   }
 }
 
