@@ -222,6 +222,7 @@ class AlgHost final : public alg::Host {
   void read_others() noexcept;
   void step_call() noexcept;
   void turn_to_fork() noexcept;
+  void renew_refs() noexcept;
   [[nodiscard]] CallKey call_key() const noexcept;
   [[nodiscard]] std::uint64_t hash_of(std::string_view call_id) const noexcept;
   void open_on_commit() noexcept;

@@ -325,7 +325,7 @@ void AlgHost::turn_to_fork() noexcept {
   const auto own = std::span(pinholes).first(card.pinhole_count);
   choose_fork({.leg = fork.name, .description = fork.description, .is_remote = card.outbound}, state, own);
   for (auto& pinhole : own) {
-    // Whom the former fork has named is not expected any more, also where this one has named nobody.
+    // Where this fork has named nobody, not only whom the former one has named is expected any more.
     const bool is_anyones = card.outbound && pinhole.told != kShut && expected_by(pinhole, state).size == 0;
     if (is_anyones) pinhole.told = 0;
     update(index, pinhole, state);

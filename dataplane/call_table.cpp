@@ -53,7 +53,7 @@ bool accepts_session(const alg::sip::Summary& message) noexcept {
 
 /// The tag of the end that was called, whichever side a message is from.
 std::string_view called_tag(const ipc::CallCard& card, const alg::sip::Summary& message) noexcept {
-  return same_text(card.from_tag, message.from_tag) ? message.to_tag : message.from_tag;
+  return same_text(card.from_tag, message.to_tag) ? message.from_tag : message.to_tag;
 }
 
 Fork::Name fork_name(std::string_view tag) noexcept {
@@ -210,28 +210,47 @@ void CallTable::note_fork(CardIndex index, const alg::sip::Summary& message, boo
   if (message.method == alg::sip::Method::bye) forks.end(name);
 }
 
-/// A call whose fork was ended by a BYE goes on as another one, if that is confirmed. \return whether it does
+/// A call whose fork was ended by a BYE, or not confirmed yet, goes on as another one that is. \return
+/// whether it does
 bool CallTable::turn_to_fork(CardIndex index, ipc::CallStep step) noexcept {
-  const bool is_over = step.state == ipc::CallState::ending || step.state == ipc::CallState::ended;
+  const bool is_over = (step.state == ipc::CallState::ending || step.state == ipc::CallState::ended) &&
+                       step.reason == ipc::EndReason::bye;
+  const bool is_open = step.state == ipc::CallState::answered;
   auto& peer = peers_[index];
-  if (!is_over || step.reason != ipc::EndReason::bye || !peer.forks.turn()) return false;
-  peer.addressed = peer.forked_name == peer.forks.current() ? peer.forked : nat::Endpoint{};
-  peer.forked = {};
+  if ((!is_over && !is_open) || !peer.forks.turn(is_over ? Fork::State::over : Fork::State::accepted))
+    return false;
+  const bool is_addressed = peer.forked_name == peer.forks.current();
+  peer.addressed = is_addressed ? std::exchange(peer.forked, {}) : nat::Endpoint{};
+  if (card(index).outbound) peer.accepted = {};
   return true;
+}
+
+/// Whether a message does what only the other side can: who was called accepts, and who has called
+/// acknowledges that.
+bool CallTable::is_others_part(CardIndex index, const alg::sip::Summary& message,
+                               bool from_inside) const noexcept {
+  const bool from_caller = from_inside == card(index).outbound;
+  const auto state = card(index).step.state;
+  const bool acknowledges = message.is_request() && message.method == alg::sip::Method::ack;
+  if (state == ipc::CallState::confirmed) return false;  // of a re-INVITE, by either side
+  return from_caller ? accepts_call(message) : acknowledges && state == ipc::CallState::answered;
 }
 
 ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message, bool from_inside,
                               nat::Tick now) noexcept {
   const auto before = card(index).step;
-  const bool sets_up = message.method == alg::sip::Method::invite && card(index).answered == 0;
-  const auto branches = sets_up ? branches_[index].note(message) : ipc::Branches{};
   const bool is_aside = is_of_other_fork(index, message);
-  auto after = is_aside ? before : ipc::next(before, message, branches);
+  const bool is_void = !is_aside && is_others_part(index, message, from_inside);
+  const bool sets_up = message.method == alg::sip::Method::invite && card(index).answered == 0 && !is_void;
+  const auto branches = sets_up ? branches_[index].note(message) : ipc::Branches{};
+  auto after = is_aside || is_void ? before : ipc::next(before, message, branches);
   if (is_aside) note_fork(index, message, from_inside);
   const bool is_turned = turn_to_fork(index, after);
   if (is_turned) after = {ipc::CallState::confirmed, ipc::EndReason::none};
-  const bool was_turned = !is_aside && !is_turned && card(index).answered != 0 &&
-                          card(index).to_tag.view().empty() && !message.to_tag.empty();
+  auto& forks = peers_[index].forks;
+  const bool was_turned = !is_turned && forks.current() != Fork::kNone && card(index).to_tag.view().empty() &&
+                          !message.to_tag.empty() &&
+                          forks.current() == fork_name(called_tag(card(index), message));
   cards_[index].write([&](ipc::CallCard& card) noexcept {
     card.step = after;
     card.last_message = now;
@@ -239,15 +258,15 @@ ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message,
       card.session_until =
           message.session_expires_s == 0 ? 0 : now + nat::ticks_from_s(session_s(message)) + kEndedLinger;
     }
-    const bool accepted = accepts_call(message) && card.answered == 0;
+    // The first answer names the callee; of several that rang, the one that accepts.
+    const bool accepted = accepts_call(message) && card.answered == 0 && !is_void;
+    const bool answers =
+        !message.is_request() && card.to_tag.view().empty() && forks.current() == Fork::kNone;
+    if (accepted || answers || was_turned) card.to_tag.assign(called_tag(card, message));
     if (accepted) {
       card.answered = now;
-      peers_[index].forks.begin(fork_name(message.to_tag));
+      if (!message.to_tag.empty()) forks.begin(fork_name(called_tag(card, message)));
     }
-    // The first answer names the callee; of several that rang, the one that accepts.
-    if (accepted || (!message.is_request() && !is_aside && card.to_tag.view().empty()))
-      card.to_tag.assign(message.to_tag);
-    if (was_turned) card.to_tag.assign(called_tag(card, message));
     if (is_turned) {
       card.to_tag.clear();  // it is known by the next message
       card.session_until = 0;

@@ -119,8 +119,9 @@ class CallTable {
   [[nodiscard]] CardIndex next_free() noexcept;
   /// Opens a card; there is a free one.
   CardIndex open(const CallOpening& opening, nat::Tick now) noexcept;
-  /// A message of the call passed. When the fork that the call was is ended by a BYE, and another one is
-  /// confirmed, the call is that one from now on, and goes on. \return where the call stands now
+  /// A message of the call passed. When the fork that the call was is ended by a BYE, or was not acknowledged
+  /// yet, and another one is confirmed, the call is that one from now on, and goes on.
+  /// \return where the call stands now
   ipc::CallStep step(CardIndex index, const alg::sip::Summary& message, bool from_inside,
                      nat::Tick now) noexcept;
   /// The call is ended by Pinhole: whatever was promised of it is over.
@@ -242,6 +243,8 @@ class CallTable {
             nat::CounterBlock<WorkerCounter>& counters, nat::Tick ringing) noexcept;
   void note_fork(CardIndex index, const alg::sip::Summary& message, bool from_inside) noexcept;
   [[nodiscard]] bool turn_to_fork(CardIndex index, ipc::CallStep step) noexcept;
+  [[nodiscard]] bool is_others_part(CardIndex index, const alg::sip::Summary& message,
+                                    bool from_inside) const noexcept;
   void watch_step(CardIndex index, ipc::CallState before, ipc::CallState after, nat::Tick now) noexcept;
   void show_size() noexcept;
 

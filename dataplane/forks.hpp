@@ -55,14 +55,16 @@ class Forks {
   void describe(Fork::Name name, std::uint8_t description) noexcept {
     if (auto* const fork = place_of(name)) fork->description = description;
   }
-  /// The fork that the call was is over. \return whether a confirmed one lives, which is the call from now on
-  [[nodiscard]] bool turn() noexcept {
-    end(current_);
+  /// The fork that the call was is over, or has only been accepted so far.
+  /// \return whether a confirmed one lives, which is the call from now on
+  [[nodiscard]] bool turn(Fork::State former) noexcept {
+    if (auto* const noted = place_of(current_)) noted->state = former;
     const auto next = std::find_if(forks_.begin(), forks_.end(),
                                    [](const Fork& fork) { return fork.state == Fork::State::confirmed; });
     if (next == forks_.end()) return false;
-    if (place_of(current_) == nullptr) add({.name = current_});
-    current_ = next->name;
+    const auto chosen = next->name;
+    if (place_of(current_) == nullptr) add({.name = current_, .state = former});
+    current_ = chosen;
     return true;
   }
 
@@ -72,13 +74,21 @@ class Forks {
         std::find_if(forks_.begin(), forks_.end(), [name](const Fork& fork) { return fork.name == name; });
     return found == forks_.end() ? nullptr : found;
   }
+  /// Of those that are over the one that was noted first makes room: of the others messages may still be on
+  /// their way.
   void add(const Fork& fork) noexcept {
-    auto* const place = std::find_if(forks_.begin(), forks_.end(),
-                                     [](const Fork& known) { return known.state == Fork::State::over; });
-    if (place != forks_.end() && fork.name != Fork::kNone) *place = fork;
+    if (fork.name == Fork::kNone) return;
+    auto* place = place_of(Fork::kNone);
+    if (place == nullptr) {
+      auto* const over = std::find_if(forks_.begin(), forks_.end(),
+                                      [](const Fork& known) { return known.state == Fork::State::over; });
+      if (over == forks_.end()) return;
+      place = std::copy(over + 1, forks_.end(), over);
+    }
+    *place = fork;
   }
 
-  std::array<Fork, kMost> forks_{};
+  std::array<Fork, kMost> forks_{};  // in the order in which they were noted, and then free places
   Fork::Name current_ = Fork::kNone;
 };
 static_assert(sizeof(Forks) <= 18);  // of every call

@@ -35,6 +35,7 @@ struct TwoWorkers : Lab {
     message.phone = proxy;
     message.method = method;
     message.status = status;
+    if (status != 0) message.direction = alg::Direction::inbound;
     message.to_tag = "callee";
     return message;
   }

@@ -288,11 +288,67 @@ TEST_CASE("forks are told apart by the whole of their tags, and each by whom it 
   calls.table.address_fork(index, said(Method::ack, 0, last), remote);
   CHECK(step(Method::bye, 0, a) == CallState::confirmed);  // it is c now
   CHECK(calls.table.peers(index)[1] == (last == "c" ? remote : nat::Endpoint{}));
-  CHECK(calls.table.peers(index)[2] == nat::Endpoint{});
+  CHECK(calls.table.peers(index)[2] == (last == "c" ? nat::Endpoint{} : remote));
   CHECK(step(Method::invite, 200, a) == CallState::confirmed);
   CHECK(step(Method::ack, 0, a) == CallState::confirmed);
   CHECK(step(Method::bye, 0, "d") == CallState::confirmed);
   CHECK(step(Method::bye, 0, "c") == CallState::ending);
+}
+
+TEST_CASE("a message with other tags altogether does not say which fork the call has turned to",
+          "[dataplane][call_table][AC-19][AC-23]") {
+  Calls calls;
+  const auto index = calls.open(key_of("1", kPhone, "caller"));
+  const auto step = [&](Method method, std::uint16_t status, std::string_view from, std::string_view to) {
+    auto said = message(method, status, to);
+    said.from_tag = from;
+    return calls.step(index, said, 1).state;
+  };
+  for (const char* const fork : {"a", "b"}) {
+    step(Method::invite, 200, "caller", fork);
+    step(Method::ack, 0, "caller", fork);
+  }
+  CHECK(step(Method::bye, 0, "caller", "a") == CallState::confirmed);
+  const auto status = GENERATE(as<std::uint16_t>(), 0, 200);
+  step(Method::options, status, "x", "y");
+  CHECK(step(Method::bye, 0, "caller", "b") == CallState::ending);
+}
+
+TEST_CASE("a fork that is over is remembered for as long as others were noted before it",
+          "[dataplane][call_table][AC-19]") {
+  Forks forks;
+  forks.begin(1);
+  const auto confirm = [&](Fork::Name name) {
+    forks.accept(name);
+    forks.confirm(name);
+  };
+  SECTION("beside free places") {
+    confirm(2);
+    forks.end(2);
+    confirm(3);
+    confirm(2);
+    REQUIRE(forks.turn(Fork::State::over));
+    CHECK(forks.current() == 3);
+    CHECK_FALSE(forks.turn(Fork::State::over));
+  }
+  SECTION("the one that the call was") {
+    confirm(2);
+    REQUIRE(forks.turn(Fork::State::over));
+    forks.accept(3);
+    confirm(1);
+    CHECK_FALSE(forks.turn(Fork::State::over));
+  }
+  SECTION("the oldest makes room") {
+    for (Fork::Name name = 2; name <= 5; ++name) {
+      confirm(name);
+      forks.end(name);
+    }
+    confirm(6);
+    confirm(3);
+    CHECK(forks.find(3).state == Fork::State::over);
+    CHECK(forks.find(2).name == Fork::kNone);
+    CHECK(forks.find(6).state == Fork::State::confirmed);
+  }
 }
 
 TEST_CASE("of more forks than there is room for those that are over make room",
@@ -309,10 +365,10 @@ TEST_CASE("of more forks than there is room for those that are over make room",
     CHECK((forks.find(name).state == Fork::State::confirmed) == (name < 20 + Forks::kMost));
   }
   for (Fork::Name name = 20; name < 20 + Forks::kMost; ++name) {
-    CHECK(forks.turn());
+    CHECK(forks.turn(Fork::State::over));
     CHECK(forks.current() == name);
   }
-  CHECK_FALSE(forks.turn());
+  CHECK_FALSE(forks.turn(Fork::State::over));
 }
 
 TEST_CASE("the table agrees with a map under random operations", "[dataplane][call_table]") {
