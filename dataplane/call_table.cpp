@@ -254,7 +254,7 @@ ipc::CallStep CallTable::step(CardIndex index, const alg::sip::Summary& message,
   cards_[index].write([&](ipc::CallCard& card) noexcept {
     card.step = after;
     card.last_message = now;
-    if (accepts_session(message) && !is_aside) {
+    if (accepts_session(message) && !is_aside && !is_void) {
       card.session_until =
           message.session_expires_s == 0 ? 0 : now + nat::ticks_from_s(session_s(message)) + kEndedLinger;
     }

@@ -58,6 +58,7 @@ class Forks {
   /// The fork that the call was is over, or has only been accepted so far.
   /// \return whether a confirmed one lives, which is the call from now on
   [[nodiscard]] bool turn(Fork::State former) noexcept {
+    if (current_ == Fork::kNone) return false;
     if (auto* const noted = place_of(current_)) noted->state = former;
     const auto next = std::find_if(forks_.begin(), forks_.end(),
                                    [](const Fork& fork) { return fork.state == Fork::State::confirmed; });

@@ -354,6 +354,7 @@ TEST_CASE("a fork that is over is remembered for as long as others were noted be
 TEST_CASE("of more forks than there is room for those that are over make room",
           "[dataplane][call_table][AC-19]") {
   Forks forks;
+  forks.begin(100);
   for (Fork::Name name = 1; name <= 2 * Forks::kMost; ++name) {
     forks.accept(name);
     forks.confirm(name);
