@@ -143,6 +143,31 @@ void AlgHost::keep_way_in(CardIndex index) noexcept {
   for (const auto& target : parts_.calls.targets(index)) keep(target.protocol, target.inside);
 }
 
+/// Moves the call of the message in hand. A BYE may leave it to another fork, and so may an ACK that comes
+/// after that.
+void AlgHost::step_call() noexcept {
+  const auto& work = transaction_;
+  const bool may_turn = work.summary.method == Method::bye || work.summary.method == Method::ack;
+  const auto before = may_turn ? parts_.calls.fork(work.card).name : Fork::kNone;
+  parts_.calls.step(work.card, work.summary, message_->direction == alg::Direction::outbound, now_);
+  if (!may_turn || parts_.calls.fork(work.card).name == before) return;
+  turn_to_fork();
+  if (work.has_refs) renew_refs();
+}
+
+/// What the card's pinholes have been told meanwhile, those in hand were, too.
+void AlgHost::renew_refs() noexcept {
+  auto& work = transaction_;
+  const auto& card = parts_.calls.card(work.card);
+  for (auto& ref : std::span(work.refs).first(work.ref_count)) {
+    for (const auto& told : std::span(card.pinholes).first(card.pinhole_count)) {
+      if (told.inside != ref.inside || told.protocol != ref.protocol) continue;
+      ref.told = told.told;
+      ref.generation = told.generation;
+    }
+  }
+}
+
 /// Notes where requests of the call get to its inside host, by its Contact and Record-Route. A refusal says
 /// nothing of that.
 void AlgHost::settle_targets() noexcept {
